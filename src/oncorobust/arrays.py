@@ -1,0 +1,26 @@
+"""The array vocabulary: shapes and types that annotations across the library share.
+
+Images are float32 in [0, 1], labels are class indices, logits are unnormalised scores. The annotations cost nothing in
+use; the tests check them at run time (jaxtyping with beartype).
+"""
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+Images = Float[np.ndarray, "n h w c"]
+"""Images in [0, 1], channels last."""
+
+Image = Float[np.ndarray, "h w c"]
+"""One image in [0, 1], channels last."""
+
+Labels = Int[np.ndarray, " n"]
+"""Class indices, from 0."""
+
+Logits = Float[np.ndarray, "n classes"]
+"""Unnormalised scores, a row an image."""
+
+Flags = Bool[np.ndarray, " n"]
+"""True or false for each image."""
+
+PerImage = Float[np.ndarray, " n"]
+"""One number for each image."""

@@ -1,0 +1,11 @@
+"""Names of epsilons as keys of a metrics file: DVC splits metric paths at dots, so a key holds none."""
+
+
+def epsilon_key(epsilon: float) -> str:
+    """Key of an epsilon: 0.001 gives `eps_0_001`."""
+    return "eps_" + format(epsilon, ".10f").rstrip("0").replace(".", "_")
+
+
+def epsilon_from_key(key: str) -> float:
+    """The epsilon of a key: `eps_0_001` gives 0.001."""
+    return float(key.removeprefix("eps_").replace("_", "."))

