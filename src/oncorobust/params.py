@@ -5,8 +5,9 @@ Errors name the file, the path of the key, what was expected and what was found:
     params.yaml: datasets.mnist.train.epochs: expected `int` >= 1, got 0
 """
 
-import difflib
+import math
 import re
+from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,10 @@ import msgspec
 import yaml
 
 from oncorobust.errors import InputError
+from oncorobust.param_errors import explain
 from oncorobust.settings import Acquire, Column, Dataset, Params
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
-_FIRST_BAD_KEY = re.compile(r"unknown field `(?P<field>[^`]+)`")
 
 
 class _StrictLoader(yaml.SafeLoader):
@@ -47,8 +48,23 @@ def load_params(path: str | Path = "params.yaml") -> Params:
         raise InputError(f"{path}: {error}") from error
 
 
+def check_overrides(config: Mapping[str, Any], path: str | Path) -> None:
+    """Refuse a Snakemake configuration that differs from the parameter file, which scripts and DVC read instead.
+
+    Raises InputError naming the first top-level key that differs.
+    """
+    stated = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    for key in [*config, *stated]:
+        if config.get(key) != stated.get(key):
+            raise InputError(
+                f"expected the values of {path} alone, got another `{key}` from --config or --configfile: "
+                f"edit {path}, or try a value once with `dvc exp run -S KEY=VALUE`"
+            )
+
+
 def parse_params(content: object) -> Params:
     """Turn parsed YAML into typed, checked parameters. Raises InputError with the key's path."""
+    _check_finite(content, "")
     params: Params = _convert(content, Params, "")
     for name in params.datasets:
         if not _NAME.fullmatch(name):
@@ -72,6 +88,17 @@ def parse_params(content: object) -> Params:
     return params
 
 
+def _check_finite(content: object, where: str) -> None:
+    if isinstance(content, dict):
+        for key, value in content.items():
+            _check_finite(value, f"{where}.{key}".lstrip("."))
+    elif isinstance(content, list):
+        for position, value in enumerate(content):
+            _check_finite(value, f"{where}[{position}]")
+    elif isinstance(content, float) and not math.isfinite(content):
+        raise InputError(f"{where}: expected a finite number, got {content}")
+
+
 def _check_names(params: Params) -> None:
     for position, name in enumerate(params.run.datasets):
         if name not in params.datasets:
@@ -81,6 +108,9 @@ def _check_names(params: Params) -> None:
     for name in params.acquire:
         if name not in params.run.datasets:
             raise InputError(f"acquire.{name}: expected a data set of run.datasets, got {name!r}")
+    for name in params.run.datasets:
+        if name not in params.report.columns:
+            raise InputError(f"report.columns.{name}: expected a title for each data set of run.datasets, got none")
     for name in params.report.columns:
         if name not in params.datasets:
             raise InputError(f"report.columns.{name}: expected a key of datasets, got {name!r}")
@@ -119,50 +149,10 @@ def _convert(content: object, kind: Any, where: str) -> Any:
     try:
         return msgspec.convert(content, kind)
     except msgspec.ValidationError as error:
-        raise InputError(_explain(str(error), content, kind, where)) from error
+        raise InputError(explain(str(error), content, kind, where)) from error
 
 
 def _convert_entries(entries: object, kind: Any, where: str) -> None:
     if isinstance(entries, dict):
         for name, entry in entries.items():
             _convert(entry, kind, f"{where}.{name}")
-
-
-def _explain(message: str, content: object, kind: Any, where: str) -> str:
-    """Rewrite msgspec's `Expected X, got Y - at `$.a.b`` as `a.b: expected X, got Y`, with the value found."""
-    text, _, at = message.partition(" - at ")
-    inner = at.strip("`").removeprefix("$").removeprefix(".")
-    path = ".".join(part for part in (where, inner) if part) or "the file"
-    unknown = _FIRST_BAD_KEY.search(text)
-    if unknown:
-        return f"{path}: expected a known key, got {unknown['field']!r}{_suggest(unknown['field'], kind, inner)}"
-    found = _find(content, inner)
-    text = text[0].lower() + text[1:]
-    if found is not None and "got" not in text:
-        text = f"{text}, got {found!r}"
-    if isinstance(found, str) and re.fullmatch(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+", found):
-        text = f"{text} {found!r}: YAML reads this as text, write {float(found):.10f}".rstrip("0")
-    return f"{path}: {text}"
-
-
-def _suggest(field: str, kind: Any, inner: str) -> str:
-    """The known key that is nearest in spelling, if one is near."""
-    for step in filter(None, re.split(r"[.\[\]]+", inner)):
-        kind = {one.name: one.type for one in msgspec.structs.fields(kind)}.get(step, kind)
-    try:
-        names = [one.name for one in msgspec.structs.fields(kind)]
-    except TypeError:
-        return ""
-    near = difflib.get_close_matches(field, names, n=1)
-    return f" (did you mean {near[0]!r}?)" if near else f" (known: {', '.join(names)})"
-
-
-def _find(content: object, inner: str) -> object:
-    for step in re.findall(r"[^.\[\]]+", inner):
-        if isinstance(content, dict):
-            content = content.get(step)
-        elif isinstance(content, list) and step.isdigit():
-            content = content[int(step)]
-        else:
-            return None
-    return content

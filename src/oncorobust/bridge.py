@@ -1,0 +1,146 @@
+"""Carry state between the two runners: what Snakemake made into dvc.lock, and what DVC checked out to Snakemake.
+
+Neither tool sees the other. `dvc commit --force` would record files that were never made with the present parameters,
+so `record` commits only the stages whose Snakemake job is up to date, and leaves the others alone. Snakemake compares
+with its own records, which DVC does not write, so `sync` rewrites them, but only where `dvc status` is clean.
+
+Both hold DVC's repository lock and Snakemake's directory lock while they look and write, so that no run starts between.
+`hold_dvc` is the third lock: while Snakemake runs, DVC's own file lock names it, and `dvc repro` refuses to start.
+"""
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from oncorobust.errors import InputError
+
+if TYPE_CHECKING:
+    from dvc.repo import Repo
+    from snakemake.api import DAGApi
+    from snakemake.jobs import Job
+
+OUTPUT_FOLDERS = ("data", "models", "reports")
+CHECKSUM_LIMIT_BYTES = 2_000_000_000
+"""Inputs up to this size count as changed only when their content changed; as in profiles/default."""
+
+
+class Recorded(NamedTuple):
+    """Stages, by DVC's names, that were committed to dvc.lock, and those that Snakemake would still run."""
+
+    committed: list[str]
+    pending: list[str]
+
+
+def record(root: Path) -> Recorded:
+    """Commit to dvc.lock every stage whose Snakemake job is up to date; the others keep their old record.
+
+    Raises InputError when either tool is at work in this tree.
+    """
+    with _dvc_repo(root) as repo, _snakemake(root, forceall=False) as planned:
+        workflow = planned.workflow_api._workflow
+        workflow._prepare_dag(forceall=False, ignore_incomplete=False, lock_warn_only=False)
+        workflow._build_dag()
+        with workflow.persistence.lock(), repo.scm_context(quiet=True):
+            stages = {_stage_name(job) for job in workflow.dag.jobs if job.rule.name != "all"}
+            pending = {_stage_name(job) for job in workflow.dag.needrun_jobs()} & stages
+            for stage in sorted(stages - pending):
+                repo.commit(stage, force=True)
+    return Recorded(sorted(stages - pending), sorted(pending))
+
+
+def sync(root: Path) -> None:
+    """Tell Snakemake that the files which `dvc status` calls clean are up to date.
+
+    Raises InputError when dvc.lock and the tree differ, or when either tool is at work in this tree.
+    """
+    with _dvc_repo(root) as repo:
+        changed = sorted(repo.status())
+        if changed:
+            raise InputError(
+                f"expected a clean `dvc status`, got {len(changed)} changed stages: {', '.join(changed)}; "
+                "run `dvc pull`, `dvc repro` or `snakemake` first"
+            )
+        with _snakemake(root, forceall=True) as planned:
+            planned.execute_workflow(executor="touch")
+
+
+@contextmanager
+def hold_dvc(root: Path) -> Iterator[None]:
+    """Hold DVC's file lock on everything that the pipeline writes.
+
+    Raises InputError while a DVC command runs here; a DVC command that starts meanwhile names this process and stops.
+    """
+    from dvc.fs import localfs
+    from dvc.lock import LockError
+    from dvc.rwlock import rwlock
+
+    folder = root.resolve() / ".dvc" / "tmp"
+    folder.mkdir(parents=True, exist_ok=True)
+    written = [str(root.resolve() / name) for name in OUTPUT_FOLDERS]
+    try:
+        with rwlock(str(folder), localfs, "snakemake", [], written, False):
+            yield
+    except LockError as error:
+        raise InputError(_busy(error)) from error
+
+
+def _busy(error: Exception) -> str:
+    """DVC's message names the process once for each path; once is enough."""
+    process = re.search(r"\(PID (\d+)\): (.*)", str(error))
+    who = f"process {process[1]} ({process[2]})" if process else "another dvc command"
+    return f"{who} is working in this tree; wait until it is done"
+
+
+@contextmanager
+def _dvc_repo(root: Path) -> Iterator["Repo"]:
+    """The DVC repository, locked: no other DVC command starts or finishes a stage meanwhile."""
+    from dvc.exceptions import DvcException
+    from dvc.lock import LockError
+    from dvc.repo import Repo, lock_repo
+
+    try:
+        # The file lock is taken and released once, so that a stage which DVC runs at this moment is noticed.
+        with Repo(str(root)) as repo, lock_repo(repo):
+            with hold_dvc(root):
+                pass
+            yield repo
+    except LockError as error:
+        raise InputError(_busy(error)) from error
+    except DvcException as error:
+        raise InputError(f"expected a DVC repository in step with dvc.yaml, got: {error}") from error
+
+
+@contextmanager
+def _snakemake(root: Path, *, forceall: bool) -> Iterator["DAGApi"]:
+    """The workflow as `snakemake` with profiles/default parses it in this folder, ready to plan or touch."""
+    from snakemake.api import SnakemakeApi
+    from snakemake.exceptions import LockException, WorkflowError
+    from snakemake.settings.enums import Quietness
+    from snakemake.settings.types import DAGSettings, OutputSettings, RerunTrigger, ResourceSettings
+
+    settings = DAGSettings(
+        forceall=forceall,
+        force_incomplete=True,
+        rerun_triggers=frozenset(
+            {RerunTrigger.CODE, RerunTrigger.INPUT, RerunTrigger.MTIME, RerunTrigger.PARAMS},
+        ),
+        max_checksum_file_size=CHECKSUM_LIMIT_BYTES,
+    )
+    try:
+        with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
+            cores = ResourceSettings(cores=os.cpu_count() or 1)
+            yield api.workflow(cores, snakefile=root / "Snakefile", workdir=root).dag(settings)
+    except LockException as error:
+        raise InputError(
+            "snakemake is working in this tree; wait until it is done, or after a crash run `snakemake --unlock`"
+        ) from error
+    except WorkflowError as error:
+        raise InputError(f"expected a workflow that Snakemake can plan, got: {error}") from error
+
+
+def _stage_name(job: "Job") -> str:
+    """DVC's name of a job: rule@dataset, rule@dataset-model, or the rule alone."""
+    return "@".join([job.rule.name, "-".join(job.wildcards)] if len(job.wildcards) else [job.rule.name])

@@ -1,0 +1,234 @@
+"""Anyone's own images: a `manifest.csv` in the raw tree, a row an image, beside files of any kind that can be read.
+
+Columns: `image_id`, `path` (relative to the tree, with forward slashes), `label` (any text), `patient_id`; optional
+`split` (train, validation, test) and a crop in pixels of the stored array: either `crop_top, crop_left, crop_height,
+crop_width`, or `center_row, center_col, crop_size`. Other columns are ignored. Every cell of these columns is filled.
+
+Classes are the labels in alphabetical order, so that benign is 0 and malignant 1; a `classes.txt` beside the manifest
+lists them in another order, a line a class, and a label outside of it is an error. A file `SYNTHETIC.txt` beside the
+manifest, or the SyntheticData tag of DICOM files, marks made-up images; real and made-up ones are never mixed.
+"""
+
+import csv
+import io
+import math
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+import pandas as pd
+
+from oncorobust.data.image_files import FileKind, describe_image, read_image
+from oncorobust.data.records import SPLITS, UNVERIFIED, RawImages, StoredImage
+from oncorobust.errors import InputError
+
+NAME = "manifest.csv"
+REQUIRED = ("image_id", "path", "label", "patient_id")
+BOX = ("crop_top", "crop_left", "crop_height", "crop_width")
+CENTER = ("center_row", "center_col", "crop_size")
+
+Box = tuple[int, int, int, int]
+"""Top, left, height, width of a crop, pixels."""
+
+
+def open_manifest(folder: Path) -> RawImages:
+    """Open a tree with a manifest; every file's header is looked at, no pixels are read.
+
+    Raises InputError naming the manifest's line, or the file, and what is wrong with it.
+    """
+    path = folder / NAME
+    table = _read_table(path)
+    files = [folder / _inside(entry, path, line) for line, entry in table["path"].items()]
+    kinds = _describe(files, table, path)
+    class_names, labels = _classes(table, folder)
+    boxes = _boxes(table, path)
+    _check_splits(table, path)
+    index = pd.DataFrame(
+        {
+            "image_id": table["image_id"],
+            "patient_id": table["patient_id"],
+            "label": labels,
+            "source": table["path"],
+        }
+    )
+    if "split" in table:
+        index["given_split"] = table["split"]
+
+    def read(position: int) -> StoredImage:
+        image = read_image(files[position])
+        return image if boxes is None else _crop(image, boxes[position], files[position])
+
+    return RawImages(
+        index=index.reset_index(drop=True),
+        class_names=class_names,
+        read=read,
+        synthetic=_synthetic(kinds, folder),
+        verified=UNVERIFIED,
+        intensity_unit=_unit(kinds, path),
+    )
+
+
+def _read_table(path: Path) -> pd.DataFrame:
+    """The manifest's cells as stripped text; the frame's index is the line in the file."""
+    text = _read_text(path)
+    if text.startswith("version https://git-lfs"):
+        raise InputError(f"expected a CSV, got a git-lfs pointer (run `git lfs pull`) in {path}")
+    if text.lstrip().startswith("<"):
+        raise InputError(f"expected a CSV, got an HTML page in {path}")
+    try:
+        rows = [(line, cells) for line, cells in _numbered(text) if any(cells)]
+    except csv.Error as error:
+        raise InputError(f"expected a CSV, got {error} in {path}") from error
+    header = rows[0][1] if rows else []
+    _check_header(header, path)
+    for line, cells in rows[1:]:
+        if len(cells) != len(header):
+            raise InputError(f"expected {len(header)} cells, got {len(cells)} in {path} line {line}")
+    if len(rows) == 1:
+        raise InputError(f"expected at least one image, got only a header in {path}")
+    lines = pd.Index([line for line, _ in rows[1:]])
+    table = pd.DataFrame([cells for _, cells in rows[1:]], columns=pd.Index(header), index=lines, dtype=object)
+    _check_cells(table, path)
+    return table
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"expected a text file in UTF-8, got {error} in {path}") from error
+
+
+def _numbered(text: str) -> Iterator[tuple[int, list[str]]]:
+    """Stripped cells of each row, with the line in the file at which the row ends."""
+    reader = csv.reader(io.StringIO(text, newline=""))
+    for cells in reader:
+        yield reader.line_num, [cell.strip() for cell in cells]
+
+
+def _check_header(header: list[str], path: Path) -> None:
+    for name in REQUIRED:
+        if name not in header:
+            raise InputError(f"expected a column {name}, got {', '.join(header) or 'an empty file'} in {path}")
+    for name in header:
+        if name and header.count(name) > 1:
+            raise InputError(f"expected each column once, got {name} twice in {path}")
+
+
+def _check_cells(table: pd.DataFrame, path: Path) -> None:
+    used = [name for name in (*REQUIRED, "split", *BOX, *CENTER) if name in table]
+    for name in used:
+        for line in table.index[table[name] == ""]:
+            raise InputError(f"expected a value of {name}, got an empty cell in {path} line {line}")
+    for line in table.index[table["image_id"].duplicated()]:
+        raise InputError(f"expected each image_id once, got {table['image_id'][line]!r} again in {path} line {line}")
+
+
+def _inside(entry: str, path: Path, line: object) -> str:
+    """The entry itself when it stays inside the raw tree: a manifest from elsewhere must not read other files."""
+    parts = PurePosixPath(entry.replace("\\", "/"))
+    if parts.is_absolute() or ".." in parts.parts or PureWindowsPath(entry).drive:
+        raise InputError(f"expected a path inside the raw tree, got {entry!r} in {path} line {line}")
+    return entry
+
+
+def _describe(files: list[Path], table: pd.DataFrame, path: Path) -> list[FileKind]:
+    for file, line in zip(files, table.index, strict=True):
+        if not file.is_file():
+            raise InputError(f"expected a file {file}, got none, named in {path} line {line}")
+    return [describe_image(file) for file in files]
+
+
+def _classes(table: pd.DataFrame, folder: Path) -> tuple[tuple[str, ...], pd.Series]:
+    listed = folder / "classes.txt"
+    if listed.is_file():
+        names = [name.strip() for name in _read_text(listed).splitlines() if name.strip()]
+        if len(set(names)) != len(names):
+            raise InputError(f"expected each class once, got one twice in {listed}")
+    else:
+        names = sorted(set(table["label"]))
+    for line in table.index[~table["label"].isin(names)]:
+        raise InputError(
+            f"expected a label of {', '.join(names)}, got {table['label'][line]!r} in {folder / NAME} line {line}"
+        )
+    if table["label"].nunique() < 2:
+        raise InputError(
+            f"expected images of at least two classes, got only {table['label'].iloc[0]} in {folder / NAME}"
+        )
+    numbers = {name: number for number, name in enumerate(names)}
+    return tuple(names), table["label"].map(numbers).astype("int64")
+
+
+def _check_splits(table: pd.DataFrame, path: Path) -> None:
+    if "split" not in table:
+        return
+    for line in table.index[~table["split"].isin(SPLITS)]:
+        raise InputError(f"expected train, validation or test, got {table['split'][line]!r} in {path} line {line}")
+    several = table.groupby("patient_id")["split"].unique()
+    for patient, splits in several[several.map(len) > 1].items():
+        raise InputError(f"expected each patient in one split, got {patient!r} in {' and '.join(splits)} in {path}")
+
+
+def _boxes(table: pd.DataFrame, path: Path) -> list[Box] | None:
+    given = [names for names in (BOX, CENTER) if any(name in table for name in names)]
+    if not given:
+        return None
+    if len(given) == 2:
+        raise InputError(f"expected a crop by box or by centre, got columns of both in {path}")
+    for name in given[0]:
+        if name not in table:
+            raise InputError(f"expected a column {name} beside the other crop columns, got none in {path}")
+    boxes = []
+    for line, cells in table[list(given[0])].iterrows():
+        numbers = [_number(cell, path, line) for cell in cells]
+        box = _from_center(*numbers) if given[0] is CENTER else _from_box(*numbers)
+        if box[0] < 0 or box[1] < 0 or box[2] < 1 or box[3] < 1:
+            raise InputError(f"expected a crop inside the image, got {_text(box)} in {path} line {line}")
+        boxes.append(box)
+    return boxes
+
+
+def _number(cell: str, path: Path, line: object) -> float:
+    try:
+        number = float(cell)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise InputError(f"expected a number of pixels, got {cell!r} in {path} line {line}")
+    return number
+
+
+def _from_box(top: float, left: float, height: float, width: float) -> Box:
+    return round(top), round(left), round(height), round(width)
+
+
+def _from_center(row: float, col: float, size: float) -> Box:
+    """The square whose middle is nearest to the centre; half a pixel goes up and left."""
+    side = round(size)
+    return math.floor(row - (side - 1) / 2), math.floor(col - (side - 1) / 2), side, side
+
+
+def _text(box: Box) -> str:
+    return f"rows {box[0]} to {box[0] + box[2] - 1}, columns {box[1]} to {box[1] + box[3] - 1}"
+
+
+def _crop(image: StoredImage, box: Box, file: Path) -> StoredImage:
+    top, left, height, width = box
+    rows, columns = image.values.shape[:2]
+    if top + height > rows or left + width > columns:
+        raise InputError(f"expected a crop inside {rows} x {columns} pixels, got {_text(box)} in {file}")
+    return StoredImage(values=image.values[top : top + height, left : left + width], limits=image.limits)
+
+
+def _synthetic(kinds: list[FileKind], folder: Path) -> bool:
+    marked = (folder / "SYNTHETIC.txt").is_file()
+    found = {marked if kind.synthetic is None else kind.synthetic for kind in kinds}
+    if len(found) > 1:
+        raise InputError(f"expected real or synthetic images, got both in {folder}")
+    return found.pop()
+
+
+def _unit(kinds: list[FileKind], path: Path) -> str:
+    units = sorted({kind.unit for kind in kinds})
+    if len(units) > 1:
+        raise InputError(f"expected images of one unit, got {' and '.join(units)} in {path}")
+    return units[0]

@@ -1,0 +1,203 @@
+"""Attack a classifier over its epsilon grid, the paper's way, and keep a row for each image, attack and epsilon.
+
+Each epsilon is attacked on its own, by ART's attacks with the settings of Table S1, in two readings side by side:
+
+    predicted   away from the model's own clean prediction: ART's default, and what the paper's code does. An image
+                that is wrong to begin with is pushed off its wrong answer; with two classes that makes it right, so
+                accuracy cannot fall below 1 - clean accuracy.
+    true        away from the true label; accuracy falls to 0 as epsilon grows.
+
+Where the clean prediction is right the two are one attack, so it runs once. Images go through batch by batch: memory
+does not grow with their number, and an image's random starts depend only on its batch and the seed.
+"""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from oncorobust.arrays import Images, Labels, Logits, PerImage
+from oncorobust.art_estimator import KerasClassifier
+from oncorobust.attacks import ATTACK_NAMES, perturb
+from oncorobust.dataset import LabelledImages
+from oncorobust.evaluation_keys import epsilon_key
+from oncorobust.progress import Notify
+from oncorobust.seeds import child_seed
+from oncorobust.settings import Attacks
+
+ATTACKED_LABELS = ("predicted", "true")
+"""The two readings of which label an attack moves away from."""
+
+
+def margins(logits: Logits, labels: Labels) -> PerImage:
+    """Logit of the label minus the largest other logit; negative where the answer is wrong."""
+    scores = logits.copy()
+    own = scores[np.arange(len(labels)), labels].copy()
+    scores[np.arange(len(labels)), labels] = -np.inf
+    return own - scores.max(axis=1)
+
+
+def attack_rows(
+    classifier: KerasClassifier,
+    data: LabelledImages,
+    *,
+    epsilons: tuple[float, ...],
+    settings: Attacks,
+    seed: int,
+    notify: Notify,
+) -> pd.DataFrame:
+    """A row for each image, attack, epsilon and attacked label, clean rows (attack `none`, epsilon 0) first.
+
+    Columns: image_id, patient_id, label, attack, epsilon, attacked_label, predicted, margin (logits), linf (largest
+    change of a pixel, [0, 1] units).
+    """
+    parts = []
+    for start in range(0, len(data.index), settings.batch_size):
+        at = np.arange(start, min(start + settings.batch_size, len(data.index)))
+        parts += _batch_rows(classifier, data, at, epsilons=epsilons, settings=settings, seed=child_seed(seed, start))
+        notify(int(at[-1]) + 1, len(data.index), "images attacked")
+    rows = pd.concat(parts, ignore_index=True)
+    order = {name: position for position, name in enumerate(("none", *ATTACK_NAMES))}
+    keys = rows["attack"].map(order)
+    rows = rows.assign(_attack=keys).sort_values(["_attack", "epsilon", "attacked_label"], kind="stable")
+    return rows.drop(columns="_attack").reset_index(drop=True)
+
+
+def _batch_rows(
+    classifier: KerasClassifier,
+    data: LabelledImages,
+    at: np.ndarray,
+    *,
+    epsilons: tuple[float, ...],
+    settings: Attacks,
+    seed: int,
+) -> list[pd.DataFrame]:
+    x, labels = data.images(at), data.labels[at]
+    logits = classifier.predict(x)
+    describe = _Describe(data.index.iloc[at], labels)
+    parts = [describe(logits, attack="none", epsilon=0.0, attacked_label="none", linf=np.zeros(len(at)))]
+    for attack in ATTACK_NAMES:
+        for epsilon in epsilons:
+            examples = examples_by_label(
+                classifier, x, labels, logits, attack=attack, epsilon=epsilon, settings=settings, seed=seed
+            )
+            for attacked_label, x_adv in examples.items():
+                parts.append(
+                    describe(
+                        classifier.predict(x_adv),
+                        attack=attack,
+                        epsilon=epsilon,
+                        attacked_label=attacked_label,
+                        linf=np.abs(x_adv - x).reshape(len(x), -1).max(axis=1),
+                    )
+                )
+    return parts
+
+
+def examples_by_label(
+    classifier: KerasClassifier,
+    x: Images,
+    labels: Labels,
+    clean_logits: Logits,
+    *,
+    attack: str,
+    epsilon: float,
+    settings: Attacks,
+    seed: int,
+) -> dict[str, Images]:
+    """Adversarial examples away from the predicted and from the true label; the second only reruns the wrong images."""
+    one_hot = np.eye(clean_logits.shape[1], dtype=np.float32)
+    predicted = clean_logits.argmax(axis=1)
+    chosen: dict[str, Any] = {"attack": attack, "epsilon": epsilon, "settings": settings, "seed": seed}
+    from_predicted = perturb(classifier, x, one_hot[predicted], **chosen)
+    wrong = predicted != labels
+    from_true = from_predicted.copy()
+    if wrong.any():
+        from_true[wrong] = perturb(classifier, x[wrong], one_hot[labels[wrong]], **chosen)
+    return {"predicted": from_predicted, "true": from_true}
+
+
+class _Describe:
+    """Makes the rows of one batch of images, which differ only in what was done to them."""
+
+    def __init__(self, index: pd.DataFrame, labels: Labels) -> None:
+        self._index, self._labels = index, labels
+
+    def __call__(
+        self, logits: Logits, *, attack: str, epsilon: float, attacked_label: str, linf: PerImage
+    ) -> pd.DataFrame:
+        return pd.DataFrame(
+            {
+                "image_id": self._index["image_id"].to_numpy(),
+                "patient_id": self._index["patient_id"].to_numpy(),
+                "label": self._labels,
+                "attack": attack,
+                "epsilon": epsilon,
+                "attacked_label": attacked_label,
+                "predicted": logits.argmax(axis=1),
+                "margin": margins(logits, self._labels),
+                "linf": linf,
+            }
+        )
+
+
+def summarise_attack(rows: pd.DataFrame) -> dict[str, Any]:
+    """Clean accuracy and accuracy under each attack and epsilon, by the label attacked: means over the rows."""
+    correct = rows.assign(correct=rows["predicted"] == rows["label"])
+    clean = correct[correct["attack"] == "none"]
+    attacked = correct[correct["attack"] != "none"]
+    means = attacked.groupby(["attacked_label", "attack", "epsilon"])["correct"].mean().reset_index()
+    accuracy: dict[str, dict[str, dict[str, float]]] = {}
+    for one in means.to_dict("records"):
+        by_epsilon = accuracy.setdefault(one["attacked_label"], {}).setdefault(one["attack"], {})
+        by_epsilon[epsilon_key(one["epsilon"])] = float(one["correct"])
+    return {
+        "n_images": len(clean),
+        "n_patients": int(clean["patient_id"].nunique()),
+        "clean_accuracy": float(clean["correct"].mean()),
+        "epsilons": sorted(map(float, attacked["epsilon"].unique())),
+        "robust_accuracy": accuracy,
+    }
+
+
+def example_images(
+    classifier: KerasClassifier,
+    data: LabelledImages,
+    *,
+    epsilon: float,
+    settings: Attacks,
+    seed: int,
+    n_images: int = 3,
+) -> dict[str, np.ndarray]:
+    """Figure 1's images: of up to `n_images` classes the first image that is answered right, and its attacks.
+
+    Returns arrays by name: images (k, h, w, 3), adversarial (attacks, k, h, w, 3), probabilities_clean (k, classes),
+    probabilities (attacks, k, classes), labels (k,), image_ids (k,), attacks (names), epsilon.
+    """
+    predicted = np.concatenate(
+        [classifier.predict(data.images(at)).argmax(axis=1) for at in _spans(len(data.index), settings.batch_size)]
+    )
+    right = pd.Series(data.labels[predicted == data.labels], index=np.flatnonzero(predicted == data.labels))
+    at = np.array(right.drop_duplicates().sort_values().index[:n_images], dtype=np.int64)
+    x, one_hot = data.images(at), np.eye(classifier.nb_classes, dtype=np.float32)[data.labels[at]]
+    chosen: dict[str, Any] = {"epsilon": epsilon, "settings": settings, "seed": seed}
+    adversarial = np.stack([perturb(classifier, x, one_hot, attack=attack, **chosen) for attack in ATTACK_NAMES])
+    return {
+        "images": x,
+        "adversarial": adversarial,
+        "probabilities_clean": _softmax(classifier.predict(x)),
+        "probabilities": np.stack([_softmax(classifier.predict(x_adv)) for x_adv in adversarial]),
+        "labels": data.labels[at],
+        "image_ids": data.index["image_id"].to_numpy(dtype=str)[at],
+        "attacks": np.array(ATTACK_NAMES),
+        "epsilon": np.array(epsilon),
+    }
+
+
+def _spans(n: int, size: int) -> list[np.ndarray]:
+    return [np.arange(start, min(start + size, n)) for start in range(0, n, size)]
+
+
+def _softmax(logits: Logits) -> np.ndarray:
+    scores = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
+    return scores / scores.sum(axis=1, keepdims=True)

@@ -1,0 +1,81 @@
+"""What every stage's script shares: its arguments, one line for a person's mistake, and progress on the terminal.
+
+def main() -> None:
+    dataset = parse("dataset").dataset
+    ...
+
+if __name__ == "__main__":
+    run(main)
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Callable
+from typing import TextIO
+
+from oncorobust.errors import InputError
+from oncorobust.params import load_params
+
+MODELS = ("clean", "adversarial")
+
+
+def parse(*names: str) -> argparse.Namespace:
+    """Read the command line of a script whose arguments are `names` ("dataset", "model"), all of them required.
+
+    Raises InputError when params.yaml has no such data set.
+    """
+    parser = argparse.ArgumentParser(description=getattr(sys.modules["__main__"], "__doc__", None))
+    if "dataset" in names:
+        parser.add_argument("--dataset", required=True, help="a key of datasets in params.yaml")
+    if "model" in names:
+        parser.add_argument("--model", required=True, choices=MODELS)
+    arguments = parser.parse_args()
+    if "dataset" in names:
+        known = load_params().datasets
+        if arguments.dataset not in known:
+            raise InputError(f"expected --dataset {' or '.join(known)}, got {arguments.dataset}")
+    return arguments
+
+
+def run(main: Callable[[], None]) -> None:
+    """Run a script; a person's mistake ends it with one line on stderr and status 1, a bug with its traceback."""
+    try:
+        main()
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(1) from None
+
+
+class Progress:
+    """Lines such as `preprocess lidc: 1200 of 2630 images, 4 s left`, seldom enough for a log file."""
+
+    def __init__(
+        self,
+        prefix: str,
+        *,
+        seconds: float = 5.0,
+        stream: TextIO | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Start the clock. prefix: stage and data set. seconds: between lines, but the last step always has one."""
+        self._prefix = prefix
+        self._seconds = seconds
+        self._stream = stream or sys.stderr
+        self._clock = clock
+        self._start = self._last = clock()
+
+    def update(self, done: int, total: int, text: str) -> None:
+        """Tell that `done` of `total` steps, named by `text`, are done."""
+        now = self._clock()
+        if done < total and now - self._last < self._seconds:
+            return
+        self._last = now
+        left = "" if done >= total else f", {_duration((now - self._start) / max(done, 1) * (total - done))} left"
+        print(f"{self._prefix}: {done} of {total} {text}{left}", file=self._stream, flush=True)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

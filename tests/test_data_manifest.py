@@ -1,0 +1,193 @@
+"""A manifest beside image files: what its columns mean, and the line that is named when one is wrong."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from oncorobust.data.manifest import open_manifest
+from oncorobust.errors import InputError
+
+HEADER = "image_id,path,label,patient_id"
+ROWS = ("001,a.png,malignant,p1", "002,b.png,benign,p1", "003,sub/c.png,benign,p2")
+PIXELS = np.arange(60, dtype=np.uint8).reshape(6, 10)
+
+
+def write_tree(folder: Path, *, header: str = HEADER, rows: tuple[str, ...] = ROWS, encoding: str = "utf-8") -> Path:
+    (folder / "sub").mkdir(exist_ok=True)
+    for name in ("a.png", "b.png", "sub/c.png"):
+        Image.fromarray(PIXELS).save(folder / name)
+    (folder / "manifest.csv").write_text("\n".join((header, *rows)) + "\n", encoding=encoding)
+    return folder
+
+
+def with_columns(names: str, *cells: str) -> dict[str, object]:
+    rows = tuple(f"{row},{cell}" for row, cell in zip(ROWS, cells, strict=True))
+    return {"header": f"{HEADER},{names}", "rows": rows}
+
+
+def test_rows(tmp_path: Path) -> None:
+    raw = open_manifest(write_tree(tmp_path))
+    assert raw.index["image_id"].tolist() == ["001", "002", "003"]
+    assert raw.index["label"].tolist() == [1, 0, 0]
+    assert raw.class_names == ("benign", "malignant")
+    assert raw.index["source"].tolist() == ["a.png", "b.png", "sub/c.png"]
+    assert "given_split" not in raw.index
+    assert (raw.synthetic, raw.verified, raw.intensity_unit) == (False, "unverified", "grey level")
+    np.testing.assert_array_equal(raw.read(2).values, PIXELS)
+    assert raw.read(2).limits == (0, 255)
+
+
+def test_spaces_byte_order_mark_blank_lines_and_other_columns(tmp_path: Path) -> None:
+    rows = (" 001 , a.png ,malignant, p1,x", "", "002,b.png,benign,p1,", "003,sub/c.png,benign,p2,y")
+    raw = open_manifest(
+        write_tree(tmp_path, header="image_id, path,label,patient_id,remark", rows=rows, encoding="utf-8-sig")
+    )
+    assert raw.index["image_id"].tolist() == ["001", "002", "003"]
+    assert raw.index["patient_id"].tolist() == ["p1", "p1", "p2"]
+
+
+def test_quoted_cells_may_hold_commas_and_line_breaks(tmp_path: Path) -> None:
+    rows = ('001,a.png,"malignant, grade 2",p1', '002,b.png,"benign', 'tumour",p1', "003,missing.png,x,p2")
+    with pytest.raises(InputError, match=r"missing\.png, got none, named in .* line 5"):
+        open_manifest(write_tree(tmp_path, rows=rows))
+    assert open_manifest(write_tree(tmp_path, rows=rows[:3])).class_names == ("benign\ntumour", "malignant, grade 2")
+
+
+def test_given_split(tmp_path: Path) -> None:
+    raw = open_manifest(write_tree(tmp_path, **with_columns("split", "train", "train", "test")))
+    assert raw.index["given_split"].tolist() == ["train", "train", "test"]
+
+
+def test_crop_by_box(tmp_path: Path) -> None:
+    columns = with_columns("crop_top,crop_left,crop_height,crop_width", "1,2,3,4", "0,0,6,10", "5,9,1,1")
+    raw = open_manifest(write_tree(tmp_path, **columns))
+    np.testing.assert_array_equal(raw.read(0).values, PIXELS[1:4, 2:6])
+    np.testing.assert_array_equal(raw.read(1).values, PIXELS)
+    assert raw.read(2).values.tolist() == [[59]]
+
+
+def test_crop_by_centre(tmp_path: Path) -> None:
+    columns = with_columns("center_row,center_col,crop_size", "2,3,3", "2.5,3.5,4", "2,3,4")
+    raw = open_manifest(write_tree(tmp_path, **columns))
+    np.testing.assert_array_equal(raw.read(0).values, PIXELS[1:4, 2:5])  # an odd square lies about its pixel
+    np.testing.assert_array_equal(raw.read(1).values, PIXELS[1:5, 2:6])  # an even one about the corner of four
+    np.testing.assert_array_equal(raw.read(2).values, PIXELS[0:4, 1:5])
+
+
+def test_order_of_classes_can_be_listed(tmp_path: Path) -> None:
+    (write_tree(tmp_path) / "classes.txt").write_text("malignant\nbenign\n")
+    raw = open_manifest(tmp_path)
+    assert (raw.class_names, raw.index["label"].tolist()) == (("malignant", "benign"), [0, 1, 1])
+
+
+def test_unknown_label(tmp_path: Path) -> None:
+    (write_tree(tmp_path, rows=(*ROWS[:2], "003,sub/c.png,begnin,p2")) / "classes.txt").write_text("benign\nmalignant")
+    with pytest.raises(
+        InputError, match=r"expected a label of benign, malignant, got 'begnin' in .*manifest.csv line 4"
+    ):
+        open_manifest(tmp_path)
+
+
+def test_marked_as_synthetic(tmp_path: Path) -> None:
+    (write_tree(tmp_path) / "SYNTHETIC.txt").write_text("made up")
+    assert open_manifest(tmp_path).synthetic
+
+
+def test_no_manifest(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"expected a text file in UTF-8, got .*No such file.* in .*manifest\.csv"):
+        open_manifest(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "expected a column image_id, got an empty file"),
+        (b"image_id,path,label,patient_id\n", "expected at least one image, got only a header"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "expected a CSV, got a git-lfs pointer"),
+        (b"<!DOCTYPE html><html>", "expected a CSV, got an HTML page"),
+        (b"image_id,path\n" + b"x" * 200_000, "expected a CSV, got field larger than field limit"),
+        (b"image_id,path\n\xff\xfe", "expected a text file in UTF-8"),
+    ],
+)
+def test_not_a_manifest(tmp_path: Path, content: bytes, message: str) -> None:
+    (tmp_path / "manifest.csv").write_bytes(content)
+    with pytest.raises(InputError, match=message):
+        open_manifest(tmp_path)
+
+
+@pytest.mark.parametrize("column", ["image_id", "path", "label", "patient_id"])
+def test_missing_column(tmp_path: Path, column: str) -> None:
+    header = HEADER.replace(column, "other")
+    with pytest.raises(InputError, match=rf"expected a column {column}, got .*other.* in .*manifest\.csv"):
+        open_manifest(write_tree(tmp_path, header=header))
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("003,missing.png,benign,p2", r"expected a file .*missing\.png, got none, named in .*manifest\.csv line 4"),
+        ("001,sub/c.png,benign,p2", r"expected each image_id once, got '001' again in .*manifest\.csv line 4"),
+        ("003,sub/c.png,benign,", "expected a value of patient_id, got an empty cell in .* line 4"),
+        ("003,sub/c.png, ,p2", "expected a value of label, got an empty cell in .* line 4"),
+        ("003,sub/c.png,benign", "expected 4 cells, got 3 in .* line 4"),
+        ("003,sub/c.png,benign,p2,", "expected 4 cells, got 5 in .* line 4"),
+        ("003,../secret.png,benign,p2", r"expected a path inside the raw tree, got '\.\./secret\.png' in .* line 4"),
+        ("003,sub/../../secret.png,benign,p2", "expected a path inside the raw tree"),
+        ("003,/etc/passwd,benign,p2", "expected a path inside the raw tree, got '/etc/passwd'"),
+        ("003,..\\secret.png,benign,p2", "expected a path inside the raw tree"),
+        ("003,C:\\secret.png,benign,p2", "expected a path inside the raw tree"),
+        ("003,.,benign,p2", "expected a file .*, got none, named in"),
+        ("003,sub,benign,p2", "expected a file .*sub, got none"),
+        ("003,manifest.csv,benign,p2", "expected PNG, JPEG, TIFF, DICOM, NIfTI or npy, got b'image_id' in"),
+    ],
+)
+def test_wrong_row(tmp_path: Path, row: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        open_manifest(write_tree(tmp_path, rows=(*ROWS[:2], row)))
+
+
+def test_single_class(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"expected images of at least two classes, got only benign in .*manifest"):
+        open_manifest(write_tree(tmp_path, rows=ROWS[1:]))
+
+
+def test_unknown_split(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"expected train, validation or test, got 'val' in .* line 3"):
+        open_manifest(write_tree(tmp_path, **with_columns("split", "train", "val", "test")))
+
+
+def test_patient_in_two_splits(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="expected each patient in one split, got 'p1' in train and test"):
+        open_manifest(write_tree(tmp_path, **with_columns("split", "train", "test", "test")))
+
+
+@pytest.mark.parametrize(
+    ("names", "cells", "message"),
+    [
+        ("crop_top,crop_left,crop_height", "0,0,1", "expected a column crop_width beside the other crop columns"),
+        ("crop_top,crop_left,crop_height,crop_width", "-1,0,2,2", "expected a crop inside the image, .* line 2"),
+        ("crop_top,crop_left,crop_height,crop_width", "0,0,0,2", "expected a crop inside the image, .* line 2"),
+        ("crop_top,crop_left,crop_height,crop_width", "0,0,2,wide", "expected a number of pixels, got 'wide'"),
+        ("crop_top,crop_left,crop_height,crop_width", "0,0,2,nan", "expected a number of pixels, got 'nan'"),
+        ("center_row,center_col,crop_size", "0,3,4", "expected a crop inside the image, got rows -2 to 1"),
+        ("crop_top,crop_left,crop_height,crop_width,center_row", "0,0,2,2,1", "expected a crop by box or by centre"),
+    ],
+)
+def test_wrong_crop(tmp_path: Path, names: str, cells: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        open_manifest(write_tree(tmp_path, **with_columns(names, cells, cells, cells)))
+
+
+def test_crop_that_leaves_the_image(tmp_path: Path) -> None:
+    columns = with_columns("crop_top,crop_left,crop_height,crop_width", *["4,0,3,3"] * 3)
+    raw = open_manifest(write_tree(tmp_path, **columns))
+    with pytest.raises(InputError, match=r"expected a crop inside 6 x 10 pixels, got rows 4 to 6, .* in .*a\.png"):
+        raw.read(0)
+
+
+def test_mixed_units(tmp_path: Path) -> None:
+    np.save(write_tree(tmp_path, rows=(*ROWS[:2], "003,c.npy,benign,p2")) / "c.npy", PIXELS)
+    with pytest.raises(InputError, match="expected images of one unit, got grey level and stored value"):
+        open_manifest(tmp_path)

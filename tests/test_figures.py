@@ -1,0 +1,150 @@
+"""Figures 1 to 3 on made-up results: what is drawn, and that the same results give the same bytes."""
+
+import dataclasses
+import re
+
+import numpy as np
+import pytest
+from results_fixture import DATASETS, write_results
+
+from oncorobust.errors import InputError
+from oncorobust.figure_examples import choose_examples, figure_1, magnify
+from oncorobust.figure_style import intensity_axis, to_png, to_svg
+from oncorobust.figures import accuracy_curve, figure_2, figure_3
+from oncorobust.paper_numbers import load_paper_table
+from oncorobust.plot_data import read_examples, read_plot_data
+from oncorobust.settings import Column, Report
+
+REPORT = Report(
+    columns={key: Column(title=one.title, paper=one.paper) for key, one in DATASETS.items()},
+    adversarial_training_epsilon=0.002,
+)
+PAPER = load_paper_table("table1")
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    root = tmp_path_factory.mktemp("results")
+    write_results(root)
+    return root
+
+
+@pytest.fixture
+def datasets(root, monkeypatch):
+    monkeypatch.chdir(root)
+    return [read_plot_data(key, REPORT) for key in DATASETS]
+
+
+def texts(figure):
+    """All text of a figure, panel by panel."""
+    return "\n".join(
+        one.get_text() for axes in figure.axes for one in (axes.title, axes.xaxis.label, axes.yaxis.label, *axes.texts)
+    )
+
+
+def test_curve_starts_at_the_clean_accuracy():
+    metrics = {
+        "clean_accuracy": 0.9,
+        "epsilons": [0.001, 0.1],
+        "robust_accuracy": {"predicted": {"pgd": {"eps_0_001": 0.5, "eps_0_1": 0.1}}},
+    }
+    x, y = accuracy_curve(metrics, attack="pgd", attacked_label="predicted")
+    assert x.tolist() == [0, 0.001, 0.1]
+    assert y.tolist() == [90, 50, 10]
+
+
+def test_upper_axis_units(datasets):
+    lidc, mnist, _ = datasets
+    assert intensity_axis(lidc) == (1400.0, "HU")
+    assert intensity_axis(mnist) == (255.0, "8-bit grey levels")
+
+
+def test_figure_2_draws_every_curve_the_paper_and_the_floor(datasets):
+    figure = figure_2(datasets, paper=PAPER)
+    lidc, mnist, phantom = figure.axes
+    drawn = [line.get_xydata().tolist() for line in lidc.lines]
+    for labels in ("predicted", "true"):
+        x, y = accuracy_curve(datasets[0].attack["clean"], attack="pgd", attacked_label=labels)
+        assert np.column_stack([x, y]).tolist() in drawn
+    assert [[0.002, 100 * 0.2692]] in drawn
+    assert [[0, 100 * 0.7541]] in drawn
+    floor = 100 * (1 - datasets[0].attack["clean"]["clean_accuracy"])
+    assert any(line.get_ydata()[0] == floor == line.get_ydata()[-1] for line in lidc.lines)
+    assert f"1 − clean = {floor:.1f} %" in [one.get_text() for one in lidc.texts]
+    assert not mnist.texts  # ten classes have no floor, and the digits are real
+    assert "SYNTHETIC" in [one.get_text() for one in phantom.texts]
+    assert len(phantom.lines) == 6 + 1  # no column of the paper: curves and floor
+
+
+def test_figure_3_has_both_models_and_both_labels(datasets):
+    figure = figure_3(datasets, table_epsilon=0.002)
+    assert len(figure.axes) == 6
+    right = figure.axes[1]
+    drawn = [line.get_xydata().tolist() for line in right.lines]
+    for model in ("clean", "adversarial"):
+        x, y = accuracy_curve(datasets[0].attack[model], attack="bim", attacked_label="true")
+        assert np.column_stack([x, y]).tolist() in drawn
+    assert "LIDC (n = 40), true labels" in texts(figure)
+
+
+def test_figure_1_gives_class_and_probability(datasets):
+    figure = figure_1(datasets)
+    shown = texts(figure)
+    assert re.search(r"(benign|malignant): 95 %", shown)
+    assert re.search(r"✗ (benign|malignant): 98 %", shown)
+    assert "label: " in shown
+    assert "epsilon 0.001\n(1.4 HU)" in shown
+    assert "SYNTHETIC" in shown
+
+
+def test_magnified_difference():
+    difference = np.array([[[-0.01], [0.0], [0.01], [0.005]]])
+    assert magnify(difference, epsilon=0.01).ravel().tolist() == [0, 0.5, 1, 0.75]
+
+
+def test_examples_chosen_are_right_before_and_wrong_under_pgd(datasets):
+    examples = dataclasses.replace(
+        datasets[0].examples,
+        labels=np.array([0, 0, 1, 1]),
+        probabilities_clean=np.array([[0.2, 0.8], [0.9, 0.1], [0.1, 0.9], [0.2, 0.8]], dtype=np.float32),
+        probabilities=np.array([[[0.2, 0.8], [0.1, 0.9], [0.1, 0.9], [0.9, 0.1]]] * 3, dtype=np.float32),
+    )
+    assert choose_examples(examples, count=2) == [1, 3]
+    assert choose_examples(examples, count=1) == [1]
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_any_number_of_data_sets_and_the_same_bytes(datasets, count):
+    chosen = [datasets[one % 3] for one in range(count)]
+    for draw in (
+        figure_1,
+        lambda some: figure_2(some, paper=PAPER),
+        lambda some: figure_3(some, table_epsilon=0.002),
+    ):
+        first, second = draw(chosen), draw(chosen)
+        assert to_png(first) == to_png(second) == to_png(first)
+        assert to_svg(first) == to_svg(second) == to_svg(first)
+
+
+def test_no_date_and_no_reference_in_the_files(datasets):
+    figure = figure_2(datasets[:1], paper=PAPER)
+    assert b"Software" not in to_png(figure)
+    assert b"<dc:date>" not in to_svg(figure)
+
+
+def test_examples_of_other_classes_are_refused(root, monkeypatch, tmp_path):
+    write_results(tmp_path / "run")
+    monkeypatch.chdir(tmp_path / "run")
+    source = (tmp_path / "run/reports/mnist/clean/examples.npz").read_bytes()
+    (tmp_path / "run/reports/lidc/clean/examples.npz").write_bytes(source)
+    with pytest.raises(InputError, match=r"expected probabilities of 2 classes, got 10 in reports/lidc/clean"):
+        read_plot_data("lidc", REPORT)
+
+
+def test_broken_examples_are_named(tmp_path):
+    np.savez(tmp_path / "a.npz", images=np.zeros((1, 2, 2, 3)))
+    with pytest.raises(InputError, match=r"got no \['adversarial'.* in .*a\.npz"):
+        read_examples(tmp_path / "a.npz")
+    (tmp_path / "b.npz").write_bytes(b"PK nothing")
+    with pytest.raises(InputError, match=r"expected an npz file of arrays, got .*b\.npz"):
+        read_examples(tmp_path / "b.npz")

