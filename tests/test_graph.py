@@ -1,7 +1,7 @@
 """The Snakefile and dvc.yaml state one graph, and their lists of library files are the real imports.
 
-Both graphs are read from the tools themselves: Snakemake's jobs and DVC's stages, after wildcards, lookups and `${}` are
-resolved. The real imports are found a second way, by letting Python's own ModuleFinder follow the bytecode of each script.
+Both graphs are read from the tools themselves: Snakemake's jobs and DVC's stages, after wildcards, lookups and `${}`
+are resolved. The real imports are found a second way, by Python's own ModuleFinder, which follows bytecode.
 """
 
 from modulefinder import ModuleFinder

@@ -94,9 +94,10 @@ def make_toy(folder: Path) -> Path:
 
 
 def toy_params() -> dict[str, Any]:
-    """The demo's parameters with a second data set, whose raw tree is the user's."""
+    """The demo's parameters, with short grids, and a second data set, whose raw tree is the user's."""
     content: dict[str, Any] = yaml.safe_load((REPOSITORY / "presets" / "demo.yaml").read_text(encoding="utf-8"))
     mnist = content["datasets"]["mnist"]
+    mnist["attack"]["epsilons"] = mnist["rank"]["epsilons"] = [0.05, 0.1]
     content["run"]["datasets"] = ["mnist", "slices"]
     content["acquire"] = {"mnist": {"source": "packaged"}}
     content["datasets"] = {"mnist": mnist, "slices": copy.deepcopy(mnist)}
@@ -175,7 +176,7 @@ def dvc_needed(repo: Repo) -> set[str]:
 
     The repository is opened once for many questions, because reading dvc.lock takes longer than an answer.
     """
-    with chdir(repo.root_dir):
+    with chdir(repo.root_dir), repo.lock:
         needed, graph = {stage.addressing for stage in repo.index.stages if stage.status()}, repo.index.graph
         for stage in reversed(list(networkx.topological_sort(graph))):  # an edge leads from a stage to what it reads
             if any(read.addressing in needed for read in graph.successors(stage)):

@@ -46,8 +46,7 @@ def record(root: Path) -> Recorded:
         with workflow.persistence.lock(), repo.scm_context(quiet=True):
             stages = {_stage_name(job) for job in workflow.dag.jobs if job.rule.name != "all"}
             pending = {_stage_name(job) for job in workflow.dag.needrun_jobs()} & stages
-            for stage in sorted(stages - pending):
-                repo.commit(stage, force=True)
+            _commit(repo, stages - pending)
     return Recorded(sorted(stages - pending), sorted(pending))
 
 
@@ -65,6 +64,18 @@ def sync(root: Path) -> None:
             )
         with _snakemake(root, forceall=True) as planned:
             planned.execute_workflow(executor="touch")
+
+
+def _commit(repo: "Repo", names: set[str]) -> None:
+    """`dvc commit --force` for these stages, in the order in which `dvc repro` would write them, in one write."""
+    from dvc.repo.reproduce import plan_repro
+
+    stages = [stage for stage in plan_repro(repo.index.graph) if stage.addressing in names]
+    for stage in stages:
+        stage.save()
+        stage.commit()
+    if stages:
+        stages[0].dvcfile.dump_stages(stages, update_pipeline=False)
 
 
 @contextmanager

@@ -12,8 +12,9 @@ The paper's cells have a place in the transcribed tables instead. `cells.json` i
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
+from io import BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, Literal
 
 import msgspec
 import pandas as pd
@@ -182,7 +183,7 @@ def same_number(first: float, second: float) -> bool:
     return math.isclose(first, second, rel_tol=1e-12, abs_tol=1e-12)
 
 
-def read_rows(source: str | Path | BinaryIO) -> pd.DataFrame:
+def read_rows(source: str | Path | BytesIO) -> pd.DataFrame:
     """Read predictions.csv or sensitivity.csv; an id such as 007 or NA stays what it is."""
     return pd.read_csv(source, dtype={"image_id": str, "patient_id": str}, keep_default_na=False)
 

@@ -91,9 +91,16 @@ def house_style() -> Iterator[None]:
 
 
 def settle(figure: Figure) -> Figure:
-    """Fix the places of a finished figure's parts: laid out again at each save, they would move a little every time."""
+    """Lay out a finished figure once and fix the places of its panels.
+
+    They are rounded to a ten-thousandth of the figure, because the last bits of the layout solver's result depend on
+    addresses in memory, and SVG would show them.
+    """
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
+    for axes in figure.axes:
+        left, bottom, width, height = (round(float(one), 4) for one in axes.get_position(original=True).bounds)
+        axes.set_position((left, bottom, width, height))
     return figure
 
 

@@ -107,7 +107,7 @@ def _mark_floor(axes: Axes, floor: float) -> None:
         va="top" if below else "bottom",
         fontsize=6.5,
         color="0.25",
-        bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.5},
+        zorder=1,  # behind the curves
     )
 
 

@@ -1,0 +1,174 @@
+"""State goes from Snakemake to DVC and back without a lie: record, sync, the three locks.
+
+All in toy repositories with both command lines, as a person would type them.
+"""
+
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+import toy_pipeline as toy
+import yaml
+
+from oncorobust.bridge import CHECKSUM_LIMIT_BYTES, hold_dvc, record, sync
+from oncorobust.errors import InputError
+
+CLEAN = "Data and pipelines are up to date."
+NOTHING = "Nothing to be done"
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A toy that Snakemake ran, DVC recorded, git committed and the remote holds."""
+    folder = toy.make_toy(tmp_path_factory.mktemp("place") / "checkout")
+    toy.run(folder, "snakemake --cores 2 && oncorobust record && git add -A && git commit -q -m run && dvc push -q")
+    return folder
+
+
+@pytest.fixture
+def folder(ran: Path, tmp_path: Path) -> Path:
+    """A copy of it, time stamps and all, with the DVC cache."""
+    return Path(shutil.copytree(ran, tmp_path / "checkout", symlinks=True))
+
+
+@pytest.mark.slow
+def test_record_makes_both_tools_agree_that_nothing_is_to_be_done(ran: Path) -> None:
+    assert CLEAN in toy.run(ran, "dvc status")
+    assert "Running stage" not in toy.run(ran, "dvc repro")
+    assert NOTHING in toy.run(ran, "snakemake -n")
+    assert toy.run(ran, "git status --porcelain") == ""
+    assert [path for path in ran.rglob(".gitignore") if ".dvc" not in path.parts] == [ran / ".gitignore"]
+
+
+@pytest.mark.slow
+def test_both_runners_write_the_same_bytes(ran: Path, tmp_path: Path) -> None:
+    other = toy.make_toy(tmp_path / "other")
+    toy.run(other, "dvc repro -q")
+    assert (other / "dvc.lock").read_bytes() == (ran / "dvc.lock").read_bytes()
+    metrics = sorted(path.relative_to(ran) for path in (ran / "reports").rglob("*.json"))
+    assert len(metrics) == 2 * 2 * 3 + 1
+    for path in metrics:
+        assert (other / path).read_bytes() == (ran / path).read_bytes()
+    toy.run(other, "oncorobust sync")
+    assert NOTHING in toy.run(other, "snakemake -n")
+
+
+@pytest.mark.slow
+def test_record_takes_only_what_is_up_to_date(tmp_path: Path) -> None:
+    folder = toy.make_toy(tmp_path)
+    toy.run(folder, "snakemake --cores 2 models/mnist/clean.keras")
+    printed = toy.run(folder, "oncorobust record")
+    assert "recorded in dvc.lock: 3 stages" in printed
+    assert "preprocess@slices" in printed.partition("left alone")[2]
+    stages = yaml.safe_load((folder / "dvc.lock").read_text())["stages"]
+    assert set(stages) == {"acquire@mnist", "preprocess@mnist", "train@mnist"}
+
+
+@pytest.mark.slow
+def test_record_does_not_put_new_parameters_on_old_results(folder: Path) -> None:
+    content = toy.toy_params()
+    content["datasets"]["mnist"]["harden"]["epochs"] += 1
+    toy.write_params(folder, content)
+    before = yaml.safe_load((folder / "dvc.lock").read_text())["stages"]["harden@mnist"]
+    recorded = record(folder)
+    assert "harden@mnist" in recorded.pending
+    assert "report" in recorded.pending
+    assert "train@mnist" in recorded.committed
+    assert yaml.safe_load((folder / "dvc.lock").read_text())["stages"]["harden@mnist"] == before
+    assert "harden@mnist" in toy.run(folder, "dvc status")
+
+
+@pytest.mark.slow
+def test_a_clone_pulls_syncs_and_has_nothing_to_do(ran: Path) -> None:
+    clone = ran.parent / "clone"  # beside the first checkout, so that the remote is found
+    toy.run(ran.parent, f"git clone -q {ran} {clone}")
+    (clone / "data" / "raw" / "slices").mkdir(parents=True)
+    shutil.copy(ran / "data/raw/slices/manifest.csv", clone / "data/raw/slices/manifest.csv")
+    assert NOTHING not in toy.run(clone, "snakemake -n")
+    assert "expected a clean `dvc status`, got" in toy.run(clone, "oncorobust sync", status=1)
+    toy.run(clone, "dvc pull -q && oncorobust sync")
+    assert NOTHING in toy.run(clone, "snakemake -n")
+    assert CLEAN in toy.run(clone, "dvc status")
+
+
+@pytest.mark.slow
+def test_experiments_and_differences_work_and_sync_carries_them_over(folder: Path) -> None:
+    toy.run(folder, "dvc exp run -q -S seed=5")
+    assert "seed" in toy.run(folder, "dvc params diff")
+    difference = toy.run(folder, "dvc metrics diff")
+    # the toy's first output is worth seed + 100 x letters of its arguments; attack.json is its second: 1001 became 1006
+    assert "reports/mnist/clean/attack.json" in difference
+    assert ["1001", "1006", "5"] in [line.split()[2:] for line in difference.splitlines()]
+    toy.run(folder, "oncorobust sync")
+    assert NOTHING in toy.run(folder, "snakemake -n")
+    toy.run(folder, "git checkout -q . && dvc checkout -q && oncorobust sync")
+    assert NOTHING in toy.run(folder, "snakemake -n")
+
+
+def test_sync_refuses_a_tree_that_differs_from_dvc_lock(folder: Path) -> None:
+    (folder / "reports" / "index.html").unlink()
+    with pytest.raises(InputError, match=r"expected a clean `dvc status`, got 1 changed stages: report; run"):
+        sync(folder)
+
+
+def test_nothing_starts_while_the_other_tool_works(folder: Path) -> None:
+    lock = (folder / "dvc.lock").read_bytes()
+    (folder / "reports" / "index.html").unlink()
+    with hold_dvc(folder):  # what Snakemake does from its first job to its last
+        assert "(snakemake)" in toy.run(folder, "oncorobust record", status=1)
+        assert "(snakemake)" in toy.run(folder, "oncorobust sync", status=1)
+        assert "snakemake" in toy.run(folder, "dvc repro", status=255)
+        printed = toy.run(folder, "snakemake --cores 1", status=1)
+        assert "is working in this tree; wait until it is done" in printed
+    assert not (folder / "reports" / "index.html").exists()
+    assert (folder / "dvc.lock").read_bytes() == lock
+    toy.run(folder, "snakemake --cores 1")
+
+
+def test_a_run_that_was_killed_blocks_nobody(folder: Path) -> None:
+    blocked = folder / ".dvc" / "tmp" / "rwlock"
+    dead = 2**22 + 1  # above the largest process number of Linux
+    blocked.write_text(f'{{"write": {{"{folder / "reports"}": {{"pid": {dead}, "cmd": "snakemake"}}}}}}')
+    assert CLEAN in toy.run(folder, "dvc status")
+    with hold_dvc(folder):
+        pass
+
+
+def test_record_refuses_while_snakemake_holds_the_folder(folder: Path) -> None:
+    locks = folder / ".snakemake" / "locks"
+    locks.mkdir(exist_ok=True)
+    (locks / "0.output.lock").write_text("reports/index.html\n")
+    with pytest.raises(InputError, match="snakemake is working in this tree; wait .* run `snakemake --unlock`"):
+        record(folder)
+    with pytest.raises(InputError, match="snakemake is working in this tree"):
+        sync(folder)
+
+
+def test_the_bridge_plans_as_the_default_profile_does() -> None:
+    profile = yaml.safe_load((toy.REPOSITORY / "profiles/default/config.v8+.yaml").read_text())
+    assert profile["max-checksum-file-size"] == "2GB"
+    assert CHECKSUM_LIMIT_BYTES == 2 * 10**9
+    assert profile["rerun-triggers"] == ["code", "input", "mtime", "params"]
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        ("--config seed=3", "expected the values of params.yaml alone, got another `seed`"),
+        ("misspelt", "params.yaml: datasets.mnist.train.epohcs: expected a known key, got 'epohcs' (did you mean"),
+        ("raw", "data/raw/slices is missing: put or link your raw tree there, or add acquire.slices"),
+    ],
+)
+def test_a_mistake_stops_before_any_job(folder: Path, edit: str, message: str) -> None:
+    flags = edit if edit.startswith("--") else ""
+    if edit == "misspelt":
+        text = (folder / "params.yaml").read_text()
+        (folder / "params.yaml").write_text(text.replace("epochs: 4", "epohcs: 4", 1))
+    if edit == "raw":
+        shutil.rmtree(folder / "data" / "raw" / "slices")
+    started = time.time()
+    printed = toy.run(folder, f"snakemake --cores 1 --forceall {flags}", status=1)
+    assert message in printed
+    assert "toy" not in printed.replace(str(folder), "")
+    assert not [path for path in (folder / "reports").rglob("*") if path.stat().st_mtime > started]

@@ -1,0 +1,338 @@
+"""From every cell of every table back to its inputs, on made-up results recorded in dvc.lock."""
+
+import argparse
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+import yaml
+from results_fixture import DATASETS, REPOSITORY, TABLE_EPSILONS, params_content, write_results
+
+from oncorobust import trace_command
+from oncorobust.cells import tables_from_json, tables_to_json
+from oncorobust.errors import InputError
+from oncorobust.lock import parse_lock, producer, way_back
+from oncorobust.params import parse_params
+from oncorobust.provenance import find_cells, find_table
+from oncorobust.table_text import to_frame
+from oncorobust.tables import build_tables
+from oncorobust.trace_command import trace_cell
+from oncorobust.trace_state import State
+from oncorobust.trace_text import trace_text
+
+MODELS = ("clean", "adversarial")
+RAW_FILES = 12
+
+
+def record(path, root):
+    """A file or directory as dvc.lock has it."""
+    place = root / path
+    if place.is_dir():
+        files = [one for one in place.rglob("*") if one.is_file()]
+        size = sum(one.stat().st_size for one in files)
+        return {"path": path, "md5": "0" * 32 + ".dir", "size": size, "nfiles": len(files)}
+    content = place.read_bytes()
+    return {"path": path, "hash": "md5", "md5": hashlib.md5(content).hexdigest(), "size": len(content)}
+
+
+def write_tables(root):
+    params = parse_params(params_content(DATASETS))
+    attack, rank = (
+        {
+            key: {one: json.loads((root / f"reports/{key}/{one}/{name}").read_text()) for one in MODELS}
+            for key in DATASETS
+        }
+        for name in ("attack.json", "rank.json")
+    )
+    tables = build_tables(attack, rank, report=params.report, table_epsilons=TABLE_EPSILONS)
+    (root / "reports/tables").mkdir()
+    for table in tables:
+        to_frame(table).to_csv(root / table.file, index=False)
+    (root / "reports/tables/cells.json").write_text(json.dumps(tables_to_json(tables)))
+
+
+def write_lock(root):
+    """A dvc.lock with the stages of the made-up results; raw trees have no stage, as where they are the user's."""
+    stages = {}
+
+    def add(name, outputs, inputs, params):
+        stages[name] = {
+            "cmd": f"python workflow/scripts/{name.partition('@')[0]}.py",
+            "deps": [record(path, root) for path in inputs],
+            "params": {"params.yaml": params},
+            "outs": [record(path, root) for path in outputs],
+        }
+
+    script, module = "workflow/scripts/attack.py", "src/oncorobust/cells.py"
+    for key in DATASETS:
+        summary = f"data/processed/{key}/summary.json"
+        add(f"preprocess@{key}", [summary], [f"data/raw/{key}", script], {"seed": 0})
+        for model in MODELS:
+            keras, folder = f"models/{key}/{model}.keras", f"reports/{key}/{model}"
+            add(f"{'train' if model == 'clean' else 'harden'}@{key}", [keras], [summary, script], {"seed": 0})
+            outputs = [f"{folder}/predictions.csv", f"{folder}/attack.json"]
+            add(f"attack@{key}-{model}", outputs, [summary, keras, script, module], {"attacks": {"batch_size": 64}})
+            outputs = [f"{folder}/sensitivity.csv", f"{folder}/rank.json"]
+            add(f"rank@{key}-{model}", outputs, [summary, keras, script], {"seed": 0})
+    metrics = [f"reports/{key}/{one}/{name}.json" for key in DATASETS for one in MODELS for name in ("attack", "rank")]
+    tables = [f"reports/tables/{name}" for name in ("table1.csv", "table2.csv", "table_s5.csv", "cells.json")]
+    add("tabulate", tables, metrics, {"run.datasets": list(DATASETS)})
+    (root / "dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": stages}))
+
+
+def make_repository(root):
+    write_results(root)
+    write_tables(root)
+    for key in DATASETS:
+        (root / "data/raw" / key).mkdir(parents=True)
+        for number in range(RAW_FILES):
+            (root / "data/raw" / key / f"{number:02d}.png").write_bytes(b"image %d" % number)
+        (root / "data/raw" / key / ".snakemake_timestamp").touch()
+        (root / "models" / key).mkdir(parents=True)
+        for model in MODELS:
+            (root / "models" / key / f"{model}.keras").write_bytes(f"{key} {model}".encode())
+    for path in ("src/oncorobust/paper", "src/oncorobust/cells.py", "workflow/scripts/attack.py"):
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (shutil.copytree if (REPOSITORY / path).is_dir() else shutil.copy)(REPOSITORY / path, root / path)
+    for key in DATASETS:
+        (root / "data/raw" / key / ".snakemake_timestamp").unlink()
+    write_lock(root)
+    for key in DATASETS:
+        (root / "data/raw" / key / ".snakemake_timestamp").touch()
+    return root
+
+
+@pytest.fixture(scope="module")
+def unchanged(tmp_path_factory):
+    return make_repository(tmp_path_factory.mktemp("repository"))
+
+
+@pytest.fixture
+def root(unchanged, tmp_path):
+    shutil.copytree(unchanged, tmp_path / "copy")
+    return tmp_path / "copy"
+
+
+def trace(root, table="Table 1", row="PGD:0.002", column="lidc", field=None, rev=None):
+    return trace_cell(State(root, rev), table=table, row=row, column=column, field=field)
+
+
+def test_every_cell_of_every_table_agrees(unchanged):
+    tables = tables_from_json(json.loads((unchanged / "reports/tables/cells.json").read_text()))
+    traced = 0
+    for table in tables:
+        for row, column in sorted({(cell.row, cell.column) for cell in table.cells}):
+            result = trace(unchanged, table.name, row, column)
+            assert result.sound, trace_text(result)
+            traced += len(result.checks)
+    assert traced == sum(len(table.cells) for table in tables) > 150
+
+
+def test_the_way_back_reaches_model_data_scripts_modules_and_raw_files(unchanged):
+    result = trace(unchanged)
+    assert [stage.name for stage in result.stages] == ["tabulate", "attack@lidc-clean", "train@lidc", "preprocess@lidc"]
+    text = trace_text(result)
+    model = hashlib.md5(b"lidc clean").hexdigest()
+    assert f"read       models/lidc/clean.keras  md5 {model}, 10 bytes" in text
+    assert 'parameter  attacks = {"batch_size": 64}' in text
+    assert "script     workflow/scripts/attack.py  md5 " in text
+    assert "library    src/oncorobust/cells.py  md5 " in text
+    assert f"data/raw/lidc/00.png  md5 {hashlib.md5(b'image 0').hexdigest()}" in text
+    assert "and 2 more files" in text
+    assert "predictions.csv where attack = pgd, epsilon = 0.002, attacked_label = predicted" in text
+    assert text.splitlines()[-1] == "AGREES"
+
+
+def test_both_models_stand_behind_table_s5(unchanged):
+    names = [stage.name for stage in trace(unchanged, "Table S5", "PGD", "mnist").stages]
+    assert {"attack@mnist-clean", "attack@mnist-adversarial", "train@mnist", "harden@mnist"} < set(names)
+    assert names.index("attack@mnist-adversarial") < names.index("harden@mnist") < names.index("preprocess@mnist")
+
+
+def test_one_altered_row_disagrees(root):
+    path = root / "reports/lidc/clean/predictions.csv"
+    frame = pd.read_csv(path)
+    hit = frame.index[(frame.attack == "pgd") & (frame.epsilon == 0.002) & (frame.attacked_label == "predicted")][0]
+    frame.loc[hit, "predicted"] = 1 - frame.loc[hit, "predicted"]
+    frame.to_csv(path, index=False)
+    result = trace(root)
+    by_field = {check.cell.field: check for check in result.checks}
+    assert not by_field["accuracy"].agrees
+    assert by_field["accuracy_true_labels"].agrees and by_field["paper"].agrees
+    assert abs(by_field["accuracy"].values["rows"] - by_field["accuracy"].cell.value) == pytest.approx(1 / 40)
+    assert "reports/lidc/clean/predictions.csv" in result.not_recorded
+    text = trace_text(result)
+    assert "predictions.csv is not recorded: run `oncorobust record`" in text
+    assert text.splitlines()[-1].startswith("DISAGREES")
+    assert not result.sound
+
+
+def test_an_altered_metric_table_or_paper_number_disagrees(root):
+    metrics = root / "reports/lidc/clean/rank.json"
+    content = json.loads(metrics.read_text())
+    metrics.write_text(json.dumps(content | {"coverage": 0.5}))
+    assert [one.cell.field for one in trace(root, "Table 2", "lidc", None).checks if not one.agrees] == ["coverage"]
+    table = root / "reports/tables/table1.csv"
+    frame = pd.read_csv(table)
+    frame.loc[frame.row == "PGD:0.002", "mnist.accuracy"] += 0.01
+    frame.to_csv(table, index=False)
+    assert [one.cell.field for one in trace(root, column="mnist").checks if not one.agrees] == ["accuracy"]
+    paper = root / "src/oncorobust/paper/table1.csv"
+    paper.write_text(paper.read_text().replace("26.92", "26.93"))
+    assert [one.cell.field for one in trace(root).checks if not one.agrees] == ["paper"]
+
+
+def test_without_dvc_lock_the_numbers_are_checked_but_not_recorded(root):
+    (root / "dvc.lock").unlink()
+    result = trace(root)
+    assert all(check.agrees for check in result.checks)
+    assert not result.sound
+    text = trace_text(result)
+    assert "No stages: dvc.lock has none of them; not recorded: run `oncorobust record`" in text
+    assert text.splitlines()[-1] == "AGREES, but not recorded: run `oncorobust record`"
+
+
+def test_inputs_changed_since_are_marked(root):
+    (root / "models/lidc/clean.keras").write_bytes(b"another model")
+    (root / "data/raw/lidc/new.png").write_bytes(b"image")
+    text = trace_text(trace(root))
+    assert next(line for line in text.splitlines() if "read       models/lidc/clean.keras" in line).endswith(
+        "CHANGED SINCE"
+    )
+    assert "CHANGED SINCE: 13 files" in text
+    shutil.rmtree(root / "data/raw/lidc")
+    assert "12 files  (not in this tree)" in trace_text(trace(root))
+
+
+@pytest.mark.parametrize(
+    ("table", "row", "column", "fields"),
+    [
+        ("table 1", "pgd:0.002", "LIDC", 3),
+        ("1", "Baseline", "ct", 3),
+        ("TABLE_S5", "pgd", "MRI", 6),
+        ("S5", "PGD", "mn", 6),
+        ("Table 2", "mnist", None, 5),
+        ("Table 2", None, "MNIST", 5),
+        ("Table 2", "mnist", "coverage", 1),
+        ("Table 2", "lidc", "paper accuracy all", 1),
+    ],
+)
+def test_words_that_find_cells(unchanged, table, row, column, fields):
+    tables = tables_from_json(json.loads((unchanged / "reports/tables/cells.json").read_text()))
+    assert len(find_cells(find_table(tables, table), row=row, column=column, field=None)) == fields
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ({"table": "Table 3"}, r"expected a table of Table 1, Table 2, Table S5, got 'Table 3'"),
+        ({"row": "PGD:0.003"}, r"expected --row of Table 1 to be one of Baseline, FGSM:0.001, .*, got PGD:0.003"),
+        ({"row": None}, r"expected --row of Table 1 to be one of Baseline, .*, got None"),
+        ({"column": "CIFAR"}, r"one data set of lidc \(LIDC\), mnist \(MNIST\), phantom \(MRI phantom\), got CIFAR"),
+        ({"column": "m"}, r"expected --column to mean one data set of .*, got m"),
+        ({"column": None}, r"expected --column to mean one data set of .*, got None"),
+        (
+            {"field": "precision"},
+            r"--field of Table 1 to be one of accuracy, accuracy_true_labels, paper, got precision",
+        ),
+        ({"column": "phantom", "field": "paper"}, r"expected a filled cell, got none at PGD:0.002, phantom, paper"),
+    ],
+)
+def test_words_that_find_nothing_list_what_there_is(unchanged, words, message):
+    with pytest.raises(InputError, match=message):
+        trace(unchanged, **words)
+
+
+def test_command_prints_and_returns_the_verdict(root, monkeypatch, capsys):
+    monkeypatch.chdir(root)
+    parser = argparse.ArgumentParser()
+    trace_command.add_arguments(parser)
+    words = ["Table 1", "--row", "PGD:0.002", "--column", "LIDC", "--field", "accuracy"]
+    assert trace_command.run(parser.parse_args(words)) == 0
+    assert capsys.readouterr().out.endswith("AGREES\n")
+    (root / "dvc.lock").unlink()
+    assert trace_command.run(parser.parse_args(words)) == 1
+
+
+def test_missing_tables_are_named(tmp_path):
+    with pytest.raises(InputError, match=r"expected a file, got .*reports/tables/cells\.json"):
+        trace(tmp_path)
+
+
+def test_way_back_puts_readers_before_writers():
+    lock = parse_lock(
+        yaml.safe_dump(
+            {
+                "stages": {
+                    "a": {"cmd": "a", "outs": [{"path": "d", "md5": "1.dir", "size": 1, "nfiles": 2}]},
+                    "b": {
+                        "cmd": "b",
+                        "deps": [{"path": "d/x", "md5": "2", "size": 1}],
+                        "outs": [{"path": "m", "md5": "3", "size": 1}],
+                    },
+                    "c": {
+                        "cmd": "c",
+                        "deps": [{"path": "d", "md5": "1.dir", "size": 1}, {"path": "m", "md5": "3", "size": 1}],
+                        "outs": [{"path": "r", "md5": "4", "size": 1}],
+                    },
+                }
+            }
+        )
+    )
+    assert [stage.name for stage in way_back(lock, ["r"])] == ["c", "b", "a"]
+    assert producer(lock, "dx") is None
+
+
+def test_a_broken_lock_is_named():
+    with pytest.raises(InputError, match=r"expected stages with cmd, deps and outs, got .* in dvc\.lock"):
+        parse_lock("stages: [1]")
+
+
+@pytest.mark.slow
+def test_an_earlier_revision_comes_out_of_git_and_dvc(root):
+    """Rows live in DVC's cache only; the work tree has moved on."""
+
+    def call(*command):
+        finished = subprocess.run(command, cwd=root, capture_output=True, text=True)
+        assert finished.returncode == 0, finished.stderr
+
+    rows = "reports/lidc/clean/predictions.csv"
+    (root / "dvc.lock").unlink()
+    call("git", "init", "-q")
+    call(sys.executable, "-m", "dvc", "init", "-q")
+    stages = {
+        "attack": {
+            "cmd": "true",
+            "deps": ["models/lidc/clean.keras"],
+            "outs": [rows, {"reports/lidc/clean/attack.json": {"cache": False}}],
+        },
+        "tabulate": {
+            "cmd": "true",
+            "deps": ["reports/lidc/clean/attack.json"],
+            "outs": [{f"reports/tables/{name}": {"cache": False}} for name in ("table1.csv", "cells.json")],
+        },
+    }
+    (root / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}))
+    call(sys.executable, "-m", "dvc", "commit", "-q", "-f")
+    call("git", "add", "dvc.yaml", "dvc.lock", "reports/tables", "reports/lidc/clean/attack.json", "src", ".dvc")
+    call("git", "-c", "user.name=a", "-c", "user.email=a@b", "commit", "-q", "-m", "results")
+    assert subprocess.run(["git", "cat-file", "-e", f"HEAD:{rows}"], cwd=root, capture_output=True).returncode != 0
+    (root / rows).unlink()
+    assert trace(root).sound  # out of the cache
+    (root / rows).write_text("label,predicted\n0,1\n")
+    (root / "reports/tables/cells.json").write_text("{}")
+    result = trace(root, rev="HEAD")
+    assert result.sound, trace_text(result)
+    assert [stage.name for stage in result.stages] == ["tabulate", "attack"]
+    assert result.state.startswith("commit ")
+    with pytest.raises(InputError, match=r"expected git show nowhere:\./reports/tables/cells\.json to work"):
+        trace(root, rev="nowhere")
+    shutil.rmtree(root / ".dvc/cache")
+    with pytest.raises(
+        InputError, match=r"expected reports/lidc/clean/predictions.csv in the tree, DVC's cache or remote"
+    ):
+        trace(root, rev="HEAD")
