@@ -200,7 +200,8 @@ rule plot:
         "Drawing Figures 1, 2 and 3."
     input:
         attacks=expand("reports/{dataset}/{model}/attack.json", dataset=DATASETS, model=MODELS),
-        examples=expand("reports/{dataset}/{model}/examples.npz", dataset=DATASETS, model=MODELS),
+        examples=expand("reports/{dataset}/clean/examples.npz", dataset=DATASETS),
+        summaries=expand("data/processed/{dataset}/summary.json", dataset=DATASETS),
         code=code("plot"),
     output:
         [shown(f"reports/figures/{figure}.png", "Figures") for figure in FIGURES],
@@ -221,7 +222,7 @@ rule report:
     message:
         "Putting everything on one page that works offline: reports/index.html."
     input:
-        rules.tabulate.output,
+        "reports/tables/cells.json",
         expand("reports/figures/{figure}.png", figure=FIGURES),
         expand("data/processed/{dataset}/{file}", dataset=DATASETS, file=["summary.json", "contact_sheet.png"]),
         expand("reports/{dataset}/{model}/{file}", dataset=DATASETS, model=MODELS, file=ON_THE_PAGE),

@@ -3,8 +3,8 @@
 The toy pipeline is run once and recorded. Then, in this process, each leaf is changed in the file on disk, and both
 tools are asked what they would run: Snakemake by building its graph of jobs with the triggers of profiles/default, DVC
 by the status of its stages, closed over what depends on a changed one. Library files are edited on disk in the same
-way. So nothing is compared that the tools did not work out themselves; and the answer must be the stages that the tables
-below expect, so that two graphs with the same omission do not pass. One change is put to both command lines.
+way. So nothing is compared that the tools did not work out themselves; and the answer must be the stages that the
+tables below expect, so that two graphs with the same omission do not pass. One change is put to both command lines.
 
 The data set slices is left alone: its stages must never be among the answers for a leaf of mnist.
 """

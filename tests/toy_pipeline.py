@@ -71,7 +71,7 @@ print("toy {stage}", *words.values())
 '''
 
 
-def make_toy(folder: Path) -> Path:
+def make_toy(folder: Path, params: dict[str, Any] | None = None) -> Path:
     """Write the toy repository into `folder` (git and DVC initialised, nothing run) and return it."""
     for name in COPIED:
         place = folder / name
@@ -83,7 +83,7 @@ def make_toy(folder: Path) -> Path:
     for stage in STAGES:
         script = folder / "workflow" / "scripts" / f"{stage}.py"
         script.write_text(_toy_script(stage, script.read_text(encoding="utf-8")), encoding="utf-8")
-    write_params(folder, toy_params())
+    write_params(folder, params or toy_params())
     raw = folder / "data" / "raw" / "slices"
     raw.mkdir(parents=True)
     (raw / "manifest.csv").write_text("image_id,path,label,patient_id\n")
@@ -97,6 +97,7 @@ def toy_params() -> dict[str, Any]:
     """The demo's parameters, with short grids, and a second data set, whose raw tree is the user's."""
     content: dict[str, Any] = yaml.safe_load((REPOSITORY / "presets" / "demo.yaml").read_text(encoding="utf-8"))
     mnist = content["datasets"]["mnist"]
+    mnist["train"]["epochs"], mnist["harden"]["epochs"] = 4, 2
     mnist["attack"]["epsilons"] = mnist["rank"]["epsilons"] = [0.05, 0.1]
     content["run"]["datasets"] = ["mnist", "slices"]
     content["acquire"] = {"mnist": {"source": "packaged"}}
@@ -106,6 +107,15 @@ def toy_params() -> dict[str, Any]:
         "mnist": {"title": "MNIST", "paper": "MNIST"},
         "slices": {"title": "CT", "paper": "CT"},
     }
+    return content
+
+
+def small_params() -> dict[str, Any]:
+    """The same without slices: enough where it does not matter that there are two data sets."""
+    content = toy_params()
+    content["run"]["datasets"] = ["mnist"]
+    for section in (content["datasets"], content["report"]["columns"]):
+        del section["slices"]
     return content
 
 

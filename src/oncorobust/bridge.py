@@ -11,7 +11,7 @@ Both hold DVC's repository lock and Snakemake's directory lock while they look a
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -39,7 +39,7 @@ def record(root: Path) -> Recorded:
 
     Raises InputError when either tool is at work in this tree.
     """
-    with _dvc_repo(root) as repo, _snakemake(root, forceall=False) as planned:
+    with _dvc_repo(root) as repo, _snakemake(forceall=False) as planned:
         workflow = planned.workflow_api._workflow
         workflow._prepare_dag(forceall=False, ignore_incomplete=False, lock_warn_only=False)
         workflow._build_dag()
@@ -62,7 +62,7 @@ def sync(root: Path) -> None:
                 f"expected a clean `dvc status`, got {len(changed)} changed stages: {', '.join(changed)}; "
                 "run `dvc pull`, `dvc repro` or `snakemake` first"
             )
-        with _snakemake(root, forceall=True) as planned:
+        with _snakemake(forceall=True) as planned:
             planned.execute_workflow(executor="touch")
 
 
@@ -71,6 +71,9 @@ def _commit(repo: "Repo", names: set[str]) -> None:
     from dvc.repo.reproduce import plan_repro
 
     stages = [stage for stage in plan_repro(repo.index.graph) if stage.addressing in names]
+    unknown = names - {stage.addressing for stage in stages}
+    if unknown:
+        raise InputError(f"expected a stage of dvc.yaml for each job, got none for {', '.join(sorted(unknown))}")
     for stage in stages:
         stage.save()
         stage.commit()
@@ -112,10 +115,12 @@ def _dvc_repo(root: Path) -> Iterator["Repo"]:
     from dvc.lock import LockError
     from dvc.repo import Repo, lock_repo
 
+    place = root.resolve()
     try:
-        # The file lock is taken and released once, so that a stage which DVC runs at this moment is noticed.
-        with Repo(str(root)) as repo, lock_repo(repo):
-            with hold_dvc(root):
+        # DVC names stages relative to the current folder. The file lock is taken and released once, so that a stage
+        # which DVC runs at this moment is noticed.
+        with chdir(place), Repo() as repo, lock_repo(repo):
+            with hold_dvc(place):
                 pass
             yield repo
     except LockError as error:
@@ -125,8 +130,8 @@ def _dvc_repo(root: Path) -> Iterator["Repo"]:
 
 
 @contextmanager
-def _snakemake(root: Path, *, forceall: bool) -> Iterator["DAGApi"]:
-    """The workflow as `snakemake` with profiles/default parses it in this folder, ready to plan or touch."""
+def _snakemake(*, forceall: bool) -> Iterator["DAGApi"]:
+    """The workflow as `snakemake` with profiles/default parses it in the current folder, ready to plan or touch."""
     from snakemake.api import SnakemakeApi
     from snakemake.exceptions import LockException, WorkflowError
     from snakemake.settings.enums import Quietness
@@ -143,7 +148,7 @@ def _snakemake(root: Path, *, forceall: bool) -> Iterator["DAGApi"]:
     try:
         with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
             cores = ResourceSettings(cores=os.cpu_count() or 1)
-            yield api.workflow(cores, snakefile=root / "Snakefile", workdir=root).dag(settings)
+            yield api.workflow(cores, snakefile=Path("Snakefile")).dag(settings)
     except LockException as error:
         raise InputError(
             "snakemake is working in this tree; wait until it is done, or after a crash run `snakemake --unlock`"

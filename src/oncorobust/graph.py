@@ -12,7 +12,7 @@ for the aggregate stages the files of every data set; `check_in_step` says when 
 
 import ast
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,8 @@ _PACKAGE = "oncorobust"
 _SOURCE = "src"
 _SCRIPTS = "workflow/scripts"
 _DATA_SUFFIXES = {".csv", ".j2"}
+_DATASET = re.compile(r"\$\{(?:item|key|item\.dataset)\}")
+_MODEL = re.escape("${item.model}")
 
 
 def stage_code(root: Path, stage: str) -> list[str]:
@@ -158,12 +160,12 @@ def check_in_step(root: Path) -> None:
 def _wanted(root: Path, content: Mapping[str, Any]) -> dict[str, list[str]]:
     """The dependencies that each stage of dvc.yaml should list, in order: data, script, library files."""
     values = yaml.safe_load((root / "params.yaml").read_text(encoding="utf-8"))
-    patterns = [pattern for entry in content["stages"].values() for pattern in _output_patterns(entry, values)]
+    written = [pair for entry in content["stages"].values() for pair in _repeated_outputs(entry, values)]
     wanted = {}
     for stage, entry in content["stages"].items():
         data = [path for path in _dependencies(entry) if not path.startswith((f"{_SOURCE}/", f"{_SCRIPTS}/"))]
-        if "foreach" not in entry and "matrix" not in entry:
-            data = list(dict.fromkeys(path for one in data for path in _for_all(one, patterns)))
+        if not _datasets(entry, values):
+            data = list(dict.fromkeys(path for one in data for path in _for_each_dataset(one, written)))
         wanted[stage] = data + stage_code(root, stage)
     return wanted
 
@@ -172,46 +174,32 @@ def _dependencies(entry: Mapping[str, Any]) -> list[str]:
     return list(entry.get("do", entry)["deps"])
 
 
-def _output_patterns(entry: Mapping[str, Any], values: Mapping[str, Any]) -> list[tuple[re.Pattern[str], list[str]]]:
-    """For each output of a repeated stage: what its paths look like, and its paths for every data set and model."""
-    items = _items(entry, values)
-    written = entry.get("do", entry)
-    outputs = [one for kind in ("outs", "metrics", "plots") for one in written.get(kind, [])]
-    patterns = []
-    for output in outputs if items else []:
-        template = output if isinstance(output, str) else next(iter(output))
-        look = re.sub(r"\\\$\\\{[^}]*\\\}", "[a-z0-9_]+", re.escape(template))
-        patterns.append((re.compile(look), [_fill(template, item) for item in items]))
-    return patterns
+def _repeated_outputs(entry: Mapping[str, Any], values: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
+    """Outputs of a stage that DVC repeats, as written with `${}`, each with the data sets it is repeated for."""
+    stage = entry.get("do", entry)
+    outputs = [one for kind in ("outs", "metrics", "plots") for one in stage.get(kind, [])]
+    datasets = _datasets(entry, values)
+    return [(one if isinstance(one, str) else next(iter(one)), datasets) for one in outputs if datasets]
 
 
-def _items(entry: Mapping[str, Any], values: Mapping[str, Any]) -> list[dict[str, str]]:
-    """What DVC puts for `${...}` in each copy of a stage: the data set, or the data set and the model."""
-    if "foreach" in entry:
-        return [{"item": name, "key": name} for name in _list(entry["foreach"], values)]
-    if "matrix" in entry:
-        datasets, models = (_list(entry["matrix"][axis], values) for axis in ("dataset", "model"))
-        return [{"item.dataset": dataset, "item.model": model} for dataset in datasets for model in models]
-    return []
-
-
-def _list(stated: Any, values: Mapping[str, Any]) -> Iterable[str]:
-    """A list in dvc.yaml, or the list (or keys) that `${a.b}` names in params.yaml."""
-    if not isinstance(stated, str):
-        return list(stated)
+def _datasets(entry: Mapping[str, Any], values: Mapping[str, Any]) -> list[str]:
+    """The data sets for which DVC repeats a stage; none for a stage that runs once."""
+    stated = entry.get("foreach", entry.get("matrix", {}).get("dataset"))
+    if stated is None:
+        return []
     found: Any = values
-    for step in stated.removeprefix("${").removesuffix("}").split("."):
-        found = found[step]
+    for key in stated.strip("${}").split("."):
+        found = found[key]
     return list(found)
 
 
-def _fill(template: str, item: Mapping[str, str]) -> str:
-    return re.sub(r"\$\{([^}]*)\}", lambda match: item[match[1].strip()], template)
-
-
-def _for_all(path: str, patterns: list[tuple[re.Pattern[str], list[str]]]) -> list[str]:
-    """The same file of every data set and model, when a repeated stage writes it; else the path itself."""
-    for look, paths in patterns:
-        if look.fullmatch(path):
-            return paths
+def _for_each_dataset(path: str, written: list[tuple[str, list[str]]]) -> list[str]:
+    """The same file of every data set, when a repeated stage writes it; else the path itself."""
+    for template, datasets in written:
+        before, after = _DATASET.split(template, maxsplit=1)
+        look = re.escape(before) + "[a-z0-9_]+" + re.escape(after).replace(_MODEL, "([a-z0-9_]+)")
+        match = re.fullmatch(look, path)
+        if match:
+            rest = after.replace("${item.model}", match[1]) if match.groups() else after
+            return [f"{before}{dataset}{rest}" for dataset in datasets]
     return [path]

@@ -8,6 +8,7 @@ red) and turns the first kernel's input channels round, so that images stay in t
 """
 
 import json
+import re
 import tempfile
 import zipfile
 from pathlib import Path
@@ -85,9 +86,9 @@ def _load_convolutions(model: keras.Model, settings: Model) -> None:
 
 
 def save_model(model: keras.Model, path: str | Path) -> None:
-    """Write a .keras file whose bytes depend on nothing but the model: no date, no clock.
+    """Write a .keras file whose bytes depend on nothing but the model.
 
-    DVC names a checkpoint by its bytes; Keras writes the time of saving into them twice.
+    DVC names a checkpoint by its bytes; Keras writes the time of saving into them, and addresses in memory as ids.
     """
     with tempfile.TemporaryDirectory(dir=Path(path).parent) as folder:
         dated = Path(folder) / "dated.keras"
@@ -97,7 +98,17 @@ def save_model(model: keras.Model, path: str | Path) -> None:
                 content = source.read(entry)
                 if entry == "metadata.json":
                     content = json.dumps(json.loads(content) | {"date_saved": "1980-01-01@00:00:00"}).encode()
+                elif entry == "config.json":
+                    content = _number_shared_objects(content.decode()).encode()
                 target.writestr(zipfile.ZipInfo(entry, _EPOCH_OF_ZIP), content)
+
+
+def _number_shared_objects(config: str) -> str:
+    """Keras's ids of objects that layers share, counted from 0 in the order of their first mention."""
+    numbers: dict[str, int] = {}
+    return re.sub(
+        r'("shared_object_id": )(\d+)', lambda match: f"{match[1]}{numbers.setdefault(match[2], len(numbers))}", config
+    )
 
 
 def load_classifier(path: str | Path, *, image_shape: tuple[int, ...], n_classes: int) -> keras.Model:

@@ -29,6 +29,7 @@ def explain(message: str, content: object, kind: Any, where: str) -> str:
         if key[1] == "required":
             return f"{path}: expected a value, got none"
         return f"{path}: expected a known key, got {key[2]!r}{_suggest(key[2], _at(kind, steps))}"
+    path = path or "the file"
     found = _find(content, steps)
     if text.startswith("Invalid"):
         return f"{path}: expected one of {', '.join(_choices(_at(kind, steps)))}, got {found!r}"

@@ -1,0 +1,155 @@
+"""The house: environment, Makefile, continuous integration, citation, profiles, the command line and its presets."""
+
+import shutil
+import subprocess
+import sys
+import time
+import tomllib
+from pathlib import Path
+
+import pytest
+import toy_pipeline as toy
+import yaml
+
+from oncorobust.errors import InputError
+from oncorobust.presets import preset_names, switch_preset
+
+ROOT = toy.REPOSITORY
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
+def read_yaml(name: str) -> dict[str, object]:
+    content: dict[str, object] = yaml.safe_load((ROOT / name).read_text(encoding="utf-8"))
+    return content
+
+
+def test_environment_has_the_versions_of_the_package() -> None:
+    environment = read_yaml("environment.yml")
+    assert environment["name"] == "oncorobust"
+    assert environment["channels"] == ["conda-forge", "nodefaults"]
+    *conda, pip = environment["dependencies"]
+    assert conda == ["python =3.11", "pip"]
+    assert pip == {"pip": PROJECT["dependencies"]}
+    assert all("==" in requirement for requirement in PROJECT["dependencies"])
+
+
+def test_every_rule_names_the_environment_a_log_and_a_message() -> None:
+    rules = (ROOT / "Snakefile").read_text(encoding="utf-8").split("\nrule ")[1:]
+    names = [rule.partition(":")[0] for rule in rules]
+    assert names == ["all", *toy.STAGES]
+    for name, rule in zip(names[1:], rules[1:], strict=True):
+        assert rule.startswith(f"{name}:\n    message:\n"), name
+        assert '    conda:\n        "environment.yml"\n' in rule, name
+        assert f'    log:\n        "logs/{name}' in rule, name
+        assert f'    benchmark:\n        "logs/benchmarks/{name}' in rule, name
+        assert ("threads: THREADS" in rule) == (name in ("train", "harden", "attack", "rank")), name
+
+
+@pytest.mark.slow
+def test_the_workflow_passes_lint_from_both_snakefiles(tmp_path: Path) -> None:
+    folder = toy.make_toy(tmp_path)
+    for snakefile in ("Snakefile", "workflow/Snakefile"):
+        assert "in a good condition" in toy.run(folder, f"snakemake --lint --snakefile {snakefile}")
+    count = toy.run(folder, "snakemake -n --snakefile workflow/Snakefile").partition("total")[2].split()[0]
+    assert int(count) == len(toy.dvc_steps(folder)) + 1  # and the default target of workflow/Snakefile
+
+
+def test_make_help_lists_every_target() -> None:
+    printed = toy.run(ROOT, "make help")
+    targets = [line.split()[1] for line in printed.splitlines() if line.startswith("  make ")]
+    assert targets == ["help", "setup", "demo", "test", "check", "clean"]
+
+
+def test_make_demo_runs_records_and_says_where(tmp_path: Path) -> None:
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    (tmp_path / "pyproject.toml").touch()
+    commands = toy.run(tmp_path, "make -n demo PYTHON=python3.11").splitlines()
+    order = ["python3.11 -m venv .venv", "snakemake --cores all", "oncorobust record", "oncorobust where"]
+    places = [next(place for place, line in enumerate(commands) if line.startswith(start)) for start in order]
+    assert places == sorted(places)
+    (tmp_path / ".venv").mkdir()
+    (tmp_path / ".venv" / "stamp").touch()
+    assert "-m venv" not in toy.run(tmp_path, "make -n demo"), "set-up is not repeated"
+
+
+def test_continuous_integration_calls_make_test_and_nothing_else() -> None:
+    lines = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
+    assert lines == ["#!/usr/bin/env bash", "set -euo pipefail", 'cd "$(dirname "$0")/.."', "make test"]
+    assert (ROOT / ".ci" / "run").stat().st_mode & 0o111
+
+
+def test_the_citation_names_the_software_and_the_paper() -> None:
+    citation = read_yaml("CITATION.cff")
+    assert citation["cff-version"] == "1.2.0"
+    assert citation["version"] == PROJECT["version"]
+    assert citation["license"] == PROJECT["license"]
+    (paper,) = citation["references"]
+    assert paper["doi"] == "10.1101/2021.01.17.21249704"
+    assert "Apache License" in (ROOT / "LICENSE").read_text(encoding="utf-8")
+
+
+def test_both_profiles_judge_alike_what_is_up_to_date() -> None:
+    default, slurm = (read_yaml(f"profiles/{name}/config.v8+.yaml") for name in ("default", "slurm"))
+    for key in ("rerun-triggers", "max-checksum-file-size"):
+        assert default[key] == slurm[key]
+    assert slurm["executor"] == "slurm"
+    assert set(slurm["set-resources"]) == {"train", "harden", "attack", "rank"}
+
+
+def test_dvc_keeps_out_of_snakemakes_records_and_knows_its_remote() -> None:
+    ignored = (ROOT / ".dvcignore").read_text(encoding="utf-8").split()
+    assert {".snakemake/", ".snakemake_timestamp"} <= set(ignored)
+    config = (ROOT / ".dvc" / "config").read_text(encoding="utf-8")
+    for line in ("autostage = true", "analytics = false", 'type = "hardlink,symlink"', "remote = storage"):
+        assert line in config
+
+
+def test_help_answers_at_once_and_without_heavy_modules() -> None:
+    started = time.monotonic()
+    printed = toy.run(ROOT, "oncorobust --help")
+    assert time.monotonic() - started < 0.5 * 4, "half a second, with room for a busy machine"
+    for command in ("preset", "graph", "record", "sync", "check", "where", "trace"):
+        assert f"    {command}" in printed
+    heavy = "import sys, oncorobust.cli; print({'numpy', 'pandas', 'dvc', 'snakemake', 'keras'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", heavy], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
+
+
+def test_commands_outside_the_repository_are_refused(tmp_path: Path) -> None:
+    printed = toy.run(tmp_path, "oncorobust where", status=1)
+    assert "oncorobust: expected the repository's root, got" in printed
+
+
+def test_check_and_where_speak_of_this_tree(tmp_path: Path) -> None:
+    folder = toy.make_toy(tmp_path)
+    assert "the raw trees of mnist, slices are in order" in toy.run(folder, "oncorobust check")
+    assert "reports/index.html  (not made yet)" in toy.run(folder, "oncorobust where")
+    shutil.rmtree(folder / "data" / "raw" / "slices")
+    assert "data/raw/slices is missing: put or link" in toy.run(folder, "oncorobust check", status=1)
+
+
+def test_a_preset_is_copied_whole_and_dvc_yaml_follows(tmp_path: Path) -> None:
+    folder = toy.make_toy(tmp_path)
+    assert preset_names(folder) == ["demo", "paper", "real"]
+    assert toy.run(folder, "oncorobust preset").split() == ["demo", "paper", "real"]
+    edited = (folder / "params.yaml").read_bytes()
+    printed = toy.run(folder, "oncorobust preset real", status=1)
+    assert "oncorobust: expected params.yaml to equal a preset, got one with edits of its own" in printed
+    assert (folder / "params.yaml").read_bytes() == edited
+    toy.run(folder, "oncorobust preset real --force")
+    assert (folder / "params.yaml").read_bytes() == (folder / "presets" / "real.yaml").read_bytes()
+    assert {"preprocess@lidc", "preprocess@mnist", "preprocess@cifar10"} <= set(toy.dvc_steps(folder))
+    toy.run(folder, "oncorobust preset demo")
+    assert toy.run(folder, "oncorobust graph --check") == "dvc.yaml is in step\n"
+    assert not list(folder.glob(".*part*"))
+
+
+def test_a_wrong_preset_is_refused_and_leaves_params_alone(tmp_path: Path) -> None:
+    folder = toy.make_toy(tmp_path)
+    before = (folder / "params.yaml").read_bytes()
+    with pytest.raises(InputError, match=r"expected a preset \(demo, paper, real\), got 'reel'"):
+        switch_preset(folder, "reel", force=True)
+    (folder / "presets" / "mine.yaml").write_text("seed: none\n")
+    with pytest.raises(InputError, match=r"mine.yaml: "):
+        switch_preset(folder, "mine", force=True)
+    assert (folder / "params.yaml").read_bytes() == before

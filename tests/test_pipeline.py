@@ -1,0 +1,172 @@
+"""The real pipeline, end to end, at a size of seconds: through Snakemake in one clone and through DVC in another.
+
+Two hundred small images with a pattern that VGG16 can learn stand in for a data set; they say that they are synthetic.
+"""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from PIL import Image
+from toy_pipeline import COPIED, REPOSITORY, run, write_params
+
+from oncorobust.cells import tables_from_json
+from oncorobust.files import read_json
+from oncorobust.trace_command import trace_cell
+from oncorobust.trace_state import State
+
+pytestmark = pytest.mark.slow
+FEW = [0.01, 0.1, 0.5]
+
+
+def small_params() -> dict:
+    content = yaml.safe_load((REPOSITORY / "presets" / "demo.yaml").read_text(encoding="utf-8"))
+    block = content["datasets"].pop("mnist")
+    block["preprocess"] |= {"format": "manifest", "max_images": None}
+    block["augment"] |= {"copies": 1, "horizontal_flip": True, "max_rotation_degrees": 20}
+    block["model"] |= {"hidden_units": [16, 8], "dropout": 0.1}
+    block["train"] |= {"epochs": 3, "batch_size": 16, "optimizer": {"name": "adam", "learning_rate": 0.0003}}
+    block["harden"] |= {"epochs": 1, "max_iter": 2, "batch_size": 16, "epsilon": 0.03, "eps_step": 0.02}
+    block["attack"] |= {"epsilons": FEW, "max_images": 24}
+    block["rank"] |= {"epsilons": FEW, "max_images": 24}
+    content["attacks"] |= {"table_epsilons": [0.002, 0.006]}
+    content["attacks"]["bim"]["max_iter"] = content["attacks"]["pgd"]["max_iter"] = 4
+    content["datasets"] = {"slices": block}
+    content["report"]["columns"] = {"slices": {"title": "Slices", "paper": "CT"}}
+    return content | {"acquire": {}, "run": {"datasets": ["slices"], "threads": 1}}
+
+
+def write_raw_tree(folder: Path) -> None:
+    """Sixty patients with two images each: a bright disc is malignant, a bright square benign."""
+    rng = np.random.default_rng(0)
+    rows, columns = np.mgrid[:40, :40]
+    manifest = []
+    (folder / "images").mkdir(parents=True)
+    for number in range(120):
+        label = ["benign", "malignant"][number // 2 % 2]
+        row, column = rng.integers(14, 26, size=2)
+        far = np.hypot(rows - row, columns - column) if number // 2 % 2 else abs(rows - row) + abs(columns - column) / 9
+        values = 60 + 120 * (far < 9) + rng.normal(0, 12, (40, 40))
+        Image.fromarray(values.clip(0, 255).astype(np.uint8)).save(folder / "images" / f"{number}.png")
+        manifest.append([f"i{number}", f"images/{number}.png", label, f"p{number // 2}"])
+    frame = pd.DataFrame(manifest, columns=["image_id", "path", "label", "patient_id"])
+    frame.to_csv(folder / "manifest.csv", index=False)
+    (folder / "SYNTHETIC.txt").write_text("Discs and squares, made by a test.\n")
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory) -> dict[str, Path]:
+    """Two clones of one commit with the same raw tree: one run by Snakemake and recorded, one by DVC and watched."""
+    base = tmp_path_factory.mktemp("pipeline")
+    made = {"snakemake": base / "snakemake", "dvc": base / "dvc", "audit": base / "audit"}
+    for name in COPIED:
+        copy = shutil.copytree if (REPOSITORY / name).is_dir() else shutil.copy
+        (made["snakemake"] / name).parent.mkdir(parents=True, exist_ok=True)
+        copy(REPOSITORY / name, made["snakemake"] / name)
+    write_params(made["snakemake"], small_params())
+    run(made["snakemake"], "oncorobust graph && git init -q && git add -A && git commit -q -m start")
+    run(base, f"git clone -q {made['snakemake']} {made['dvc']}")
+    for clone in ("snakemake", "dvc"):
+        write_raw_tree(made[clone] / "data" / "raw" / "slices")
+    made["audit"].mkdir()
+    run(made["snakemake"], "snakemake --cores 2 && oncorobust record && git add -A && git commit -q -m results")
+    watched = f"AUDIT_FOLDER={made['audit']} PYTHONPATH={REPOSITORY / 'tests' / 'audit'}:{made['dvc'] / 'src'}"
+    run(made["dvc"], f"{watched} dvc repro")
+    return made
+
+
+def _files(folder: Path, *patterns: str) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes() for pattern in patterns for path in sorted(folder.glob(pattern))
+    }
+
+
+def test_both_runners_give_the_same_bytes(runs):
+    patterns = ("dvc.lock", "reports/**/*.*", "models/**/*.keras", "data/processed/**/*.*")
+    first, second = (_files(runs[clone], *patterns) for clone in ("snakemake", "dvc"))
+    assert first.keys() == second.keys()
+    assert [name for name in first if first[name] != second[name]] == []
+    assert len(first) > 30
+
+
+def test_afterwards_neither_runner_has_anything_to_do(runs):
+    assert "up to date" in run(runs["snakemake"], "dvc status")
+    assert "didn't change, skipping" in run(runs["snakemake"], "dvc repro")
+    assert "Nothing to be done" in run(runs["snakemake"], "snakemake --cores 1 -n")
+    run(runs["dvc"], "oncorobust sync")
+    assert "Nothing to be done" in run(runs["dvc"], "snakemake --cores 1 -n")
+
+
+def test_a_stage_reads_only_what_it_declares(runs):
+    stages = yaml.safe_load((runs["dvc"] / "dvc.lock").read_text())["stages"]
+    watched = [json.loads(path.read_text()) for path in runs["audit"].glob("*.json")]
+    assert len(watched) == len(stages)
+    for one in watched:
+        command = f"python {' '.join(one['argv'])}"
+        stage = next(stage for stage in stages.values() if stage["cmd"] == command)
+        declared = [dep["path"] for dep in stage["deps"]] + ["params.yaml"] + [out["path"] for out in stage["outs"]]
+        undeclared = {
+            path
+            for path in one["read"]
+            if not any(path == entry or path.startswith(entry + "/") for entry in declared)
+            and "/__pycache__/" not in path
+            and "/." not in path  # drafts of its own outputs
+        }
+        assert undeclared == set(), command
+
+
+def test_every_cell_of_every_table_traces_to_its_rows(runs):
+    root = runs["snakemake"]
+    tables = tables_from_json(read_json(root / "reports/tables/cells.json"))
+    cells = [(table, cell) for table in tables for cell in table.cells]
+    assert len(cells) > 60
+    state = State(root, "HEAD")
+    for table, cell in cells:
+        trace = trace_cell(state, table=table.name, row=cell.row, column=cell.column, field=cell.field)
+        assert trace.sound, (table.name, cell.row, cell.column, cell.field)
+
+
+def test_the_command_line_traces_a_cell_to_raw_files_and_commit(runs):
+    root = runs["snakemake"]
+    commit = run(root, "git rev-parse HEAD").strip()
+    told = run(root, 'oncorobust trace "Table 1" --row PGD:0.002 --column Slices --rev HEAD')
+    for word in ("AGREES", commit, "data/raw/slices", "src/oncorobust/attacks.py", "workflow/scripts/train.py", "seed"):
+        assert word in told, word
+
+
+def test_synthetic_data_says_so_wherever_it_shows(runs):
+    root = runs["dvc"]
+    metrics = [*root.glob("reports/*/*/*.json"), root / "data/processed/slices/summary.json"]
+    assert len(metrics) == 7
+    assert all(read_json(path)["synthetic"] is True for path in metrics)
+    for path in [*root.glob("reports/tables/*.md"), *root.glob("reports/figures/*.svg"), root / "reports/index.html"]:
+        assert "synthetic" in path.read_text(encoding="utf-8").lower(), path
+
+
+def test_the_model_learns_and_the_attacks_behave_as_theory_says(runs):
+    metrics = read_json(runs["dvc"] / "reports/slices/clean/attack.json")
+    clean = metrics["clean_accuracy"]
+    assert clean > 0.75
+    for attack in ("fgsm", "bim", "pgd"):
+        true = list(metrics["robust_accuracy"]["true"][attack].values())
+        predicted = metrics["robust_accuracy"]["predicted"][attack]
+        assert max(true) <= clean
+        assert min(predicted.values()) >= 1 - clean - 1e-9
+    assert metrics["robust_accuracy"]["true"]["pgd"]["eps_0_5"] == 0
+    assert metrics["robust_accuracy"]["predicted"]["pgd"]["eps_0_5"] == pytest.approx(1 - clean)
+
+
+def test_metrics_and_params_can_be_compared_and_values_tried(runs):
+    root = runs["dvc"]
+    run(root, "git add -A && git commit -q -m results")
+    run(root, "dvc exp run -S report.columns.slices.title=Discs")
+    assert "Discs" in run(root, "dvc params diff")
+    assert "Discs" in (root / "reports/tables/table1.md").read_text()
+    told = json.loads(run(root, "dvc metrics show --json"))
+    assert "clean_accuracy" in json.dumps(told)
+    run(root, "git checkout -q . && dvc checkout -q")
+    assert "Discs" not in (root / "reports/tables/table1.md").read_text()
