@@ -99,12 +99,15 @@ def test_a_clone_pulls_syncs_and_has_nothing_to_do(ran: Path) -> None:
 
 @pytest.mark.slow
 def test_experiments_and_differences_work_and_sync_carries_them_over(folder: Path) -> None:
-    toy.run(folder, "dvc exp run -q -S seed=5")
-    assert "seed" in toy.run(folder, "dvc params diff")
-    difference = toy.run(folder, "dvc metrics diff")
-    # the toy's first output is worth seed + 100 x letters of its arguments; attack.json is its second: 1001 became 1006
-    assert "reports/mnist/clean/attack.json" in difference
-    assert ["1001", "1006", "5"] in [line.split()[2:] for line in difference.splitlines()]
+    toy.run(folder, "dvc exp run -q -S datasets.mnist.rank.max_images=65")
+    assert "datasets.mnist.rank.max_images" in toy.run(folder, "dvc params diff")
+    difference = toy.run(folder, "dvc metrics diff").splitlines()
+    # rank.json is the toy's second output: max_images + 1 + 100 x letters of mnist and clean (10) or adversarial (16)
+    changed = {tuple(line.split()) for line in difference[1:]}
+    assert changed == {
+        ("reports/mnist/clean/rank.json", "accuracy", "1061", "1066", "5"),
+        ("reports/mnist/adversarial/rank.json", "accuracy", "1661", "1666", "5"),
+    }
     toy.run(folder, "oncorobust sync")
     assert NOTHING in toy.run(folder, "snakemake -n")
     toy.run(folder, "git checkout -q . && dvc checkout -q && oncorobust sync")

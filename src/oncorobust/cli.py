@@ -97,11 +97,8 @@ def _graph(parsed: argparse.Namespace) -> int:
 
 
 def _record(_: argparse.Namespace) -> int:
-    import logging
-
     from oncorobust.bridge import record
 
-    logging.getLogger("dvc").setLevel(logging.WARNING)  # else a line for each stage
     recorded = record(Path())
     print(f"recorded in dvc.lock: {len(recorded.committed)} stages")
     if recorded.pending:

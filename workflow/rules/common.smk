@@ -4,6 +4,7 @@ import os
 import sys
 from contextlib import ExitStack
 from pathlib import Path
+from shutil import which
 
 # Scripts find the library here also inside a conda environment, in which the package itself is not installed.
 SOURCE = str(Path("src").resolve())
@@ -31,7 +32,9 @@ THREADS = config["run"]["threads"]
 ACQUIRED = "|".join(config["acquire"]) or "(?!)"  # a pattern that matches nothing: all raw trees are the user's
 
 MEDIUM = {"mem_mb": 8000, "runtime": "2h"}
-LARGE = {"gpu": 1, "mem_mb": 16000, "runtime": "12h"}
+# A job asks for a GPU where this machine has one, so that jobs on processors alone may run side by side. A cluster's
+# profile asks by itself: the submitting machine may have none.
+LARGE = {"gpu": int(which("nvidia-smi") is not None), "mem_mb": 16000, "runtime": "12h"}
 
 DATA = {
     "images": "data/processed/{dataset}/images.npy",
