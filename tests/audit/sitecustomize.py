@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 _read: set[str] = set()
-_root = os.getcwd()
+_root = str(Path.cwd())
 
 
 def _note(event: str, arguments: tuple[object, ...]) -> None:
