@@ -8,7 +8,7 @@ from test_attacks import TABLE_S1
 
 from oncorobust import evaluation
 from oncorobust.art_estimator import KerasClassifier
-from oncorobust.evaluation import attack_rows, example_images, margins, summarise_attack
+from oncorobust.evaluation import attack_rows, example_images, margins, share_without_gradient, summarise_attack
 
 EPSILONS = (0.001, 0.01, 0.05, 0.25)
 
@@ -82,6 +82,12 @@ def test_the_change_of_pixels_is_the_epsilon(rows):
     attacked = rows[rows["attack"] != "none"]
     np.testing.assert_allclose(attacked["linf"], attacked["epsilon"], atol=1e-6)
     assert (rows.loc[rows["attack"] == "none", "linf"] == 0).all()
+
+
+def test_images_that_no_attack_can_move_are_counted(data):
+    dead = linear_model(np.zeros(SHAPE))
+    assert share_without_gradient(KerasClassifier(dead), data, batch_size=16) == 1
+    assert share_without_gradient(KerasClassifier(linear_model(balanced_weights())), data, batch_size=16) == 0
 
 
 def test_margin_is_the_labels_logit_minus_the_best_other():

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 from art.attacks.evasion import DeepFool, ProjectedGradientDescent, SquareAttack
-from models import SHAPE, linear_model, small_convolutional_net
+from models import SHAPE, balanced_weights, linear_model, small_convolutional_net
 
 from oncorobust.art_estimator import KerasClassifier
 from oncorobust.gradients import compile_gradient, compile_logits, cross_entropy, selected_logits
@@ -28,6 +28,23 @@ def test_loss_gradient_of_a_linear_model_is_the_closed_form(images):
     malignant = 1 / (1 + np.exp(-((images * weights).sum(axis=(1, 2, 3)) - 0.1)))
     expected = (malignant - labels)[:, None, None, None] * weights
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("margin", [1.0, 16.0, 30.0, 80.0])
+def test_a_confident_answer_keeps_the_direction_of_its_gradient(margin):
+    weights = balanced_weights()
+    model = linear_model(weights * margin / (0.5 * np.abs(weights).sum()))
+    x = (0.5 + 0.5 * np.sign(weights)).astype(np.float32)[np.newaxis]
+    assert np.asarray(model(x))[0, 1] == pytest.approx(margin, rel=1e-4)
+    found = compile_gradient(model, cross_entropy)(x, np.array([[0, 1]], dtype=np.float32))
+    np.testing.assert_array_equal(np.sign(found[0]), -np.sign(weights))
+
+
+def test_the_loss_is_the_usual_cross_entropy():
+    logits = np.random.default_rng(0).normal(0, 3, (7, 5)).astype(np.float32)
+    targets = np.eye(5, dtype=np.float32)[[0, 1, 2, 3, 4, 0, 1]]
+    expected = keras.ops.sum(keras.ops.categorical_crossentropy(targets, logits, from_logits=True))
+    assert float(cross_entropy(logits, targets)) == pytest.approx(float(expected), rel=1e-5)
 
 
 def test_gradients_of_a_net_meet_central_differences(net, images):

@@ -141,6 +141,16 @@ class _Describe:
         )
 
 
+def share_without_gradient(classifier: KerasClassifier, data: LabelledImages, *, batch_size: int) -> float:
+    """Share of images whose loss gradient at the prediction is zero everywhere: no attack here can move them."""
+    still = 0
+    for at in _spans(len(data.index), batch_size):
+        x = data.images(at)
+        gradient = classifier.loss_gradient(x, classifier.predict(x).argmax(axis=1))
+        still += int((gradient == 0).reshape(len(x), -1).all(axis=1).sum())
+    return still / len(data.index)
+
+
 def summarise_attack(rows: pd.DataFrame) -> dict[str, Any]:
     """Clean accuracy and accuracy under each attack and epsilon, by the label attacked: means over the rows."""
     correct = rows.assign(correct=rows["predicted"] == rows["label"])

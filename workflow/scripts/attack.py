@@ -4,7 +4,7 @@ import numpy as np
 
 from oncorobust.art_estimator import KerasClassifier
 from oncorobust.dataset import load
-from oncorobust.evaluation import attack_rows, example_images, summarise_attack
+from oncorobust.evaluation import attack_rows, example_images, share_without_gradient, summarise_attack
 from oncorobust.files import whole_outputs, write_csv, write_json
 from oncorobust.model import load_classifier
 from oncorobust.params import load_params
@@ -31,7 +31,9 @@ def main() -> None:
     progress = Progress(f"attack {dataset} {name}")
     rows = attack_rows(classifier, data, epsilons=epsilons, settings=params.attacks, seed=seed, notify=progress.update)
     examples = example_images(classifier, data, epsilon=settings.example_epsilon, settings=params.attacks, seed=seed)
-    metrics = {"dataset": dataset, "model": name, "synthetic": data.synthetic} | summarise_attack(rows)
+    without = share_without_gradient(classifier, data, batch_size=params.attacks.batch_size)
+    metrics = {"dataset": dataset, "model": name, "synthetic": data.synthetic, "share_without_gradient": without}
+    metrics |= summarise_attack(rows)
     folder = f"reports/{dataset}/{name}"
     outputs = [f"{folder}/{one}" for one in ("predictions.csv", "attack.json", "examples.npz")]
     with whole_outputs(*outputs) as (rows_draft, metrics_draft, examples_draft):
