@@ -156,7 +156,13 @@ def _write_attack(folder, key, model, dataset, labels, predicted, flips):
     content = {"dataset": key, "model": model, "synthetic": dataset.synthetic, "n_images": len(labels)}
     _write_json(
         folder / "attack.json",
-        {**content, "clean_accuracy": clean, "epsilons": epsilons, "robust_accuracy": robust},
+        {
+            **content,
+            "share_without_gradient": 0.125,
+            "clean_accuracy": clean,
+            "epsilons": epsilons,
+            "robust_accuracy": robust,
+        },
     )
 
 

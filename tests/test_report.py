@@ -84,6 +84,10 @@ def test_numbers_are_the_tables(root, page):
     assert "oncorobust trace &#34;Table 1&#34; --row PGD:0.001 --column lidc" in page
 
 
+def test_images_that_no_attack_can_move_are_told(page):
+    assert page.count("<td>12.50\u00a0%</td></tr>") == 6
+
+
 def test_the_synthetic_mark_names_the_data_set(page):
     assert "SYNTHETIC: the images of MRI phantom were generated" in page
     assert "MRI phantom (SYNTHETIC)" in page
