@@ -159,6 +159,8 @@ def _write_attack(folder, key, model, dataset, labels, predicted, flips):
         {
             **content,
             "share_without_gradient": 0.125,
+            "n_test_images": len(labels),
+            "test_accuracy": clean,
             "clean_accuracy": clean,
             "epsilons": epsilons,
             "robust_accuracy": robust,

@@ -8,7 +8,13 @@ from test_attacks import TABLE_S1
 
 from oncorobust import evaluation
 from oncorobust.art_estimator import KerasClassifier
-from oncorobust.evaluation import attack_rows, example_images, margins, share_without_gradient, summarise_attack
+from oncorobust.evaluation import (
+    attack_rows,
+    example_images,
+    margins,
+    share_without_gradient,
+    summarise_attack,
+)
 
 EPSILONS = (0.001, 0.01, 0.05, 0.25)
 
@@ -86,8 +92,12 @@ def test_the_change_of_pixels_is_the_epsilon(rows):
 
 def test_images_that_no_attack_can_move_are_counted(data):
     dead = linear_model(np.zeros(SHAPE))
-    assert share_without_gradient(KerasClassifier(dead), data, batch_size=16) == 1
-    assert share_without_gradient(KerasClassifier(linear_model(balanced_weights())), data, batch_size=16) == 0
+    assert share_without_gradient(KerasClassifier(dead), data) == 1
+    assert share_without_gradient(KerasClassifier(linear_model(balanced_weights())), data) == 0
+
+
+def test_accuracy_without_attack_is_the_share_of_right_answers(data, weights):
+    assert evaluation.accuracy(KerasClassifier(linear_model(weights)), data) == pytest.approx(0.8)
 
 
 def test_margin_is_the_labels_logit_minus_the_best_other():

@@ -141,10 +141,15 @@ class _Describe:
         )
 
 
-def share_without_gradient(classifier: KerasClassifier, data: LabelledImages, *, batch_size: int) -> float:
+def accuracy(classifier: KerasClassifier, data: LabelledImages) -> float:
+    """Share of images, none of them attacked, that are answered right."""
+    return float(np.mean(_predicted(classifier, data) == data.labels))
+
+
+def share_without_gradient(classifier: KerasClassifier, data: LabelledImages) -> float:
     """Share of images whose loss gradient at the prediction is zero everywhere: no attack here can move them."""
     still = 0
-    for at in _spans(len(data.index), batch_size):
+    for at in _spans(len(data.index)):
         x = data.images(at)
         gradient = classifier.loss_gradient(x, classifier.predict(x).argmax(axis=1))
         still += int((gradient == 0).reshape(len(x), -1).all(axis=1).sum())
@@ -184,9 +189,7 @@ def example_images(
     Returns arrays by name: images (k, h, w, 3), adversarial (attacks, k, h, w, 3), probabilities_clean (k, classes),
     probabilities (attacks, k, classes), labels (k,), image_ids (k,), attacks (names), epsilon.
     """
-    predicted = np.concatenate(
-        [classifier.predict(data.images(at)).argmax(axis=1) for at in _spans(len(data.index), settings.batch_size)]
-    )
+    predicted = _predicted(classifier, data)
     right = pd.Series(data.labels[predicted == data.labels], index=np.flatnonzero(predicted == data.labels))
     at = np.array(right.drop_duplicates().sort_values().index[:n_images], dtype=np.int64)
     x, one_hot = data.images(at), np.eye(classifier.nb_classes, dtype=np.float32)[data.labels[at]]
@@ -204,7 +207,12 @@ def example_images(
     }
 
 
-def _spans(n: int, size: int) -> list[np.ndarray]:
+def _predicted(classifier: KerasClassifier, data: LabelledImages) -> Labels:
+    return np.concatenate([classifier.predict(data.images(at)).argmax(axis=1) for at in _spans(len(data.index))])
+
+
+def _spans(n: int, size: int = 256) -> list[np.ndarray]:
+    """Positions of n images, a part at a time, so that memory does not grow with n."""
     return [np.arange(start, min(start + size, n)) for start in range(0, n, size)]
 
 

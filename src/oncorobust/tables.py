@@ -1,7 +1,7 @@
 """The paper's Tables 1, 2 and S5 from metrics files: cells with their sources, and the paper's numbers beside ours.
 
     Table 1   accuracy of the clean-trained model, baseline and attacked, over the attacks and `table_epsilons`
-    Table 2   accuracy on all test images and without the most sensitive ones, coverage attained, epsilon left out
+    Table 2   accuracy on all ranked images and without the most sensitive ones, coverage attained, epsilon left out
     Table S5  accuracy under attack before and after adversarial training, at one epsilon
 
 Robust accuracy stands twice: attacked away from the model's own prediction (predicted labels, ART's default and the
@@ -43,12 +43,12 @@ _TABLE_1_FIELDS = (
     Field("paper", "", "paper", "percent"),
 )
 _TABLE_2_CAPTION = (
-    "Accuracy (%) of the clean-trained models on all test images and without the most sensitive ones, whose prediction "
-    "PGD changes at the smallest epsilons. Coverage: share of the images kept; threshold: largest epsilon among the "
+    "Accuracy (%) of the clean-trained models on all ranked images and without the most sensitive ones, whose "
+    "prediction PGD changes at the smallest epsilons. Coverage: share of the images kept; threshold: largest epsilon among the "
     "excluded, in [0, 1] pixel units; paper: the paper's Table 2."
 )
 _TABLE_2_FIELDS = (
-    Field("accuracy_all", "", "all test images", "percent"),
+    Field("accuracy_all", "", "all ranked images", "percent"),
     Field("accuracy_kept", "", "after exclusion", "percent"),
     Field("accuracy_change", "", "change", "points"),
     Field("coverage", "", "coverage", "percent"),

@@ -22,7 +22,9 @@ def main() -> None:
     # The same seed for both models: they are ranked on the same images.
     seed = child_seed(params.seed, dataset, "rank")
     prepare(threads=params.run.threads, seed=seed)
-    data = load(f"data/processed/{dataset}").select("test").subset(settings.max_images, seed=seed)
+    test = load(f"data/processed/{dataset}").select("test")
+    # The same seed as for the attacks: where as many images are ranked as attacked, they are the same.
+    data = test.subset(settings.max_images, seed=child_seed(params.seed, dataset, "test images"))
     model = load_classifier(
         f"models/{dataset}/{name}.keras", image_shape=data.image_shape, n_classes=len(data.class_names)
     )
