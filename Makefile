@@ -31,7 +31,7 @@ demo: setup ## run the pipeline as params.yaml says, and record it
 	@echo "  oncorobust preset real                                       other data sets; see README.md for your own"
 
 test: setup ## run every test
-	python -m pytest
+	python -m pytest --numprocesses 2 --dist loadfile
 
 check: setup ## style, types and workflow, without running anything
 	ruff check

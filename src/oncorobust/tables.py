@@ -44,8 +44,8 @@ _TABLE_1_FIELDS = (
 )
 _TABLE_2_CAPTION = (
     "Accuracy (%) of the clean-trained models on all ranked images and without the most sensitive ones, whose "
-    "prediction PGD changes at the smallest epsilons. Coverage: share of the images kept; threshold: largest epsilon among the "
-    "excluded, in [0, 1] pixel units; paper: the paper's Table 2."
+    "prediction PGD changes at the smallest epsilons. Coverage: share of the images kept; threshold: largest epsilon "
+    "among the excluded, in [0, 1] pixel units; paper: the paper's Table 2."
 )
 _TABLE_2_FIELDS = (
     Field("accuracy_all", "", "all ranked images", "percent"),
