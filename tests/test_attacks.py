@@ -1,5 +1,7 @@
 """Attacks against closed forms on a linear classifier, against ART, and inside their ball and box."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -54,7 +56,7 @@ def test_on_a_linear_classifier_an_image_flips_where_its_margin_is_within_epsilo
 @settings(max_examples=8, deadline=None)
 @given(epsilon=st.floats(1e-5, 0.9), seed=st.integers(0, 99))
 def test_adversarial_examples_stay_in_the_ball_and_the_box(attack, epsilon, seed):
-    classifier = _CACHED_NET()
+    classifier = curved()
     x = np.random.default_rng(seed).uniform(0, 1, (3, *SHAPE)).astype(np.float32)
     one_hot = np.eye(3, dtype=np.float32)[[0, 1, 2]]
     x_adv = perturb(classifier, x, one_hot, attack=attack, epsilon=epsilon, settings=TABLE_S1, seed=seed)
@@ -63,10 +65,10 @@ def test_adversarial_examples_stay_in_the_ball_and_the_box(attack, epsilon, seed
     assert x_adv.max() <= 1
 
 
-def _CACHED_NET(made=[]) -> KerasClassifier:  # noqa: B006  hypothesis cannot take module fixtures
-    if not made:
-        made.append(KerasClassifier(small_convolutional_net()))
-    return made[0]
+@cache
+def curved() -> KerasClassifier:
+    """A small net, made once; hypothesis does not take fixtures of a module."""
+    return KerasClassifier(small_convolutional_net())
 
 
 def test_the_same_seed_gives_the_same_examples_whatever_was_drawn_before(linear, images):
@@ -77,7 +79,7 @@ def test_the_same_seed_gives_the_same_examples_whatever_was_drawn_before(linear,
 
 
 def test_random_starts_depend_on_the_seed():
-    classifier = _CACHED_NET()
+    classifier = curved()
     x = np.random.default_rng(0).uniform(0.3, 0.7, (3, *SHAPE)).astype(np.float32)
     one_hot = np.eye(3, dtype=np.float32)[[0, 1, 2]]
     few = Attacks(
@@ -100,7 +102,7 @@ def test_an_unknown_attack_is_refused_by_name(linear, images):
 def test_training_pgd_without_random_start_is_arts_pgd():
     from art.attacks.evasion import ProjectedGradientDescent
 
-    classifier = _CACHED_NET()
+    classifier = curved()
     x = np.random.default_rng(5).uniform(0, 1, (6, *SHAPE)).astype(np.float32)
     one_hot = np.eye(3, dtype=np.float32)[[0, 1, 2, 0, 1, 2]]
     ours = linf_pgd(
