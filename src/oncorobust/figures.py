@@ -96,18 +96,15 @@ def _mark_paper(axes: Axes, data: PlotData, paper: PaperTable) -> None:
 
 def _mark_floor(axes: Axes, floor: float) -> None:
     axes.axhline(floor, color="0.35", linewidth=0.9, linestyle=":")
-    # left, where curves have not fallen yet, and below the line unless there is no room
-    below = floor > 12
+    # In the upper right corner, which falling curves leave free; beside the line it would cover them.
     axes.annotate(
         f"1 − clean = {floor:.1f} %",
-        (0.03, floor),
-        xycoords=axes.get_yaxis_transform(),
-        xytext=(0, -3 if below else 3),
-        textcoords="offset points",
-        va="top" if below else "bottom",
+        (0.98, 0.97),
+        xycoords="axes fraction",
+        ha="right",
+        va="top",
         fontsize=6.5,
         color="0.25",
-        zorder=1,  # behind the curves
     )
 
 
