@@ -103,8 +103,8 @@ def test_no_manifest(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "expected a column image_id, got an empty file"),
-        (b"image_id,path,label,patient_id\n", "expected at least one image, got only a header"),
+        (b"", "expected one column `image_id`, got an empty file"),
+        (b"image_id,path,label,patient_id\n", "expected at least one row, got only a header"),
         (b"version https://git-lfs.github.com/spec/v1\n", "expected a CSV, got a git-lfs pointer"),
         (b"<!DOCTYPE html><html>", "expected a CSV, got an HTML page"),
         (b"image_id,path\n" + b"x" * 200_000, "expected a CSV, got field larger than field limit"),
@@ -120,7 +120,9 @@ def test_not_a_manifest(tmp_path: Path, content: bytes, message: str) -> None:
 @pytest.mark.parametrize("column", ["image_id", "path", "label", "patient_id"])
 def test_missing_column(tmp_path: Path, column: str) -> None:
     header = HEADER.replace(column, "other")
-    with pytest.raises(InputError, match=rf"expected a column {column}, got .*other.* in .*manifest\.csv"):
+    with pytest.raises(
+        InputError, match=rf"expected one column `{column}`, got none among .*other.* in .*manifest\.csv"
+    ):
         open_manifest(write_tree(tmp_path, header=header))
 
 

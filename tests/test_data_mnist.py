@@ -13,6 +13,7 @@ from oncorobust.data.idx import IMAGES_MAGIC, read_idx, write_idx
 from oncorobust.data.mnist import open_mnist
 from oncorobust.errors import InputError
 from oncorobust.files import file_sha256
+from oncorobust.settings import Mnist
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (4, 28, 28)).astype(np.uint8)
 LABELS = np.array([7, 2, 1, 0], dtype=np.uint8)
@@ -34,7 +35,7 @@ def test_idx_bytes_are_the_published_layout(tmp_path: Path) -> None:
 
 
 def test_one_part(tmp_path: Path) -> None:
-    raw = open_raw(write_part(tmp_path), "mnist")
+    raw = open_mnist(write_part(tmp_path))
     assert raw.index["image_id"].tolist() == ["train-00000", "train-00001", "train-00002", "train-00003"]
     assert raw.index["patient_id"].tolist() == raw.index["image_id"].tolist()
     assert raw.index["label"].tolist() == [7, 2, 1, 0]
@@ -71,9 +72,15 @@ def test_published_checksum_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert open_mnist(tmp_path).verified == "train images: SHA-256 as published; train labels: unverified"
 
 
+def test_marked_as_synthetic(tmp_path: Path) -> None:
+    folder = write_part(tmp_path)
+    (folder / "SYNTHETIC.txt").touch()
+    assert open_mnist(folder).synthetic
+
+
 def test_missing_folder(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"expected a folder with a raw tree of format mnist, got none at .*nowhere"):
-        open_raw(tmp_path / "nowhere", "mnist")
+        open_raw(tmp_path / "nowhere", Mnist(), seed=0, on_progress=lambda *_: None)
 
 
 def test_missing_files(tmp_path: Path) -> None:
@@ -101,12 +108,12 @@ def test_empty(tmp_path: Path) -> None:
         open_mnist(tmp_path)
 
 
-@pytest.mark.parametrize("change", [-1, 1])
-def test_truncated_or_too_long(tmp_path: Path, change: int) -> None:
+@pytest.mark.parametrize(("change", "found"), [(-1, "3151"), (1, "at least 3153"), (9, "at least 3153")])
+def test_truncated_or_too_long(tmp_path: Path, change: int, found: str) -> None:
     path = write_part(tmp_path) / "train-images-idx3-ubyte"
     content = path.read_bytes()
-    path.write_bytes(content[:change] if change < 0 else content + b"\0")
-    with pytest.raises(InputError, match=f"expected 3152 bytes for shape 4 x 28 x 28, got {3152 + change} in"):
+    path.write_bytes(content[:change] if change < 0 else content + bytes(change))
+    with pytest.raises(InputError, match=f"expected 3152 bytes for shape 4 x 28 x 28, got {found} in"):
         open_mnist(tmp_path)
 
 

@@ -1,22 +1,21 @@
 """CIFAR-10 as published: the binary version (`data_batch_1.bin` ... `test_batch.bin`) or the Python version.
 
 A binary batch is a run of 3,073-byte records: the label, then 32 x 32 red, green and blue bytes. A Python batch is a
-pickled dictionary with the same planes under `data` and the labels under `labels`. Pickles can run any code, so they
-are read by an unpickler that knows the pieces of a NumPy array and nothing else. Both versions hold the same records,
+pickled dictionary with the same planes under `data` and the labels under `labels`. Both versions hold the same records,
 so one list of checksums serves both. Each image stands for its own patient.
 
 Source: Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009, and its download page.
 """
 
 import hashlib
-import pickle
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from oncorobust.data.array_pickles import PickledArray, read_pickle
 from oncorobust.data.records import RawImages, StoredImage, describe_sums
+from oncorobust.data.synthetic import is_synthetic
 from oncorobust.errors import InputError
 
 SIDE = 32
@@ -33,22 +32,6 @@ SHA256 = {
     "test_batch": "8e2eb146ae340b09e24670f29cabc6326dba54da8789dab6768acf480273f65b",
 }
 """Checksums of the batches' records, as in the binary version's files."""
-
-
-def _encode(text: str, encoding: str) -> bytes:
-    """Bytes as Python 3 writes them into a pickle that Python 2 can read: text in Latin-1."""
-    if encoding != "latin1":
-        raise pickle.UnpicklingError(f"text in {encoding}")
-    return text.encode("latin1")
-
-
-_ARRAY_PIECES = {
-    ("_codecs", "encode"): _encode,
-    ("numpy.core.multiarray", "_reconstruct"): np.empty(0).__reduce__()[0],
-    ("numpy._core.multiarray", "_reconstruct"): np.empty(0).__reduce__()[0],
-    ("numpy", "ndarray"): np.ndarray,
-    ("numpy", "dtype"): np.dtype,
-}
 
 
 def open_cifar10(folder: Path) -> RawImages:
@@ -68,7 +51,7 @@ def open_cifar10(folder: Path) -> RawImages:
         index=pd.concat(frames, ignore_index=True),
         class_names=_class_names(paths[0].parent),
         read=read,
-        synthetic=False,
+        synthetic=is_synthetic(folder),
         verified=describe_sums({name: _sha256(batch) == SHA256[name] for name, batch in batches.items()}),
         intensity_unit="grey level",
     )
@@ -113,10 +96,11 @@ def _read_binary(path: Path) -> np.ndarray:
 
 
 def _read_pickled(path: Path) -> np.ndarray:
-    batch = _unpickle(path)
+    batch = read_pickle(path)
     if b"fine_labels" in batch:
         raise InputError(f"expected CIFAR-10, got CIFAR-100 (fine_labels) in {path}")
     data, labels = batch.get(b"data"), batch.get(b"labels")
+    data = data.values if isinstance(data, PickledArray) else data
     if not isinstance(data, np.ndarray) or data.dtype != np.uint8 or data.shape[1:] != (RECORD_BYTES - 1,):
         raise InputError(f"expected data of n x 3072 unsigned bytes, got another array in {path}")
     if not isinstance(labels, list) or len(labels) != len(data) or not len(data):
@@ -126,32 +110,12 @@ def _read_pickled(path: Path) -> np.ndarray:
     return np.column_stack([np.array(labels, dtype=np.uint8), data])
 
 
-class _ArrayUnpickler(pickle.Unpickler):
-    """An unpickler that builds containers, numbers and NumPy arrays, and refuses every other name."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in _ARRAY_PIECES:
-            raise pickle.UnpicklingError(f"{module}.{name}")
-        return _ARRAY_PIECES[module, name]
-
-
-def _unpickle(path: Path) -> dict[bytes, Any]:
-    try:
-        with path.open("rb") as stream:
-            content = _ArrayUnpickler(stream, encoding="bytes").load()
-    except Exception as error:  # a damaged pickle raises nearly anything
-        raise InputError(f"expected a pickled batch of arrays and lists, got {error} in {path}") from error
-    if not isinstance(content, dict):
-        raise InputError(f"expected a pickled dictionary, got {type(content).__name__} in {path}")
-    return content
-
-
 def _class_names(place: Path) -> tuple[str, ...]:
     text, pickled = place / "batches.meta.txt", place / "batches.meta"
     if text.is_file():
         names = tuple(text.read_text(encoding="utf-8", errors="replace").split())
     elif pickled.is_file():
-        found = _unpickle(pickled).get(b"label_names", ())
+        found = read_pickle(pickled).get(b"label_names", ())
         names = tuple(name.decode(errors="replace") for name in found if isinstance(name, bytes))
     else:
         return CLASS_NAMES

@@ -9,16 +9,15 @@ lists them in another order, a line a class, and a label outside of it is an err
 manifest, or the SyntheticData tag of DICOM files, marks made-up images; real and made-up ones are never mixed.
 """
 
-import csv
-import io
 import math
-from collections.abc import Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import pandas as pd
 
+from oncorobust.data.csv_text import check_columns, check_filled, read_table, read_text
 from oncorobust.data.image_files import FileKind, describe_image, read_image
 from oncorobust.data.records import SPLITS, UNVERIFIED, RawImages, StoredImage
+from oncorobust.data.synthetic import is_synthetic
 from oncorobust.errors import InputError
 
 NAME = "manifest.csv"
@@ -61,7 +60,7 @@ def open_manifest(folder: Path) -> RawImages:
         index=index.reset_index(drop=True),
         class_names=class_names,
         read=read,
-        synthetic=_synthetic(kinds, folder),
+        synthetic=is_synthetic(folder, (kind.synthetic for kind in kinds)),
         verified=UNVERIFIED,
         intensity_unit=_unit(kinds, path),
     )
@@ -69,58 +68,13 @@ def open_manifest(folder: Path) -> RawImages:
 
 def _read_table(path: Path) -> pd.DataFrame:
     """The manifest's cells as stripped text; the frame's index is the line in the file."""
-    text = _read_text(path)
-    if text.startswith("version https://git-lfs"):
-        raise InputError(f"expected a CSV, got a git-lfs pointer (run `git lfs pull`) in {path}")
-    if text.lstrip().startswith("<"):
-        raise InputError(f"expected a CSV, got an HTML page in {path}")
-    try:
-        rows = [(line, cells) for line, cells in _numbered(text) if any(cells)]
-    except csv.Error as error:
-        raise InputError(f"expected a CSV, got {error} in {path}") from error
-    header = rows[0][1] if rows else []
-    _check_header(header, path)
-    for line, cells in rows[1:]:
-        if len(cells) != len(header):
-            raise InputError(f"expected {len(header)} cells, got {len(cells)} in {path} line {line}")
-    if len(rows) == 1:
-        raise InputError(f"expected at least one image, got only a header in {path}")
-    lines = pd.Index([line for line, _ in rows[1:]])
-    table = pd.DataFrame([cells for _, cells in rows[1:]], columns=pd.Index(header), index=lines, dtype=object)
-    _check_cells(table, path)
-    return table
-
-
-def _read_text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"expected a text file in UTF-8, got {error} in {path}") from error
-
-
-def _numbered(text: str) -> Iterator[tuple[int, list[str]]]:
-    """Stripped cells of each row, with the line in the file at which the row ends."""
-    reader = csv.reader(io.StringIO(text, newline=""))
-    for cells in reader:
-        yield reader.line_num, [cell.strip() for cell in cells]
-
-
-def _check_header(header: list[str], path: Path) -> None:
-    for name in REQUIRED:
-        if name not in header:
-            raise InputError(f"expected a column {name}, got {', '.join(header) or 'an empty file'} in {path}")
-    for name in header:
-        if name and header.count(name) > 1:
-            raise InputError(f"expected each column once, got {name} twice in {path}")
-
-
-def _check_cells(table: pd.DataFrame, path: Path) -> None:
-    used = [name for name in (*REQUIRED, "split", *BOX, *CENTER) if name in table]
-    for name in used:
-        for line in table.index[table[name] == ""]:
-            raise InputError(f"expected a value of {name}, got an empty cell in {path} line {line}")
+    table = read_table(path)
+    names = [name for name in table.columns if name and name not in REQUIRED]
+    check_columns(table, [*REQUIRED, *names], path)
+    check_filled(table, [name for name in (*REQUIRED, "split", *BOX, *CENTER) if name in table], path)
     for line in table.index[table["image_id"].duplicated()]:
         raise InputError(f"expected each image_id once, got {table['image_id'][line]!r} again in {path} line {line}")
+    return table
 
 
 def _inside(entry: str, path: Path, line: object) -> str:
@@ -133,7 +87,11 @@ def _inside(entry: str, path: Path, line: object) -> str:
 
 def _describe(files: list[Path], table: pd.DataFrame, path: Path) -> list[FileKind]:
     for file, line in zip(files, table.index, strict=True):
-        if not file.is_file():
+        try:
+            found = file.is_file()
+        except OSError:  # a name that the file system refuses, for its length for instance
+            found = False
+        if not found:
             raise InputError(f"expected a file {file}, got none, named in {path} line {line}")
     return [describe_image(file) for file in files]
 
@@ -141,7 +99,7 @@ def _describe(files: list[Path], table: pd.DataFrame, path: Path) -> list[FileKi
 def _classes(table: pd.DataFrame, folder: Path) -> tuple[tuple[str, ...], pd.Series]:
     listed = folder / "classes.txt"
     if listed.is_file():
-        names = [name.strip() for name in _read_text(listed).splitlines() if name.strip()]
+        names = [name.strip() for name in read_text(listed).splitlines() if name.strip()]
         if len(set(names)) != len(names):
             raise InputError(f"expected each class once, got one twice in {listed}")
     else:
@@ -217,14 +175,6 @@ def _crop(image: StoredImage, box: Box, file: Path) -> StoredImage:
     if top + height > rows or left + width > columns:
         raise InputError(f"expected a crop inside {rows} x {columns} pixels, got {_text(box)} in {file}")
     return StoredImage(values=image.values[top : top + height, left : left + width], limits=image.limits)
-
-
-def _synthetic(kinds: list[FileKind], folder: Path) -> bool:
-    marked = (folder / "SYNTHETIC.txt").is_file()
-    found = {marked if kind.synthetic is None else kind.synthetic for kind in kinds}
-    if len(found) > 1:
-        raise InputError(f"expected real or synthetic images, got both in {folder}")
-    return found.pop()
 
 
 def _unit(kinds: list[FileKind], path: Path) -> str:

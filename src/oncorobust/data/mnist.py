@@ -13,6 +13,7 @@ import pandas as pd
 
 from oncorobust.data.idx import IMAGES_MAGIC, LABELS_MAGIC, read_idx
 from oncorobust.data.records import RawImages, StoredImage, describe_sums
+from oncorobust.data.synthetic import is_synthetic
 from oncorobust.errors import InputError
 from oncorobust.files import file_sha256
 
@@ -59,7 +60,7 @@ def open_mnist(folder: Path) -> RawImages:
         index=pd.concat(frames, ignore_index=True),
         class_names=CLASS_NAMES,
         read=lambda position: StoredImage(values=values[position], limits=(0.0, 255.0)),
-        synthetic=False,
+        synthetic=is_synthetic(folder),
         verified=describe_sums(verified),
         intensity_unit="grey level",
     )

@@ -31,10 +31,12 @@ class StoredImage:
 class RawImages:
     """An opened raw tree.
 
-    index: columns image_id, patient_id, label (from 0), source (file, relative to the tree), optional given_split.
+    index: columns image_id, patient_id, label (from 0), source (file, relative to the tree), optional given_split;
+        any other column is kept as it is.
     read: from a row's position to its stored image. Raises InputError naming the file.
     verified: which files have their publisher's checksum, in words.
     intensity_unit: unit of the stored values: "grey level", "HU" or "stored value".
+    notes: what was left out or decided on the way, in words, for a person to read.
     """
 
     index: pd.DataFrame
@@ -43,6 +45,7 @@ class RawImages:
     synthetic: bool
     verified: str
     intensity_unit: str
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Check what holds for every format. Raises InputError."""
