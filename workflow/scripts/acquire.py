@@ -6,7 +6,7 @@ from pathlib import Path
 from oncorobust.data.acquire import acquire
 from oncorobust.errors import InputError
 from oncorobust.params import load_params
-from oncorobust.stage import parse, run
+from oncorobust.stage import Progress, parse, run
 
 
 def main() -> None:
@@ -16,9 +16,9 @@ def main() -> None:
     if dataset not in params.acquire:
         raise InputError(f"expected a key of acquire in params.yaml, got {dataset}")
     folder = Path("data/raw") / dataset
-    source = params.acquire[dataset].source
-    acquire(folder, dataset=dataset, source=source, raw_format=params.datasets[dataset].preprocess.format)
-    print(f"acquire {dataset}: {source}, in {folder}", file=sys.stderr)
+    source, raw_format = params.acquire[dataset], params.datasets[dataset].preprocess.format
+    acquire(folder, source, raw_format, dataset=dataset, on_progress=Progress(f"acquire {dataset}").update)
+    print(f"acquire {dataset}: in {folder}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,9 @@ PixelPaddingRangeLimit, PS3.3 C.7.5.1.1.2) lie outside of the image and become t
 value is read through PixelRepresentation, because files with signed pixels often give -2000 as 63536. MONOCHROME1 is
 inverted within the range of BitsStored, so that higher is brighter everywhere; not in CT, where HU have their own
 meaning. No VOI window or LUT is applied: it would replace physical values by display values.
+
+Compressed pixel data are decoded by pydicom's plugins: RLE by pydicom itself, some JPEG by Pillow, the rest by those of
+the extra `compressed`, which is named in the error when one of them is needed and not installed.
 """
 
 from pathlib import Path
@@ -35,7 +38,7 @@ def read_dicom(path: Path) -> StoredImage:
     if frames != 1:
         raise InputError(f"expected a single frame, got {frames} in {path}")
     photometric = str(file.get("PhotometricInterpretation"))
-    values = file.pixel_array
+    values = _pixels(file, path)
     if photometric.startswith(("RGB", "YBR")):  # pydicom gives RGB for both
         return StoredImage(values=values, limits=_stored_limits(file))
     if photometric not in ("MONOCHROME1", "MONOCHROME2"):
@@ -49,6 +52,26 @@ def read_dicom(path: Path) -> StoredImage:
     if photometric == "MONOCHROME1":
         values = low + high - values.astype(np.float32)
     return StoredImage(values=_fill(values, padded), limits=(low, high))
+
+
+def _pixels(file: Any, path: Path) -> np.ndarray:
+    from pydicom.pixels.decoders.base import get_decoder
+    from pydicom.uid import RLELossless
+
+    try:
+        return np.asarray(file.pixel_array)
+    except Exception as error:
+        syntax = file.file_meta.TransferSyntaxUID
+        if not syntax.is_encapsulated or syntax == RLELossless:
+            raise
+        decoder = get_decoder(syntax)
+        if "pylibjpeg" in decoder.available_plugins:
+            raise
+        found = " ".join(str(error).split()) if decoder.is_available else "none"
+        raise InputError(
+            f"expected a decoder of {syntax.name} ({syntax}), got {found} for {path}; "
+            "more decoders: pip install 'oncorobust[compressed]'"
+        ) from error
 
 
 def _stored_limits(file: Any) -> tuple[float, float]:

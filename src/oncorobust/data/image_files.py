@@ -80,11 +80,11 @@ def _only_input_errors(path: Path) -> Iterator[None]:
 def _kind(path: Path) -> str:
     with path.open("rb") as stream:
         head = stream.read(132)
+    if head[128:132] == b"DICM":  # before the others: its first 128 bytes may be a TIFF header (PS3.10, 7.1)
+        return "DICOM"
     for start, name in _STARTS.items():
         if head.startswith(start):
             return name
-    if head[128:132] == b"DICM":
-        return "DICOM"
     if path.name.lower().endswith((".nii", ".nii.gz")):
         return "NIfTI"
     found = repr(head[:8]) if head else "an empty file"
