@@ -31,7 +31,7 @@ rule acquire:
     output:
         directory("data/raw/{dataset}"),
     params:
-        **tracked("acquire.{dataset}"),
+        **tracked("acquire.{dataset}", "datasets.{dataset}.preprocess.format.name"),
     log:
         "logs/acquire/{dataset}.log",
     benchmark:

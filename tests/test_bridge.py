@@ -172,7 +172,7 @@ def test_the_bridge_plans_as_the_default_profile_does() -> None:
         ("", ("epochs: 4", "epochs: 0"), "params.yaml: datasets.mnist.train.epochs: expected `int` >= 1, got 0"),
         (
             "",
-            ("  mnist:\n    source: packaged", "  {}"),
+            ("  mnist:\n    source: download", "  {}"),
             "data/raw/mnist is missing: put or link your raw tree there, or",
         ),
     ],

@@ -98,6 +98,7 @@ def test_decoder_that_cannot(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @needs_plugins
+@pytest.mark.filterwarnings("ignore:End of file reached")
 def test_damaged_pixels_do_not_ask_for_a_decoder(tmp_path: Path) -> None:
     content = bytearray(sample("MR_small_jpeg_ls_lossless.dcm").read_bytes())
     content[-3000:] = bytes(3000)

@@ -57,7 +57,7 @@ def test_the_workflow_passes_lint_from_both_snakefiles(tmp_path: Path) -> None:
 def test_make_help_lists_every_target() -> None:
     printed = toy.run(ROOT, "make help")
     targets = [line.split()[1] for line in printed.splitlines() if line.startswith("  make ")]
-    assert targets == ["help", "setup", "demo", "test", "check", "clean"]
+    assert targets == ["help", "setup", "demo", "test", "fuzz", "check", "clean"]
 
 
 def test_make_demo_runs_records_and_says_where(tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ DIRECT = {  # what reads a subtree of params.yaml, by its dotted name; the longe
     "attacks": ["attack", "rank"],
     "attacks.table_epsilons": ["attack", "rank", "tabulate"],
     "datasets.mnist.preprocess": ["preprocess"],
+    "datasets.mnist.preprocess.format.name": ["acquire", "preprocess"],
     "datasets.mnist.augment": ["preprocess", "train", "harden"],
     "datasets.mnist.model": ["train"],
     "datasets.mnist.train": ["train"],
@@ -50,10 +51,11 @@ AFTER = {  # what must follow when a stage runs again
     "report": set(),
 }
 OTHER_VALUES: dict[str, Any] = {  # where the next number or the opposite is not a valid value
-    "acquire.mnist.source": "download",
-    "datasets.mnist.preprocess.format": "cifar10",
+    "acquire.mnist.source": "packaged",
+    "datasets.mnist.preprocess.format.name": "cifar10",
     "datasets.mnist.preprocess.intensity_range": "training",
     "datasets.mnist.preprocess.balance": "none",
+    "datasets.mnist.preprocess.per_class": 100,
     "datasets.mnist.preprocess.split.unit": "image",
     "datasets.mnist.model.weights": "none",
     "datasets.mnist.model.input_scaling": "none",

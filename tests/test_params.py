@@ -109,7 +109,11 @@ def test_every_number_of_the_demo_is_covered() -> None:
         ("datasets.mnist.train.epochs", 0, "expected `int` >= 1, got 0"),
         ("datasets.mnist.train.epochs", 2.5, "expected `int`, got `float`"),
         ("datasets.mnist.preprocess.size", 31, "expected `int` >= 32, got 31"),
-        ("datasets.mnist.preprocess.format", "minst", "expected one of mnist, cifar10, manifest, got 'minst'"),
+        (
+            "datasets.mnist.preprocess.format.name",
+            "minst",
+            "expected one of mnist, cifar10, manifest, lidc, cbis_ddsm, brain_mets, got 'minst'",
+        ),
         ("datasets.mnist.preprocess.split.unit", "slice", "expected one of patient, image, got 'slice'"),
         ("datasets.mnist.preprocess.intensity_range", "mean", "expected one of format, training, got 'mean'"),
         ("datasets.mnist.preprocess.intensity_range", [400, -1000], "expected low < high, got [400.0, -1000.0]"),
@@ -135,16 +139,22 @@ def test_places_inside_lists_are_named() -> None:
     assert refused(with_value("attacks.table_epsilons", [0.1, 2])) == (
         "attacks.table_epsilons[1]: expected `float` <= 1.0, got 2"
     )
-    assert refused(with_value("run.datasets", ["lidc"])) == "run.datasets[0]: expected a key of datasets, got 'lidc'"
+    assert refused(with_value("run.datasets", ["pet"])) == "run.datasets[0]: expected a key of datasets, got 'pet'"
 
 
 def test_names_that_do_not_fit_together_are_refused() -> None:
     content = copy.deepcopy(DEMO)
-    content["acquire"]["lidc"] = {"source": "download"}
-    assert refused(content) == "acquire.lidc: expected a data set of run.datasets, got 'lidc'"
+    content["acquire"]["slices"] = {"source": "download"}
+    assert refused(content) == "acquire.slices: expected a data set of run.datasets, got 'slices'"
     content = copy.deepcopy(DEMO)
     content["report"]["columns"] = {}
-    assert refused(content) == "report.columns.mnist: expected a title for each data set of run.datasets, got none"
+    assert refused(content) == "report.columns.lidc: expected a title for each data set of run.datasets, got none"
+    content = copy.deepcopy(DEMO)
+    content["acquire"]["mnist"] = content["acquire"]["lidc"]
+    assert refused(content) == (
+        "acquire.mnist.source: expected phantom for a format of cifar10, lidc, cbis_ddsm, brain_mets alone, "
+        "got format mnist"
+    )
     content = copy.deepcopy(DEMO)
     content["datasets"]["Mnist-2"] = content["datasets"]["mnist"]
     assert refused(content).startswith(

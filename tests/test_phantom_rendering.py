@@ -8,8 +8,9 @@ import pytest
 from scipy.ndimage import distance_transform_edt, label
 
 from oncorobust.errors import InputError
-from oncorobust.phantoms import brain, breast, lung
+from oncorobust.phantoms import brain, brain_places, breast, lung
 from oncorobust.phantoms.brain import BrainPhantom, render_brain
+from oncorobust.phantoms.brain_places import draw_pairs
 from oncorobust.phantoms.breast import BreastPhantom, MassAttributes, render_breast, sample_masses
 from oncorobust.phantoms.lung import LungPhantom, NoduleAttributes, render_lung, sample_nodules
 from oncorobust.phantoms.object_kinds import KINDS
@@ -336,11 +337,15 @@ def test_negatives_are_in_the_brain_and_far_from_every_lesion(brains: list[Brain
             assert phantom.t1c[place] > 0
 
 
-def test_lesions_and_negatives_lie_in_the_same_places(brains: list[BrainPhantom]) -> None:
-    lesions = np.array([one.centre for phantom in brains for one in phantom.metastases])
-    negatives = np.array([centre for phantom in brains for centre in phantom.negatives])
-    places = [*lesions.T, *negatives.T]
-    for first, second in zip(places[:3], places[3:], strict=True):
+def test_lesions_and_negatives_lie_in_the_same_places() -> None:
+    z, y, x = np.ogrid[-22.5:22.6:3, -80:80:1.25, -80:80:1.25]
+    places = (z / 40) ** 2 + (y / 55) ** 2 + (x / (40 + y / 10)) ** 2 < 1
+    stream = rng(5)
+    pairs = [pair for _ in range(120) for pair in draw_pairs(3, places, spacing=(3.0, 1.25, 1.25), rng=stream)]
+    lesions, negatives = (np.array([getattr(pair, name) for pair in pairs]) for name in ("lesion", "negative"))
+    assert all(places[tuple(place.astype(int))] for place in (*lesions, *negatives))
+    from_middle = [np.hypot(found[:, 1] - 63.5, found[:, 2] - 63.5) for found in (lesions, negatives)]
+    for first, second in [*zip(lesions.T, negatives.T, strict=True), from_middle]:
         values, which = [*first.tolist(), *second.tolist()], [False] * len(first) + [True] * len(second)
         assert abs(in_standard_errors(values, which)) < 3
     assert np.mean(lesions[:, 0] == negatives[:, 0]) > 0.9
@@ -357,7 +362,9 @@ def test_difficulty_divides_what_contrast_agent_adds() -> None:
 
 
 def test_a_brain_without_room_is_refused() -> None:
-    with pytest.raises(InputError, match="expected room in the brain for another metastasis or negative, got none"):
+    with pytest.raises(
+        InputError, match="expected a brain with room for 60 metastases and negatives, got none in 20 attempts"
+    ):
         render_brain(n_metastases=60, difficulty=1.0, rng=rng())
     healthy = render_brain(n_metastases=0, difficulty=1.0, rng=rng())
     assert not healthy.segmentation.any() and not healthy.negatives
@@ -412,4 +419,4 @@ def test_class_enters_rendering_only_through_the_attributes() -> None:
 
 
 def test_window_and_sizes_stand_in_the_modules() -> None:
-    assert (lung.CROP_MM, brain.CROP_MM, brain.MIN_DISTANCE_MM) == (50, 40, 10)
+    assert (lung.CROP_MM, brain.CROP_MM, brain_places.MIN_DISTANCE_MM) == (50, 40, 10)

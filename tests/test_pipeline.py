@@ -26,7 +26,7 @@ FEW = [0.01, 0.1, 0.5]
 def small_params() -> dict:
     content = yaml.safe_load((REPOSITORY / "presets" / "demo.yaml").read_text(encoding="utf-8"))
     block = content["datasets"].pop("mnist")
-    block["preprocess"] |= {"format": "manifest", "max_images": None}
+    block["preprocess"] |= {"format": {"name": "manifest"}, "max_images": None}
     block["augment"] |= {"copies": 1, "horizontal_flip": True, "max_rotation_degrees": 20}
     block["model"] |= {"hidden_units": [16, 8], "dropout": 0.1}
     block["train"] |= {"epochs": 3, "batch_size": 16, "optimizer": {"name": "adam", "learning_rate": 0.0003}}

@@ -20,7 +20,7 @@ from oncorobust.dataset import load, read_dataset, write_images
 from oncorobust.errors import InputError
 from oncorobust.files import write_csv, write_json
 from oncorobust.preprocess import Processed, centre_crop, process, resize, to_unit_interval
-from oncorobust.settings import Augment, Preprocess, Split
+from oncorobust.settings import Augment, Manifest, Preprocess, Split
 from oncorobust.stage import Progress, parse, run
 
 SCRIPTS = Path(__file__).parents[1] / "workflow" / "scripts"
@@ -30,12 +30,13 @@ NO_COPIES = Augment(copies=0, horizontal_flip=False, vertical_flip=False, max_ro
 def make_settings(**changes: Any) -> Preprocess:
     split = Split(unit="patient", use_given=False, test_one_in=3, validation_one_in=3)
     defaults: dict[str, Any] = {
-        "format": "manifest",
+        "format": Manifest(),
         "crop_fraction": 1.0,
         "size": 32,
         "intensity_range": "format",
         "balance": "none",
         "split": split,
+        "per_class": None,
         "max_images": None,
     }
     return Preprocess(**{**defaults, **changes})
@@ -129,6 +130,17 @@ def test_summary_and_rows() -> None:
         "split_unit": "patient",
         "notes": [],
     }
+
+
+def test_further_columns_and_notes_of_the_format_are_kept() -> None:
+    raw = make_raw(flat, notes=("two files were left out",))
+    raw.index["diameter_mm"] = [float(row) for row in range(36)]
+    raw.index["given_split"] = "train"
+    processed = process(raw, make_settings(per_class=8), dataset="toy", seed=0)
+    assert processed.index.columns.tolist()[6:] == ["diameter_mm"]
+    assert processed.index["diameter_mm"].tolist() == [float(name) for name in processed.index["image_id"]]
+    assert processed.summary["notes"] == ["two files were left out", "16 of 36 images were drawn, 8 of each class"]
+    assert processed.index["label"].value_counts().to_dict() == {0: 8, 1: 8}
 
 
 def test_row_i_belongs_to_image_i() -> None:
@@ -247,7 +259,7 @@ def write_params(folder: Path, *, acquired: bool = True, **preprocess: Any) -> N
 
 def make_workplace(folder: Path, monkeypatch: pytest.MonkeyPatch, *, raw: Callable[[int], np.ndarray] = flat) -> None:
     """A folder with params.yaml and the raw tree of a data set `mnist` that is a manifest of npy files."""
-    write_params(folder, acquired=False, format="manifest", max_images=None, intensity_range=[0.0, 255.0])
+    write_params(folder, acquired=False, format={"name": "manifest"}, max_images=None, intensity_range=[0.0, 255.0])
     tree = folder / "data" / "raw" / "mnist"
     tree.mkdir(parents=True)
     rows = [f"{row},{row}.npy,{'AB'[row % 2]},p{row}" for row in range(36)]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from oncorobust.data.records import SPLITS
 from oncorobust.errors import InputError
 from oncorobust.settings import Split
-from oncorobust.split import balance, draw_patients, split_images
+from oncorobust.split import balance, draw_classes, draw_patients, split_images
 
 BY_PATIENT = Split(unit="patient", use_given=False, test_one_in=3, validation_one_in=6)
 BY_IMAGE = Split(unit="image", use_given=False, test_one_in=3, validation_one_in=6)
@@ -186,3 +186,16 @@ def test_drawn_patients_keep_the_given_split() -> None:
     keep = draw_patients(index, max_images=90, seed=0)
     table = pd.crosstab(index["label"][keep], index["given_split"][keep])
     assert table.to_dict() == {"test": {0: 20, 1: 10}, "train": {0: 40, 1: 20}}
+
+
+def test_as_many_of_each_class_as_asked() -> None:
+    keep = draw_classes(SINGLES, per_class=7, names=("a", "b"), seed=0)
+    assert SINGLES["label"][keep].value_counts().to_dict() == {0: 7, 1: 7}
+    assert not keep.equals(draw_classes(SINGLES, per_class=7, names=("a", "b"), seed=1))
+
+
+def test_a_class_with_too_few_is_refused_with_all_counts() -> None:
+    index = pd.DataFrame({"image_id": list("abcde"), "patient_id": list("abcde"), "label": [0, 0, 0, 1, 1]})
+    message = r"expected at least 3 images of each class \(per_class\), got 3 benign, 2 malignant"
+    with pytest.raises(InputError, match=message):
+        draw_classes(index, per_class=3, names=("benign", "malignant"), seed=0)

@@ -102,9 +102,9 @@ def toy_params() -> dict[str, Any]:
     mnist["rank"]["max_images"] = 60
     mnist["attack"]["epsilons"] = mnist["rank"]["epsilons"] = [0.05, 0.1]
     content["run"]["datasets"] = ["mnist", "slices"]
-    content["acquire"] = {"mnist": {"source": "packaged"}}
+    content["acquire"] = {"mnist": {"source": "download"}}  # the toy's script fetches nothing
     content["datasets"] = {"mnist": mnist, "slices": copy.deepcopy(mnist)}
-    content["datasets"]["slices"]["preprocess"]["format"] = "manifest"
+    content["datasets"]["slices"]["preprocess"]["format"] = {"name": "manifest"}
     content["report"]["columns"] = {
         "mnist": {"title": "MNIST", "paper": "MNIST"},
         "slices": {"title": "CT", "paper": "CT"},

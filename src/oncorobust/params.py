@@ -17,9 +17,27 @@ import yaml
 
 from oncorobust.errors import InputError
 from oncorobust.param_errors import explain
-from oncorobust.settings import Acquire, Column, Dataset, Params
+from oncorobust.settings import (
+    Acquire,
+    BrainMets,
+    CbisDdsm,
+    Cifar10,
+    Column,
+    Dataset,
+    Download,
+    Lidc,
+    Mnist,
+    Packaged,
+    Params,
+    Phantom,
+)
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
+_FORMATS_TO_BE_HAD = {
+    Packaged: (Mnist,),
+    Download: (Mnist, Cifar10, Lidc, CbisDdsm),
+    Phantom: (Cifar10, Lidc, CbisDdsm, BrainMets),
+}
 
 
 class _StrictLoader(yaml.SafeLoader):
@@ -108,12 +126,29 @@ def _check_names(params: Params) -> None:
     for name in params.acquire:
         if name not in params.run.datasets:
             raise InputError(f"acquire.{name}: expected a data set of run.datasets, got {name!r}")
+    _check_sources(params)
     for name in params.run.datasets:
         if name not in params.report.columns:
             raise InputError(f"report.columns.{name}: expected a title for each data set of run.datasets, got none")
     for name in params.report.columns:
         if name not in params.datasets:
             raise InputError(f"report.columns.{name}: expected a key of datasets, got {name!r}")
+
+
+def _check_sources(params: Params) -> None:
+    for name, acquire in params.acquire.items():
+        kinds = _FORMATS_TO_BE_HAD[type(acquire)]
+        found = params.datasets[name].preprocess.format
+        if not isinstance(found, kinds):
+            raise InputError(
+                f"acquire.{name}.source: expected {_tag(acquire)} for a format of {', '.join(map(_tag, kinds))} alone, "
+                f"got format {_tag(found)}"
+            )
+
+
+def _tag(settings: Any) -> str:
+    """The name by which the file calls one member of a union."""
+    return str(settings.__struct_config__.tag)
 
 
 def _check_dataset(name: str, dataset: Dataset) -> None:

@@ -24,9 +24,10 @@ from jaxtyping import Float
 
 from oncorobust.arrays import Image
 from oncorobust.data.records import SPLITS, RawImages, StoredImage
+from oncorobust.dataset import COLUMNS
 from oncorobust.errors import InputError
 from oncorobust.settings import Preprocess
-from oncorobust.split import balance, draw_patients, split_images
+from oncorobust.split import balance, draw_classes, draw_patients, split_images
 
 PERCENTILES = (0.5, 99.5)
 _SAMPLED_PIXELS = 10_000_000
@@ -36,7 +37,7 @@ _SAMPLED_PIXELS = 10_000_000
 class Processed:
     """A processed data set before it is written.
 
-    index: columns image_id, patient_id, label, class_name, split, source; row i belongs to image i.
+    index: columns image_id, patient_id, label, class_name, split, source, then the format's own; row i is image i.
     images: the images in that order, made one at a time, float32 (size, size, c).
     shape: (n, size, size, c). summary: the content of summary.json.
     """
@@ -52,14 +53,14 @@ def process(raw: RawImages, settings: Preprocess, *, dataset: str, seed: int) ->
 
     Raises InputError, here or while `images` is consumed, naming the image that does not fit.
     """
-    chosen, notes = _choose(raw.index, settings, seed)
+    chosen, notes = _choose(raw.index, settings, raw.class_names, seed)
     low, high = _intensity_range(raw, chosen, settings)
     channels = _channels(raw.read(int(chosen.index[0])))
     index = chosen.assign(class_name=[raw.class_names[label] for label in chosen["label"]])
-    index = index[["image_id", "patient_id", "label", "class_name", "split", "source"]].reset_index(drop=True)
+    index = index[[*COLUMNS, *(name for name in raw.index if name not in {*COLUMNS, "given_split"})]]
     summary = {
         "dataset": dataset,
-        "format": settings.format,
+        "format": type(settings.format).__struct_config__.tag,
         "synthetic": raw.synthetic,
         "verified": raw.verified,
         "class_names": list(raw.class_names),
@@ -73,10 +74,10 @@ def process(raw: RawImages, settings: Preprocess, *, dataset: str, seed: int) ->
         "counts": _counts(index, raw.class_names),
         "patients": {name: int(index["patient_id"][index["split"] == name].nunique()) for name in SPLITS},
         "split_unit": settings.split.unit,
-        "notes": notes,
+        "notes": [*raw.notes, *notes],
     }
     return Processed(
-        index=index,
+        index=index.reset_index(drop=True),
         images=_images(raw, chosen, settings, channels=channels, low=low, high=high),
         shape=(len(index), settings.size, settings.size, channels),
         summary=summary,
@@ -108,9 +109,15 @@ def resize(image: Image, *, size: int) -> Float[np.ndarray, "{size} {size} c"]:
     return np.clip(np.stack(channels, axis=-1), 0, 1)
 
 
-def _choose(index: pd.DataFrame, settings: Preprocess, seed: int) -> tuple[pd.DataFrame, list[str]]:
+def _choose(
+    index: pd.DataFrame, settings: Preprocess, class_names: tuple[str, ...], seed: int
+) -> tuple[pd.DataFrame, list[str]]:
     """The rows that are kept, with their split, and what was left out in words; labels stay positions in `index`."""
     notes = []
+    if settings.per_class is not None:
+        kept = index[draw_classes(index, per_class=settings.per_class, names=class_names, seed=seed)]
+        notes.append(f"{len(kept)} of {len(index)} images were drawn, {settings.per_class} of each class")
+        index = kept
     if settings.max_images is not None and settings.max_images < len(index):
         kept = index[draw_patients(index, max_images=settings.max_images, seed=seed)]
         notes.append(f"{len(kept)} of {len(index)} images were drawn, by patient (max_images {settings.max_images})")

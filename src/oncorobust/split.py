@@ -53,6 +53,22 @@ def balance(index: pd.DataFrame, split: pd.Series, *, which: Literal["all", "tra
     return keep
 
 
+def draw_classes(index: pd.DataFrame, *, per_class: int, names: tuple[str, ...], seed: int) -> pd.Series:
+    """Say for each row whether it stays when `per_class` images of each class are drawn.
+
+    names: the classes' names by label. Raises InputError with the counts of all classes when one has fewer.
+    """
+    counts = [int((index["label"] == label).sum()) for label in range(len(names))]
+    if min(counts) < per_class:
+        found = ", ".join(f"{count} {name}" for count, name in zip(counts, names, strict=True))
+        raise InputError(f"expected at least {per_class} images of each class (per_class), got {found}")
+    keep = pd.Series(False, index=index.index)
+    for label in range(len(names)):
+        members = index.index[index["label"] == label].to_numpy()
+        keep[child_rng(seed, "per_class", label).permutation(members)[:per_class]] = True
+    return keep
+
+
 def draw_patients(index: pd.DataFrame, *, max_images: int, seed: int) -> pd.Series:
     """Say for each row whether it stays when at most `max_images` are kept, whole patients only.
 

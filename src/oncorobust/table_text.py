@@ -121,17 +121,18 @@ def counts_text(table: Table) -> str:
 
 
 def to_frame(table: Table) -> pd.DataFrame:
-    """The table as CSV holds it: column `row`, then raw values; missing where there is no number.
+    """The table as CSV holds it: column `row`, then raw values, missing where there is no number, and `synthetic`.
 
     Every field has its column, the paper's too where it is empty, so that the columns depend on the data sets alone.
     """
     found = {(cell.row, cell.column, cell.field): cell.value for cell in table.cells}
-    keys = [""] if table.data_sets == "rows" else [column.key for column in table.columns]
-    values = {
-        csv_column(table, key, one.name): [found.get((row, key or row, one.name), float("nan")) for row in table.rows]
-        for key in keys
-        for one in table.fields
-    }
+    synthetic = {column.key: column.synthetic for column in table.columns}
+    values: dict[str, list[float] | list[bool]] = {}
+    for key in [""] if table.data_sets == "rows" else synthetic:
+        for one in table.fields:
+            cells = [found.get((row, key or row, one.name), float("nan")) for row in table.rows]
+            values[csv_column(table, key, one.name)] = cells
+        values[csv_column(table, key, "synthetic")] = [synthetic[key or row] for row in table.rows]
     return pd.DataFrame({"row": table.rows, **values})
 
 

@@ -42,5 +42,6 @@ def write_training(model: keras.Model, trained: Trained, *, dataset: str, name: 
         save_model(model, model_draft)
         write_json(metrics_draft, metrics)
         write_csv(history_draft, trained.history)
-        curves = training_curves(trained.history, best_epoch=trained.best_epoch, title=f"{dataset}, {name} training")
+        title = f"{dataset}, {name} training{' (SYNTHETIC images)' if record['synthetic'] else ''}"
+        curves = training_curves(trained.history, best_epoch=trained.best_epoch, title=title)
         curves.savefig(curves_draft, dpi=120, metadata={"Software": None})

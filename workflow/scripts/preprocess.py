@@ -19,7 +19,13 @@ def main() -> None:
     folder = Path("data/processed") / dataset
     names = ("images.npy", "index.csv", "summary.json", "contact_sheet.png")
     with whole_outputs(*(folder / name for name in names)) as (images, index, summary, sheet):
-        raw = open_raw(Path("data/raw") / dataset, settings.preprocess.format)
+        index_progress = Progress(f"index {dataset}")
+        raw = open_raw(
+            Path("data/raw") / dataset,
+            settings.preprocess.format,
+            seed=params.seed,
+            on_progress=index_progress.update,
+        )
         processed = process(raw, settings.preprocess, dataset=dataset, seed=params.seed)
         progress = Progress(f"preprocess {dataset}")
         write_images(images, processed.images, shape=processed.shape, on_progress=progress.update)

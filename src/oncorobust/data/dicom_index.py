@@ -11,7 +11,7 @@ import os
 import struct
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +97,7 @@ def _read_header(folder: Path, path: str) -> dict[str, Any] | None:
             return None
         header = pydicom.dcmread(file, stop_before_pixels=True)
         row: dict[str, Any] = {"path": path, "TransferSyntaxUID": str(header.file_meta.get("TransferSyntaxUID", ""))}
-        row |= {name: str(header.get(name) or "") for name in TEXT}
+        row |= {name: str(header[_tag(name)].value or "") if _tag(name) in header else "" for name in TEXT}
         row |= {name: _code(header, name) for name in CODES}
         row |= {name: _short(header, name) for name in SHORTS}
         row |= {name: _number(header, name, int) for name in WHOLE}
@@ -110,8 +110,16 @@ def _read_header(folder: Path, path: str) -> dict[str, Any] | None:
         raise InputError(f"expected a readable DICOM header, got {text} in {file}") from error
 
 
+@cache
+def _tag(name: str) -> Any:
+    """A keyword's tag: looking keywords up is a third of the time of reading a header."""
+    import pydicom
+
+    return pydicom.tag.Tag(name)
+
+
 def _raw(header: Any, name: str) -> Any:
-    element = header.get_item(name)
+    element = header.get_item(_tag(name))
     return None if element is None else element.value
 
 
@@ -125,7 +133,7 @@ def _code(header: Any, name: str) -> str:
 def _short(header: Any, name: str) -> int | None:
     value = _raw(header, name)
     if isinstance(value, bytes):
-        element = header.get_item(name)
+        element = header.get_item(_tag(name))
         return int(struct.unpack("<H" if element.is_little_endian else ">H", value)[0]) if value else None
     return None if value is None else int(value)
 

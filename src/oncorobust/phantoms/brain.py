@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Bool, Float32, UInt8
 from scipy.ndimage import gaussian_filter, uniform_filter
 
-from oncorobust.errors import InputError
+from oncorobust.phantoms.brain_places import MOST_BUMPY, OEDEMA_FROM_MM, WIDEST_OEDEMA, Place, draw_pairs
 from oncorobust.phantoms.texture import (
     Axes,
     Field,
@@ -34,13 +34,8 @@ from oncorobust.phantoms.texture import (
 CONTRAST = 0.75
 """Median signal that contrast agent adds to a metastasis at difficulty 1."""
 
-MEDIAN_DIAMETER_MM, DIAMETER_LIMITS_MM = 8.0, (4.0, 28.0)
 CROP_MM = 40.0
 """Side of the square around a lesion or negative, of which at least nine tenths lie in the brain."""
-
-MIN_DISTANCE_MM, USUAL_DISTANCE_MM = 10.0, 20.0
-"""Least distance of a negative from any segmented voxel, and the distance kept where there is room for it: half a crop,
-so that a negative's crop seldom holds a metastasis beside its centre."""
 
 NECROSIS, OEDEMA, ENHANCING = 1, 2, 3
 """Labels of a segmentation, as in BraTS-METS."""
@@ -49,11 +44,6 @@ WHITE, GREY, FLUID, NOISE = 0.78, 0.62, 0.30, 0.035
 """Signal of the tissues on T1, and its noise."""
 
 _HALF_AXES_MM = (62.0, 71.0, 57.0)
-_OEDEMA_FROM_MM = 9.0
-_MOST_BUMPY, _WIDEST_OEDEMA = 1.2, 0.9  # as shares of a metastasis's radius
-
-Place = tuple[float, float, float]
-"""Slice, row and column of a voxel."""
 
 
 @dataclass(frozen=True)
@@ -101,13 +91,13 @@ def render_brain(
     side = round(CROP_MM / pixel_spacing_mm)
     places = brain & (uniform_filter(brain.astype(np.float32), (0, side, side)) >= 0.9)
     places[[0, -1]] = False
-    pairs = _draw_pairs(n_metastases, places, spacing, rng)
-    metastases = tuple(Metastasis(lesion, diameter) for diameter, lesion, _ in pairs)
+    pairs = draw_pairs(n_metastases, places, spacing=spacing, rng=rng)
+    metastases = tuple(Metastasis(pair.lesion, pair.diameter_mm) for pair in pairs)
     segmentation = np.zeros(shape, np.uint8)
     for metastasis in metastases:
         _add_metastasis(signal, segmentation, metastasis, spacing, CONTRAST / difficulty, rng)
     segmentation[~brain] = 0
-    negatives = tuple(negative for _, _, negative in pairs)
+    negatives = tuple(pair.negative for pair in pairs)
     return BrainPhantom(_scan(signal, brain, rng), segmentation, metastases, negatives)
 
 
@@ -170,37 +160,6 @@ def _vessels(
     return signal
 
 
-def _draw_pairs(
-    n: int, places: Bool[np.ndarray, "slices rows cols"], spacing: tuple[float, ...], rng: np.random.Generator
-) -> list[tuple[float, Place, Place]]:
-    """Diameter, centre and negative of each metastasis, the largest first.
-
-    Two places are drawn for each, in one slice where that has room, and a coin decides which of them is the lesion: so
-    lesions and negatives are exchangeable, and position tells nothing about the class.
-    """
-    clearance = np.where(places, np.float32(np.inf), np.float32(-np.inf))
-    pairs = []
-    for diameter in np.sort(np.clip(rng.lognormal(np.log(MEDIAN_DIAMETER_MM), 0.5, n), *DIAMETER_LIMITS_MM))[::-1]:
-        reach = _reach_mm(diameter)
-        free = clearance > reach + MIN_DISTANCE_MM
-        first = _draw_place(free, rng)
-        away = norm(axes_about(places.shape, spacing=spacing, centre=first))
-        same_slice = (np.arange(len(places)) == int(first[0]))[:, None, None]
-        near = free & (away > reach + MIN_DISTANCE_MM)
-        choices = (near & same_slice & (away > reach + USUAL_DISTANCE_MM), near & same_slice, near)
-        second = _draw_place(next((choice for choice in choices if choice.any()), near), rng)
-        for place in (first, second):
-            distance = norm(axes_about(places.shape, spacing=spacing, centre=place))
-            clearance = np.minimum(clearance, distance - np.float32(reach))
-        pairs.append((float(diameter), *((first, second) if rng.random() < 0.5 else (second, first))))
-    return pairs
-
-
-def _reach_mm(diameter_mm: float) -> float:
-    """Furthest that a metastasis and its oedema can come from its centre."""
-    return diameter_mm / 2 * (_MOST_BUMPY + (_WIDEST_OEDEMA if diameter_mm > _OEDEMA_FROM_MM else 0))
-
-
 def _add_metastasis(
     signal: Field,
     segmentation: UInt8[np.ndarray, "slices rows cols"],
@@ -213,13 +172,13 @@ def _add_metastasis(
     radius = metastasis.diameter_mm / 2
     axes = axes_about(signal.shape, spacing=spacing, centre=metastasis.centre)
     box, local = box_about(axes, reach=3 * radius + 3)
-    bumps = np.minimum(bumpy_radius(local, bumpiness=0.08, n_waves=5, rng=rng), np.float32(_MOST_BUMPY))
+    bumps = np.minimum(bumpy_radius(local, bumpiness=0.08, n_waves=5, rng=rng), np.float32(MOST_BUMPY))
     outline = bumps * np.float32(radius)
     distance = norm(local)
     body = soft_step(distance - outline, width=0.4)
     labels = segmentation[box]
-    if metastasis.diameter_mm > _OEDEMA_FROM_MM:
-        spread = np.float32(rng.uniform(0.4, _WIDEST_OEDEMA) * radius)
+    if metastasis.diameter_mm > OEDEMA_FROM_MM:
+        spread = np.float32(rng.uniform(0.4, WIDEST_OEDEMA) * radius)
         around = soft_step(distance - outline - spread, width=1.2) * (1 - body)
         signal[box] -= np.float32(0.10) * around
         labels[around > 0.5] = OEDEMA
@@ -230,14 +189,6 @@ def _add_metastasis(
         enhancement = body * (1 - np.float32(1.15) * core)
         labels[core > 0.5] = NECROSIS
     signal[box] += np.float32(rng.lognormal(np.log(contrast), 0.45)) * enhancement
-
-
-def _draw_place(allowed: Bool[np.ndarray, "slices rows cols"], rng: np.random.Generator) -> Place:
-    places = np.flatnonzero(allowed)
-    if not len(places):
-        raise InputError("expected room in the brain for another metastasis or negative, got none: ask for fewer")
-    place = np.unravel_index(rng.choice(places), allowed.shape)
-    return float(place[0]), float(place[1]), float(place[2])
 
 
 def _scan(

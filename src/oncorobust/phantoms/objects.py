@@ -80,10 +80,10 @@ def _thing(kind: Kind, rng: np.random.Generator) -> tuple[Float[np.ndarray, "32 
 
 def _pose(rng: np.random.Generator) -> tuple[Float[np.ndarray, "2 2"], Float[np.ndarray, " 2"]]:
     """How corners move: mirrored, stretched and turned, then shifted."""
-    angle, mirror = rng.normal(0, 0.2), rng.choice([-1.0, 1.0])
-    scale = rng.uniform(0.65, 0.95) * np.array([mirror, 1.0]) * np.exp(rng.normal(0, 0.1, 2))
+    angle, mirror = rng.normal(0, 0.1), rng.choice([-1.0, 1.0])
+    scale = rng.uniform(0.75, 0.95) * np.array([mirror, 1.0]) * np.exp(rng.normal(0, 0.1, 2))
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    return turn * scale, rng.uniform(-0.2, 0.2, 2)
+    return turn * scale, rng.uniform(-0.12, 0.12, 2)
 
 
 def _colour(hue: float, saturation: float, value: float, rng: np.random.Generator) -> Float[np.ndarray, " 3"]:
