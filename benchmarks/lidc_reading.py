@@ -13,14 +13,15 @@ times the patients over that on `--scans` (aim: at most 1.2). Run: python benchm
 """
 
 import argparse
+import json
 import resource
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
-from multiprocessing import get_context
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -44,7 +45,13 @@ def main() -> None:
     parser.add_argument("--scans", type=int, default=20)
     parser.add_argument("--slices", type=int, default=120)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--side", choices=[side.__name__ for side in SIDES.values()], help=argparse.SUPPRESS)
+    parser.add_argument("--tree", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.side:
+        side = next(side for side in SIDES.values() if side.__name__ == options.side)
+        print(json.dumps(asdict(measure(side, options.tree))))
+        return
     with tempfile.TemporaryDirectory() as name:
         tree, small, large = (Path(name, part) for part in ("tree", "small", "large"))
         write_tree(tree, n_scans=options.scans, n_slices=options.slices, size=SIZE)
@@ -56,11 +63,10 @@ def main() -> None:
 
 def compare_times(tree: Path, *, repeats: int) -> None:
     """Print the medians and the ratio of both sides; refuse to go on where their pixels differ."""
-    sides: dict[str, Callable[[Path], dict[str, float]]] = {"peer": read_every_slice, "index": index, "ours": read_ours}
-    seconds: dict[str, list[float]] = {name: [] for name in sides}
+    seconds: dict[str, list[float]] = {name: [] for name in SIDES}
     sums: dict[str, dict[str, float]] = {}
     for _ in range(repeats):
-        for name, side in sides.items():
+        for name, side in SIDES.items():
             measured = alone(side, tree)
             sums[name] = measured.sums
             seconds[name].append(measured.seconds)
@@ -90,8 +96,8 @@ class Measured:
 
 def alone(side: Callable[[Path], dict[str, float]], tree: Path) -> Measured:
     """Run in a fresh process."""
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(measure, side, tree).result()
+    command = [sys.executable, __file__, "--side", side.__name__, "--tree", str(tree)]
+    return Measured(**json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
 
 
 def measure(side: Callable[[Path], dict[str, float]], tree: Path) -> Measured:
@@ -179,6 +185,9 @@ def _note_places(tree: Path) -> None:
     squares = [square_around(row, col, side=side) for row, col in zip(table["row"], table["col"], strict=True)]
     places = [(one.top, one.left) for one in squares]
     np.save(tree / "nodules.npy", np.column_stack([np.round(table["z_mm"] / THICKNESS_MM), places]).astype(int))
+
+
+SIDES: dict[str, Callable[[Path], dict[str, float]]] = {"peer": read_every_slice, "index": index, "ours": read_ours}
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 Archives lay the same series out in many ways (by patient, by UID, by manifest), so files are told apart by what their
 headers say and never by where they lie. Pixels are not read. A large tree is read by a process a core, because parsing
-headers is bound by the processor; each element is decoded only if it is asked for, which is what makes it quick.
+headers is bound by the processor; `dicom_header` walks over plain files, pydicom reads the others.
 
 Columns are named by DICOM's keywords (PS3.6). Absent text is "", an absent number NA, absent numbers None.
 """
@@ -17,6 +17,7 @@ from typing import Any
 
 import pandas as pd
 
+from oncorobust.data.dicom_header import scan_header
 from oncorobust.data.walk import files_below
 from oncorobust.errors import InputError
 from oncorobust.progress import Notify
@@ -40,6 +41,11 @@ VECTORS = ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing")
 COLUMNS = ("path", "TransferSyntaxUID", *TEXT, *CODES, *SHORTS, *WHOLE, *DECIMALS, *VECTORS)
 
 _REPEATED = ("TransferSyntaxUID", *TEXT, *(code for code in CODES if code != "SOPInstanceUID"))
+_CHARACTER_SET = 0x00080005
+_LATIN = (b"", b"ISO_IR 6", b"ISO_IR 100")
+"""Character sets whose text is read here; with others pydicom reads the file."""
+
+_START_BYTES = 16384  # of a file; headers of archives have 2,000 to 6,000
 _FILES_PER_TASK = 256
 _FEWEST_FILES_FOR_PROCESSES = 1024
 
@@ -79,30 +85,31 @@ def _read_headers(folder: Path, paths: list[str]) -> pd.DataFrame:
 def _table(rows: list[dict[str, Any]]) -> pd.DataFrame:
     types = {name: "str" for name in ("path", "TransferSyntaxUID", *TEXT, *CODES)}
     types |= {name: "Int64" for name in (*SHORTS, *WHOLE)} | {name: "Float64" for name in DECIMALS}
-    return pd.DataFrame(rows, columns=list(COLUMNS), dtype=object).astype(types)
+    table = pd.DataFrame(rows, columns=list(COLUMNS), dtype=object)
+    absent = {name: "" for name in types if types[name] == "str"}
+    table = table.fillna(absent)
+    return table.where(table.notna(), None).astype(types)
 
 
 def _read_header(folder: Path, path: str) -> dict[str, Any] | None:
     """One file's row; None where the file is not DICOM."""
-    import pydicom  # a third of a second, and most trees have no DICOM
-
     file = folder / path
     try:
-        with file.open("rb") as stream:
-            head = stream.read(132)
-        if head[128:] != b"DICM":
+        with file.open("rb", buffering=0) as stream:
+            start = stream.read(_START_BYTES)
+        if start[128:132] != b"DICM":
             if path.lower().endswith(".dcm"):
-                found = repr(head[:16]) if head else "an empty file"
+                found = repr(start[:16]) if start else "an empty file"
                 raise InputError(f"expected a DICOM file, got {found} in {file}")
             return None
-        header = pydicom.dcmread(file, stop_before_pixels=True)
-        row: dict[str, Any] = {"path": path, "TransferSyntaxUID": str(header.file_meta.get("TransferSyntaxUID", ""))}
-        row |= {name: str(header[_tag(name)].value or "") if _tag(name) in header else "" for name in TEXT}
-        row |= {name: _code(header, name) for name in CODES}
-        row |= {name: _short(header, name) for name in SHORTS}
-        row |= {name: _number(header, name, int) for name in WHOLE}
-        row |= {name: _number(header, name, float) for name in DECIMALS}
-        return row | {name: _vector(header, name) for name in VECTORS}
+        scanned = scan_header(start, _names_by_tag())
+        if scanned is None or scanned[1].get(_CHARACTER_SET, b"").strip() not in _LATIN:
+            return {"path": path} | _decode(file)
+        syntax, elements = scanned
+        row: dict[str, Any] = {"path": path, "TransferSyntaxUID": syntax}
+        for tag, value in elements.items():
+            row[_names_by_tag()[tag]] = _value(_names_by_tag()[tag], value)
+        return row
     except InputError:
         raise
     except Exception as error:  # a damaged header raises nearly anything
@@ -111,40 +118,38 @@ def _read_header(folder: Path, path: str) -> dict[str, Any] | None:
 
 
 @cache
-def _tag(name: str) -> Any:
-    """A keyword's tag: looking keywords up is a third of the time of reading a header."""
+def _names_by_tag() -> dict[int, str]:
+    from pydicom.datadict import tag_for_keyword
+
+    return {int(tag_for_keyword(name) or 0): name for name in (*COLUMNS[2:], "SpecificCharacterSet")}
+
+
+def _value(name: str, value: bytes) -> Any:
+    """An element's value as the table holds it, from the bytes of a little-endian file."""
+    if name in SHORTS:
+        return struct.unpack("<H", value)[0] if value else None
+    text = value.decode("latin-1").strip(" \0")
+    if name in WHOLE:
+        return int(text) if text else None
+    if name in DECIMALS:
+        return float(text) if text else None
+    if name in VECTORS:
+        return tuple(float(part) for part in text.split("\\")) if text else None
+    return text
+
+
+def _decode(file: Path) -> dict[str, Any]:
+    """The same by pydicom, for any file it knows."""
     import pydicom
 
-    return pydicom.tag.Tag(name)
-
-
-def _raw(header: Any, name: str) -> Any:
-    element = header.get_item(_tag(name))
-    return None if element is None else element.value
-
-
-def _code(header: Any, name: str) -> str:
-    value = _raw(header, name)
-    if isinstance(value, bytes):
-        return value.decode("ascii", errors="backslashreplace").strip(" \0")
-    return "" if value is None else str(value)
-
-
-def _short(header: Any, name: str) -> int | None:
-    value = _raw(header, name)
-    if isinstance(value, bytes):
-        element = header.get_item(_tag(name))
-        return int(struct.unpack("<H" if element.is_little_endian else ">H", value)[0]) if value else None
-    return None if value is None else int(value)
-
-
-def _number(header: Any, name: str, kind: type) -> Any:
-    text = _code(header, name)
-    return kind(text) if text else None
-
-
-def _vector(header: Any, name: str) -> tuple[float, ...] | None:
-    value = _raw(header, name)
-    if isinstance(value, bytes):
-        value = [part for part in value.decode("ascii").strip(" \0").split("\\") if part]
-    return tuple(float(part) for part in value) if value else None
+    header = pydicom.dcmread(file, stop_before_pixels=True)
+    row: dict[str, Any] = {"TransferSyntaxUID": str(header.file_meta.get("TransferSyntaxUID", ""))}
+    for name in COLUMNS[2:]:
+        value = header.get(name)
+        if value is None or value == "":
+            continue
+        if name in VECTORS:
+            row[name] = tuple(float(part) for part in value)
+        else:
+            row[name] = float(value) if name in DECIMALS else value if name in (*SHORTS, *WHOLE) else str(value)
+    return row
