@@ -28,6 +28,8 @@ from oncorobust.tables import ATTACKS
 _CHANGED = "#A33B00"
 """A vermillion dark enough to read as text."""
 
+_CAPTION_POINTS, _CAPTION_LETTERS = 8.0, 22  # what fits below an image; longer class names are written smaller
+
 _WIDTHS = [1.0, *[1.0, 0.42] * len(ATTACKS)]
 
 
@@ -94,8 +96,10 @@ def _row_label(data: PlotData, one: int) -> str:
 def _write_prediction(axes: Axes, data: PlotData, probabilities: Float[np.ndarray, " classes"], before: int) -> None:
     predicted = int(probabilities.argmax())
     changed = predicted != before
+    text = f"{'✗ ' if changed else ''}{data.class_names[predicted]}: {100 * probabilities[predicted]:.0f} %"
     axes.set_xlabel(
-        f"{'✗ ' if changed else ''}{data.class_names[predicted]}: {100 * probabilities[predicted]:.0f} %",
+        text,
+        fontsize=_CAPTION_POINTS * min(1, _CAPTION_LETTERS / len(text)),
         color=_CHANGED if changed else "black",
         fontweight="bold" if changed else "normal",
         labelpad=2.5,
