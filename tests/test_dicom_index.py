@@ -6,7 +6,6 @@ from pathlib import Path
 import pandas as pd
 import pydicom
 import pytest
-from pydicom.data import get_testdata_files
 
 from oncorobust.data import dicom_index
 from oncorobust.data.dicom_index import COLUMNS, index_dicom
@@ -22,7 +21,7 @@ def ignore(done: int, total: int, text: str) -> None:
 def copy_examples(folder: Path, *names: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name in names:
-        shutil.copy(next(path for path in get_testdata_files(name) if Path(path).name == name), folder / name)
+        shutil.copy(Path(pydicom.data.__file__).parent / "test_files" / name, folder / name)
 
 
 def test_every_column_is_what_pydicom_decodes(tmp_path: Path) -> None:
@@ -50,6 +49,25 @@ def test_values_of_a_known_file(tmp_path: Path) -> None:
     assert row["PixelSpacing"] == (0.661468, 0.661468)
     assert (row["RescaleIntercept"], row["RescaleSlope"], row["SliceThickness"]) == (-1024, 1, 5)
     assert row["SyntheticData"] == ""
+
+
+def test_text_in_other_character_sets_is_decoded(tmp_path: Path) -> None:
+    copy_examples(tmp_path, "CT_small.dcm")
+    image = pydicom.dcmread(tmp_path / "CT_small.dcm")
+    image.SpecificCharacterSet = "ISO_IR 192"
+    image.PatientID = "Größe-1"
+    image.save_as(tmp_path / "CT_small.dcm")
+    assert index_dicom(tmp_path, on_progress=ignore)["PatientID"].tolist() == ["Größe-1"]
+
+
+def test_a_header_longer_than_its_start_is_read(tmp_path: Path) -> None:
+    copy_examples(tmp_path, "CT_small.dcm")
+    image = pydicom.dcmread(tmp_path / "CT_small.dcm")
+    image.ImageComments = "long " * 2000
+    image.add_new(0x00091001, "OB", bytes(40_000))
+    image.save_as(tmp_path / "CT_small.dcm")
+    row = index_dicom(tmp_path, on_progress=ignore).iloc[0]
+    assert (row["Rows"], row["PixelSpacing"]) == (128, (0.661468, 0.661468))
 
 
 def test_folders_are_followed_once_through_links(tmp_path: Path) -> None:

@@ -273,7 +273,7 @@ def test_xml_of_other_series_is_refused_and_listed(tmp_path: Path) -> None:
         (tmp_path / "xml" / f"{number}.xml").write_text(trees.reads_xml([], series_uid=f"2.25.8{number:02d}"))
     refused(
         tmp_path,
-        r"got none for 12 of 14: 2\.25\.800 \(.*xml/0\.xml\), .*2\.25\.809 \(.*9\.xml\)$",
+        r"got none for 12 of 14: 2\.25\.800 \(.*xml/0\.xml\), .*2\.25\.809 \(.*9\.xml\); download these series",
     )
 
 

@@ -109,7 +109,8 @@ def _check_join(files: ReadFiles, ct: pd.DataFrame, folder: Path) -> None:
     if unknown:
         listed = ", ".join(f"{uid} ({files.by_series[uid][0]})" for uid in unknown[:_LISTED])
         raise InputError(
-            f"expected a CT series for each XML file, got none for {len(unknown)} of {len(files.by_series)}: {listed}"
+            f"expected a CT series for each XML file, got none for {len(unknown)} of {len(files.by_series)}: {listed}; "
+            "download these series, or keep the XML of those you have"
         )
 
 
