@@ -112,3 +112,12 @@ def test_damaged_header_names_the_file(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes().replace(b"0.661468\\0.661468", b"0.66x468\\0.661468"))
     with pytest.raises(InputError, match=r"expected a readable DICOM header, got .*0\.66x468.* in .*CT_small\.dcm"):
         index_dicom(tmp_path, on_progress=ignore)
+
+
+def test_a_whole_number_that_is_several_names_the_file_also_where_pydicom_reads(tmp_path: Path) -> None:
+    copy_examples(tmp_path, "MR_small_bigendian.dcm")  # big-endian: read by pydicom
+    image = pydicom.dcmread(tmp_path / "MR_small_bigendian.dcm")
+    image.InstanceNumber = [1, 2]
+    image.save_as(tmp_path / "MR_small_bigendian.dcm")
+    with pytest.raises(InputError, match=r"expected a readable DICOM header, got .* in .*MR_small_bigendian\.dcm"):
+        index_dicom(tmp_path, on_progress=ignore)

@@ -150,6 +150,8 @@ def _decode(file: Path) -> dict[str, Any]:
             continue
         if name in VECTORS:
             row[name] = tuple(float(part) for part in value)
+        elif name in (*SHORTS, *WHOLE):
+            row[name] = int(value)
         else:
-            row[name] = float(value) if name in DECIMALS else value if name in (*SHORTS, *WHOLE) else str(value)
+            row[name] = float(value) if name in DECIMALS else str(value)
     return row
