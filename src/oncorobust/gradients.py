@@ -1,6 +1,7 @@
-"""Logits of a Keras 3 model, and gradients of them with respect to the image: the one module that knows the backend.
+"""Compiled functions of a Keras 3 model, and gradients of its logits: the one module that knows the backend.
 
-Each function compiles once and gives back a plain function from NumPy arrays to NumPy arrays:
+A body is written once in `keras.ops`, in terms of a `Network`; `compile_function` makes of it a plain function from
+NumPy arrays to NumPy arrays, compiled once for TensorFlow, PyTorch or JAX:
 
     logits          x -> f(x)
     loss gradient   x, y -> d/dx CE(f(x), y)        CE: cross-entropy on logits, summed over the batch
@@ -8,10 +9,13 @@ Each function compiles once and gives back a plain function from NumPy arrays to
 
 The sum, not the mean, makes each image's gradient its own, whatever batch it stands in. The model runs in inference
 mode (dropout off). Variables are read at each call, so the functions stay valid while the model trains.
+
+The number of images may change from call to call without compiling anew: TensorFlow leaves that axis open, and for
+JAX, which cannot, images are padded to one of few lengths.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import keras
 import numpy as np
@@ -27,6 +31,17 @@ LogitsFunction = Callable[[Images], Logits]
 
 GradientFunction = Callable[[Images, np.ndarray], Images]
 """Images and targets (n, classes) -> gradient with respect to the images."""
+
+
+@runtime_checkable
+class Network(Protocol):
+    """A model inside a compiled function."""
+
+    def logits(self, x: Any) -> Any:
+        """Logits (n, classes) of images."""
+
+    def logits_and_gradient(self, loss: Callable[[Any], Any], x: Any) -> tuple[Any, Any]:
+        """Logits of images, and the gradient of `loss(logits)`, one number, with respect to the images."""
 
 
 def cross_entropy(logits: Any, targets: Any) -> Any:
@@ -48,99 +63,134 @@ def selected_logits(logits: Any, targets: Any) -> Any:
 
 def compile_logits(model: keras.Model) -> LogitsFunction:
     """The model's logits as a compiled function of images (n, h, w, c) in [0, 1]; gives (n, classes)."""
-    match keras.backend.backend():
-        case "tensorflow":
-            return _tensorflow_logits(model)
-        case "torch":
-            return _torch_logits(model)
-        case "jax":
-            return _jax_logits(model)
-        case other:
-            raise ValueError(f"expected backend tensorflow, torch or jax, got {other}")
+    return compile_function(model, lambda network, x: network.logits(x))
 
 
 def compile_gradient(model: keras.Model, scalar: Scalar) -> GradientFunction:
     """The gradient of `scalar(logits, targets)` with respect to images, as a compiled function."""
+
+    def gradient(network: Network, x: Any, targets: Any) -> Any:
+        return network.logits_and_gradient(lambda logits: scalar(logits, targets), x)[1]
+
+    return compile_function(model, gradient)
+
+
+def compile_function(model: keras.Model, body: Callable[..., Any]) -> Callable[..., Any]:
+    """Make `body(network, *tensors)` a compiled function of arrays.
+
+    All arrays have the images along their first axis, but for those without an axis, which are numbers; the body
+    returns a tensor or a tuple of them, images along the first axis. Raises ValueError for an unknown backend.
+    """
     match keras.backend.backend():
         case "tensorflow":
-            return _tensorflow_gradient(model, scalar)
+            return _compile_tensorflow(model, body)
         case "torch":
-            return _torch_gradient(model, scalar)
+            return _compile_torch(model, body)
         case "jax":
-            return _jax_gradient(model, scalar)
+            return _compile_jax(model, body)
         case other:
             raise ValueError(f"expected backend tensorflow, torch or jax, got {other}")
 
 
-def _tensorflow_logits(model: keras.Model) -> LogitsFunction:
+def _compile_tensorflow(model: keras.Model, body: Callable[..., Any]) -> Callable[..., Any]:
     import tensorflow as tf
 
-    images = tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)
+    class Graph:
+        def logits(self, x: tf.Tensor) -> tf.Tensor:
+            return model(x, training=False)
 
-    @tf.function(input_signature=[images], autograph=False)
-    def logits(x: tf.Tensor) -> tf.Tensor:
-        return model(x, training=False)
+        def logits_and_gradient(self, loss: Callable[[Any], Any], x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            with tf.GradientTape(watch_accessed_variables=False) as tape:
+                tape.watch(x)
+                logits = self.logits(x)
+                value = loss(logits)
+            return logits, tape.gradient(value, x)
 
-    return lambda x: logits(x).numpy()
+    def open_length(array: np.ndarray) -> tf.TensorSpec:
+        return tf.TensorSpec((None, *array.shape[1:]) if array.ndim else (), array.dtype)
+
+    # Traced by hand for arrays of open length: left to itself, tf.function traces anew for a second number of images.
+    function = tf.function(lambda *tensors: body(Graph(), *tensors), autograph=False)
+    traced: dict[tuple[Any, ...], Any] = {}
+
+    def call(*arrays: Any) -> Any:
+        kept = [np.asarray(array) for array in arrays]
+        kinds = tuple((array.shape[1:], array.ndim, array.dtype) for array in kept)
+        if kinds not in traced:
+            traced[kinds] = function.get_concrete_function(*map(open_length, kept))
+        return _to_numpy(traced[kinds](*map(tf.constant, kept)))
+
+    return call
 
 
-def _tensorflow_gradient(model: keras.Model, scalar: Scalar) -> GradientFunction:
-    import tensorflow as tf
-
-    images = tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)
-    classes = tf.TensorSpec((None, model.output_shape[-1]), tf.float32)
-
-    @tf.function(input_signature=[images, classes], autograph=False)
-    def gradient(x: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(x)
-            value = scalar(model(x, training=False), targets)
-        return tape.gradient(value, x)
-
-    return lambda x, targets: gradient(x, targets).numpy()
-
-
-def _torch_logits(model: keras.Model) -> LogitsFunction:
+def _compile_torch(model: keras.Model, body: Callable[..., Any]) -> Callable[..., Any]:
     import torch
 
-    def logits(x: Images) -> Logits:
+    class Eager:
+        def logits(self, x: Any) -> Any:
+            with torch.no_grad():
+                return model(x, training=False)
+
+        def logits_and_gradient(self, loss: Callable[[Any], Any], x: Any) -> tuple[Any, Any]:
+            with torch.enable_grad():
+                images = x.detach().requires_grad_(True)
+                logits = model(images, training=False)
+                gradient = torch.autograd.grad(loss(logits), images)[0]
+            return logits.detach(), gradient
+
+    def call(*arrays: Any) -> Any:
         with torch.no_grad():
-            return ops.convert_to_numpy(model(ops.convert_to_tensor(x), training=False))
+            return _to_numpy(body(Eager(), *map(ops.convert_to_tensor, arrays)))
 
-    return logits
-
-
-def _torch_gradient(model: keras.Model, scalar: Scalar) -> GradientFunction:
-    import torch
-
-    def gradient(x: Images, targets: np.ndarray) -> Images:
-        images = ops.convert_to_tensor(x).requires_grad_(True)
-        value = scalar(model(images, training=False), ops.convert_to_tensor(targets))
-        return ops.convert_to_numpy(torch.autograd.grad(value, images)[0])
-
-    return gradient
+    return call
 
 
-def _jax_logits(model: keras.Model) -> LogitsFunction:
+def _compile_jax(model: keras.Model, body: Callable[..., Any]) -> Callable[..., Any]:
     import jax
+
+    class Traced:
+        def __init__(self, trainable: list[Any], other: list[Any]) -> None:
+            self._state = (trainable, other)
+
+        def logits(self, x: Any) -> Any:
+            return model.stateless_call(*self._state, x, training=False)[0]
+
+        def logits_and_gradient(self, loss: Callable[[Any], Any], x: Any) -> tuple[Any, Any]:
+            def value(images: Any) -> tuple[Any, Any]:
+                logits = self.logits(images)
+                return loss(logits), logits
+
+            gradient, logits = jax.grad(value, has_aux=True)(x)
+            return logits, gradient
 
     @jax.jit
-    def logits(trainable: list[Any], other: list[Any], x: Any) -> Any:
-        return model.stateless_call(trainable, other, x, training=False)[0]
+    def function(trainable: list[Any], other: list[Any], *tensors: Any) -> Any:
+        return body(Traced(trainable, other), *tensors)
 
-    return lambda x: np.asarray(logits(*_jax_state(model), x))
+    def call(*arrays: Any) -> Any:
+        kept = [np.asarray(array) for array in arrays]
+        n = len(kept[0])
+        rows = np.minimum(np.arange(padded_length(n)), n - 1)
+        trainable = [variable.value for variable in model.trainable_variables]
+        other = [variable.value for variable in model.non_trainable_variables]
+        outputs = function(trainable, other, *(array[rows] if array.ndim else array for array in kept))
+        return jax.tree.map(lambda output: np.asarray(output)[:n], outputs)
+
+    return call
 
 
-def _jax_gradient(model: keras.Model, scalar: Scalar) -> GradientFunction:
-    import jax
+def padded_length(n: int) -> int:
+    """The least of 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, ... that is at least n: few lengths, a quarter of padding at most.
 
-    def value(x: Any, trainable: list[Any], other: list[Any], targets: Any) -> Any:
-        return scalar(model.stateless_call(trainable, other, x, training=False)[0], targets)
+    Raises ValueError for n below 1.
+    """
+    if n < 1:
+        raise ValueError(f"expected at least one image, got {n}")
+    power = 1 << (n - 1).bit_length()
+    return 3 * power // 4 if n <= 3 * power // 4 and power >= 4 else power
 
-    gradient = jax.jit(jax.grad(value))
-    return lambda x, targets: np.asarray(gradient(x, *_jax_state(model), targets))
 
-
-def _jax_state(model: keras.Model) -> tuple[list[Any], list[Any]]:
-    trainable = [variable.value for variable in model.trainable_variables]
-    return trainable, [variable.value for variable in model.non_trainable_variables]
+def _to_numpy(outputs: Any) -> Any:
+    if isinstance(outputs, tuple | list):
+        return tuple(map(ops.convert_to_numpy, outputs))
+    return ops.convert_to_numpy(outputs)
