@@ -92,7 +92,14 @@ def parse_params(content: object) -> Params:
     _check_names(params)
     for name, dataset in params.datasets.items():
         _check_dataset(name, dataset)
+    _check_attacks(params)
+    return params
+
+
+def _check_attacks(params: Params) -> None:
     _check_increasing(params.attacks.table_epsilons, "attacks.table_epsilons")
+    if len(set(params.attacks.protocols)) != len(params.attacks.protocols):
+        raise InputError(f"attacks.protocols: expected each protocol once, got {list(params.attacks.protocols)}")
     if params.report.adversarial_training_epsilon not in params.attacks.table_epsilons:
         raise InputError(
             "report.adversarial_training_epsilon: expected one of attacks.table_epsilons, "
@@ -103,7 +110,6 @@ def parse_params(content: object) -> Params:
             "attacks.bim.num_random_init: expected 0 (BIM starts at the image itself), "
             f"got {params.attacks.bim.num_random_init}"
         )
-    return params
 
 
 def _check_finite(content: object, where: str) -> None:
@@ -154,6 +160,7 @@ def _tag(settings: Any) -> str:
 def _check_dataset(name: str, dataset: Dataset) -> None:
     where = f"datasets.{name}"
     _check_increasing(dataset.attack.epsilons, f"{where}.attack.epsilons")
+    _check_increasing(dataset.attack.threat_epsilons, f"{where}.attack.threat_epsilons")
     _check_increasing(dataset.rank.epsilons, f"{where}.rank.epsilons")
     if dataset.harden.eps_step > dataset.harden.epsilon:
         raise InputError(
