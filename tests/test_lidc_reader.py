@@ -23,6 +23,9 @@ from oncorobust.errors import InputError
 
 FIRST_ID, SECOND_ID = "LIDC-IDRI-9001_2.25.200_n01", "LIDC-IDRI-9002_2.25.300_n01"
 
+BOX = {"lesion_top": 17.0, "lesion_left": 17.0, "lesion_bottom": 24.0, "lesion_right": 24.0, "stored_side": 40}
+"""Rows 27 to 33 of the slice, in a square of 20 mm that begins with row 10."""
+
 
 def ignore(done: int, total: int, word: str) -> None:
     pass
@@ -59,6 +62,7 @@ def test_a_tree_gives_a_row_a_nodule(tmp_path: Path) -> None:
             "ratings": "4;4;4",
             "mean_rating": 4.0,
             "label_source": "readers",
+            **BOX,
         },
         {
             "image_id": SECOND_ID,
@@ -76,6 +80,7 @@ def test_a_tree_gives_a_row_a_nodule(tmp_path: Path) -> None:
             "ratings": "2;2",
             "mean_rating": 2.0,
             "label_source": "readers",
+            **BOX,
         },
     ]
 

@@ -23,6 +23,7 @@ import PIL.Image
 from jaxtyping import Float
 
 from oncorobust.arrays import Image
+from oncorobust.data.lesion_boxes import cropped_side, resize_boxes
 from oncorobust.data.records import SPLITS, RawImages, StoredImage
 from oncorobust.dataset import COLUMNS
 from oncorobust.errors import InputError
@@ -38,6 +39,7 @@ class Processed:
     """A processed data set before it is written.
 
     index: columns image_id, patient_id, label, class_name, split, source, then the format's own; row i is image i.
+        A lesion's box (`lesion_boxes.LESION_BOX`) is in pixels of the processed image.
     images: the images in that order, made one at a time, float32 (size, size, c).
     shape: (n, size, size, c). summary: the content of summary.json.
     """
@@ -56,7 +58,8 @@ def process(raw: RawImages, settings: Preprocess, *, dataset: str, seed: int) ->
     chosen, notes = _choose(raw.index, settings, raw.class_names, seed)
     low, high = _intensity_range(raw, chosen, settings)
     channels = _channels(raw.read(int(chosen.index[0])))
-    index = chosen.assign(class_name=[raw.class_names[label] for label in chosen["label"]])
+    index = resize_boxes(chosen, crop_fraction=settings.crop_fraction, size=settings.size)
+    index = index.assign(class_name=[raw.class_names[label] for label in chosen["label"]])
     index = index[[*COLUMNS, *(name for name in raw.index if name not in {*COLUMNS, "given_split"})]]
     summary = {
         "dataset": dataset,
@@ -87,7 +90,7 @@ def process(raw: RawImages, settings: Preprocess, *, dataset: str, seed: int) ->
 def centre_crop(values: np.ndarray, *, fraction: float) -> np.ndarray:
     """The square at the centre of values (h, w) or (h, w, c), its side the given share of the shorter side."""
     height, width = values.shape[:2]
-    side = max(1, round(fraction * min(height, width)))
+    side = cropped_side(min(height, width), fraction)
     top, left = (height - side) // 2, (width - side) // 2
     return values[top : top + side, left : left + side]
 

@@ -21,7 +21,8 @@ from oncorobust.data.brain_series import Series, build_series, read_series
 from oncorobust.data.brain_tables import PLACE_PX, read_lesions
 from oncorobust.data.dicom_index import index_dicom
 from oncorobust.data.image_files import read_image
-from oncorobust.data.volumes import crop_side, reorder_grid
+from oncorobust.data.lesion_boxes import box_around, box_columns
+from oncorobust.data.volumes import crop_side, reorder_grid, square_corner
 from oncorobust.errors import InputError
 from oncorobust.progress import Notify
 from oncorobust.settings import BrainMets
@@ -40,10 +41,12 @@ def open_dicom(folder: Path, settings: BrainMets, *, on_progress: Notify) -> Reg
         raise _no_list(folder, headers)
     table = read_lesions(listed)
     found = _find_series(folder, headers, table, listed)
-    for uid, series in found.items():
-        crop_side(reorder_grid(series.grid, series.order), crop_mm=settings.crop_mm, where=f"series {uid}")
+    sides = {
+        uid: crop_side(reorder_grid(series.grid, series.order), crop_mm=settings.crop_mm, where=f"series {uid}")
+        for uid, series in found.items()
+    }
     table = _to_mm(table, found, listed) if PLACE_PX[0] in table else table.rename(columns={"diameter": "diameter_mm"})
-    index = _index(table, found, listed)
+    index = _with_boxes(_index(table, found, listed), found, sides)
     _check_distances(index, found, settings.min_distance_mm, listed)
     _check_in_brain(folder, index, found, listed, on_progress=on_progress)
     used = headers["SeriesInstanceUID"].isin(list(found))
@@ -120,6 +123,17 @@ def _index(table: pd.DataFrame, found: dict[str, Series], listed: Path) -> pd.Da
     return pd.concat([table.rename(columns={"series_uid": "volume"}), index], axis=1).assign(
         image_id=table["lesion_id"]
     )
+
+
+def _with_boxes(index: pd.DataFrame, found: dict[str, Series], sides: dict[str, int]) -> pd.DataFrame:
+    """The rows with the box of a sphere of the lesion's diameter, which is all that is known of its outline."""
+    columns = []
+    for row in index.to_dict("records"):
+        spacing_mm, side = found[row["volume"]].grid.spacing_mm[1], sides[row["volume"]]
+        box = box_around(row["row"], row["column"], diameter=row["diameter_mm"] / spacing_mm) if row["label"] else None
+        top, left = square_corner(row["row"], row["column"], side=side)
+        columns.append(box_columns(box, top=top, left=left, side=side))
+    return pd.concat([index, pd.DataFrame(columns, index=index.index)], axis=1)
 
 
 def _check_distances(index: pd.DataFrame, found: dict[str, Series], min_distance_mm: float, listed: Path) -> None:

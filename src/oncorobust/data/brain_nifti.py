@@ -20,6 +20,7 @@ import pandas as pd
 from oncorobust.data.brain_nifti_files import read_image, read_segmentation
 from oncorobust.data.brain_regions import Lesion, Negative, Regions, find_lesions, find_negatives
 from oncorobust.data.brain_tables import read_patients
+from oncorobust.data.lesion_boxes import box_columns
 from oncorobust.data.volumes import (
     Grid,
     Volume,
@@ -28,6 +29,7 @@ from oncorobust.data.volumes import (
     display_order,
     reorder,
     reorder_grid,
+    square_corner,
     to_percentile_share,
 )
 from oncorobust.errors import InputError
@@ -79,7 +81,8 @@ def open_nifti(
     shown = 0
     for number, case in enumerate(cases, start=1):
         grid, lesions, negatives = _find(case, settings, seed=seed)
-        rows += _rows(folder, case, grid, lesions, negatives)
+        side = crop_side(grid, crop_mm=settings.crop_mm, where=str(case.image))
+        rows += _rows(folder, case, grid, (*lesions, *negatives), side=side)
         if not lesions:
             without.append(case.name)
         if len(negatives) < len(lesions):
@@ -145,10 +148,12 @@ def _check_in_brain(lesions: tuple[Lesion, ...], grid: Grid, case: Case) -> None
 
 
 def _rows(
-    folder: Path, case: Case, grid: Grid, lesions: tuple[Lesion, ...], negatives: tuple[Negative, ...]
+    folder: Path, case: Case, grid: Grid, regions: tuple[Lesion | Negative, ...], *, side: int
 ) -> Iterator[dict[str, Any]]:
-    found: list[tuple[str, int, Lesion | Negative]] = [("lesion", *numbered) for numbered in enumerate(lesions)]
-    for kind, number, region in found + [("negative", place.lesion, place) for place in negatives]:
+    for place, region in enumerate(regions):
+        lesion = region if isinstance(region, Lesion) else None
+        kind, number = ("negative", region.lesion) if isinstance(region, Negative) else ("lesion", place)
+        top, left = square_corner(float(region.row), float(region.column), side=side)
         x_mm, y_mm, z_mm = grid.to_mm(float(region.slice), float(region.row), float(region.column))
         yield {
             "image_id": f"{case.name}-{kind}-{number + 1}",
@@ -160,10 +165,11 @@ def _rows(
             "x_mm": x_mm,
             "y_mm": y_mm,
             "z_mm": z_mm,
-            "diameter_mm": region.diameter_mm if isinstance(region, Lesion) else np.nan,
+            "diameter_mm": lesion.diameter_mm if lesion else np.nan,
             "slice": region.slice,
             "row": float(region.row),
             "column": float(region.column),
+            **box_columns(lesion.box if lesion else None, top=top, left=left, side=side),
         }
 
 

@@ -19,6 +19,7 @@ import pandas as pd
 from jaxtyping import Bool, Int, UInt8
 from scipy import ndimage
 
+from oncorobust.data.lesion_boxes import Box, box_of_pixels
 from oncorobust.data.volumes import Volume
 
 NECROSIS, ENHANCING = 1, 3
@@ -33,7 +34,7 @@ class Regions:
     """What a layout's reader finds.
 
     index: columns of RawImages, and volume, lesion_id, x_mm, y_mm, z_mm (LPS), diameter_mm, slice, row, column (voxels
-        in display order); rows of one volume stand together.
+        in display order), the metastasis's box (`lesion_boxes`); rows of one volume stand together.
     load: from a name in `volume` to the volume, its values scaled by its percentiles. Raises InputError.
     flags: what each file says of being synthetic.
     notes: what was left out or decided, in words.
@@ -47,13 +48,17 @@ class Regions:
 
 @dataclass(frozen=True)
 class Lesion:
-    """One metastasis: its centre in voxels, the diameter of a sphere of its volume, its share on brain voxels."""
+    """One metastasis: its centre in voxels, the diameter of a sphere of its volume, its share on brain voxels.
+
+    box: of the component on that slice, edges of voxels.
+    """
 
     slice: int
     row: float
     column: float
     diameter_mm: float
     brain_share: float
+    box: Box
 
 
 @dataclass(frozen=True)
@@ -78,14 +83,15 @@ def find_lesions(
     for number, box in enumerate(ndimage.find_objects(components), start=1):
         inside = components[box] == number
         place = int(np.argmax(inside.sum(axis=(1, 2))))  # the lowest of slices of equal area
-        rows, columns = np.nonzero(inside[place])
+        rows, columns = (axis.start + places for axis, places in zip(box[1:], np.nonzero(inside[place]), strict=True))
         lesions.append(
             Lesion(
                 slice=box[0].start + place,
-                row=box[1].start + float(rows.mean()),
-                column=box[2].start + float(columns.mean()),
+                row=float(rows.mean()),
+                column=float(columns.mean()),
                 diameter_mm=float(np.cbrt(6 * inside.sum() * voxel_mm3 / np.pi)),
                 brain_share=float(brain[box][inside].mean()),
+                box=box_of_pixels(rows, columns),
             )
         )
     return tuple(lesions)

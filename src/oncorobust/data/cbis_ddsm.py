@@ -10,7 +10,8 @@ format's constant,
 never by the image, and are padded with 0 to a square: the crop's size follows the lesion's and its aspect is part of
 the picture. The published division is given as `given_split`, unless masses and calcifications are read together:
 31 patients are in the training files of one and the test files of the other. The copy of JPEG files that circulates is
-re-encoded to 8 bits and is not read.
+re-encoded to 8 bits and is not read. Images have no lesion box (`lesion_boxes`): the crop is all lesion, but for a
+margin, and no header tells where in the mask it was cut.
 
 Source: Lee et al., Scientific Data 4, 2017; the collection's page in the Cancer Imaging Archive.
 """

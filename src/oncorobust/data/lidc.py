@@ -21,6 +21,7 @@ from jaxtyping import Float32
 
 from oncorobust.data.dicom_index import index_dicom
 from oncorobust.data.image_files import read_image
+from oncorobust.data.lesion_boxes import STORED_SIDE, box_columns
 from oncorobust.data.lidc_diagnosis import Diagnosis, find_spreadsheet, read_diagnoses
 from oncorobust.data.lidc_files import ReadFiles, choose_reads, find_reads
 from oncorobust.data.lidc_geometry import Series, check_series
@@ -50,7 +51,8 @@ def open_lidc(folder: Path, settings: Lidc, *, on_progress: Notify) -> RawImages
     """Open a LIDC-IDRI tree; no pixels are read. Values of `read` are HU.
 
     The index has, beside the usual columns: series_uid, sop_uid, z_mm, row, col (of the nodule, pixels), spacing_mm,
-    diameter_mm, n_readers, ratings (malignancy, as 3;4;4), mean_rating, label_source (pathology, readers).
+    diameter_mm, n_readers, ratings (malignancy, as 3;4;4), mean_rating, label_source (pathology, readers), and the
+    nodule's box (`lesion_boxes`).
     Raises InputError naming the file and what is wrong with it.
     """
     headers = index_dicom(folder, on_progress=on_progress)
@@ -66,7 +68,7 @@ def open_lidc(folder: Path, settings: Lidc, *, on_progress: Notify) -> RawImages
     return RawImages(
         index=index,
         class_names=CLASS_NAMES,
-        read=_reader(index, folder=folder, crop_mm=settings.crop_mm),
+        read=_reader(index, folder=folder),
         synthetic=is_synthetic(folder, [flag == "YES" if flag else None for flag in ct["SyntheticData"].unique()]),
         verified=describe_verified(ct, sheet),
         intensity_unit="HU",
@@ -133,14 +135,16 @@ def _read_nodules(
         notes += describe_series(series, chosen)
         diagnosis = diagnoses.get(series.patient_id)
         for nodule in find_nodules(chosen, series):
-            rows.append(_row(nodule, series, label_nodule(nodule.ratings, diagnosis, settings)))
+            label = label_nodule(nodule.ratings, diagnosis, settings)
+            rows.append(_row(nodule, series, label, crop_mm=settings.crop_mm))
         on_progress(done, len(files.by_series), "reads")
     rows.sort(key=lambda row: str(row["image_id"]))
     return pd.DataFrame(rows, columns=None if rows else ["label"]), sorted(notes)
 
 
-def _row(nodule: Nodule, series: Series, label: tuple[int, str] | None) -> dict[str, object]:
+def _row(nodule: Nodule, series: Series, label: tuple[int, str] | None, *, crop_mm: float) -> dict[str, object]:
     place = nodule.place
+    square = square_around(place.row, place.col, side=max(2, round(crop_mm / series.spacing_mm)))
     return {
         "image_id": f"{series.patient_id}_{series.uid[-8:]}_n{nodule.number:02d}",
         "patient_id": series.patient_id,
@@ -157,18 +161,17 @@ def _row(nodule: Nodule, series: Series, label: tuple[int, str] | None) -> dict[
         "ratings": ";".join(map(str, nodule.ratings)),
         "mean_rating": float(np.mean(nodule.ratings)),
         "label_source": None if label is None else label[1],
+        **box_columns(place.box, top=square.top, left=square.left, side=square.side),
     }
 
 
-def _reader(index: pd.DataFrame, *, folder: Path, crop_mm: float) -> Callable[[int], StoredImage]:
+def _reader(index: pd.DataFrame, *, folder: Path) -> Callable[[int], StoredImage]:
     """The function that reads one nodule's slice and cuts the square around it."""
 
     def read(position: int) -> StoredImage:
         nodule = index.iloc[position]
-        side = max(2, round(crop_mm / nodule["spacing_mm"]))
         values = read_image(folder / nodule["source"]).values
-        return StoredImage(
-            values=cut_square(values, square_around(nodule["row"], nodule["col"], side=side)), limits=None
-        )
+        square = square_around(nodule["row"], nodule["col"], side=int(nodule[STORED_SIDE]))
+        return StoredImage(values=cut_square(values, square), limits=None)
 
     return read

@@ -3,7 +3,8 @@
 A reader's area on a slice is what lies inside of the included contours and not inside of the excluded ones (cavities);
 contours run over the first pixels outside, so their own pixels do not count. The consensus is every pixel that at
 least half of the readers have in their area. The nodule is shown on the slice where the consensus is largest, at the
-consensus's centroid. Its diameter is the mean over readers of the largest distance between two points of a contour.
+consensus's centroid, and its box is that of the consensus there. Its diameter is the mean over readers of the largest
+distance between two points of a contour.
 
 Source: Armato et al., Medical Physics 38, 2011 (contours); pylidc's `consensus` and `diameter`.
 """
@@ -16,6 +17,7 @@ from jaxtyping import Bool, Int
 from PIL import Image, ImageDraw
 from scipy.spatial.distance import pdist
 
+from oncorobust.data.lesion_boxes import Box, box_of_pixels
 from oncorobust.data.lidc_geometry import PlacedContour
 from oncorobust.errors import InputError
 
@@ -25,11 +27,12 @@ Reader = Sequence[PlacedContour]
 
 @dataclass(frozen=True)
 class Place:
-    """A slice of the series, and the pixel coordinates of the consensus's centroid on it."""
+    """A slice of the series, and on it the consensus's centroid (pixel indices) and box (pixel edges)."""
 
     slice: int
     row: float
     col: float
+    box: Box
 
 
 def find_place(readers: Sequence[Reader], *, where: str) -> Place:
@@ -51,8 +54,8 @@ def find_place(readers: Sequence[Reader], *, where: str) -> Place:
         raise InputError(f"expected contours that enclose a nodule, got cavities only in {where}")
     needed = min(-(-len(readers) // 2), most)
     best = max(sorted(votes), key=lambda number: int((votes[number] >= needed).sum()))
-    rows, cols = np.nonzero(votes[best] >= needed)
-    return Place(slice=best, row=float(first[0] + rows.mean()), col=float(first[1] + cols.mean()))
+    rows, cols = (start + places for start, places in zip(first, np.nonzero(votes[best] >= needed), strict=True))
+    return Place(slice=best, row=float(rows.mean()), col=float(cols.mean()), box=box_of_pixels(rows, cols))
 
 
 def mean_diameter(readers: Sequence[Reader], *, spacing_mm: float) -> float:

@@ -32,7 +32,7 @@ class RawImages:
     """An opened raw tree.
 
     index: columns image_id, patient_id, label (from 0), source (file, relative to the tree), optional given_split;
-        any other column is kept as it is.
+        any other column is kept as it is, but for the boxes of `lesion_boxes`, which follow crop and resize.
     read: from a row's position to its stored image. Raises InputError naming the file.
     verified: which files have their publisher's checksum, in words.
     intensity_unit: unit of the stored values: "grey level", "HU" or "stored value".

@@ -143,15 +143,21 @@ def crop_side(grid: Grid, *, crop_mm: float, where: str) -> int:
     return side
 
 
-def crop_square(
-    values: Float[np.ndarray, "rows columns"], *, row: float, column: float, side: int
-) -> Float[np.ndarray, "{side} {side}"]:
-    """The square whose middle is nearest to (row, column), with 0 where it leaves the slice.
+def square_corner(row: float, column: float, *, side: int) -> tuple[int, int]:
+    """First row and column of the square whose middle is nearest to (row, column).
 
     Half a pixel goes up and left; a thousandth of a pixel is rounding error, so that a centre that went through
     millimetres and back gives the same square.
     """
     top, left = (math.floor(round(centre - (side - 1) / 2, 3)) for centre in (row, column))
+    return top, left
+
+
+def crop_square(
+    values: Float[np.ndarray, "rows columns"], *, row: float, column: float, side: int
+) -> Float[np.ndarray, "{side} {side}"]:
+    """The square of `square_corner`, with 0 where it leaves the slice."""
+    top, left = square_corner(row, column, side=side)
     square = np.zeros((side, side), dtype=values.dtype)
     inside = values[max(top, 0) : max(top + side, 0), max(left, 0) : max(left + side, 0)]
     height, width = inside.shape
