@@ -74,12 +74,14 @@ def write_lock(root):
         for model in MODELS:
             keras, folder = f"models/{key}/{model}.keras", f"reports/{key}/{model}"
             add(f"{'train' if model == 'clean' else 'harden'}@{key}", [keras], [summary, script], {"seed": 0})
-            outputs = [f"{folder}/predictions.csv", f"{folder}/attack.json"]
+            outputs = [f"{folder}/{name}" for name in ("predictions.csv", "intervals.csv", "attack.json")]
             add(f"attack@{key}-{model}", outputs, [summary, keras, script, module], {"attacks": {"batch_size": 64}})
             outputs = [f"{folder}/sensitivity.csv", f"{folder}/rank.json"]
             add(f"rank@{key}-{model}", outputs, [summary, keras, script], {"seed": 0})
     metrics = [f"reports/{key}/{one}/{name}.json" for key in DATASETS for one in MODELS for name in ("attack", "rank")]
-    tables = [f"reports/tables/{name}" for name in ("table1.csv", "table2.csv", "table_s5.csv", "cells.json")]
+    tables = [
+        f"reports/tables/{name}" for name in ("table1.csv", "table2.csv", "table_s5.csv", "gap.csv", "cells.json")
+    ]
     add("tabulate", tables, metrics, {"run.datasets": list(DATASETS)})
     (root / "dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": stages}))
 
@@ -129,7 +131,7 @@ def test_every_cell_of_every_table_agrees(unchanged):
             result = trace(unchanged, table.name, row, column)
             assert result.sound, trace_text(result)
             traced += len(result.checks)
-    assert traced == sum(len(table.cells) for table in tables) > 150
+    assert traced == sum(len(table.cells) for table in tables) > 350
 
 
 def test_the_way_back_reaches_model_data_scripts_modules_and_raw_files(unchanged):
@@ -145,6 +147,44 @@ def test_the_way_back_reaches_model_data_scripts_modules_and_raw_files(unchanged
     assert "and 2 more files" in text
     assert "predictions.csv where attack = pgd, epsilon = 0.002, attacked_label = predicted" in text
     assert text.splitlines()[-1] == "AGREES"
+
+
+def test_a_strict_cell_is_counted_from_the_intervals(unchanged):
+    text = trace_text(trace(unchanged, row="ALL:0.002", field="accuracy_strict"))
+    assert "+ reports/lidc/clean/attack.json /strict/robust_accuracy/converged/eps_0_002" in text
+    assert "+ robust_accuracy at epsilon 0.002 of reports/lidc/clean/intervals.csv where attack = converged" in text
+    text = trace_text(trace(unchanged, "Table 2", "lidc", "threshold_epsilon_strict"))
+    assert "+ reports/lidc/clean/rank.json /strict/threshold_epsilon" in text
+    assert "+ threshold_strict of reports/lidc/clean/sensitivity.csv" in text
+
+
+def test_a_part_of_the_gap_is_two_numbers_of_both_protocols(unchanged):
+    text = trace_text(trace(unchanged, "Table G", "0.002", "lidc", "restarts"))
+    assert "+ reports/lidc/clean/attack.json /strict/robust_accuracy/pgd/eps_0_002" in text
+    assert "- reports/lidc/clean/attack.json /robust_accuracy/true/pgd/eps_0_002" in text
+    assert "+ robust_accuracy at epsilon 0.002 of reports/lidc/clean/intervals.csv where attack = pgd" in text
+    assert "- accuracy of reports/lidc/clean/predictions.csv where attack = pgd, epsilon = 0.002" in text
+    assert text.splitlines()[-1] == "AGREES"
+
+
+def test_one_altered_interval_disagrees(root):
+    path = root / "reports/lidc/clean/intervals.csv"
+    frame = pd.read_csv(path)
+    robust = (frame.attack == "bim") & (frame.label == frame.predicted) & (frame.first_flipped > 0.002)
+    frame.loc[frame.index[robust][0], "first_flipped"] = 0.002
+    frame.to_csv(path, index=False)
+    altered, other = (trace(root, row=row, field="accuracy_strict").checks[0] for row in ("BIM:0.002", "PGD:0.002"))
+    assert altered.cell.value - altered.values["rows"] == pytest.approx(1 / 40)
+    assert not altered.agrees and other.agrees
+
+
+def test_a_table_that_was_not_made_says_why(tmp_path):
+    write_results(tmp_path, protocols=("paper",))
+    write_tables(tmp_path)
+    shutil.copytree(REPOSITORY / "src/oncorobust/paper", tmp_path / "src/oncorobust/paper")
+    with pytest.raises(InputError, match=r"expected a table with rows, got none in Table G\. .* was not run"):
+        trace(tmp_path, "Table G", "0.002")
+    assert all(check.agrees for check in trace(tmp_path).checks)
 
 
 def test_both_models_stand_behind_table_s5(unchanged):
@@ -211,12 +251,14 @@ def test_inputs_changed_since_are_marked(root):
 @pytest.mark.parametrize(
     ("table", "row", "column", "fields"),
     [
-        ("table 1", "pgd:0.002", "LIDC", 3),
-        ("1", "Baseline", "ct", 3),
-        ("TABLE_S5", "pgd", "MRI", 6),
-        ("S5", "PGD", "mn", 6),
-        ("Table 2", "mnist", None, 5),
-        ("Table 2", None, "MNIST", 5),
+        ("table 1", "pgd:0.002", "LIDC", 4),
+        ("1", "Baseline", "ct", 4),
+        ("TABLE_S5", "pgd", "MRI", 9),
+        ("S5", "PGD", "mn", 9),
+        ("S5", "all", "mn", 3),
+        ("g", "0.002", "lidc", 7),
+        ("Table 2", "mnist", None, 9),
+        ("Table 2", None, "MNIST", 9),
         ("Table 2", "mnist", "coverage", 1),
         ("Table 2", "lidc", "paper accuracy all", 1),
     ],
@@ -229,7 +271,7 @@ def test_words_that_find_cells(unchanged, table, row, column, fields):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ({"table": "Table 3"}, r"expected a table of Table 1, Table 2, Table S5, got 'Table 3'"),
+        ({"table": "Table 3"}, r"expected a table of Table 1, Table 2, Table S5, Table G, got 'Table 3'"),
         ({"row": "PGD:0.003"}, r"expected --row of Table 1 to be one of Baseline, FGSM:0.001, .*, got PGD:0.003"),
         ({"row": None}, r"expected --row of Table 1 to be one of Baseline, .*, got None"),
         ({"column": "CIFAR"}, r"one data set of lidc \(LIDC\), mnist \(MNIST\), phantom \(MRI phantom\), got CIFAR"),
@@ -237,7 +279,7 @@ def test_words_that_find_cells(unchanged, table, row, column, fields):
         ({"column": None}, r"expected --column to mean one data set of .*, got None"),
         (
             {"field": "precision"},
-            r"--field of Table 1 to be one of accuracy, accuracy_true_labels, paper, got precision",
+            r"--field of Table 1 to be one of accuracy, accuracy_true_labels, accuracy_strict, paper, got precision",
         ),
         ({"column": "phantom", "field": "paper"}, r"expected a filled cell, got none at PGD:0.002, phantom, paper"),
     ],
@@ -300,7 +342,7 @@ def test_an_earlier_revision_comes_out_of_git_and_dvc(root):
         finished = subprocess.run(command, cwd=root, capture_output=True, text=True)
         assert finished.returncode == 0, finished.stderr
 
-    rows = "reports/lidc/clean/predictions.csv"
+    rows, intervals = (f"reports/lidc/clean/{name}.csv" for name in ("predictions", "intervals"))
     (root / "dvc.lock").unlink()
     call("git", "init", "-q")
     call(sys.executable, "-m", "dvc", "init", "-q")
@@ -308,7 +350,7 @@ def test_an_earlier_revision_comes_out_of_git_and_dvc(root):
         "attack": {
             "cmd": "true",
             "deps": ["models/lidc/clean.keras"],
-            "outs": [rows, {"reports/lidc/clean/attack.json": {"cache": False}}],
+            "outs": [rows, intervals, {"reports/lidc/clean/attack.json": {"cache": False}}],
         },
         "tabulate": {
             "cmd": "true",

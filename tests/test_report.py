@@ -10,6 +10,7 @@ from results_fixture import DATASETS, REPOSITORY, FakeDataset, write_results
 
 from oncorobust.errors import InputError
 from oncorobust.report import read_image
+from oncorobust.report_text import search_line
 
 STAGES = ("tabulate", "plot", "report")
 
@@ -50,7 +51,7 @@ class Reader(HTMLParser):
 def test_the_same_results_give_the_same_bytes(root):
     outputs = [path for path in sorted((root / "reports").rglob("*")) if path.parent.name in ("tables", "figures")]
     outputs.append(root / "reports/index.html")
-    assert len(outputs) == 7 + 6 + 1
+    assert len(outputs) == 9 + 6 + 1
     before = [path.read_bytes() for path in outputs]
     for stage in STAGES:
         assert run_stage(stage, root).returncode == 0
@@ -82,6 +83,51 @@ def test_numbers_are_the_tables(root, page):
     assert f"is right on {100 * clean:.2f}\u00a0% of 40 test images" in page
     assert '<td class="paper">26.92</td>' in page
     assert "oncorobust trace &#34;Table 1&#34; --row PGD:0.001 --column lidc" in page
+
+
+def test_both_protocols_are_told_and_the_gap_stands_after_the_papers_tables(page):
+    assert "<b>The paper’s protocol.</b>" in page
+    assert "<b>The strict protocol.</b>" in page
+    places = [page.index(f'<h3 id="{name}">') for name in ("table-1", "table-2", "table-s5", "table-g", "search")]
+    assert places == sorted(places)
+    assert "oncorobust trace &#34;Table G&#34; --row 0.001 --column lidc" in page
+
+
+def test_the_strict_search_is_told_in_units(root, page):
+    for key, scale, unit in (("lidc", 1400, "HU"), ("mnist", 255, "8-bit grey levels")):
+        strict = json.loads((root / f"reports/{key}/clean/attack.json").read_text())["strict"]
+        assert f"<td>{100 * strict['share_censored']:.2f}\u00a0%</td>" in page
+        assert f'<td class="keep">{strict["median_min_epsilon"] * scale:.3g} {unit}</td>' in page
+    assert page.count("<td>1,234</td>") == 6
+    assert page.count('<td class="keep flag">12.50\u00a0%, flagged</td>') == 6
+
+
+@pytest.mark.parametrize("protocol", ["paper", "strict"])
+def test_a_page_of_one_protocol_does_not_speak_of_the_other(tmp_path, protocol):
+    write_results(tmp_path / "run", {"lidc": DATASETS["lidc"]}, protocols=(protocol,))
+    (tmp_path / "run/reports/figures").mkdir()
+    for number in (1, 2, 3):  # test_figures draws them
+        sheet = tmp_path / "run/data/processed/lidc/contact_sheet.png"
+        (tmp_path / f"run/reports/figures/figure{number}.png").write_bytes(sheet.read_bytes())
+    for stage in ("tabulate", "report"):
+        finished = run_stage(stage, tmp_path / "run")
+        assert finished.returncode == 0, finished.stderr
+    page = (tmp_path / "run/reports/index.html").read_text(encoding="utf-8")
+    assert ("The paper’s protocol." in page) == ("floor of the accuracy" in page) == (protocol == "paper")
+    assert ("The strict protocol." in page) == ('id="search"' in page) == (protocol == "strict")
+    assert ("Strictly, in the worst case" in page) == (protocol == "strict")
+    assert "Not made, because it needs both protocols" in page
+    assert "trace &#34;Table G" not in page
+    assert "no number" not in page
+
+
+def test_a_median_beyond_the_largest_epsilon_is_censored_and_every_gradient_there_is_no_flag():
+    strict = {"share_censored": 0.6, "gradients_per_image": 10.0, "forwards_per_image": 20.0}
+    line = search_line(
+        {"strict": strict, "share_without_gradient": 0.0},
+        {"intensity_range": [-1000, 400], "intensity_unit": "HU"},
+    )
+    assert (line.median, line.median_in_units, line.censored, line.flagged) == ("censored", "", "60.00\u00a0%", False)
 
 
 def test_images_that_no_attack_can_move_are_told(page):

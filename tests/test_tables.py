@@ -1,10 +1,10 @@
-"""Tables 1, 2 and S5 on made-up results: cells by plain pandas, layouts, sources, text."""
+"""Tables 1, 2, S5 and G on made-up results: cells by plain pandas, layouts, sources, text, absent protocols."""
 
 import json
 
 import pandas as pd
 import pytest
-from results_fixture import DATASETS, TABLE_EPSILONS, write_results
+from results_fixture import CASCADE, DATASETS, TABLE_EPSILONS, write_results
 
 from oncorobust.cells import metric_value, read_rows, rows_value, same_number, tables_from_json, tables_to_json
 from oncorobust.errors import InputError
@@ -33,11 +33,22 @@ def metrics(root, name, datasets=DATASETS):
     }
 
 
+def tables_of(root, **changed):
+    contents = {"attack": metrics(root, "attack.json"), "rank": metrics(root, "rank.json"), **changed}
+    return build_tables(contents["attack"], contents["rank"], report=REPORT, table_epsilons=TABLE_EPSILONS)
+
+
 @pytest.fixture(scope="module")
 def tables(root):
-    return build_tables(
-        metrics(root, "attack.json"), metrics(root, "rank.json"), report=REPORT, table_epsilons=TABLE_EPSILONS
-    )
+    return tables_of(root)
+
+
+@pytest.fixture(scope="module", params=["paper", "strict"])
+def alone(request, tmp_path_factory):
+    """Results of one protocol: its name and their root."""
+    root = tmp_path_factory.mktemp(request.param)
+    write_results(root, protocols=(request.param,))
+    return request.param, root
 
 
 def value(table, row, column, field):
@@ -49,6 +60,13 @@ def accuracy_by_hand(root, dataset, model, **where):
     for column, wanted in where.items():
         frame = frame.loc[frame[column] == wanted]
     return (frame.label == frame.predicted).sum() / len(frame)
+
+
+def strict_by_hand(root, dataset, model, attack, epsilon):
+    """Images answered right that no attack up to this one changes within epsilon."""
+    frame = pd.read_csv(root / f"reports/{dataset}/{model}/intervals.csv")
+    frame = frame.loc[frame.attack == attack]
+    return len(frame.query("label == predicted and first_flipped > @epsilon")) / len(frame)
 
 
 def test_table_1_by_plain_pandas(root, tables):
@@ -91,15 +109,162 @@ def test_table_s5_by_plain_pandas(root, tables):
     assert value(third, "BIM", "lidc", "paper_difference") == 0.4114
 
 
+@pytest.mark.parametrize("dataset", DATASETS)
+def test_strict_columns_of_table_1_by_plain_pandas(root, tables, dataset):
+    first = tables[0]
+    clean = accuracy_by_hand(root, dataset, "clean", attack="none")
+    assert value(first, "Baseline", dataset, "accuracy_strict") == clean
+    for row, attack in (("FGSM", "fgsm"), ("PGD", "pgd"), ("BIM", "bim"), ("ALL", "converged")):
+        for epsilon in TABLE_EPSILONS:
+            shown = value(first, f"{row}:{epsilon}", dataset, "accuracy_strict")
+            assert shown == strict_by_hand(root, dataset, "clean", attack, epsilon)
+    assert first.rows[-4:] == tuple(f"ALL:{epsilon}" for epsilon in TABLE_EPSILONS)
+    assert {cell.field for cell in first.cells if cell.row.startswith("ALL")} == {"accuracy_strict"}
+
+
+def test_strict_columns_of_table_2_by_plain_pandas(root, tables):
+    frame = pd.read_csv(root / "reports/lidc/clean/sensitivity.csv")
+    kept = frame[~frame.excluded_strict]
+    right, right_kept = (frame.label == frame.predicted).mean(), (kept.label == kept.predicted).mean()
+    second = tables[1]
+    assert value(second, "lidc", "lidc", "accuracy_kept_strict") == right_kept
+    assert value(second, "lidc", "lidc", "accuracy_change_strict") == pytest.approx(right_kept - right)
+    assert value(second, "lidc", "lidc", "coverage_strict") == len(kept) / len(frame)
+    largest = frame[frame.excluded_strict].first_flipped.max()
+    assert value(second, "lidc", "lidc", "threshold_epsilon_strict") == largest
+    assert value(second, "lidc", "lidc", "threshold_epsilon") != largest
+
+
+def test_strict_columns_of_table_s5_by_plain_pandas(root, tables):
+    third = tables[2]
+    for row, attack in (("BIM", "bim"), ("ALL", "converged")):
+        before, after = (strict_by_hand(root, "lidc", model, attack, 0.002) for model in MODELS)
+        assert value(third, row, "lidc", "original_strict") == before
+        assert value(third, row, "lidc", "adversarially_trained_strict") == after
+        assert value(third, row, "lidc", "difference_strict") == pytest.approx(after - before)
+    assert third.find(row="ALL", column="lidc", field="original") is None
+
+
+@pytest.mark.parametrize("dataset", DATASETS)
+@pytest.mark.parametrize("epsilon", TABLE_EPSILONS)
+def test_the_parts_of_the_gap_by_plain_pandas(root, tables, dataset, epsilon):
+    predicted, true = (
+        accuracy_by_hand(root, dataset, "clean", attack="pgd", epsilon=epsilon, attacked_label=label)
+        for label in ("predicted", "true")
+    )
+    pgd, square, strict = (
+        strict_by_hand(root, dataset, "clean", attack, epsilon) for attack in ("pgd", "square", "converged")
+    )
+    expected = {
+        "paper_protocol": predicted,
+        "labels": true - predicted,
+        "restarts": pgd - true,
+        "worst_case": square - pgd,
+        "steps": strict - square,
+        "total": strict - predicted,
+        "strict": strict,
+    }
+    found = {field: value(tables[3], str(epsilon), dataset, field) for field in expected}
+    assert found == pytest.approx(expected, abs=1e-12)
+    parts = [found[field] for field in ("labels", "restarts", "worst_case", "steps")]
+    assert sum(parts) == pytest.approx(found["total"], abs=1e-12)
+    assert value(tables[0], f"ALL:{epsilon}", dataset, "accuracy_strict") == found["strict"]
+
+
+def test_the_gap_has_parts_to_tell(tables):
+    """Golden values of the made-up results, counted once by hand from their rows."""
+    lidc = {
+        field: round(100 * value(tables[3], "0.004", "lidc", field), 2) for field in ("labels", "worst_case", "total")
+    }
+    assert lidc == {"labels": -12.5, "worst_case": -2.5, "total": -17.5}
+
+
+def test_one_protocol_alone_leaves_no_trace_of_the_other(alone):
+    protocol, root = alone
+    first, second, s5, gap = tables_of(root)
+    strict = {cell.field for table in (first, second, s5) for cell in table.cells if "strict" in cell.field}
+    assert bool(strict) == (protocol == "strict")
+    assert any(row.startswith("ALL") for row in (*first.rows, *s5.rows)) == (protocol == "strict")
+    for table in (first, second, s5):
+        filled = {cell.field for cell in table.cells}
+        assert {one.name for one in table.fields} - filled == set(), "no empty columns"
+    assert (gap.rows, gap.cells) == ((), ())
+    assert [one.n_images for one in second.columns] == [40, 40, 30]
+    missing = {"paper": "the strict one was not run", "strict": "the paper's was not run"}[protocol]
+    assert missing in to_markdown(gap)
+    assert "|" not in to_markdown(gap)
+    assert to_frame(gap).empty and "lidc.worst_case" in to_frame(gap)
+
+
+def test_cells_of_one_protocol_are_their_metrics_and_rows(alone):
+    _, root = alone
+    assert_cells_agree(root, [cell for table in tables_of(root) for cell in table.cells if cell.paper is None])
+
+
+def test_protocols_that_differ_are_refused_by_file(root):
+    attack = metrics(root, "attack.json")
+    del attack["mnist"]["adversarial"]["strict"]
+    with pytest.raises(
+        InputError,
+        match=r"expected protocols paper and strict as in reports/lidc/clean/attack.json, got paper in "
+        r"reports/mnist/adversarial/attack.json",
+    ):
+        tables_of(root, attack=attack)
+    attack["mnist"]["adversarial"]["robust_accuracy"] = {"predicted": {}, "true": {}}
+    with pytest.raises(InputError, match=r"got neither in reports/mnist/adversarial/attack.json"):
+        tables_of(root, attack=attack)
+    rank = metrics(root, "rank.json")
+    del rank["phantom"]["clean"]["strict"]
+    with pytest.raises(InputError, match=r"got paper in reports/phantom/clean/rank.json"):
+        tables_of(root, rank=rank)
+
+
+def test_cascades_that_differ_are_refused_by_file(root):
+    attack = metrics(root, "attack.json")
+    attack["phantom"]["clean"]["strict"]["attacks"] = [*CASCADE[:-2], "converged"]
+    with pytest.raises(InputError, match=r"expected strict attacks .* got .* in reports/phantom/clean/attack.json"):
+        tables_of(root, attack=attack)
+    for models in attack.values():
+        for content in models.values():
+            content["strict"]["attacks"] = list(CASCADE[:-1])
+    with pytest.raises(InputError, match=r"bim, fgsm, pgd and converged last, got .* in reports/lidc/clean"):
+        tables_of(root, attack=attack)
+
+
+def test_rows_without_the_strict_columns_are_named(root, tables):
+    cell = tables[0].find(row="ALL:0.002", column="lidc", field="accuracy_strict")
+    rows = {one.file: read_rows(root / one.file).drop(columns="first_flipped") for one in cell.rows}
+    with pytest.raises(InputError, match=r"'first_flipped'.*, got .* in reports/lidc/clean/intervals.csv"):
+        rows_value(cell, rows)
+
+
+def test_an_image_flipped_exactly_at_epsilon_is_not_robust(tables):
+    cell = tables[0].find(row="ALL:0.002", column="lidc", field="accuracy_strict")
+    rows = pd.DataFrame(
+        {
+            "label": [0, 1, 1, 0],
+            "predicted": [0, 1, 0, 0],
+            "first_flipped": [0.002, float("inf"), float("inf"), 0.0021],
+            "attack": "converged",
+        }
+    )
+    assert rows_value(cell, {cell.rows[0].file: rows}) == 0.5
+
+
 def test_every_cell_is_its_metrics_and_its_rows(root, tables):
     ours = [cell for table in tables for cell in table.cells if cell.paper is None]
-    assert len(ours) == 3 * (13 * 2 + 5 + 3 * 6)
+    assert len(ours) == 3 * (13 * 2 + 17 + 5 + 4 + 3 * 6 + 4 * 3 + 4 * 7)
+    assert_cells_agree(root, ours)
+
+
+def assert_cells_agree(root, ours):
+    files = {one.file for cell in ours for one in (*cell.metrics, *cell.rows)}
+    json_files = {file: json.loads((root / file).read_text()) for file in files if file.endswith(".json")}
+    csv_files = {file: read_rows(root / file) for file in files if file.endswith(".csv")}
     for cell in ours:
-        contents = {one.file: json.loads((root / one.file).read_text()) for one in cell.metrics}
-        frames = {one.file: read_rows(root / one.file) for one in cell.rows}
         assert cell.metrics and cell.rows
-        assert same_number(cell.value, metric_value(cell, contents))
-        assert same_number(cell.value, rows_value(cell, frames)), cell
+        assert same_number(cell.value, metric_value(cell, json_files))
+        assert same_number(cell.value, rows_value(cell, csv_files)), cell
 
 
 def test_every_number_of_the_csv_is_a_cell(tables):
@@ -110,8 +275,8 @@ def test_every_number_of_the_csv_is_a_cell(tables):
 
 
 def test_the_csv_says_which_data_sets_are_synthetic(tables):
-    across, rows, blocks = (to_frame(table) for table in tables)
-    for frame in (across, blocks):
+    across, rows, *blocks = (to_frame(table) for table in tables)
+    for frame in (across, *blocks):
         assert frame["phantom.synthetic"].all()
         assert not frame["lidc.synthetic"].any()
     assert dict(zip(rows["row"], rows["synthetic"], strict=True)) == {"lidc": False, "mnist": False, "phantom": True}
@@ -169,33 +334,41 @@ def test_json_round_trip(tables):
 
 def test_cells_json_of_another_shape_is_refused():
     with pytest.raises(InputError, match=r"expected the cells of the tables, got .*cells.json"):
-        tables_from_json({"tables": {}, "cells": [{"table": "Table 1"}]})
+        tables_from_json({"tables": [], "cells": [{"table": "Table 1"}]})
+    with pytest.raises(InputError, match=r"expected the cells of the tables, got TypeError.*cells.json"):
+        tables_from_json({"tables": {"Table 1": {}}, "cells": []})
 
 
 def test_display_rounds_only_here():
     assert display(0.123456, "percent") == "12.35"
     assert display(0.059, "points") == "+5.90"
     assert display(-0.0397, "points") == "-3.97"
+    assert display(-1e-17, "points") == "+0.00"
     assert display(0.00001, "epsilon") == "0.00001"
+    assert display(0.00123456789, "epsilon") == "0.001235"
 
 
 def test_layouts(tables):
-    first, second, third = (lay_out(table) for table in tables)
-    assert [(one.group, one.text) for one in first.headings[:3]] == [
+    first, second, third, gap = (lay_out(table) for table in tables)
+    assert [(one.group, one.text) for one in first.headings[:4]] == [
         ("LIDC", "predicted labels"),
         ("LIDC", "true labels"),
+        ("LIDC", "strict"),
         ("LIDC", "paper"),
     ]
     assert first.headings[-1].group == "MRI phantom (SYNTHETIC)"
-    assert len(first.headings) == 8
+    assert len(first.headings) == 11
+    assert [line.labels for line in first.lines[:2]] == [("Baseline", ""), ("FGSM", "0.001")]
+    assert (gap.label_heads, gap.lines[4].labels) == (("Data set", "Epsilon"), ("MNIST", "0.001"))
     assert [line.labels for line in second.lines] == [("LIDC",), ("MNIST",), ("MRI phantom (SYNTHETIC)",)]
-    assert [line.labels for line in third.lines[:4]] == [
+    assert [line.labels for line in third.lines[:5]] == [
         ("LIDC", "FGSM"),
         ("LIDC", "PGD"),
         ("LIDC", "BIM"),
+        ("LIDC", "ALL"),
         ("MNIST", "FGSM"),
     ]
-    assert third.lines[3].texts[-3:] == ("", "", "")
+    assert third.lines[4].texts[-3:] == ("", "", "")
 
 
 def test_markdown(tables):
@@ -204,7 +377,7 @@ def test_markdown(tables):
     assert "Test images: LIDC n = 40; MNIST n = 40; MRI phantom (SYNTHETIC) n = 30." in text
     baseline = next(line for line in text.splitlines() if line.startswith("| Baseline"))
     cells = baseline.split(" | ")
-    assert cells[4] == "75.41"
+    assert cells[5] == "75.41"
     assert cells[2] == f"{100 * value(tables[0], 'Baseline', 'lidc', 'accuracy'):.2f}"
     assert "MRI phantom (SYNTHETIC)" in to_markdown(tables[2])
 
@@ -224,7 +397,8 @@ def test_markdown_keeps_a_hostile_title_inside_its_cell(root):
 
 def test_csv_holds_fractions(tables):
     frame = to_frame(tables[0])
-    assert list(frame.columns[:4]) == ["row", "lidc.accuracy", "lidc.accuracy_true_labels", "lidc.paper"]
+    fields = ("accuracy", "accuracy_true_labels", "accuracy_strict", "paper", "synthetic")
+    assert list(frame.columns[:6]) == ["row", *(f"lidc.{field}" for field in fields)]
     assert frame.loc[0, "lidc.paper"] == 0.7541
     assert frame["phantom.paper"].isna().all()
     assert list(to_frame(tables[1])["row"]) == ["lidc", "mnist", "phantom"]

@@ -5,7 +5,7 @@ A cell's value is read by the same pointers that it states as its source, so tha
     value = sum of sign x metric at pointer
 
 The names of the files stand here once: `reports/<data set>/<model>/` holds attack.json beside the rows it counts,
-predictions.csv, and rank.json beside sensitivity.csv.
+predictions.csv under the paper's protocol and intervals.csv under the strict one, and rank.json beside sensitivity.csv.
 """
 
 from collections.abc import Mapping, Sequence
@@ -62,8 +62,24 @@ def accuracy_source(dataset: str, model: str, *, attack: str, epsilon: float, at
     )
 
 
+def strict_source(dataset: str, model: str, *, attack: str, epsilon: float) -> Source:
+    """Strict robust accuracy of a model at an epsilon after an attack of the cascade and all before it.
+
+    Without attack, the clean accuracy.
+    """
+    metrics, rows = (results_file(dataset, model, name) for name in ("attack.json", "intervals.csv"))
+    if attack == BASELINE:
+        return Source(
+            (MetricSource(metrics, "/clean_accuracy", 1),), (RowsSource(rows, {"attack": "pgd"}, "accuracy", 1),)
+        )
+    return Source(
+        (MetricSource(metrics, f"/strict/robust_accuracy/{attack}/{epsilon_key(epsilon)}", 1),),
+        (RowsSource(rows, {"attack": attack}, "robust_accuracy", 1, epsilon),),
+    )
+
+
 def sensitivity_source(dataset: str, model: str, *, metric: str, statistics: Sequence[tuple[Statistic, int]]) -> Source:
-    """A number of rank.json and the signed statistics of sensitivity.csv that make it up."""
+    """A number of rank.json, by its path there, and the signed statistics of sensitivity.csv that make it up."""
     rows = results_file(dataset, model, "sensitivity.csv")
     return Source(
         (MetricSource(results_file(dataset, model, "rank.json"), f"/{metric}", 1),),

@@ -21,8 +21,18 @@ import pandas as pd
 
 from oncorobust.errors import InputError
 
-Statistic = Literal["accuracy", "accuracy_kept", "coverage", "threshold"]
-"""What is computed from rows: share predicted as labelled, of all or of those kept; share kept; largest excluded."""
+Statistic = Literal[
+    "accuracy",
+    "robust_accuracy",
+    "accuracy_kept",
+    "coverage",
+    "threshold",
+    "accuracy_kept_strict",
+    "coverage_strict",
+    "threshold_strict",
+]
+"""What is computed from rows: share predicted as labelled, of all, of those that nothing changes within an epsilon, or
+of those kept; share kept; largest epsilon excluded. The last three by the strict search instead of the paper's."""
 
 Unit = Literal["percent", "points", "epsilon"]
 """How a field is shown: a share as percent, a difference of shares as signed percentage points, an epsilon as it is."""
@@ -39,12 +49,16 @@ class MetricSource:
 
 @dataclass(frozen=True)
 class RowsSource:
-    """A statistic over the rows of a file whose columns equal `where`, and the sign with which it enters the cell."""
+    """A statistic over the rows of a file whose columns equal `where`, and the sign with which it enters the cell.
+
+    epsilon: where the statistic is one at an epsilon that is no column of the rows, l_inf in [0, 1] units; else null.
+    """
 
     file: str
     where: dict[str, str | float]
     statistic: Statistic
     sign: int
+    epsilon: float | None = None
 
 
 @dataclass(frozen=True)
@@ -98,6 +112,7 @@ class Field:
 class Table:
     """A table: layout and cells.
 
+    row_heads: what the parts of a row's key are, which colons separate: Attack and Epsilon of `PGD:0.002`.
     data_sets: where they stand for the reader: across, as rows (a cell's row and column are then both the data set's
         key), or as blocks of rows.
     """
@@ -105,6 +120,7 @@ class Table:
     name: str
     file: str
     caption: str
+    row_heads: tuple[str, ...]
     rows: tuple[str, ...]
     data_sets: Literal["across", "rows", "blocks"]
     columns: tuple[TableColumn, ...]
@@ -117,20 +133,18 @@ class Table:
 
 
 def tables_to_json(tables: Iterable[Table]) -> dict[str, Any]:
-    """Content of cells.json: `tables` with the layouts by name, `cells` with every number of every table."""
+    """Content of cells.json: `tables` with the layouts in their order, `cells` with every number of every table."""
     contents = [asdict(table) for table in tables]
     cells = [cell for content in contents for cell in content.pop("cells")]
-    return {"tables": {content.pop("name"): content for content in contents}, "cells": cells}
+    return {"tables": contents, "cells": cells}
 
 
 def tables_from_json(content: Mapping[str, Any]) -> tuple[Table, ...]:
     """Tables out of the content of cells.json. Raises InputError where a key is missing or of another type."""
     try:
         cells = msgspec.convert(content["cells"], tuple[Cell, ...])
-        layouts = [
-            msgspec.convert({**layout, "name": name, "cells": ()}, Table) for name, layout in content["tables"].items()
-        ]
-    except (KeyError, AttributeError, msgspec.ValidationError) as error:
+        layouts = [msgspec.convert({**layout, "cells": ()}, Table) for layout in content["tables"]]
+    except (KeyError, TypeError, msgspec.ValidationError) as error:
         raise InputError(f"expected the cells of the tables, got {error!r} in cells.json") from error
     return tuple(replace(one, cells=tuple(cell for cell in cells if cell.table == one.name)) for one in layouts)
 
@@ -156,26 +170,48 @@ def rows_value(cell: Cell, rows: Mapping[str, pd.DataFrame]) -> float:
 
 
 def _statistic(frame: pd.DataFrame, source: RowsSource) -> float:
-    missing = {"label", "predicted", *source.where} - set(frame.columns)
+    columns, statistic = _STATISTICS[source.statistic]
+    missing = {"label", "predicted", *columns, *source.where} - set(frame.columns)
     if missing:
         raise InputError(f"expected columns {sorted(missing)}, got {list(frame.columns)} in {source.file}")
     for column, value in source.where.items():
         frame = frame[frame[column] == value]
     if frame.empty:
         raise InputError(f"expected rows where {source.where}, got none in {source.file}")
-    return _STATISTICS[source.statistic](frame)
+    return float(statistic(frame, source.epsilon, *columns))
 
 
-def _accuracy(frame: pd.DataFrame) -> float:
-    return float((frame["label"] == frame["predicted"]).mean())
+def _accuracy(frame: pd.DataFrame, _: float | None) -> float:
+    return (frame["label"] == frame["predicted"]).mean()
 
 
-_STATISTICS: dict[str, Callable[[pd.DataFrame], float]] = {
-    "accuracy": _accuracy,
-    "accuracy_kept": lambda frame: _accuracy(frame[~frame["excluded"]]),
-    "coverage": lambda frame: float((~frame["excluded"]).mean()),
-    "threshold": lambda frame: float(frame.loc[frame["excluded"], "min_epsilon"].max()),
+def _robust_accuracy(frame: pd.DataFrame, epsilon: float | None, first_flipped: str) -> float:
+    return ((frame["label"] == frame["predicted"]) & (frame[first_flipped] > epsilon)).mean()
+
+
+def _accuracy_kept(frame: pd.DataFrame, epsilon: float | None, excluded: str) -> float:
+    return _accuracy(frame[~frame[excluded]], epsilon)
+
+
+def _coverage(frame: pd.DataFrame, _: float | None, excluded: str) -> float:
+    return (~frame[excluded]).mean()
+
+
+def _threshold(frame: pd.DataFrame, _: float | None, excluded: str, smallest: str) -> float:
+    return frame.loc[frame[excluded], smallest].max()
+
+
+_STATISTICS: dict[Statistic, tuple[tuple[str, ...], Callable[..., float]]] = {
+    "accuracy": ((), _accuracy),
+    "robust_accuracy": (("first_flipped",), _robust_accuracy),
+    "accuracy_kept": (("excluded",), _accuracy_kept),
+    "coverage": (("excluded",), _coverage),
+    "threshold": (("excluded", "min_epsilon"), _threshold),
+    "accuracy_kept_strict": (("excluded_strict",), _accuracy_kept),
+    "coverage_strict": (("excluded_strict",), _coverage),
+    "threshold_strict": (("excluded_strict", "first_flipped"), _threshold),
 }
+"""Columns that a statistic needs beside label and predicted, and how it is computed from rows, epsilon and columns."""
 
 
 def same_number(first: float, second: float) -> bool:
@@ -184,7 +220,7 @@ def same_number(first: float, second: float) -> bool:
 
 
 def read_rows(source: str | Path | BytesIO) -> pd.DataFrame:
-    """Read predictions.csv or sensitivity.csv; an id such as 007 or NA stays what it is."""
+    """Read predictions.csv, intervals.csv or sensitivity.csv; an id such as 007 or NA stays what it is."""
     return pd.read_csv(source, dtype={"image_id": str, "patient_id": str}, keep_default_na=False)
 
 

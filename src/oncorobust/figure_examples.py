@@ -22,8 +22,8 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from oncorobust.arrays import Image
 from oncorobust.cells import epsilon_text
 from oncorobust.figure_style import Examples, PlotData, house_style, intensity_axis, settle
+from oncorobust.table_parts import ATTACKS
 from oncorobust.table_text import SYNTHETIC
-from oncorobust.tables import ATTACKS
 
 _CHANGED = "#A33B00"
 """A vermillion dark enough to read as text."""

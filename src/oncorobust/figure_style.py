@@ -2,9 +2,7 @@
 
 Attacks have one colour and one marker each, from the palette of Okabe and Ito (jfly.uni-koeln.de/color), which
 colour-blind people can tell apart; line style carries the second distinction, so that nothing rests on colour alone.
-The lower axis is epsilon in [0, 1] pixel units; the upper one the same in units a reader knows:
-
-    Hounsfield units = epsilon x (high - low) of the window        8-bit grey levels = epsilon x 255
+The lower axis is epsilon in [0, 1] pixel units; the upper one the same in units a reader knows (`intensity`).
 
 PNG and SVG come without date, with fixed identifiers and glyphs as paths, because DVC compares bytes. Figures are built
 without pyplot: no global state, no display.
@@ -25,9 +23,12 @@ from matplotlib.ticker import MaxNLocator
 
 from oncorobust.arrays import Images
 from oncorobust.table_text import SYNTHETIC
+from oncorobust.units import readable_unit
 
 COLOURS = {"fgsm": "#0072B2", "pgd": "#D55E00", "bim": "#009E73"}
 MARKERS = {"fgsm": "o", "pgd": "s", "bim": "^"}
+STRICT: dict[str, Any] = {"color": "black", "linewidth": 1.9}
+"""The strict worst case over all attacks, which is no attack of its own: a heavy black line without markers."""
 WIDTH_INCHES = 7.2
 """Width of two columns of a journal's page."""
 
@@ -69,10 +70,11 @@ class Examples:
 class PlotData:
     """What the figures show of one data set.
 
-    attack: contents of attack.json by model. paper: column of the paper's tables, None for none. intensity_range and
-    intensity_unit: stored values that became 0 and 1, and what they count.
+    key: the data set's. attack: contents of attack.json by model. paper: column of the paper's tables, None for none.
+    intensity_range and intensity_unit: stored values that became 0 and 1, and what they count.
     """
 
+    key: str
     title: str
     synthetic: bool
     paper: str | None
@@ -123,10 +125,7 @@ def _render(figure: Figure, **options: Any) -> bytes:
 
 def intensity_axis(data: PlotData) -> tuple[float, str]:
     """What epsilon 1 is in units that a reader knows, and their name."""
-    if data.intensity_unit == "HU":
-        low, high = data.intensity_range
-        return high - low, "HU"
-    return 255.0, "8-bit grey levels"
+    return readable_unit(data.intensity_range, data.intensity_unit)
 
 
 def epsilon_axes(axes: Axes, data: PlotData) -> None:
@@ -135,7 +134,7 @@ def epsilon_axes(axes: Axes, data: PlotData) -> None:
     upper = axes.secondary_xaxis(
         "top", functions=(lambda x: np.multiply(x, scale), lambda x: np.divide(np.asarray(x), scale))
     )
-    upper.set_xlabel(name, color="0.35", labelpad=2)
+    upper.set_xlabel(name, color="0.35", labelpad=4)
     upper.tick_params(colors="0.35", length=2, width=0.6)
     upper.xaxis.set_major_locator(MaxNLocator(nbins=5))
     axes.set_xlabel("epsilon (pixel range 0 to 1)")

@@ -1,31 +1,32 @@
 """Figures 2 and 3 of the paper: accuracy over epsilon, and before and after adversarial training.
 
-    Figure 2  a panel a data set; FGSM, PGD and BIM; predicted labels solid, true labels dashed; the paper's Table 1 as
-              hollow diamonds where a column of it is named; for two classes the floor of predicted labels,
-              1 - clean accuracy, which an attack cannot pass because it corrects the images that were wrong
-    Figure 3  a row a data set; left with predicted labels, right with true labels; clean-trained dashed and hollow,
-              adversarially trained solid and filled
+    Figure 2  a panel a data set; FGSM, PGD and BIM; predicted labels solid, true labels dashed; the strict worst case
+              over all attacks as a heavy black line; the paper's Table 1 as hollow diamonds where a column of it is
+              named; for two classes the floor of predicted labels, 1 - clean accuracy, which an attack cannot pass
+              because it corrects the images that were wrong
+    Figure 3  a row a data set; from left to right predicted labels, true labels and strict; clean-trained dashed and
+              hollow, adversarially trained solid and filled
 
-Source: Joel et al., doi 10.1101/2021.01.17.21249704, Figures 2 and 3. Every curve starts at epsilon 0 with the clean
-accuracy. Figure 1 is in `figure_examples`.
+What a protocol would have drawn is left out where it was not run. Source: Joel et al., doi 10.1101/2021.01.17.21249704,
+Figures 2 and 3. Every curve starts at epsilon 0 with the clean accuracy; `curves_over_epsilon` reads them. Figure 1 is
+in `figure_examples`.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import zip_longest
 from typing import Any
 
-import numpy as np
-from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from oncorobust.cells import epsilon_text
-from oncorobust.evaluation_keys import epsilon_key
+from oncorobust.curves_over_epsilon import accuracy_curve, strict_curve
 from oncorobust.figure_style import (
     COLOURS,
     MARKERS,
+    STRICT,
     WIDTH_INCHES,
     PlotData,
     accuracy_axis,
@@ -35,51 +36,62 @@ from oncorobust.figure_style import (
     settle,
     stamp_synthetic,
 )
+from oncorobust.held_protocols import attack_protocols
 from oncorobust.paper_numbers import PaperTable
-from oncorobust.tables import ATTACKS
+from oncorobust.settings import Protocol
+from oncorobust.table_parts import ATTACKS
 
-Curve = Float[np.ndarray, " points"]
+_PANELS: dict[str, Protocol] = {"predicted labels": "paper", "true labels": "paper", "strict": "strict"}
+"""What a column of panels in Figure 3 shows, and the protocol that measures it."""
 
-_PREDICTED, _TRUE = "predicted", "true"
+_MODELS: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("clean", {"linestyle": "--", "fillstyle": "none"}),
+    ("adversarial", {"linestyle": "-", "fillstyle": "full"}),
+)
 
 
-def accuracy_curve(metrics: Mapping[str, Any], *, attack: str, attacked_label: str) -> tuple[Curve, Curve]:
-    """Epsilons from 0 and accuracies in percent of one attack, out of attack.json."""
-    robust = metrics["robust_accuracy"][attacked_label][attack]
-    accuracies = [metrics["clean_accuracy"], *(robust[epsilon_key(epsilon)] for epsilon in metrics["epsilons"])]
-    return np.array([0.0, *metrics["epsilons"]]), 100 * np.array(accuracies, dtype=float)
+def _protocols(datasets: Sequence[PlotData]) -> frozenset[Protocol]:
+    """The protocols of all data sets; raises InputError where they differ."""
+    return attack_protocols({data.key: data.attack for data in datasets})
 
 
 def figure_2(datasets: Sequence[PlotData], *, paper: PaperTable) -> Figure:
-    """Accuracy of the clean-trained models over epsilon, a panel a data set; `paper` is the paper's Table 1."""
+    """Accuracy of the clean-trained models over epsilon, a panel a data set; `paper` is the paper's Table 1.
+
+    Raises InputError where the data sets were not all attacked under the same protocols.
+    """
+    protocols = _protocols(datasets)
     n_columns = min(3, len(datasets))
     n_rows = math.ceil(len(datasets) / n_columns)
     with house_style():
-        width = {1: 5.2, 2: 6.4}.get(n_columns, WIDTH_INCHES)
+        width = 6.4 if n_columns < 3 else WIDTH_INCHES  # the legend needs as much under a single panel
         figure = Figure(figsize=(width, 2.75 * n_rows + 0.75), layout="constrained")
         panels = figure.subplots(n_rows, n_columns, squeeze=False)
         for axes, data in zip(panels.flat, datasets, strict=False):
-            _figure_2_panel(axes, data, paper)
+            _figure_2_panel(axes, data, paper, protocols)
         for axes in panels.flat[len(datasets) :]:
             axes.remove()
         for axes in panels[:, 0]:
             axes.set_ylabel("accuracy (%)")
-        handles = _figure_2_legend(datasets)
+        handles = _figure_2_legend(datasets, protocols)
         figure.legend(handles=handles, loc="outside lower center", ncols=len(handles) // 2, columnspacing=1.2)
         return settle(figure)
 
 
-def _figure_2_panel(axes: Axes, data: PlotData, paper: PaperTable) -> None:
+def _figure_2_panel(axes: Axes, data: PlotData, paper: PaperTable, protocols: frozenset[Protocol]) -> None:
     metrics = data.attack["clean"]
-    for attack in ATTACKS:
-        for attacked_label, style in ((_TRUE, "--"), (_PREDICTED, "-")):
-            x, y = accuracy_curve(metrics, attack=attack, attacked_label=attacked_label)
-            axes.plot(x, y, style, color=COLOURS[attack], marker=MARKERS[attack])
+    if "paper" in protocols:
+        for attack in ATTACKS:
+            for attacked_label, style in (("true", "--"), ("predicted", "-")):
+                x, y = accuracy_curve(metrics, attack=attack, attacked_label=attacked_label)
+                axes.plot(x, y, style, color=COLOURS[attack], marker=MARKERS[attack])
+        if len(data.class_names) == 2:
+            _mark_floor(axes, 100 * (1 - metrics["clean_accuracy"]))
+    if "strict" in protocols:
+        axes.plot(*strict_curve(metrics, attack=metrics["strict"]["attacks"][-1]), **STRICT)
     accuracy_axis(axes)
     epsilon_axes(axes, data)
     _mark_paper(axes, data, paper)
-    if len(data.class_names) == 2:
-        _mark_floor(axes, 100 * (1 - metrics["clean_accuracy"]))
     axes.set_title(panel_title(data))
     stamp_synthetic(axes, data)
 
@@ -108,19 +120,22 @@ def _mark_floor(axes: Axes, floor: float) -> None:
     )
 
 
-def _figure_2_legend(datasets: Sequence[PlotData]) -> list[Line2D]:
-    """Attacks in the upper row; in the lower one what the line styles and the other marks mean."""
-    meanings = [
-        Line2D([], [], color="0.3", linestyle="-", label="predicted labels (paper)"),
-        Line2D([], [], color="0.3", linestyle="--", label="true labels"),
-    ]
+def _figure_2_legend(datasets: Sequence[PlotData], protocols: frozenset[Protocol]) -> list[Line2D]:
+    """Attacks and the worst case over them in the upper row; in the lower one what line styles and other marks mean."""
+    meanings = []
+    if "paper" in protocols:
+        meanings += [
+            Line2D([], [], color="0.3", linestyle="-", label="predicted labels (paper)"),
+            Line2D([], [], color="0.3", linestyle="--", label="true labels"),
+        ]
     if any(data.paper for data in datasets):
         meanings.append(
             Line2D([], [], color="0.3", linestyle="", marker="D", fillstyle="none", label="the paper's Table 1")
         )
-    if any(len(data.class_names) == 2 for data in datasets):
+    if "paper" in protocols and any(len(data.class_names) == 2 for data in datasets):
         meanings.append(Line2D([], [], color="0.35", linestyle=":", label="floor of predicted labels"))
-    return _in_two_rows(_attack_handles(), meanings)
+    coloured = "paper" in protocols or any(data.paper for data in datasets)
+    return _in_two_rows([*(_attack_handles() if coloured else []), *_strict_handle(protocols)], meanings)
 
 
 def _in_two_rows(upper: Sequence[Line2D], lower: Sequence[Line2D]) -> list[Line2D]:
@@ -133,31 +148,50 @@ def _attack_handles() -> list[Line2D]:
     return [Line2D([], [], color=COLOURS[attack], marker=MARKERS[attack], label=attack.upper()) for attack in ATTACKS]
 
 
+def _strict_handle(protocols: frozenset[Protocol]) -> list[Line2D]:
+    return [Line2D([], [], label="strict (all attacks)", **STRICT)] if "strict" in protocols else []
+
+
 def figure_3(datasets: Sequence[PlotData], *, table_epsilon: float) -> Figure:
-    """Accuracy under attack before and after adversarial training; table_epsilon, that of Table S5, is marked."""
+    """Accuracy under attack before and after adversarial training; table_epsilon, that of Table S5, is marked.
+
+    Raises InputError where the data sets were not all attacked under the same protocols.
+    """
+    protocols = _protocols(datasets)
+    shown = [name for name, protocol in _PANELS.items() if protocol in protocols]
     with house_style():
-        figure = Figure(figsize=(6.6, 2.5 * len(datasets) + 0.6), layout="constrained")
-        panels = figure.subplots(len(datasets), 2, squeeze=False, sharey=True)
+        size = (6.6 if len(shown) < 3 else WIDTH_INCHES, 2.5 * len(datasets) + 0.6)
+        figure = Figure(figsize=size, layout="constrained")
+        panels = figure.subplots(len(datasets), len(shown), squeeze=False, sharey=True)
         for row, data in zip(panels, datasets, strict=True):
-            for axes, attacked_label in zip(row, (_PREDICTED, _TRUE), strict=True):
-                _figure_3_panel(axes, data, attacked_label, table_epsilon)
+            for axes, name in zip(row, shown, strict=True):
+                _figure_3_panel(axes, data, name, table_epsilon)
             row[0].set_ylabel("accuracy (%)")
         meanings = [
             Line2D([], [], color="0.3", linestyle="-", label="adversarially trained"),
             Line2D([], [], color="0.3", linestyle="--", label="clean-trained"),
             Line2D([], [], color="0.5", linestyle=":", label=f"Table S5: epsilon {epsilon_text(table_epsilon)}"),
         ]
-        figure.legend(handles=_in_two_rows(_attack_handles(), meanings), loc="outside lower center", ncols=3)
+        handles = _in_two_rows([*_attack_handles(), *_strict_handle(protocols)], meanings)
+        figure.legend(handles=handles, loc="outside lower center", ncols=len(handles) // 2, columnspacing=1.2)
         return settle(figure)
 
 
-def _figure_3_panel(axes: Axes, data: PlotData, attacked_label: str, table_epsilon: float) -> None:
-    for attack in ATTACKS:
-        for model, style, fill in (("clean", "--", "none"), ("adversarial", "-", "full")):
-            x, y = accuracy_curve(data.attack[model], attack=attack, attacked_label=attacked_label)
-            axes.plot(x, y, style, color=COLOURS[attack], marker=MARKERS[attack], fillstyle=fill)
+def _figure_3_panel(axes: Axes, data: PlotData, name: str, table_epsilon: float) -> None:
+    for model, style in _MODELS:
+        metrics = data.attack[model]
+        for attack in ATTACKS:
+            curve = (
+                strict_curve(metrics, attack=attack)
+                if name == "strict"
+                else accuracy_curve(metrics, attack=attack, attacked_label=name.removesuffix(" labels"))
+            )
+            axes.plot(*curve, color=COLOURS[attack], marker=MARKERS[attack], **style)
+        if name == "strict":
+            worst = strict_curve(metrics, attack=metrics["strict"]["attacks"][-1])
+            axes.plot(*worst, **STRICT, linestyle=style["linestyle"])
     accuracy_axis(axes)
     epsilon_axes(axes, data)
     axes.axvline(table_epsilon, color="0.5", linewidth=0.9, linestyle=":")
-    axes.set_title(f"{panel_title(data)}, {attacked_label} labels")
+    axes.set_title(f"{panel_title(data)}\n{name}")
     stamp_synthetic(axes, data)

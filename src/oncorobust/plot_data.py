@@ -13,7 +13,7 @@ from oncorobust.errors import InputError
 from oncorobust.figure_style import Examples, PlotData
 from oncorobust.files import read_json
 from oncorobust.settings import Report
-from oncorobust.tables import ATTACKS, shown_as
+from oncorobust.table_parts import ATTACKS, shown_as
 
 
 def read_examples(path: str | Path) -> Examples:
@@ -49,6 +49,7 @@ def read_plot_data(dataset: str, report: Report) -> PlotData:
         )
     low, high = summary["intensity_range"]
     return PlotData(
+        key=dataset,
         title=shown_as(dataset, report).title,
         synthetic=summary["synthetic"],
         paper=shown_as(dataset, report).paper,

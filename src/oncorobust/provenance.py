@@ -106,8 +106,10 @@ def find_cells(table: Table, *, row: str | None, column: str | None, field: str 
 
     Row `PGD:0.002` in any case; a data set by key, title or the paper's column, in any case, or by the beginning of one
     where only one fits. In Table 2, whose rows are data sets and whose columns are fields, one of the two is enough.
-    Raises InputError that lists what there is.
+    Raises InputError that lists what there is, or says why there is nothing.
     """
+    if not table.rows:
+        raise InputError(f"expected a table with rows, got none in {table.name}. {table.caption}")
     fields = [one.name for one in table.fields]
     if table.data_sets == "rows":
         if field is None and column is not None and row is not None and _plain(column) in map(_plain, fields):

@@ -1,11 +1,12 @@
 """Tables for people and for programs: laid out with percents, and as CSV with raw values.
 
 This is where numbers of tables are rounded, and the only place: a share becomes a percentage with two decimals, a
-difference of shares signed percentage points with two decimals, an epsilon its shortest decimal text. An empty cell
-stays empty. CSV keeps the fractions as they are, a column `<data set>.<field>` a number (Table 2: a row a data set).
+difference of shares signed percentage points with two decimals, an epsilon four significant digits without exponent. An
+empty cell stays empty. CSV keeps the numbers as they are, a column `<data set>.<field>` each (Table 2: a row a data
+set).
 
-Data sets stand across (Table 1), as rows (Table 2), or as blocks of rows (Table S5, whose nine numbers a data set would
-not fit across a page).
+Data sets stand across (Table 1), as rows (Table 2), or as blocks of rows (Tables S5 and G, whose many numbers a data
+set would not fit across a page).
 """
 
 from dataclasses import dataclass
@@ -54,10 +55,10 @@ def _data_sets_across(table: Table) -> Layout:
     filled = {(cell.column, cell.field) for cell in table.cells}
     shown = [(column, one) for column in table.columns for one in table.fields if (column.key, one.name) in filled]
     return Layout(
-        ("Attack", "Epsilon"),
+        table.row_heads,
         tuple(Heading(marked_title(column), one.heading) for column, one in shown),
         tuple(
-            Line(_attack_labels(row), tuple(_text(table, row, column.key, one.name) for column, one in shown))
+            Line(_row_labels(table, row), tuple(_text(table, row, column.key, one.name) for column, one in shown))
             for row in table.rows
         ),
     )
@@ -78,19 +79,23 @@ def _data_sets_as_rows(table: Table) -> Layout:
 def _data_sets_as_blocks(table: Table) -> Layout:
     shown = [one for one in table.fields if one.name in {cell.field for cell in table.cells}]
     return Layout(
-        ("Data set", "Attack"),
+        ("Data set", *table.row_heads),
         tuple(Heading(one.group, one.heading) for one in shown),
         tuple(
-            Line((marked_title(column), row), tuple(_text(table, row, column.key, one.name) for one in shown))
+            Line(
+                (marked_title(column), *_row_labels(table, row)),
+                tuple(_text(table, row, column.key, one.name) for one in shown),
+            )
             for column in table.columns
             for row in table.rows
         ),
     )
 
 
-def _attack_labels(row: str) -> tuple[str, str]:
-    attack, _, epsilon = row.partition(":")
-    return attack, epsilon
+def _row_labels(table: Table, row: str) -> tuple[str, ...]:
+    """A label under each of the table's row heads; Baseline has no epsilon."""
+    parts = row.split(":")
+    return (*parts, *[""] * (len(table.row_heads) - len(parts)))
 
 
 def _text(table: Table, row: str, column: str, field: str) -> str:
@@ -106,8 +111,9 @@ def unit_of(table: Table, cell: Cell) -> Unit:
 def display(value: float, unit: Unit) -> str:
     """A number as tables show it."""
     if unit == "epsilon":
-        return epsilon_text(value)
-    return f"{100 * value:+.2f}" if unit == "points" else f"{100 * value:.2f}"
+        return epsilon_text(float(f"{value:.4g}"))
+    hundredths = round(100 * value, 2) + 0.0  # a rounded -0.0 becomes 0.0
+    return f"{hundredths:+.2f}" if unit == "points" else f"{hundredths:.2f}"
 
 
 def marked_title(column: TableColumn) -> str:
@@ -142,7 +148,9 @@ def csv_column(table: Table, dataset: str, field: str) -> str:
 
 
 def to_markdown(table: Table) -> str:
-    """The table in Markdown: caption, numbers of images, a row a line."""
+    """The table in Markdown: caption, numbers of images, a row a line; the caption alone where there are no rows."""
+    if not table.rows:
+        return f"**{table.name}.** {table.caption}\n"
     layout = lay_out(table)
     head = [*layout.label_heads, *(f"{one.group}: {one.text}" if one.group else one.text for one in layout.headings)]
     rule = [":---"] * len(layout.label_heads) + ["---:"] * len(layout.headings)

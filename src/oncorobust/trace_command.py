@@ -30,8 +30,8 @@ LISTED = 10
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `oncorobust trace`."""
-    parser.add_argument("table", help='"Table 1", "Table 2" or "Table S5"')
-    parser.add_argument("--row", help="PGD:0.002 or Baseline in Table 1, PGD in Table S5, a data set in Table 2")
+    parser.add_argument("table", help='"Table 1", "Table 2", "Table S5" or "Table G"')
+    parser.add_argument("--row", help="PGD:0.002 or Baseline in Table 1, PGD in S5, 0.002 in G, a data set in Table 2")
     parser.add_argument("--column", help="a data set, by key, title or the paper's column; in Table 2 also a field")
     parser.add_argument("--field", help="one of the numbers of that row and data set; all of them if not given")
     parser.add_argument("--rev", help="git revision to trace; the work tree if not given")
@@ -104,7 +104,8 @@ def _read_contents(state: State, cells: list[Cell], table: Table, lock: Lock) ->
     rows = {source.file for cell in cells for source in cell.rows}
     paper = {cell.paper.file for cell in cells if cell.paper}
     return Contents(
-        tables={table.file: pd.read_csv(io.BytesIO(state.read(table.file)))},
+        # a row's key is a name, also where it is an epsilon
+        tables={table.file: pd.read_csv(io.BytesIO(state.read(table.file)), dtype={"row": str})},
         metrics={
             path: _parse_json(state.read_recorded(path, recorded_md5(lock, path)), path) for path in sorted(metrics)
         },

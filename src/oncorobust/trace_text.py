@@ -8,7 +8,7 @@ work tree, its first files by name, where its number of files and bytes are thos
 import json
 from collections.abc import Iterable, Mapping
 
-from oncorobust.cells import Cell
+from oncorobust.cells import Cell, epsilon_text
 from oncorobust.lock import FileRecord, StageRecord, compare
 from oncorobust.provenance import Check, Trace
 from oncorobust.trace_state import Directory
@@ -44,7 +44,8 @@ def _source_lines(cells: Iterable[Cell]) -> list[str]:
         lines += [f"    {_sign(metric.sign)} {metric.file} {metric.pointer}" for metric in cell.metrics]
         for rows in cell.rows:
             where = " where " + ", ".join(f"{name} = {value}" for name, value in rows.where.items())
-            lines.append(f"    {_sign(rows.sign)} {rows.statistic} of {rows.file}{where if rows.where else ''}")
+            at = "" if rows.epsilon is None else f" at epsilon {epsilon_text(rows.epsilon)}"
+            lines.append(f"    {_sign(rows.sign)} {rows.statistic}{at} of {rows.file}{where if rows.where else ''}")
         if cell.paper is not None:
             lines.append(f"    {cell.paper.file}, row {cell.paper.row}, column {cell.paper.column}")
     return lines

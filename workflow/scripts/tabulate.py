@@ -1,4 +1,4 @@
-"""Put the metrics of all data sets into the paper's tables, and record where each cell comes from."""
+"""Put all metrics into the paper's tables and that of the gap, and record where each cell comes from."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from oncorobust.tables import build_tables
 
 
 def main() -> None:
-    """Read all metrics, write Tables 1, 2 and S5 as CSV and Markdown, and cells.json."""
+    """Read all metrics, write Tables 1, 2, S5 and G as CSV and Markdown, and cells.json."""
     parse()
     params = load_params()
     attack, rank = (
