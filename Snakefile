@@ -11,7 +11,12 @@ configfile: "params.yaml"
 report: "workflow/report/workflow.rst"
 
 
+scattergather:
+    test_images=1,
+
+
 include: "workflow/rules/common.smk"
+include: "workflow/rules/shards.smk"
 
 
 rule all:
@@ -123,14 +128,17 @@ rule harden:
 
 rule attack:
     message:
-        "Attacking the {wildcards.model} {wildcards.dataset} model with FGSM, BIM and PGD at every epsilon."
+        "Attacking the {wildcards.model} {wildcards.dataset} model, the paper's way and strictly."
     input:
         **DATA,
         model="models/{dataset}/{model}.keras",
+        shards=shards("attack"),
         code=code("attack"),
     output:
         metrics="reports/{dataset}/{model}/attack.json",
         predictions="reports/{dataset}/{model}/predictions.csv",
+        intervals="reports/{dataset}/{model}/intervals.csv",
+        threats="reports/{dataset}/{model}/threats.csv",
         examples="reports/{dataset}/{model}/examples.npz",
     params:
         **tracked("seed", "run.threads", "attacks", "datasets.{dataset}.attack"),
@@ -144,7 +152,8 @@ rule attack:
     resources:
         **LARGE,
     shell:
-        "python workflow/scripts/attack.py --dataset {wildcards.dataset} --model {wildcards.model} 2>&1 | tee {log}"
+        "python workflow/scripts/attack.py --dataset {wildcards.dataset} --model {wildcards.model} {input.shards}"
+        " 2>&1 | tee {log}"
 
 
 rule rank:
@@ -153,12 +162,14 @@ rule rank:
     input:
         **DATA,
         model="models/{dataset}/{model}.keras",
+        intervals="reports/{dataset}/{model}/intervals.csv",
+        shards=shards("rank"),
         code=code("rank"),
     output:
         metrics="reports/{dataset}/{model}/rank.json",
         sensitivity="reports/{dataset}/{model}/sensitivity.csv",
     params:
-        **tracked("seed", "run.threads", "attacks", "datasets.{dataset}.rank"),
+        **tracked("seed", "run.threads", "attacks", "datasets.{dataset}.rank", "datasets.{dataset}.attack.max_images"),
     log:
         "logs/rank/{dataset}-{model}.log",
     benchmark:
@@ -169,7 +180,8 @@ rule rank:
     resources:
         **LARGE,
     shell:
-        "python workflow/scripts/rank.py --dataset {wildcards.dataset} --model {wildcards.model} 2>&1 | tee {log}"
+        "python workflow/scripts/rank.py --dataset {wildcards.dataset} --model {wildcards.model} {input.shards}"
+        " 2>&1 | tee {log}"
 
 
 rule tabulate:

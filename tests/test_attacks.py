@@ -7,17 +7,29 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from models import SHAPE, balanced_weights, linear_model, small_convolutional_net
+from msgspec.structs import replace
 
 from oncorobust.art_estimator import KerasClassifier
 from oncorobust.attacks import ATTACK_NAMES, linf_pgd, perturb
 from oncorobust.gradients import compile_gradient, cross_entropy
-from oncorobust.settings import Attacks, IterativeAttack
+from oncorobust.settings import Apgd, Attacks, Converged, Fmn, IterativeAttack, Square, Strict
 
 TABLE_S1 = Attacks(
+    protocols=("paper", "strict"),
     batch_size=16,
     table_epsilons=(0.002,),
     bim=IterativeAttack(max_iter=10, rel_eps_step=0.1, num_random_init=0),
     pgd=IterativeAttack(max_iter=10, rel_eps_step=0.25, num_random_init=2),
+    strict=Strict(
+        relative_width=0.05,
+        search_precision="float32",
+        apgd=Apgd(max_iter=10, num_random_init=1, n_targets=2),
+        fmn=Fmn(max_iter=10),
+        square=Square(max_queries=20),
+        converged=Converged(max_iter=20, rel_eps_step=0.1),
+        threats=("tied", "noise"),
+        noise="sign",
+    ),
 )
 ONE_HOT = np.eye(2, dtype=np.float32)
 
@@ -82,12 +94,7 @@ def test_random_starts_depend_on_the_seed():
     classifier = curved()
     x = np.random.default_rng(0).uniform(0.3, 0.7, (3, *SHAPE)).astype(np.float32)
     one_hot = np.eye(3, dtype=np.float32)[[0, 1, 2]]
-    few = Attacks(
-        batch_size=3,
-        table_epsilons=(0.1,),
-        bim=TABLE_S1.bim,
-        pgd=IterativeAttack(max_iter=1, rel_eps_step=0.01, num_random_init=1),
-    )
+    few = replace(TABLE_S1, pgd=IterativeAttack(max_iter=1, rel_eps_step=0.01, num_random_init=1))
     chosen = {"attack": "pgd", "epsilon": 0.1, "settings": few}
     assert not np.array_equal(
         perturb(classifier, x, one_hot, seed=1, **chosen), perturb(classifier, x, one_hot, seed=2, **chosen)

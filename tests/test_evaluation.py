@@ -8,9 +8,13 @@ from test_attacks import TABLE_S1
 
 from oncorobust import evaluation
 from oncorobust.art_estimator import KerasClassifier
+from oncorobust.blocks import blocks_of
+from oncorobust.errors import InputError
 from oncorobust.evaluation import (
     attack_rows,
     example_images,
+    gradient_warning,
+    in_order,
     margins,
     share_without_gradient,
     summarise_attack,
@@ -35,7 +39,10 @@ def data(weights):
 @pytest.fixture(scope="module")
 def rows(weights, data) -> pd.DataFrame:
     classifier = KerasClassifier(linear_model(weights))
-    return attack_rows(classifier, data, epsilons=EPSILONS, settings=TABLE_S1, seed=0, notify=lambda *_: None)
+    blocks = blocks_of(len(data), 16)
+    return in_order(
+        attack_rows(classifier, data, blocks, epsilons=EPSILONS, settings=TABLE_S1, seed=0, notify=lambda *_: None)
+    )
 
 
 def test_a_row_for_each_image_attack_epsilon_and_label(rows):
@@ -80,7 +87,9 @@ def test_the_true_label_is_attacked_again_only_where_the_answer_was_wrong(weight
 
     monkeypatch.setattr(evaluation, "perturb", spy)
     classifier = KerasClassifier(linear_model(weights))
-    attack_rows(classifier, data, epsilons=(0.01,), settings=TABLE_S1, seed=0, notify=lambda *_: None)
+    attack_rows(
+        classifier, data, blocks_of(len(data), 16), epsilons=(0.01,), settings=TABLE_S1, seed=0, notify=lambda *_: None
+    )
     assert sum(sizes) == 3 * (40 + 8)
 
 
@@ -120,3 +129,18 @@ def test_examples_are_one_right_answer_a_class_with_probabilities(weights, data)
     distance = (found["images"] * weights).sum(axis=(1, 2, 3))
     np.testing.assert_allclose(found["probabilities_clean"][:, 1], 1 / (1 + np.exp(-distance)), rtol=1e-4)
     np.testing.assert_allclose(found["probabilities"].sum(axis=2), 1)
+
+
+def test_a_share_without_gradient_is_named_above_one_in_a_hundred():
+    assert gradient_warning(0.01) is None
+    assert "the gradient is zero on 1.5 % of the images, more than 1 %" in gradient_warning(0.015)
+
+
+def test_answers_that_are_no_logits_are_refused_with_the_image(weights, data):
+    model = linear_model(weights)
+    kernel = model.layers[-1].get_weights()[0]
+    model.layers[-1].set_weights([kernel, np.array([0, np.nan], dtype=np.float32)])
+    with pytest.raises(InputError, match=r"expected finite logits, got \[.*nan\] for image image-0 in the answers to"):
+        attack_rows(
+            KerasClassifier(model), data, blocks_of(40, 16), epsilons=(), settings=TABLE_S1, seed=0, notify=print
+        )

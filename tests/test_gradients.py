@@ -145,3 +145,16 @@ def test_fit_learns_and_is_traced_once(images):
     classifier.fit(images, labels, batch_size=5, nb_epochs=20)
     assert model.train_function is step
     assert classifier.compute_loss(images, labels).mean() < before / 2
+
+
+def test_arts_adversarial_trainer_trains_it(images):
+    from art.attacks.evasion import ProjectedGradientDescent
+    from art.defences.trainer import AdversarialTrainer
+
+    classifier = KerasClassifier(small_convolutional_net())
+    before = classifier.model.get_weights()
+    attack = ProjectedGradientDescent(classifier, eps=0.01, eps_step=0.005, max_iter=2, verbose=False)
+    AdversarialTrainer(classifier, attack, ratio=0.5).fit(
+        images, np.eye(3)[np.arange(len(images)) % 3], batch_size=8, nb_epochs=1
+    )
+    assert any(not np.array_equal(old, new) for old, new in zip(before, classifier.model.get_weights(), strict=True))

@@ -6,6 +6,7 @@ import pytest
 from models import SHAPE, balanced_weights, images_in_memory, linear_model
 
 from oncorobust.art_estimator import KerasClassifier
+from oncorobust.blocks import blocks_of
 from oncorobust.sensitivity import most_sensitive, rank, sensitivity_rows, summarise_rank
 from oncorobust.settings import IterativeAttack
 
@@ -19,9 +20,9 @@ def test_min_epsilon_is_the_first_grid_value_beyond_the_distance_to_the_boundary
     found = sensitivity_rows(
         KerasClassifier(linear_model(weights)),
         images_in_memory(images, np.zeros(40, dtype=int)),
+        blocks_of(40, 16),
         epsilons=GRID,
         pgd=IterativeAttack(max_iter=10, rel_eps_step=0.25, num_random_init=1),
-        batch_size=16,
         seed=0,
         notify=lambda *_: None,
     )

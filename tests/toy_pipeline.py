@@ -39,9 +39,12 @@ OUTPUTS = {
     + [f"reports/{{dataset}}/clean/{name}" for name in ("training.json", "history.csv", "curves.png")],
     "harden": ["models/{dataset}/adversarial.keras"]
     + [f"reports/{{dataset}}/adversarial/{name}" for name in ("training.json", "history.csv", "curves.png")],
-    "attack": [f"reports/{{dataset}}/{{model}}/{name}" for name in ("predictions.csv", "attack.json", "examples.npz")],
+    "attack": [f"reports/{{dataset}}/{{model}}/{name}" for name in ("predictions.csv", "intervals.csv", "threats.csv")]
+    + [f"reports/{{dataset}}/{{model}}/{name}" for name in ("attack.json", "examples.npz")],
     "rank": ["reports/{dataset}/{model}/sensitivity.csv", "reports/{dataset}/{model}/rank.json"],
-    "tabulate": [f"reports/tables/{name}.{form}" for name in ("table1", "table2", "table_s5") for form in ("csv", "md")]
+    "tabulate": [
+        f"reports/tables/{name}.{form}" for name in ("table1", "table2", "table_s5", "gap") for form in ("csv", "md")
+    ]
     + ["reports/tables/cells.json"],
     "plot": [f"reports/figures/figure{number}.{form}" for number in (1, 2, 3) for form in ("png", "svg")],
     "report": ["reports/index.html"],
@@ -99,7 +102,7 @@ def toy_params() -> dict[str, Any]:
     content: dict[str, Any] = yaml.safe_load((REPOSITORY / "presets" / "demo.yaml").read_text(encoding="utf-8"))
     mnist = content["datasets"]["mnist"]
     mnist["train"]["epochs"], mnist["harden"]["epochs"] = 4, 2
-    mnist["rank"]["max_images"] = 60
+    mnist["attack"]["max_images"] = 60
     mnist["attack"]["epsilons"] = mnist["rank"]["epsilons"] = [0.05, 0.1]
     content["run"]["datasets"] = ["mnist", "slices"]
     content["acquire"] = {"mnist": {"source": "download"}}  # the toy's script fetches nothing
@@ -215,7 +218,7 @@ def _name(job: Any) -> str:
 
 
 def _step(job: Any) -> Step:
-    command = (job.shellcmd or "").partition(" 2>&1 | tee ")[0]
+    command = (job.shellcmd or "").partition(" 2>&1 | tee ")[0].rstrip()
     params = {name.format(**dict(job.wildcards.items())): value for name, value in job.params.items()}
     return Step(command, frozenset(map(str, job.input)), frozenset(map(str, job.output)), params)
 

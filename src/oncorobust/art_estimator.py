@@ -67,12 +67,22 @@ class KerasClassifier(ClassGradientsMixin, ClassifierMixin, LossGradientsMixin, 
         log_sum = top[:, 0] + np.log(np.exp(logits - top).sum(axis=1))
         return log_sum - (logits * self._one_hot(y)).sum(axis=1)
 
-    def fit(self, x: np.ndarray, y: np.ndarray, batch_size: int = 128, nb_epochs: int = 20, **kwargs: Any) -> None:
+    def fit(
+        self,
+        x: np.ndarray,
+        y: np.ndarray,
+        batch_size: int = 128,
+        nb_epochs: int = 20,
+        verbose: bool = False,
+        **kwargs: Any,
+    ) -> None:
         """Train the model with its own optimiser, or Adam where it has none; traced once, also when called again."""
         if not self.model.compiled:
             self.model.compile("adam", keras.losses.CategoricalCrossentropy(from_logits=True))
         images = np.asarray(x, dtype=np.float32)
-        self.model.fit(images, self._one_hot(y), batch_size=batch_size, epochs=nb_epochs, verbose=0, **kwargs)
+        self.model.fit(
+            images, self._one_hot(y), batch_size=batch_size, epochs=nb_epochs, verbose=int(verbose), **kwargs
+        )
 
     def get_activations(
         self, x: np.ndarray, layer: int | str, batch_size: int = 128, framework: bool = False

@@ -7,10 +7,11 @@ Each epsilon is attacked on its own, by ART's attacks with the settings of Table
                 accuracy cannot fall below 1 - clean accuracy.
     true        away from the true label; accuracy falls to 0 as epsilon grows.
 
-Where the clean prediction is right the two are one attack, so it runs once. Images go through batch by batch: memory
-does not grow with their number, and an image's random starts depend only on its batch and the seed.
+Where the clean prediction is right the two are one attack, so it runs once. Images go through block by block: memory
+does not grow with their number, and an image's random starts depend only on its block and the seed.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -19,14 +20,19 @@ import pandas as pd
 from oncorobust.arrays import Images, Labels, Logits, PerImage
 from oncorobust.art_estimator import KerasClassifier
 from oncorobust.attacks import ATTACK_NAMES, perturb
+from oncorobust.blocks import Block, blocks_of
 from oncorobust.dataset import LabelledImages
-from oncorobust.evaluation_keys import epsilon_key
+from oncorobust.engine.checks import check_logits
+from oncorobust.evaluation_keys import FEW_WITHOUT_GRADIENT, epsilon_key
 from oncorobust.progress import Notify
 from oncorobust.seeds import child_seed
 from oncorobust.settings import Attacks
 
 ATTACKED_LABELS = ("predicted", "true")
 """The two readings of which label an attack moves away from."""
+
+_AT_ONCE = 256
+"""Images that one forward or gradient pass takes."""
 
 
 def margins(logits: Logits, labels: Labels) -> PerImage:
@@ -40,30 +46,37 @@ def margins(logits: Logits, labels: Labels) -> PerImage:
 def attack_rows(
     classifier: KerasClassifier,
     data: LabelledImages,
+    blocks: Sequence[Block],
     *,
     epsilons: tuple[float, ...],
     settings: Attacks,
     seed: int,
     notify: Notify,
 ) -> pd.DataFrame:
-    """A row for each image, attack, epsilon and attacked label, clean rows (attack `none`, epsilon 0) first.
+    """A row for each image of the blocks, attack, epsilon and attacked label, and a clean one.
 
     Columns: image_id, patient_id, label, attack, epsilon, attacked_label, predicted, margin (logits), linf (largest
-    change of a pixel, [0, 1] units).
+    change of a pixel, [0, 1] units). Clean rows have attack `none` and epsilon 0; without epsilons there are no others.
     """
-    parts = []
-    for start in range(0, len(data.index), settings.batch_size):
-        at = np.arange(start, min(start + settings.batch_size, len(data.index)))
-        parts += _batch_rows(classifier, data, at, epsilons=epsilons, settings=settings, seed=child_seed(seed, start))
-        notify(int(at[-1]) + 1, len(data.index), "images attacked")
-    rows = pd.concat(parts, ignore_index=True)
+    parts, done, total = [], 0, sum(map(len, blocks))
+    for at in blocks:
+        parts += _block_rows(
+            classifier, data, at, epsilons=epsilons, settings=settings, seed=child_seed(seed, int(at[0]))
+        )
+        done += len(at)
+        notify(done, total, "images attacked")
+    return pd.concat(parts, ignore_index=True)
+
+
+def in_order(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of `attack_rows` by attack, epsilon and attacked label, clean ones first, images in their order."""
     order = {name: position for position, name in enumerate(("none", *ATTACK_NAMES))}
     keys = rows["attack"].map(order)
     rows = rows.assign(_attack=keys).sort_values(["_attack", "epsilon", "attacked_label"], kind="stable")
     return rows.drop(columns="_attack").reset_index(drop=True)
 
 
-def _batch_rows(
+def _block_rows(
     classifier: KerasClassifier,
     data: LabelledImages,
     at: np.ndarray,
@@ -74,6 +87,7 @@ def _batch_rows(
 ) -> list[pd.DataFrame]:
     x, labels = data.images(at), data.labels[at]
     logits = classifier.predict(x)
+    check_logits(logits, image_ids=data.index["image_id"].iloc[at].tolist(), where=f"the answers to {data.name}")
     describe = _Describe(data.index.iloc[at], labels)
     parts = [describe(logits, attack="none", epsilon=0.0, attacked_label="none", linf=np.zeros(len(at)))]
     for attack in ATTACK_NAMES:
@@ -147,13 +161,23 @@ def accuracy(classifier: KerasClassifier, data: LabelledImages) -> float:
 
 
 def share_without_gradient(classifier: KerasClassifier, data: LabelledImages) -> float:
-    """Share of images whose loss gradient at the prediction is zero everywhere: no attack here can move them."""
+    """Share of images whose loss gradient at the prediction is zero: no attack by gradients can move them."""
     still = 0
-    for at in _spans(len(data.index)):
+    for at in blocks_of(len(data.index), _AT_ONCE):
         x = data.images(at)
         gradient = classifier.loss_gradient(x, classifier.predict(x).argmax(axis=1))
         still += int((gradient == 0).reshape(len(x), -1).all(axis=1).sum())
     return still / len(data.index)
+
+
+def gradient_warning(share: float) -> str | None:
+    """What to tell of a share of images without a gradient; nothing where it is within FEW_WITHOUT_GRADIENT."""
+    if share <= FEW_WITHOUT_GRADIENT:
+        return None
+    return (
+        f"the gradient is zero on {100 * share:.1f} % of the images, more than {100 * FEW_WITHOUT_GRADIENT:.0f} %: "
+        "attacks by gradients cannot move those, and accuracy under them says little"
+    )
 
 
 def summarise_attack(rows: pd.DataFrame) -> dict[str, Any]:
@@ -208,12 +232,9 @@ def example_images(
 
 
 def _predicted(classifier: KerasClassifier, data: LabelledImages) -> Labels:
-    return np.concatenate([classifier.predict(data.images(at)).argmax(axis=1) for at in _spans(len(data.index))])
-
-
-def _spans(n: int, size: int = 256) -> list[np.ndarray]:
-    """Positions of n images, a part at a time, so that memory does not grow with n."""
-    return [np.arange(start, min(start + size, n)) for start in range(0, n, size)]
+    return np.concatenate(
+        [classifier.predict(data.images(at)).argmax(axis=1) for at in blocks_of(len(data.index), _AT_ONCE)]
+    )
 
 
 def _softmax(logits: Logits) -> np.ndarray:

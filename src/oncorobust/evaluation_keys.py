@@ -1,4 +1,10 @@
-"""Names of epsilons as keys of a metrics file: DVC splits metric paths at dots, so a key holds none."""
+"""What writers and readers of a metrics file share: the names of epsilons, and the limit of a flag.
+
+DVC splits metric paths at dots, so a key holds none.
+"""
+
+FEW_WITHOUT_GRADIENT = 0.01
+"""Share of images without a gradient above which an evaluation by gradients is flagged."""
 
 
 def epsilon_key(epsilon: float) -> str:

@@ -106,10 +106,15 @@ def _module_files(root: Path, module: str, importer: Path) -> list[Path]:
 
 
 def _data_files(root: Path, strings: set[str]) -> list[Path]:
-    """Tables and templates of the package whose name, or whose folder's name, is one of the strings."""
+    """Tables and templates of the package that one of the strings names: by name, path in the package, or folder."""
     package = root / _SOURCE / _PACKAGE
     files = (file for file in package.rglob("*") if file.suffix in _DATA_SUFFIXES)
-    return [file for file in files if strings & {file.name, file.parent.name, file.relative_to(package).as_posix()}]
+    return [file for file in files if strings & _names_of(file, root=root, package=package)]
+
+
+def _names_of(file: Path, *, root: Path, package: Path) -> set[str]:
+    # A folder counts by its whole path: its last part alone, such as "paper", is a word with other uses.
+    return {file.name, file.relative_to(package).as_posix(), file.parent.relative_to(root).as_posix()}
 
 
 def refresh(root: Path) -> bool:

@@ -16,6 +16,7 @@ from pathlib import Path
 import keras
 from keras import layers
 
+from oncorobust.engine.checks import check_model
 from oncorobust.errors import InputError
 from oncorobust.seeds import child_seed
 from oncorobust.settings import Model
@@ -121,10 +122,5 @@ def load_classifier(path: str | Path, *, image_shape: tuple[int, ...], n_classes
     except Exception as error:
         # Keras raises ValueError, TypeError, KeyError or OSError for a file it cannot use.
         raise InputError(f"expected a Keras 3 model, got {str(error).splitlines()[0]} in {path}") from error
-    found = (tuple(model.input_shape[1:]), model.output_shape[-1])
-    if found != (image_shape, n_classes):
-        raise InputError(
-            f"expected a model for images {image_shape} and {n_classes} classes, "
-            f"got {found[0]} and {found[1]} in {path}"
-        )
+    check_model(model, image_shape=image_shape, n_classes=n_classes, where=str(path))
     return model

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from oncorobust.cells import Table, TableColumn
+from oncorobust.evaluation_keys import FEW_WITHOUT_GRADIENT
 from oncorobust.settings import Protocol
 from oncorobust.table_text import display
 from oncorobust.units import readable_unit
@@ -144,5 +145,5 @@ def search_line(attack: Mapping[str, Any], summary: Mapping[str, Any]) -> Search
         gradients=f"{strict['gradients_per_image']:,.0f}",
         forwards=f"{strict['forwards_per_image']:,.0f}",
         without_gradient=percent(without_gradient),
-        flagged=without_gradient > 0,
+        flagged=without_gradient > FEW_WITHOUT_GRADIENT,
     )

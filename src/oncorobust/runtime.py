@@ -1,13 +1,16 @@
 """Set up Keras's backend for a stage: threads, seeds, determinism and full float32, on TensorFlow, PyTorch and JAX.
 
 Epsilons here go down to 0.00001. TF32 keeps 10 bits of mantissa and bfloat16 7, which rounds such a perturbation away
-in the first convolution, and GPUs use TF32 unless told not to: it is switched off in every backend. The number of
-threads decides the order of floating-point sums, so it is set, not left to the machine.
+in the first convolution, and GPUs use TF32 unless told not to: it is switched off in every backend, and allowed again
+only inside `tf32_allowed`, for a search whose findings are checked in full float32. The number of threads decides the
+order of floating-point sums, so it is set, not left to the machine.
 
 `KERAS_BACKEND` chooses the backend (default tensorflow), as everywhere in Keras.
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 
 def prepare(*, threads: int, seed: int) -> str:
@@ -59,3 +62,57 @@ def _prepare_jax() -> None:
     import jax
 
     jax.config.update("jax_default_matmul_precision", "highest")
+
+
+def tf32_allowed() -> AbstractContextManager[None]:
+    """Inside, products of float32 may be computed in TF32 where the device has it; afterwards as before.
+
+    Raises ValueError for an unknown backend.
+    """
+    import keras
+
+    match keras.backend.backend():
+        case "tensorflow":
+            return _tensorflow_tf32()
+        case "torch":
+            return _torch_tf32()
+        case "jax":
+            return _jax_tf32()
+        case other:
+            raise ValueError(f"expected backend tensorflow, torch or jax, got {other}")
+
+
+@contextmanager
+def _tensorflow_tf32() -> Iterator[None]:
+    import tensorflow as tf
+
+    before = tf.config.experimental.tensor_float_32_execution_enabled()
+    tf.config.experimental.enable_tensor_float_32_execution(True)
+    try:
+        yield
+    finally:
+        tf.config.experimental.enable_tensor_float_32_execution(before)
+
+
+@contextmanager
+def _torch_tf32() -> Iterator[None]:
+    import torch
+
+    flags = (torch.backends.cuda.matmul, torch.backends.cudnn)
+    before = [one.allow_tf32 for one in flags]
+    for one in flags:
+        one.allow_tf32 = True
+    try:
+        yield
+    finally:
+        for one, value in zip(flags, before, strict=True):
+            one.allow_tf32 = value
+
+
+@contextmanager
+def _jax_tf32() -> Iterator[None]:
+    import jax
+
+    # Part of the key under which JAX caches a compiled function, so one function has both forms.
+    with jax.default_matmul_precision("tensorfloat32"):
+        yield

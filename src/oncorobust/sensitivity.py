@@ -9,6 +9,7 @@ grid value whose share of images comes nearest to the share asked for, and the c
 Source: Joel et al., "Image Level Adversarial Image Sensitivity"; released code `adv_sensitivity.py`.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ import pandas as pd
 from oncorobust.arrays import Flags, Images, PerImage
 from oncorobust.art_estimator import KerasClassifier
 from oncorobust.attacks import perturb_pgd
+from oncorobust.blocks import Block
 from oncorobust.dataset import LabelledImages
 from oncorobust.progress import Notify
 from oncorobust.seeds import child_seed
@@ -26,23 +28,27 @@ from oncorobust.settings import IterativeAttack
 def sensitivity_rows(
     classifier: KerasClassifier,
     data: LabelledImages,
+    blocks: Sequence[Block],
     *,
     epsilons: tuple[float, ...],
     pgd: IterativeAttack,
-    batch_size: int,
     seed: int,
     notify: Notify,
 ) -> pd.DataFrame:
-    """A row an image: image_id, patient_id, label, predicted, min_epsilon (l_inf, [0, 1] units; inf if never)."""
-    predicted, smallest = [], []
-    for start in range(0, len(data.index), batch_size):
-        x = data.images(np.arange(start, min(start + batch_size, len(data.index))))
+    """A row for each image of the blocks: image_id, patient_id, label, predicted, min_epsilon (inf if never).
+
+    min_epsilon: l_inf, in [0, 1] units.
+    """
+    parts, done, total = [], 0, sum(map(len, blocks))
+    for at in blocks:
+        x = data.images(at)
         answers = classifier.predict(x).argmax(axis=1)
-        predicted.append(answers)
-        smallest.append(_min_epsilons(classifier, x, answers, epsilons=epsilons, pgd=pgd, seed=child_seed(seed, start)))
-        notify(start + len(x), len(data.index), "images searched")
-    rows = data.index[["image_id", "patient_id"]].reset_index(drop=True)
-    return rows.assign(label=data.labels, predicted=np.concatenate(predicted), min_epsilon=np.concatenate(smallest))
+        found = _min_epsilons(classifier, x, answers, epsilons=epsilons, pgd=pgd, seed=child_seed(seed, int(at[0])))
+        rows = data.index.iloc[at][["image_id", "patient_id"]]
+        parts.append(rows.assign(label=data.labels[at], predicted=answers, min_epsilon=found))
+        done += len(at)
+        notify(done, total, "images searched")
+    return pd.concat(parts, ignore_index=True)
 
 
 def _min_epsilons(

@@ -266,10 +266,12 @@ class Strict(Settings, frozen=True, kw_only=True):
     """The strict protocol beyond Table S1: the search for each image's smallest epsilon, and the suite.
 
     relative_width: widest interval [last safe, first flipped], as a share of first_flipped.
+    search_precision: `tf32` lets the search's gradients on a GPU run in TF32; every success is confirmed in float32.
     threats: threat models under which PGD attacks again, at each data set's threat_epsilons; none where empty.
     """
 
     relative_width: Share
+    search_precision: Literal["float32", "tf32"]
     apgd: Apgd
     fmn: Fmn
     square: Square

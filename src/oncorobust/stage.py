@@ -12,6 +12,7 @@ import argparse
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TextIO
 
 from oncorobust.errors import InputError
@@ -21,8 +22,10 @@ MODELS = ("clean", "adversarial")
 
 
 def parse(*names: str) -> argparse.Namespace:
-    """Read the command line of a script whose arguments are `names` ("dataset", "model"), all of them required.
+    """Read the command line of a script whose arguments are `names` ("dataset", "model", "shards").
 
+    The first two are required. With "shards" the script takes `--shard 2-of-8 --output FILE`, to do a part of its
+    blocks alone, or the files that all parts wrote, to finish from them; without either it does all by itself.
     Raises InputError when params.yaml has no such data set.
     """
     parser = argparse.ArgumentParser(description=getattr(sys.modules["__main__"], "__doc__", None))
@@ -30,7 +33,13 @@ def parse(*names: str) -> argparse.Namespace:
         parser.add_argument("--dataset", required=True, help="a key of datasets in params.yaml")
     if "model" in names:
         parser.add_argument("--model", required=True, choices=MODELS)
+    if "shards" in names:
+        parser.add_argument("--shard", help="part of the test images, such as 2-of-8, and nothing else")
+        parser.add_argument("--output", type=Path, help="where --shard writes its tables")
+        parser.add_argument("shards", nargs="*", type=Path, help="files that the shards wrote")
     arguments = parser.parse_args()
+    if "shards" in names and (arguments.shard is None) != (arguments.output is None):
+        raise InputError("expected --shard and --output together, got one of them")
     if "dataset" in names:
         known = load_params().datasets
         if arguments.dataset not in known:

@@ -25,7 +25,7 @@ except InputError as error:
 
 DATASETS = config["run"]["datasets"]
 MODELS = ["clean", "adversarial"]
-TABLES = ["table1", "table2", "table_s5"]
+TABLES = ["table1", "table2", "table_s5", "gap"]
 FIGURES = ["figure1", "figure2", "figure3"]
 ON_THE_PAGE = ["training.json", "curves.png", "attack.json"]
 THREADS = config["run"]["threads"]
@@ -53,7 +53,7 @@ ARTEFACTS = [
         model=MODELS,
         file=[
             *["training.json", "history.csv", "curves.png"],
-            *["attack.json", "predictions.csv", "examples.npz"],
+            *["attack.json", "predictions.csv", "intervals.csv", "threats.csv", "examples.npz"],
             *["rank.json", "sensitivity.csv"],
         ],
     ),
@@ -77,6 +77,12 @@ def code(stage):
 def tracked(*names):
     """Subtrees of params.yaml that a stage reads, under the dotted names that dvc.yaml lists."""
     return {name: lookup(name.replace(".", "/"), within=config) for name in names}
+
+
+def shards(stage):
+    """The files of a stage's shards, none where one job does all: `--set-scatter test_images=8` makes eight."""
+    files = gather.test_images(f"reports/{{{{dataset}}}}/{{{{model}}}}/shards/{stage}.{{scatteritem}}.npz")
+    return files if len(files) > 1 else []
 
 
 def shown(path, category):

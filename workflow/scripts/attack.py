@@ -1,24 +1,30 @@
-"""Attack a model over its data set's epsilon grid, the paper's way, and keep a row for each image."""
+"""Attack a model within its data set's epsilons, the paper's way and strictly, and keep rows for each image."""
+
+import sys
+from functools import partial
 
 import numpy as np
 
 from oncorobust.art_estimator import KerasClassifier
+from oncorobust.blocks import blocks_of
 from oncorobust.dataset import load
-from oncorobust.evaluation import accuracy, attack_rows, example_images, share_without_gradient, summarise_attack
+from oncorobust.evaluation import accuracy, example_images, gradient_warning, share_without_gradient
 from oncorobust.files import whole_outputs, write_csv, write_json
 from oncorobust.model import load_classifier
 from oncorobust.params import load_params
+from oncorobust.protocols import attack_tables, in_published_order, summarise_tables
 from oncorobust.runtime import prepare
 from oncorobust.seeds import child_seed
+from oncorobust.shards import by_shards
 from oncorobust.stage import Progress, parse, run
 
 
 def main() -> None:
-    """Read the test images and a model, attack it, write predictions, metrics and examples."""
-    arguments = parse("dataset", "model")
+    """Read the test images and a model, attack it, write predictions, intervals, metrics and examples."""
+    arguments = parse("dataset", "model", "shards")
     dataset, name = arguments.dataset, arguments.model
     params = load_params()
-    settings = params.datasets[dataset].attack
+    settings, attacks = params.datasets[dataset].attack, params.attacks
     # The same seed for both models: they are attacked on the same images.
     seed = child_seed(params.seed, dataset, "attack")
     prepare(threads=params.run.threads, seed=seed)
@@ -27,18 +33,36 @@ def main() -> None:
     model = load_classifier(
         f"models/{dataset}/{name}.keras", image_shape=data.image_shape, n_classes=len(data.class_names)
     )
-    classifier = KerasClassifier(model, batch_size=params.attacks.batch_size)
-    epsilons = tuple(sorted({*settings.epsilons, *params.attacks.table_epsilons}))
-    progress = Progress(f"attack {dataset} {name}")
-    rows = attack_rows(classifier, data, epsilons=epsilons, settings=params.attacks, seed=seed, notify=progress.update)
-    examples = example_images(classifier, data, epsilon=settings.example_epsilon, settings=params.attacks, seed=seed)
-    metrics = {"dataset": dataset, "model": name, "synthetic": data.synthetic} | summarise_attack(rows)
+    epsilons = tuple(sorted({*settings.epsilons, *attacks.table_epsilons}))
+    notify = Progress(f"attack {dataset} {name}").update
+    attacked = partial(
+        attack_tables,
+        model,
+        data,
+        epsilons=epsilons,
+        threat_epsilons=settings.threat_epsilons,
+        settings=attacks,
+        seed=seed,
+        notify=notify,
+    )
+    tables = by_shards(arguments, attacked, blocks=blocks_of(len(data), attacks.batch_size))
+    if tables is None:
+        return
+    tables = in_published_order(tables)
+    classifier = KerasClassifier(model, batch_size=attacks.batch_size)
+    examples = example_images(classifier, data, epsilon=settings.example_epsilon, settings=attacks, seed=seed)
+    metrics = {"dataset": dataset, "model": name, "synthetic": data.synthetic}
+    metrics |= summarise_tables(tables, epsilons=epsilons)
     metrics |= {"n_test_images": len(test), "test_accuracy": accuracy(classifier, test)}
     metrics["share_without_gradient"] = share_without_gradient(classifier, data)
+    if warning := gradient_warning(metrics["share_without_gradient"]):
+        print(f"attack {dataset} {name}: {warning}", file=sys.stderr)
     folder = f"reports/{dataset}/{name}"
-    outputs = [f"{folder}/{one}" for one in ("predictions.csv", "attack.json", "examples.npz")]
-    with whole_outputs(*outputs) as (rows_draft, metrics_draft, examples_draft):
-        write_csv(rows_draft, rows)
+    names = [f"{table}.csv" for table in tables]
+    outputs = [f"{folder}/{one}" for one in (*names, "attack.json", "examples.npz")]
+    with whole_outputs(*outputs) as (*table_drafts, metrics_draft, examples_draft):
+        for draft, table in zip(table_drafts, tables.values(), strict=True):
+            write_csv(draft, table)
         write_json(metrics_draft, metrics)
         np.savez_compressed(examples_draft, allow_pickle=False, **examples)
 

@@ -26,6 +26,7 @@ from jaxtyping import Float
 from oncorobust.arrays import Images
 from oncorobust.blocks import Block
 from oncorobust.dataset import LabelledImages
+from oncorobust.engine.checks import check_epsilons
 from oncorobust.engine.fronts import grey_channel, stored_bit_depth, tied_channels
 from oncorobust.engine.goals import Goal, leave
 from oncorobust.engine.noise import noise_margins
@@ -33,7 +34,6 @@ from oncorobust.engine.regions import background_reach, has_lesion_box, lesion_r
 from oncorobust.engine.stored import round_to_bits
 from oncorobust.engine.target import Target
 from oncorobust.engine.threat_search import FlippedAt, Stored, Threat, search_threats
-from oncorobust.errors import InputError
 from oncorobust.evaluation_keys import epsilon_key
 from oncorobust.progress import Notify
 from oncorobust.seeds import child_rng, child_seed
@@ -72,8 +72,7 @@ def threat_rows(
     does not have (`tied` in colour, regions without a lesion box) have no row. Raises InputError where epsilons do not
     increase.
     """
-    if sorted(set(settings.epsilons)) != list(settings.epsilons):
-        raise InputError(f"expected epsilons that increase, got {', '.join(map(str, settings.epsilons))}")
+    check_epsilons(settings.epsilons, where="the threat epsilons")
     fronts = _Fronts(model, settings, grey=data.pixels.shape[-1] == 1)
     rows: list[pd.DataFrame] = []
     for done, block in enumerate(blocks, start=1):
