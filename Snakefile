@@ -186,7 +186,7 @@ rule rank:
 
 rule tabulate:
     message:
-        "Writing Tables 1, 2 and S5, and where each cell comes from."
+        "Writing the tables, and where each of their cells comes from."
     input:
         attacks=expand("reports/{dataset}/{model}/attack.json", dataset=DATASETS, model=MODELS),
         ranks=expand("reports/{dataset}/{model}/rank.json", dataset=DATASETS, model=MODELS),

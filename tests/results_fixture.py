@@ -3,6 +3,7 @@
 Each image has, for each attack, an epsilon from which on its prediction changes. Attacked away from the predicted
 label, a wrong prediction of two classes becomes right; attacked away from the true label it stays wrong. The strict
 attacks find smaller epsilons than the paper's, each by its own factor; what is beyond the largest epsilon is censored.
+Threat models need larger epsilons, each by its own factor; every fifth image has no lesion box.
 """
 
 import io
@@ -22,6 +23,17 @@ TABLE_EPSILONS = (0.001, 0.002, 0.004, 0.006)
 ATTACKS = ("fgsm", "bim", "pgd")
 CASCADE = ("fgsm", "bim", "pgd", "apgd", "fmn", "square", "converged")
 BOTH = ("paper", "strict")
+THREATS = {
+    "full": 1.0,
+    "tied": 1.4,
+    "lesion": 2.5,
+    "background": 2.0,
+    "stored_8": 1.6,
+    "stored_12": 1.5,
+    "stored_16": 1.4,
+    "noise": 9.0,
+}
+"""Threat models, and how many times larger the epsilon is that flips an image under each."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +50,8 @@ class FakeDataset:
     unit: str = "grey level"
     intensity_range: tuple[float, float] = (0.0, 255.0)
     n_images: int = 40
+    threats: tuple[str, ...] = ("tied", "lesion", "background", "stored_8", "noise")
+    threat_epsilons: tuple[float, ...] = (0.004,)
 
 
 DATASETS = {
@@ -50,6 +64,8 @@ DATASETS = {
         clean_share=0.75,
         unit="HU",
         intensity_range=(-1000.0, 400.0),
+        threats=tuple(THREATS),
+        threat_epsilons=(0.001, 0.004),
     ),
     "mnist": FakeDataset(
         title="MNIST",
@@ -58,6 +74,8 @@ DATASETS = {
         grid=(0.01, 0.05, 0.1, 0.2, 0.3),
         flips_at=0.08,
         clean_share=0.95,
+        threats=("tied", "stored_8", "noise"),  # no lesion
+        threat_epsilons=(0.1,),
     ),
     "phantom": FakeDataset(
         title="MRI phantom",
@@ -93,6 +111,8 @@ def write_results(
             intervals = _intervals(answers, flips, dataset, np.random.default_rng([seed, position, 1]))
             shared = {"dataset": key, "model": model, "synthetic": dataset.synthetic, "n_images": len(labels)}
             _write_attack(folder, shared, dataset, answers, flips, intervals, protocols)
+            if "strict" in protocols:
+                _write_threats(folder, dataset, answers, flips)
             _write_rank(folder, shared, dataset, answers, flips, intervals, protocols)
             _write_examples(folder, dataset, labels, predicted, rng)
             _write_training(folder, key, model, dataset)
@@ -213,6 +233,25 @@ def _strict_metrics(intervals, epsilons):
         "forwards_per_image": 2345.5,
         **median,
     }
+
+
+def _write_threats(folder, dataset, answers, flips):
+    """threats.csv, and what attack.json counts of it."""
+    frames, counted = [], {}
+    for threat in sorted(dataset.threats):
+        boxed = np.arange(len(answers)) % 5 > 0 if threat in ("lesion", "background") else np.full(len(answers), True)
+        images, attack = answers[boxed], "sign" if threat == "noise" else "pgd"
+        right = images.label == images.predicted
+        robust = {}
+        for epsilon in dataset.threat_epsilons:
+            flipped = epsilon >= THREATS[threat] * flips[boxed]
+            frames.append(images.assign(threat=threat, attack=attack, epsilon=epsilon, flipped=flipped))
+            robust[epsilon_key(epsilon)] = float((right & ~flipped).mean())
+        clean = float(right.mean())
+        counted[threat] = {"n_images": len(images), "clean_accuracy": clean, "robust_accuracy": robust}
+    pd.concat(frames).to_csv(folder / "threats.csv", index=False)
+    content = json.loads((folder / "attack.json").read_text())
+    _write_json(folder / "attack.json", content | {"threats": counted})
 
 
 def _write_rank(folder, shared, dataset, answers, flips, intervals, protocols):

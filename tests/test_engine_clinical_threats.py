@@ -165,9 +165,7 @@ def test_a_flipped_part_costs_the_whole_one_gradient() -> None:
 
 
 def test_what_cannot_be_asked() -> None:
-    with pytest.raises(
-        InputError, match=r"strictly increasing epsilons, got 0\.01 at position 1 after 0\.02 in the threat"
-    ):
+    with pytest.raises(InputError, match=r"got 0\.01 at position 1 after 0\.02 in the threat"):
         rows_of(make_data(), epsilons=(0.02, 0.01))
     rows = rows_of(make_data(boxed=0), threats=("lesion", "background"))
     assert rows.empty

@@ -1,5 +1,7 @@
 """The real pipeline, end to end, at a size of seconds: through Snakemake in one clone and through DVC in another.
 
+Snakemake attacks and ranks in two shards, DVC in one job.
+
 Two hundred small images with a pattern that VGG16 can learn stand in for a data set; they say that they are synthetic.
 """
 
@@ -21,6 +23,7 @@ from oncorobust.trace_state import State
 
 pytestmark = pytest.mark.slow
 FEW = [0.01, 0.1, 0.5]
+SHARDS = "--set-scatter test_images=2"
 
 
 def small_params() -> dict:
@@ -32,8 +35,9 @@ def small_params() -> dict:
     block["train"] |= {"epochs": 3, "batch_size": 16, "optimizer": {"name": "adam", "learning_rate": 0.0003}}
     block["harden"] |= {"epochs": 1, "max_iter": 2, "batch_size": 16, "epsilon": 0.03, "eps_step": 0.02}
     block["attack"] |= {"epsilons": FEW, "max_images": 24}
-    block["rank"] |= {"epsilons": FEW, "max_images": 24}
-    content["attacks"] |= {"table_epsilons": [0.002, 0.006]}
+    block["rank"] |= {"epsilons": FEW}
+    # Blocks of eight, so that there is something to share out.
+    content["attacks"] |= {"table_epsilons": [0.002, 0.006], "batch_size": 8}
     content["attacks"]["bim"]["max_iter"] = content["attacks"]["pgd"]["max_iter"] = 4
     content["datasets"] = {"slices": block}
     content["report"]["columns"] = {"slices": {"title": "Slices", "paper": "CT"}}
@@ -73,7 +77,10 @@ def runs(tmp_path_factory) -> dict[str, Path]:
     for clone in ("snakemake", "dvc"):
         write_raw_tree(made[clone] / "data" / "raw" / "slices")
     made["audit"].mkdir()
-    run(made["snakemake"], "snakemake --cores 2 && oncorobust record && git add -A && git commit -q -m results")
+    run(
+        made["snakemake"],
+        f"snakemake --cores 2 {SHARDS} && oncorobust record --shards 2 && git add -A && git commit -q -m results",
+    )
     watched = f"AUDIT_FOLDER={made['audit']} PYTHONPATH={REPOSITORY / 'tests' / 'audit'}:{made['dvc'] / 'src'}"
     run(made["dvc"], f"{watched} dvc repro")
     return made
@@ -98,7 +105,7 @@ def test_both_runners_give_the_same_bytes(runs):
 def test_afterwards_neither_runner_has_anything_to_do(runs):
     assert "up to date" in run(runs["snakemake"], "dvc status")
     assert "didn't change, skipping" in run(runs["snakemake"], "dvc repro")
-    assert "Nothing to be done" in run(runs["snakemake"], "snakemake --cores 1 -n")
+    assert "Nothing to be done" in run(runs["snakemake"], f"snakemake --cores 1 -n {SHARDS}")
     run(runs["dvc"], "oncorobust sync")
     assert "Nothing to be done" in run(runs["dvc"], "snakemake --cores 1 -n")
 
@@ -159,6 +166,9 @@ def test_the_model_learns_and_the_attacks_behave_as_theory_says(runs):
         assert max(true) <= clean
         assert min(predicted.values()) >= 1 - clean - 1e-9
         assert min(true) < clean - 0.2
+        strict = list(metrics["strict"]["robust_accuracy"][attack].values())
+        assert all(one <= other for one, other in zip(strict, true, strict=True))
+        assert strict == sorted(strict, reverse=True)
 
 
 def test_metrics_and_params_can_be_compared_and_values_tried(runs):

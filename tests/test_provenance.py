@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+from functools import cache
 
 import pandas as pd
 import pytest
@@ -74,13 +75,16 @@ def write_lock(root):
         for model in MODELS:
             keras, folder = f"models/{key}/{model}.keras", f"reports/{key}/{model}"
             add(f"{'train' if model == 'clean' else 'harden'}@{key}", [keras], [summary, script], {"seed": 0})
-            outputs = [f"{folder}/{name}" for name in ("predictions.csv", "intervals.csv", "attack.json")]
+            outputs = [
+                f"{folder}/{name}" for name in ("predictions.csv", "intervals.csv", "threats.csv", "attack.json")
+            ]
             add(f"attack@{key}-{model}", outputs, [summary, keras, script, module], {"attacks": {"batch_size": 64}})
             outputs = [f"{folder}/sensitivity.csv", f"{folder}/rank.json"]
             add(f"rank@{key}-{model}", outputs, [summary, keras, script], {"seed": 0})
     metrics = [f"reports/{key}/{one}/{name}.json" for key in DATASETS for one in MODELS for name in ("attack", "rank")]
     tables = [
-        f"reports/tables/{name}" for name in ("table1.csv", "table2.csv", "table_s5.csv", "gap.csv", "cells.json")
+        *(f"reports/tables/{name}.csv" for name in ("table1", "table2", "table_s5", "gap", "threats")),
+        "reports/tables/cells.json",
     ]
     add("tabulate", tables, metrics, {"run.datasets": list(DATASETS)})
     (root / "dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": stages}))
@@ -123,7 +127,8 @@ def trace(root, table="Table 1", row="PGD:0.002", column="lidc", field=None, rev
     return trace_cell(State(root, rev), table=table, row=row, column=column, field=field)
 
 
-def test_every_cell_of_every_table_agrees(unchanged):
+def test_every_cell_of_every_table_agrees(unchanged, monkeypatch):
+    monkeypatch.setattr(trace_command, "parse_lock", cache(parse_lock))  # the same lock each time
     tables = tables_from_json(json.loads((unchanged / "reports/tables/cells.json").read_text()))
     traced = 0
     for table in tables:
@@ -165,6 +170,25 @@ def test_a_part_of_the_gap_is_two_numbers_of_both_protocols(unchanged):
     assert "+ robust_accuracy at epsilon 0.002 of reports/lidc/clean/intervals.csv where attack = pgd" in text
     assert "- accuracy of reports/lidc/clean/predictions.csv where attack = pgd, epsilon = 0.002" in text
     assert text.splitlines()[-1] == "AGREES"
+
+
+def test_a_cell_under_a_threat_model_is_counted_from_its_rows(unchanged):
+    text = trace_text(trace(unchanged, "Table T", "Lesion:0.004", "lidc", "original"))
+    assert "+ reports/lidc/clean/attack.json /threats/lesion/robust_accuracy/eps_0_004" in text
+    assert "+ robust_accuracy_threat of reports/lidc/clean/threats.csv where threat = lesion, epsilon = 0.004" in text
+    assert text.splitlines()[-1] == "AGREES"
+
+
+def test_one_altered_flip_disagrees(root):
+    path = root / "reports/lidc/clean/threats.csv"
+    frame = pd.read_csv(path)
+    robust = (frame.threat == "lesion") & (frame.epsilon == 0.001) & (frame.label == frame.predicted) & ~frame.flipped
+    frame.loc[frame.index[robust][0], "flipped"] = True
+    frame.to_csv(path, index=False)
+    by_field = {check.cell.field: check for check in trace(root, "t", "lesion:0.001").checks}
+    altered = by_field.pop("original")
+    assert altered.cell.value - altered.values["rows"] == pytest.approx(1 / 32)
+    assert not altered.agrees and len(by_field) == 4 and all(check.agrees for check in by_field.values())
 
 
 def test_one_altered_interval_disagrees(root):
@@ -257,6 +281,7 @@ def test_inputs_changed_since_are_marked(root):
         ("S5", "PGD", "mn", 9),
         ("S5", "all", "mn", 3),
         ("g", "0.002", "lidc", 7),
+        ("t", "stored 8:0.1", "mnist", 5),
         ("Table 2", "mnist", None, 9),
         ("Table 2", None, "MNIST", 9),
         ("Table 2", "mnist", "coverage", 1),
@@ -271,7 +296,7 @@ def test_words_that_find_cells(unchanged, table, row, column, fields):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ({"table": "Table 3"}, r"expected a table of Table 1, Table 2, Table S5, Table G, got 'Table 3'"),
+        ({"table": "Table 3"}, r"expected a table of Table 1, Table 2, Table S5, Table G, Table T, got 'Table 3'"),
         ({"row": "PGD:0.003"}, r"expected --row of Table 1 to be one of Baseline, FGSM:0.001, .*, got PGD:0.003"),
         ({"row": None}, r"expected --row of Table 1 to be one of Baseline, .*, got None"),
         ({"column": "CIFAR"}, r"one data set of lidc \(LIDC\), mnist \(MNIST\), phantom \(MRI phantom\), got CIFAR"),
@@ -280,6 +305,10 @@ def test_words_that_find_cells(unchanged, table, row, column, fields):
         (
             {"field": "precision"},
             r"--field of Table 1 to be one of accuracy, accuracy_true_labels, accuracy_strict, paper, got precision",
+        ),
+        (
+            {"table": "Table T", "row": "full:0.001", "column": "mnist"},
+            r"expected a filled cell, got none at full:0.001, mnist",
         ),
         ({"column": "phantom", "field": "paper"}, r"expected a filled cell, got none at PGD:0.002, phantom, paper"),
     ],

@@ -51,7 +51,7 @@ class Reader(HTMLParser):
 def test_the_same_results_give_the_same_bytes(root):
     outputs = [path for path in sorted((root / "reports").rglob("*")) if path.parent.name in ("tables", "figures")]
     outputs.append(root / "reports/index.html")
-    assert len(outputs) == 9 + 6 + 1
+    assert len(outputs) == 11 + 6 + 1
     before = [path.read_bytes() for path in outputs]
     for stage in STAGES:
         assert run_stage(stage, root).returncode == 0
@@ -88,9 +88,20 @@ def test_numbers_are_the_tables(root, page):
 def test_both_protocols_are_told_and_the_gap_stands_after_the_papers_tables(page):
     assert "<b>The paper’s protocol.</b>" in page
     assert "<b>The strict protocol.</b>" in page
-    places = [page.index(f'<h3 id="{name}">') for name in ("table-1", "table-2", "table-s5", "table-g", "search")]
+    places = [
+        page.index(f'<h3 id="{name}">') for name in ("table-1", "table-2", "table-s5", "table-g", "search", "table-t")
+    ]
     assert places == sorted(places)
     assert "oncorobust trace &#34;Table G&#34; --row 0.001 --column lidc" in page
+
+
+def test_threat_models_are_told_in_units(root, page):
+    lesion = json.loads((root / "reports/lidc/clean/attack.json").read_text())["threats"]["lesion"]
+    labels = "".join(f'<th class="label" scope="row">{text}</th>' for text in ("LIDC", "lesion", "0.004", "5.6 HU"))
+    accuracy, robust = lesion["clean_accuracy"], lesion["robust_accuracy"]["eps_0_004"]
+    assert f"{labels}<td>32</td><td>{100 * accuracy:.2f}</td><td>{100 * robust:.2f}</td>" in page
+    assert '<th class="label" scope="row">25.5 8-bit grey levels</th>' in page
+    assert "oncorobust trace &#34;Table T&#34; --row full:0.001 --column lidc" in page
 
 
 def test_the_strict_search_is_told_in_units(root, page):
@@ -118,6 +129,7 @@ def test_a_page_of_one_protocol_does_not_speak_of_the_other(tmp_path, protocol):
     assert ("Strictly, in the worst case" in page) == (protocol == "strict")
     assert "Not made, because it needs both protocols" in page
     assert "trace &#34;Table G" not in page
+    assert ("no threat models were run" in page) == ("trace &#34;Table T" not in page) == (protocol == "paper")
     assert "no number" not in page
 
 

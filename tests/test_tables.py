@@ -1,10 +1,10 @@
-"""Tables 1, 2, S5 and G on made-up results: cells by plain pandas, layouts, sources, text, absent protocols."""
+"""Tables 1, 2, S5, G and T on made-up results: cells by plain pandas, layouts, sources, text, absent protocols."""
 
 import json
 
 import pandas as pd
 import pytest
-from results_fixture import CASCADE, DATASETS, TABLE_EPSILONS, write_results
+from results_fixture import CASCADE, DATASETS, TABLE_EPSILONS, THREATS, write_results
 
 from oncorobust.cells import metric_value, read_rows, rows_value, same_number, tables_from_json, tables_to_json
 from oncorobust.errors import InputError
@@ -179,9 +179,107 @@ def test_the_gap_has_parts_to_tell(tables):
     assert lidc == {"labels": -12.5, "worst_case": -2.5, "total": -17.5}
 
 
+def threat_rows_by_hand(root, dataset, model, threat, epsilon):
+    frame = pd.read_csv(root / f"reports/{dataset}/{model}/threats.csv")
+    return frame.query("threat == @threat and epsilon == @epsilon")
+
+
+@pytest.mark.parametrize("dataset", DATASETS)
+def test_table_t_by_plain_pandas(root, tables, dataset):
+    threats = tables[4]
+    places = [(one, epsilon) for one in DATASETS[dataset].threats for epsilon in DATASETS[dataset].threat_epsilons]
+    for threat, epsilon in places:
+        row = f"{threat}:{epsilon}"
+        for model, name in (("clean", "original"), ("adversarial", "adversarially_trained")):
+            frame = threat_rows_by_hand(root, dataset, model, threat, epsilon)
+            right = frame.query("label == predicted")
+            assert value(threats, row, dataset, f"{name}_clean") == len(right) / len(frame)
+            assert value(threats, row, dataset, name) == len(right.query("flipped == False")) / len(frame)
+            assert value(threats, row, dataset, "n_images") == len(frame)
+    assert len({cell.row for cell in threats.cells if cell.column == dataset}) == len(places)
+
+
+def test_table_t_has_threats_to_compare(tables):
+    """Golden values of the made-up results, counted once by hand from their rows."""
+    threats = tables[4]
+    shown = [100 * value(threats, f"{one}:0.004", "lidc", "original") for one in ("full", "tied", "noise")]
+    assert shown == pytest.approx([17.5, 27.5, 75.0])
+    assert value(threats, "lesion:0.004", "lidc", "n_images") == 32
+
+
+def test_rows_of_table_t_are_grouped_by_epsilon_and_only_where_measured(tables):
+    threats = tables[4]
+    assert threats.rows[:8] == tuple(f"{threat}:0.001" for threat in THREATS)
+    assert threats.rows[-3:] == ("tied:0.1", "stored_8:0.1", "noise:0.1")
+    layout = lay_out(threats)
+    assert len(layout.lines) == 16 + 3 + 5
+    assert [line.labels for line in layout.lines[16:18]] == [("MNIST", "tied", "0.1"), ("MNIST", "stored_8", "0.1")]
+    assert all(line.texts[0].isdigit() and all(line.texts) for line in layout.lines)
+    assert "Threats: full (every channel" in threats.caption and "baseline by chance" in threats.caption
+
+
+def test_epsilon_in_units_of_each_data_set(tables):
+    units = {"lidc": (1400.0, "HU"), "mnist": (255.0, "8-bit grey levels"), "phantom": (255.0, "8-bit grey levels")}
+    first, _, s5, gap, threats = (lay_out(table, units) for table in tables)
+    assert threats.label_heads == ("Data set", "Threat", "Epsilon", "in units")
+    assert threats.lines[8].labels == ("LIDC", "full", "0.004", "5.6 HU")
+    assert threats.lines[16].labels == ("MNIST", "tied", "0.1", "25.5 8-bit grey levels")
+    assert gap.lines[0].labels == ("LIDC", "0.001", "1.4 HU")
+    assert (first, s5) == (lay_out(tables[0]), lay_out(tables[2]))
+
+
+def test_no_threat_models_leave_a_table_without_rows_that_says_so(root):
+    attack = metrics(root, "attack.json")
+    for content in attack["phantom"].values():
+        del content["threats"]
+    threats = tables_of(root, attack=attack)[4]
+    assert {cell.column for cell in threats.cells} == {"lidc", "mnist"}
+    for content in (*attack["lidc"].values(), *attack["mnist"].values()):
+        del content["threats"]
+    threats = tables_of(root, attack=attack)[4]
+    assert (threats.rows, threats.cells) == ((), ())
+    assert "no threat models were run" in to_markdown(threats)
+    assert "|" not in to_markdown(threats)
+    assert to_frame(threats).empty and "lidc.original_clean" in to_frame(threats)
+
+
+def test_a_threat_that_only_one_data_set_lacks_is_no_error_and_not_told_where_none_has_it(root):
+    attack = metrics(root, "attack.json")
+    for content in (content for models in attack.values() for content in models.values()):
+        content["threats"].pop("tied")
+    threats = tables_of(root, attack=attack)[4]
+    assert "full (every channel" in threats.caption and "tied (" not in threats.caption
+    assert "; stored_8, stored_12, stored_16 (as tied, rounded to as many bits" in threats.caption
+
+
+def test_threats_of_two_models_that_differ_are_refused_by_file(root):
+    attack = metrics(root, "attack.json")
+    del attack["mnist"]["adversarial"]["threats"]["noise"]
+    with pytest.raises(
+        InputError,
+        match=r"expected images and epsilons by threat .*'noise'.* as in reports/mnist/clean/attack.json, got .* in "
+        r"reports/mnist/adversarial/attack.json",
+    ):
+        tables_of(root, attack=attack)
+
+
+def test_an_image_flipped_or_wrong_is_not_robust_under_a_threat(tables):
+    cell = tables[4].find(row="tied:0.1", column="mnist", field="original")
+    rows = pd.DataFrame(
+        {
+            "label": [0, 1, 1, 0],
+            "predicted": [0, 1, 0, 0],
+            "threat": "tied",
+            "epsilon": 0.1,
+            "flipped": [True, False, False, False],
+        }
+    )
+    assert rows_value(cell, {cell.rows[0].file: rows}) == 0.5
+
+
 def test_one_protocol_alone_leaves_no_trace_of_the_other(alone):
     protocol, root = alone
-    first, second, s5, gap = tables_of(root)
+    first, second, s5, gap, _ = tables_of(root)
     strict = {cell.field for table in (first, second, s5) for cell in table.cells if "strict" in cell.field}
     assert bool(strict) == (protocol == "strict")
     assert any(row.startswith("ALL") for row in (*first.rows, *s5.rows)) == (protocol == "strict")
@@ -253,7 +351,7 @@ def test_an_image_flipped_exactly_at_epsilon_is_not_robust(tables):
 
 def test_every_cell_is_its_metrics_and_its_rows(root, tables):
     ours = [cell for table in tables for cell in table.cells if cell.paper is None]
-    assert len(ours) == 3 * (13 * 2 + 17 + 5 + 4 + 3 * 6 + 4 * 3 + 4 * 7)
+    assert len(ours) == 3 * (13 * 2 + 17 + 5 + 4 + 3 * 6 + 4 * 3 + 4 * 7) + (16 + 3 + 5) * 5
     assert_cells_agree(root, ours)
 
 
@@ -344,12 +442,13 @@ def test_display_rounds_only_here():
     assert display(0.059, "points") == "+5.90"
     assert display(-0.0397, "points") == "-3.97"
     assert display(-1e-17, "points") == "+0.00"
+    assert display(40.0, "count") == "40"
     assert display(0.00001, "epsilon") == "0.00001"
     assert display(0.00123456789, "epsilon") == "0.001235"
 
 
 def test_layouts(tables):
-    first, second, third, gap = (lay_out(table) for table in tables)
+    first, second, third, gap, _ = (lay_out(table) for table in tables)
     assert [(one.group, one.text) for one in first.headings[:4]] == [
         ("LIDC", "predicted labels"),
         ("LIDC", "true labels"),

@@ -43,7 +43,9 @@ OUTPUTS = {
     + [f"reports/{{dataset}}/{{model}}/{name}" for name in ("attack.json", "examples.npz")],
     "rank": ["reports/{dataset}/{model}/sensitivity.csv", "reports/{dataset}/{model}/rank.json"],
     "tabulate": [
-        f"reports/tables/{name}.{form}" for name in ("table1", "table2", "table_s5", "gap") for form in ("csv", "md")
+        f"reports/tables/{name}.{form}"
+        for name in ("table1", "table2", "table_s5", "gap", "threats")
+        for form in ("csv", "md")
     ]
     + ["reports/tables/cells.json"],
     "plot": [f"reports/figures/figure{number}.{form}" for number in (1, 2, 3) for form in ("png", "svg")],

@@ -26,6 +26,9 @@ OUTPUT_FOLDERS = ("data", "models", "reports")
 CHECKSUM_LIMIT_BYTES = 2_000_000_000
 """Inputs up to this size count as changed only when their content changed; as in profiles/default."""
 
+_WITHOUT_STAGE = re.compile("all|.*_shard")
+"""Rules that are no stage of dvc.yaml."""
+
 
 class Recorded(NamedTuple):
     """Stages, by DVC's names, that were committed to dvc.lock, and those that Snakemake would still run."""
@@ -34,17 +37,19 @@ class Recorded(NamedTuple):
     pending: list[str]
 
 
-def record(root: Path) -> Recorded:
+def record(root: Path, *, shards: int = 1) -> Recorded:
     """Commit to dvc.lock every stage whose Snakemake job is up to date; the others keep their old record.
 
-    Raises InputError when either tool is at work in this tree.
+    shards: into how many the run divided the test images (`--set-scatter test_images=N`); a stage that was put
+    together from its shards is recorded like any other, its shards are not. Raises InputError when either tool is at
+    work in this tree.
     """
-    with _dvc_repo(root) as repo, _snakemake(forceall=False) as planned:
+    with _dvc_repo(root) as repo, _snakemake(forceall=False, shards=shards) as planned:
         workflow = planned.workflow_api._workflow
         workflow._prepare_dag(forceall=False, ignore_incomplete=False, lock_warn_only=False)
         workflow._build_dag()
         with workflow.persistence.lock(), repo.scm_context(quiet=True):
-            stages = {_stage_name(job) for job in workflow.dag.jobs if job.rule.name != "all"}
+            stages = {_stage_name(job) for job in workflow.dag.jobs if not _WITHOUT_STAGE.fullmatch(job.rule.name)}
             pending = {_stage_name(job) for job in workflow.dag.needrun_jobs()} & stages
             _commit(repo, stages - pending)
     return Recorded(sorted(stages - pending), sorted(pending))
@@ -62,7 +67,7 @@ def sync(root: Path) -> None:
                 f"expected a clean `dvc status`, got {len(changed)} changed stages: {', '.join(changed)}; "
                 "run `dvc pull`, `dvc repro` or `snakemake` first"
             )
-        with _snakemake(forceall=True) as planned:
+        with _snakemake(forceall=True, shards=1) as planned:
             planned.execute_workflow(executor="touch")
 
 
@@ -130,7 +135,7 @@ def _dvc_repo(root: Path) -> Iterator["Repo"]:
 
 
 @contextmanager
-def _snakemake(*, forceall: bool) -> Iterator["DAGApi"]:
+def _snakemake(*, forceall: bool, shards: int) -> Iterator["DAGApi"]:
     """The workflow as `snakemake` with profiles/default parses it in the current folder, ready to plan or touch."""
     from snakemake.api import SnakemakeApi
     from snakemake.exceptions import LockException, WorkflowError
@@ -147,8 +152,8 @@ def _snakemake(*, forceall: bool) -> Iterator["DAGApi"]:
     )
     try:
         with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
-            cores = ResourceSettings(cores=os.cpu_count() or 1)
-            yield api.workflow(cores, snakefile=Path("Snakefile")).dag(settings)
+            resources = ResourceSettings(cores=os.cpu_count() or 1, overwrite_scatter={"test_images": shards})
+            yield api.workflow(resources, snakefile=Path("Snakefile")).dag(settings)
     except LockException as error:
         raise InputError(
             "snakemake is working in this tree; wait until it is done, or after a crash run `snakemake --unlock`"

@@ -5,7 +5,8 @@ A cell's value is read by the same pointers that it states as its source, so tha
     value = sum of sign x metric at pointer
 
 The names of the files stand here once: `reports/<data set>/<model>/` holds attack.json beside the rows it counts,
-predictions.csv under the paper's protocol and intervals.csv under the strict one, and rank.json beside sensitivity.csv.
+predictions.csv under the paper's protocol, intervals.csv and threats.csv under the strict one, and rank.json beside
+sensitivity.csv.
 """
 
 from collections.abc import Mapping, Sequence
@@ -75,6 +76,17 @@ def strict_source(dataset: str, model: str, *, attack: str, epsilon: float) -> S
     return Source(
         (MetricSource(metrics, f"/strict/robust_accuracy/{attack}/{epsilon_key(epsilon)}", 1),),
         (RowsSource(rows, {"attack": attack}, "robust_accuracy", 1, epsilon),),
+    )
+
+
+def threat_source(
+    dataset: str, model: str, *, threat: str, epsilon: float, metric: str, statistic: Statistic
+) -> Source:
+    """A number of a model under a threat model: metric, its path below the threat, and what it is of the rows."""
+    metrics, rows = (results_file(dataset, model, name) for name in ("attack.json", "threats.csv"))
+    return Source(
+        (MetricSource(metrics, f"/threats/{threat}/{metric}", 1),),
+        (RowsSource(rows, {"threat": threat, "epsilon": epsilon}, statistic, 1),),
     )
 
 

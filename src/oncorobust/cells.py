@@ -30,12 +30,15 @@ Statistic = Literal[
     "accuracy_kept_strict",
     "coverage_strict",
     "threshold_strict",
+    "robust_accuracy_threat",
+    "n_images",
 ]
 """What is computed from rows: share predicted as labelled, of all, of those that nothing changes within an epsilon, or
-of those kept; share kept; largest epsilon excluded. The last three by the strict search instead of the paper's."""
+of those kept; share kept; largest epsilon excluded; these three by the strict search instead of the paper's; share
+predicted as labelled and not flipped under a threat model; number of images."""
 
-Unit = Literal["percent", "points", "epsilon"]
-"""How a field is shown: a share as percent, a difference of shares as signed percentage points, an epsilon as it is."""
+Unit = Literal["percent", "points", "epsilon", "count"]
+"""How a field is shown: a share as percent, a difference of shares as signed percentage points, others as they are."""
 
 
 @dataclass(frozen=True)
@@ -189,6 +192,10 @@ def _robust_accuracy(frame: pd.DataFrame, epsilon: float | None, first_flipped: 
     return ((frame["label"] == frame["predicted"]) & (frame[first_flipped] > epsilon)).mean()
 
 
+def _robust_accuracy_threat(frame: pd.DataFrame, _: float | None, flipped: str) -> float:
+    return ((frame["label"] == frame["predicted"]) & ~frame[flipped]).mean()
+
+
 def _accuracy_kept(frame: pd.DataFrame, epsilon: float | None, excluded: str) -> float:
     return _accuracy(frame[~frame[excluded]], epsilon)
 
@@ -201,6 +208,10 @@ def _threshold(frame: pd.DataFrame, _: float | None, excluded: str, smallest: st
     return frame.loc[frame[excluded], smallest].max()
 
 
+def _n_images(frame: pd.DataFrame, _: float | None, image_id: str) -> float:
+    return float(frame[image_id].nunique())
+
+
 _STATISTICS: dict[Statistic, tuple[tuple[str, ...], Callable[..., float]]] = {
     "accuracy": ((), _accuracy),
     "robust_accuracy": (("first_flipped",), _robust_accuracy),
@@ -210,6 +221,8 @@ _STATISTICS: dict[Statistic, tuple[tuple[str, ...], Callable[..., float]]] = {
     "accuracy_kept_strict": (("excluded_strict",), _accuracy_kept),
     "coverage_strict": (("excluded_strict",), _coverage),
     "threshold_strict": (("excluded_strict", "first_flipped"), _threshold),
+    "robust_accuracy_threat": (("flipped",), _robust_accuracy_threat),
+    "n_images": (("image_id",), _n_images),
 }
 """Columns that a statistic needs beside label and predicted, and how it is computed from rows, epsilon and columns."""
 
@@ -220,7 +233,7 @@ def same_number(first: float, second: float) -> bool:
 
 
 def read_rows(source: str | Path | BytesIO) -> pd.DataFrame:
-    """Read predictions.csv, intervals.csv or sensitivity.csv; an id such as 007 or NA stays what it is."""
+    """Read predictions.csv, intervals.csv, threats.csv or sensitivity.csv; an id such as 007 or NA stays what it is."""
     return pd.read_csv(source, dtype={"image_id": str, "patient_id": str}, keep_default_na=False)
 
 

@@ -54,12 +54,16 @@ def _parser(arguments: list[str]) -> argparse.ArgumentParser:
     graph.set_defaults(run=_graph)
 
     for name, run, purpose in (
-        ("record", _record, "commit to dvc.lock what Snakemake made and calls up to date"),
         ("sync", _sync, "tell Snakemake that what DVC checked out is up to date"),
         ("check", _check, "check parameters, dvc.yaml and raw trees, without starting a job"),
         ("where", _where, "say where the results are"),
     ):
         commands.add_parser(name, help=purpose, description=purpose).set_defaults(run=run)
+
+    purpose = "commit to dvc.lock what Snakemake made and calls up to date"
+    recorder = commands.add_parser("record", help=purpose, description=purpose)
+    recorder.add_argument("--shards", type=int, default=1, metavar="N", help="N of --set-scatter test_images=N")
+    recorder.set_defaults(run=_record)
 
     trace = commands.add_parser("trace", help="walk from a table cell back to its inputs")
     if arguments[:1] == ["trace"]:  # its arguments need modules that the other commands do without
@@ -96,10 +100,10 @@ def _graph(parsed: argparse.Namespace) -> int:
     return 0
 
 
-def _record(_: argparse.Namespace) -> int:
+def _record(parsed: argparse.Namespace) -> int:
     from oncorobust.bridge import record
 
-    recorded = record(Path())
+    recorded = record(Path(), shards=parsed.shards)
     print(f"recorded in dvc.lock: {len(recorded.committed)} stages")
     if recorded.pending:
         print(f"left alone, because Snakemake would run them: {', '.join(recorded.pending)}")

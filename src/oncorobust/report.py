@@ -19,8 +19,8 @@ from oncorobust.cells import Table
 from oncorobust.errors import InputError
 from oncorobust.files import read_json
 from oncorobust.held_protocols import attack_protocols
-from oncorobust.report_text import PROTOCOLS, figure_captions, findings, percent, search_line
-from oncorobust.table_text import counts_text, lay_out
+from oncorobust.report_text import PROTOCOLS, figure_captions, findings, percent, readable_unit_of, search_line
+from oncorobust.table_text import ReadableUnit, counts_text, lay_out
 
 MODELS = {"clean": "clean-trained", "adversarial": "adversarially trained"}
 """The two models of a data set, and what they are called on the page."""
@@ -57,7 +57,7 @@ class _TableView:
 def render_report(datasets: Sequence[DatasetPart], *, tables: Sequence[Table], figures: Sequence[bytes]) -> str:
     """The page as HTML text.
 
-    datasets: in the order of the tables' columns. tables: Tables 1, 2, S5 and G. figures: Figures 1 to 3 as PNG.
+    datasets: in the order of the tables' columns. tables: Tables 1, 2, S5, G and T. figures: Figures 1 to 3 as PNG.
     Raises InputError where data sets and tables do not name the same, or data sets hold different protocols.
     """
     columns = {column.key: column for column in tables[0].columns}
@@ -86,7 +86,7 @@ def render_report(datasets: Sequence[DatasetPart], *, tables: Sequence[Table], f
             for model, name in MODELS.items()
             if "strict" in protocols
         ],
-        tables=[_view(table) for table in tables],
+        tables=[_view(table, {part.key: readable_unit_of(part.summary) for part in datasets}) for table in tables],
         figures=list(zip(figures, figure_captions(protocols), strict=True)),
         synthetic=[column.title for column in columns.values() if column.synthetic],
         all_synthetic=all(column.synthetic for column in columns.values()),
@@ -99,8 +99,8 @@ def embedded(png: bytes) -> str:
     return f"data:image/png;base64,{b64encode(png).decode('ascii')}"
 
 
-def _view(table: Table) -> _TableView:
-    layout = lay_out(table)
+def _view(table: Table, units: Mapping[str, ReadableUnit]) -> _TableView:
+    layout = lay_out(table, units)
     from_paper = ["paper" in (one.group, one.text) for one in layout.headings]
     return _TableView(
         table=table,
@@ -115,9 +115,9 @@ def _view(table: Table) -> _TableView:
 
 def _trace_command(table: Table) -> str:
     """A command that traces a cell of a table: one under PGD where there is such a row."""
-    row = next((row for row in table.rows if row.startswith("PGD")), table.rows[0])
-    column = "" if table.data_sets == "rows" else f" --column {table.columns[0].key}"
-    return f'oncorobust trace "{table.name}" --row {row}{column}'
+    cell = next((one for one in table.cells if one.row.startswith("PGD")), table.cells[0])
+    column = "" if table.data_sets == "rows" else f" --column {cell.column}"
+    return f'oncorobust trace "{table.name}" --row {cell.row}{column}'
 
 
 def read_dataset_part(dataset: str) -> DatasetPart:

@@ -11,7 +11,7 @@ from typing import Any
 from oncorobust.cells import Table, TableColumn
 from oncorobust.evaluation_keys import FEW_WITHOUT_GRADIENT
 from oncorobust.settings import Protocol
-from oncorobust.table_text import display
+from oncorobust.table_text import ReadableUnit, display, in_units
 from oncorobust.units import readable_unit
 
 PROTOCOLS: dict[Protocol, tuple[str, str]] = {
@@ -129,19 +129,23 @@ def percent(share: float) -> str:
     return f"{display(share, 'percent')}\u00a0%"
 
 
+def readable_unit_of(summary: Mapping[str, Any]) -> ReadableUnit:
+    """What epsilon 1 is in the unit that a reader knows, and its name, out of a data set's summary.json."""
+    low, high = map(float, summary["intensity_range"])
+    return readable_unit((low, high), summary["intensity_unit"])
+
+
 def search_line(attack: Mapping[str, Any], summary: Mapping[str, Any]) -> SearchLine:
     """One model's strict search, out of its attack.json and the summary.json of its data set.
 
     Flagged are models with images whose gradient is zero: attacks by gradient cannot move those.
     """
     strict, without_gradient = attack["strict"], attack["share_without_gradient"]
-    low, high = map(float, summary["intensity_range"])
-    scale, unit = readable_unit((low, high), summary["intensity_unit"])
     median = strict.get("median_min_epsilon")  # absent where more than half of the images are censored
     return SearchLine(
         censored=percent(strict["share_censored"]),
         median="censored" if median is None else display(median, "epsilon"),
-        median_in_units="" if median is None else f"{median * scale:.3g} {unit}",
+        median_in_units="" if median is None else in_units(median, readable_unit_of(summary)),
         gradients=f"{strict['gradients_per_image']:,.0f}",
         forwards=f"{strict['forwards_per_image']:,.0f}",
         without_gradient=percent(without_gradient),

@@ -6,6 +6,7 @@ compute(shard 1 of 2), compute(shard 2 of 2)       two jobs; their tables, one b
 
 import argparse
 import re
+import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,7 +90,7 @@ def read_tables(paths: Sequence[Path]) -> Tables:
                 for key in content.files:
                     name, _, column = key.partition(".")
                     columns.setdefault(name, {})[column] = content[key]
-        except (OSError, ValueError, EOFError) as error:
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
             raise InputError(f"expected the tables of a shard, got {error} in {path}") from error
         for name, table in columns.items():
             parts.setdefault(name, []).append(pd.DataFrame(table))

@@ -1,14 +1,15 @@
 """Tables for people and for programs: laid out with percents, and as CSV with raw values.
 
 This is where numbers of tables are rounded, and the only place: a share becomes a percentage with two decimals, a
-difference of shares signed percentage points with two decimals, an epsilon four significant digits without exponent. An
-empty cell stays empty. CSV keeps the numbers as they are, a column `<data set>.<field>` each (Table 2: a row a data
-set).
+difference of shares signed percentage points with two decimals, an epsilon four significant digits without exponent
+(three in a unit that a reader knows). An empty cell stays empty. CSV keeps the numbers as they are, a column
+`<data set>.<field>` each (Table 2: a row a data set).
 
-Data sets stand across (Table 1), as rows (Table 2), or as blocks of rows (Tables S5 and G, whose many numbers a data
-set would not fit across a page).
+Data sets stand across (Table 1), as rows (Table 2), or as blocks of rows (Tables S5, G and T, whose many numbers a
+data set would not fit across a page).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pandas as pd
@@ -17,6 +18,9 @@ from oncorobust.cells import Cell, Table, TableColumn, Unit, epsilon_text
 
 SYNTHETIC = "SYNTHETIC"
 """The mark of a data set whose images were generated and show no patient."""
+
+ReadableUnit = tuple[float, str]
+"""What epsilon 1 is in a unit that a reader knows, and the unit's name (`units.readable_unit`)."""
 
 
 @dataclass(frozen=True)
@@ -44,11 +48,14 @@ class Layout:
     lines: tuple[Line, ...]
 
 
-def lay_out(table: Table) -> Layout:
-    """Arrange a table for reading; columns that are empty from top to bottom are left out."""
+def lay_out(table: Table, units: Mapping[str, ReadableUnit] | None = None) -> Layout:
+    """Arrange a table for reading; columns that are empty from top to bottom are left out.
+
+    units: by data set; in blocks, whose lines are one data set's each, they stand behind the epsilon.
+    """
     if table.data_sets == "across":
         return _data_sets_across(table)
-    return _data_sets_as_rows(table) if table.data_sets == "rows" else _data_sets_as_blocks(table)
+    return _data_sets_as_rows(table) if table.data_sets == "rows" else _data_sets_as_blocks(table, units or {})
 
 
 def _data_sets_across(table: Table) -> Layout:
@@ -76,18 +83,25 @@ def _data_sets_as_rows(table: Table) -> Layout:
     )
 
 
-def _data_sets_as_blocks(table: Table) -> Layout:
+def _data_sets_as_blocks(table: Table, units: Mapping[str, ReadableUnit]) -> Layout:
     shown = [one for one in table.fields if one.name in {cell.field for cell in table.cells}]
+    filled = {(cell.column, cell.row) for cell in table.cells}
+    converted = table.row_heads[-1] == "Epsilon" and bool(units)
     return Layout(
-        ("Data set", *table.row_heads),
+        ("Data set", *table.row_heads, *(["in units"] if converted else [])),
         tuple(Heading(one.group, one.heading) for one in shown),
         tuple(
             Line(
-                (marked_title(column), *_row_labels(table, row)),
+                (
+                    marked_title(column),
+                    *_row_labels(table, row),
+                    *([in_units(float(row.split(":")[-1]), units[column.key])] if converted else []),
+                ),
                 tuple(_text(table, row, column.key, one.name) for one in shown),
             )
             for column in table.columns
             for row in table.rows
+            if (column.key, row) in filled
         ),
     )
 
@@ -112,8 +126,16 @@ def display(value: float, unit: Unit) -> str:
     """A number as tables show it."""
     if unit == "epsilon":
         return epsilon_text(float(f"{value:.4g}"))
+    if unit == "count":
+        return f"{value:.0f}"
     hundredths = round(100 * value, 2) + 0.0  # a rounded -0.0 becomes 0.0
     return f"{hundredths:+.2f}" if unit == "points" else f"{hundredths:.2f}"
+
+
+def in_units(epsilon: float, readable: ReadableUnit) -> str:
+    """An epsilon in a unit that a reader knows: 5.6 HU."""
+    scale, name = readable
+    return f"{epsilon * scale:.3g} {name}"
 
 
 def marked_title(column: TableColumn) -> str:

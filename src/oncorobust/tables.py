@@ -1,9 +1,10 @@
-"""The paper's Tables 1, 2 and S5 from metrics files, and one more that explains the gap between the two protocols.
+"""The paper's Tables 1, 2 and S5 from metrics files, and two more of the strict protocol.
 
     Table 1   accuracy of the clean-trained model, baseline and attacked, over the attacks and `table_epsilons`
     Table 2   accuracy on all ranked images and without the most sensitive ones, coverage attained, epsilon left out
     Table S5  accuracy under attack before and after adversarial training, at one epsilon
     Table G   the gap between the paper's accuracy under PGD and the strict one, in parts that add up
+    Table T   accuracy under threat models that an imaging chain allows, before and after adversarial training
 
 Robust accuracy stands under up to three headings. Predicted labels: attacked away from the model's own prediction,
 ART's default and the paper's; with two classes it cannot fall below 1 - clean accuracy, because an attack on an image
@@ -23,12 +24,13 @@ from oncorobust.settings import Report
 from oncorobust.table_attacks import table_1, table_s5
 from oncorobust.table_exclusion import table_2
 from oncorobust.table_gap import table_g
+from oncorobust.table_threats import table_t
 
 
 def build_tables(
     attack: Metrics, rank: Metrics, *, report: Report, table_epsilons: Sequence[float]
-) -> tuple[Table, Table, Table, Table]:
-    """Tables 1, 2, S5 and G from the metrics of `attack` and `rank`, data sets in their order.
+) -> tuple[Table, ...]:
+    """Tables 1, 2, S5, G and T from the metrics of `attack` and `rank`, data sets in their order.
 
     Raises InputError where a metrics file lacks a number or holds other protocols than the rest, or where the two
     models of a data set were attacked on different numbers of images or disagree on being synthetic.
@@ -45,4 +47,5 @@ def build_tables(
         table_2(rank, report=report, protocols=rank_protocols(rank)),
         table_s5(attack, report=report, protocols=protocols, cascade=cascade),
         table_g(attack, report=report, table_epsilons=table_epsilons, protocols=protocols, cascade=cascade),
+        table_t(attack, report=report),
     )

@@ -30,8 +30,11 @@ LISTED = 10
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `oncorobust trace`."""
-    parser.add_argument("table", help='"Table 1", "Table 2", "Table S5" or "Table G"')
-    parser.add_argument("--row", help="PGD:0.002 or Baseline in Table 1, PGD in S5, 0.002 in G, a data set in Table 2")
+    parser.add_argument("table", help='"Table 1", "Table 2", "Table S5", "Table G" or "Table T"')
+    parser.add_argument(
+        "--row",
+        help="PGD:0.002 or Baseline in Table 1, PGD in S5, 0.002 in G, tied:0.002 in T, a data set in Table 2",
+    )
     parser.add_argument("--column", help="a data set, by key, title or the paper's column; in Table 2 also a field")
     parser.add_argument("--field", help="one of the numbers of that row and data set; all of them if not given")
     parser.add_argument("--rev", help="git revision to trace; the work tree if not given")

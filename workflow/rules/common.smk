@@ -25,7 +25,7 @@ except InputError as error:
 
 DATASETS = config["run"]["datasets"]
 MODELS = ["clean", "adversarial"]
-TABLES = ["table1", "table2", "table_s5", "gap"]
+TABLES = ["table1", "table2", "table_s5", "gap", "threats"]
 FIGURES = ["figure1", "figure2", "figure3"]
 ON_THE_PAGE = ["training.json", "curves.png", "attack.json"]
 THREADS = config["run"]["threads"]

@@ -1,4 +1,4 @@
-"""Put all metrics into the paper's tables and that of the gap, and record where each cell comes from."""
+"""Put all metrics into the paper's tables and the strict protocol's own, and record where each cell comes from."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from oncorobust.tables import build_tables
 
 
 def main() -> None:
-    """Read all metrics, write Tables 1, 2, S5 and G as CSV and Markdown, and cells.json."""
+    """Read all metrics, write Tables 1, 2, S5, G and T as CSV and Markdown, and cells.json."""
     parse()
     params = load_params()
     attack, rank = (
