@@ -99,10 +99,10 @@ def test_a_clone_pulls_syncs_and_has_nothing_to_do(ran: Path) -> None:
 
 @pytest.mark.slow
 def test_experiments_and_differences_work_and_sync_carries_them_over(folder: Path) -> None:
-    toy.run(folder, "dvc exp run -q -S datasets.mnist.rank.max_images=65")
-    assert "datasets.mnist.rank.max_images" in toy.run(folder, "dvc params diff")
+    toy.run(folder, "dvc exp run -q -S datasets.mnist.rank.num_random_init=65")
+    assert "datasets.mnist.rank.num_random_init" in toy.run(folder, "dvc params diff")
     difference = toy.run(folder, "dvc metrics diff").splitlines()
-    # rank.json is the toy's second output: max_images + 1 + 100 x letters of mnist and clean (10) or adversarial (16)
+    # rank.json is the second output: num_random_init + 1 + 100 x letters of mnist and clean (10) or adversarial (16)
     changed = {tuple(line.split()) for line in difference[1:]}
     assert changed == {
         ("reports/mnist/clean/rank.json", "accuracy", "1061", "1066", "5"),

@@ -52,7 +52,7 @@ OUTPUTS = {
     "report": ["reports/index.html"],
 }
 
-TOY_SCRIPT = '''"""Toy of {stage}: small files that depend on the seed, its max_images, the data set and the model."""
+TOY_SCRIPT = '''"""Toy of {stage}: small files that depend on the seed, its {own}, the data set and the model."""
 
 if False:
 {imports}
@@ -66,7 +66,7 @@ for name in {arguments}:
     parser.add_argument("--" + name, required=True)
 words = vars(parser.parse_args())
 params = yaml.safe_load(Path("params.yaml").read_text())
-own = params["datasets"].get(words.get("dataset"), {{}}).get("{stage}", {{}}).get("max_images", 0)
+own = params["datasets"].get(words.get("dataset"), {{}}).get("{stage}", {{}}).get("{own}", 0)
 for number, pattern in enumerate({outputs}):
     output = Path(pattern.format(**words))
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -104,7 +104,7 @@ def toy_params() -> dict[str, Any]:
     content: dict[str, Any] = yaml.safe_load((REPOSITORY / "presets" / "demo.yaml").read_text(encoding="utf-8"))
     mnist = content["datasets"]["mnist"]
     mnist["train"]["epochs"], mnist["harden"]["epochs"] = 4, 2
-    mnist["attack"]["max_images"] = 60
+    mnist["rank"]["num_random_init"] = 60
     mnist["attack"]["epsilons"] = mnist["rank"]["epsilons"] = [0.05, 0.1]
     content["run"]["datasets"] = ["mnist", "slices"]
     content["acquire"] = {"mnist": {"source": "download"}}  # the toy's script fetches nothing
@@ -236,4 +236,5 @@ def _toy_script(stage: str, real: str) -> str:
     imports = [node for node in ast.walk(ast.parse(real)) if isinstance(node, ast.Import | ast.ImportFrom)]
     block = "\n".join(f"    {ast.unparse(node)}" for node in imports)
     arguments = [name for name in ("dataset", "model") if f"{{{name}}}" in OUTPUTS[stage][0]]
-    return TOY_SCRIPT.format(stage=stage, imports=block, arguments=arguments, outputs=OUTPUTS[stage])
+    own = "num_random_init" if stage == "rank" else "max_images"
+    return TOY_SCRIPT.format(stage=stage, own=own, imports=block, arguments=arguments, outputs=OUTPUTS[stage])
