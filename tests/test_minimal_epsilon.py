@@ -13,6 +13,7 @@ from oncorobust.engine.goals import Goal, leave
 from oncorobust.engine.linf import Ball, Found, pgd, walk
 from oncorobust.engine.minimal_epsilon import Intervals, Stage, search
 from oncorobust.engine.target import Target
+from oncorobust.errors import InputError
 
 WEIGHTS = balanced_weights()
 L1 = np.abs(WEIGHTS).sum()
@@ -47,7 +48,7 @@ def run(
     target: Target, x: Images, *, stages: tuple[Stage, ...] = STAGES, max_epsilon: float = 0.2, width: float = 0.05
 ) -> dict[str, Intervals]:
     goal = own_answers(target, x)
-    return dict(search(target, x, goal, stages=stages, max_epsilon=max_epsilon, relative_width=width))
+    return dict(search(target, x, goal, stages=stages, epsilons=(max_epsilon,), relative_width=width))
 
 
 def test_after_every_stage_the_interval_holds_the_closed_form_within_1e_6() -> None:
@@ -96,7 +97,7 @@ def test_an_image_that_has_left_its_answer_flips_at_zero_without_an_attack() -> 
     x = interior_images(6)
     goal = leave(1 - target.logits(x).argmax(axis=1), n_classes=2)
     target.n_gradients = 0
-    found = dict(search(target, x, goal, stages=STAGES, max_epsilon=0.1, relative_width=0.1))["pgd"]
+    found = dict(search(target, x, goal, stages=STAGES, epsilons=(0.1,), relative_width=0.1))["pgd"]
     np.testing.assert_array_equal(found.first_flipped, 0)
     np.testing.assert_array_equal(found.last_safe, 0)
     assert target.n_gradients == len(x), "the one gradient of the linear estimate"
@@ -158,12 +159,30 @@ def test_the_search_costs_what_its_undecided_images_cost() -> None:
     assert target.n_gradients - before <= before + 10 * 40, "one failing walk of ten steps at the last safe epsilon"
 
 
-@pytest.mark.parametrize(("max_epsilon", "width"), [(0.0, 0.1), (1.5, 0.1), (0.1, 0.0), (0.1, 1.0)])
-def test_limits_out_of_range_are_refused(max_epsilon: float, width: float) -> None:
+def test_no_epsilon_of_the_grid_lies_inside_an_interval() -> None:
+    """So that an accuracy read at the grid has no error from the intervals' width, however wide they are."""
+    x = interior_images()
+    exact = np.abs((x.astype(np.float64) * WEIGHTS).sum(axis=(1, 2, 3))) / L1
+    grid = np.linspace(0.002, 0.05, 25)
+    target = Target(linear_model(WEIGHTS))
+    stages = search(target, x, own_answers(target, x), stages=STAGES, epsilons=grid.tolist(), relative_width=0.9)
+    for _, found in stages:
+        inside = (found.last_safe[:, None] < grid) & (grid < found.first_flipped[:, None])
+        assert not inside[np.isfinite(found.first_flipped)].any()
+        for epsilon in grid:
+            assert np.abs(exact - epsilon).min() > 1e-6
+            np.testing.assert_array_equal(found.first_flipped <= epsilon, exact < epsilon)
+
+
+def test_limits_out_of_range_are_refused() -> None:
     x = interior_images(2)
     target = Target(linear_model(WEIGHTS))
-    with pytest.raises(ValueError, match=f"got {max_epsilon} and {width}"):
-        list(search(target, x, own_answers(target, x), stages=STAGES, max_epsilon=max_epsilon, relative_width=width))
+    goal = own_answers(target, x)
+    with pytest.raises(InputError, match=r"got 1\.5 at position 0 in the search's epsilons"):
+        list(search(target, x, goal, stages=STAGES, epsilons=(1.5,), relative_width=0.1))
+    for width in (0.0, 1.0):
+        with pytest.raises(ValueError, match=f"expected relative_width between 0 and 1, got {width}"):
+            list(search(target, x, goal, stages=STAGES, epsilons=(0.1,), relative_width=width))
 
 
 _CURVED: list[Target] = []

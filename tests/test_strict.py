@@ -222,3 +222,19 @@ def test_a_damaged_shard_is_named(tmp_path: Path):
     (tmp_path / "1.npz").write_bytes(b"PK\3\4 no archive")
     with pytest.raises(InputError, match=r"expected the tables of a shard, got .* in .*1\.npz"):
         by_shards(shard_arguments(shards=[tmp_path / "1.npz"]), lambda _: {}, blocks=blocks_of(4, 2))
+
+
+def test_images_are_read_a_block_at_a_time(data, monkeypatch):
+    """Memory does not grow with the number of images: no more of them are ever asked for at once."""
+    sizes = []
+    original = LabelledImages.images
+
+    def spy(self, positions=slice(None)):
+        read = original(self, positions)
+        sizes.append(len(read))
+        return read
+
+    monkeypatch.setattr(LabelledImages, "images", spy)
+    attacked(data, blocks_of(N, 6))
+    assert sum(sizes) == 3 * N, "once for each protocol, once for the threat models"
+    assert set(sizes) == {6}

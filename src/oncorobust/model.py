@@ -42,12 +42,12 @@ def build_vgg16(settings: Model, *, size: int, n_classes: int, seed: int) -> ker
     x = _convolutions(x, seed)
     if settings.feature_scale != 1:
         x = layers.Rescaling(settings.feature_scale, name="feature_scale")(x)
-    x = layers.Dropout(settings.dropout, seed=child_seed(seed, "dropout"), name="dropout")(x)
+    x = layers.Dropout(settings.dropout, seed=_layer_seed(seed, "dropout"), name="dropout")(x)
     x = layers.Flatten(name="flatten")(x)
     x = _dense(x, "fc1", settings.hidden_units[0], settings.max_norm, seed)
-    x = layers.Dropout(settings.dropout, seed=child_seed(seed, "dropout_1"), name="dropout_1")(x)
+    x = layers.Dropout(settings.dropout, seed=_layer_seed(seed, "dropout_1"), name="dropout_1")(x)
     x = _dense(x, "fc2", settings.hidden_units[1], settings.max_norm, seed)
-    initial = keras.initializers.GlorotUniform(seed=child_seed(seed, "predictions"))
+    initial = keras.initializers.GlorotUniform(seed=_layer_seed(seed, "predictions"))
     logits = layers.Dense(n_classes, kernel_initializer=initial, name="predictions")(x)
     model = keras.Model(inputs, logits, name="vgg16")
     _load_convolutions(model, settings)
@@ -56,7 +56,7 @@ def build_vgg16(settings: Model, *, size: int, n_classes: int, seed: int) -> ker
 
 def _convolutions(x: keras.KerasTensor, seed: int) -> keras.KerasTensor:
     for name, (_, filters) in VGG16_CONVOLUTIONS.items():
-        initial = keras.initializers.GlorotUniform(seed=child_seed(seed, name))
+        initial = keras.initializers.GlorotUniform(seed=_layer_seed(seed, name))
         convolution = layers.Conv2D(
             filters, 3, padding="same", activation="relu", kernel_initializer=initial, name=name
         )
@@ -71,7 +71,7 @@ def _dense(x: keras.KerasTensor, name: str, units: int, max_norm: float | None, 
     return layers.Dense(
         units,
         activation="relu",
-        kernel_initializer=keras.initializers.GlorotUniform(seed=child_seed(seed, name)),
+        kernel_initializer=keras.initializers.GlorotUniform(seed=_layer_seed(seed, name)),
         kernel_constraint=None if max_norm is None else keras.constraints.MaxNorm(max_norm),
         name=name,
     )(x)
@@ -84,6 +84,11 @@ def _load_convolutions(model: keras.Model, settings: Model) -> None:
     for name, (kernel, bias) in read_convolutions(path).items():
         turned = name == "block1_conv1" and settings.input_scaling == "caffe"
         model.get_layer(name).set_weights([kernel[:, :, ::-1] if turned else kernel, bias])
+
+
+def _layer_seed(seed: int, name: str) -> int:
+    # Keras keeps a layer's seed in an int32 on PyTorch.
+    return child_seed(seed, name) % 2**31
 
 
 def save_model(model: keras.Model, path: str | Path) -> None:

@@ -56,7 +56,7 @@ def attack_tables(
         classifier,
         data,
         blocks,
-        max_epsilon=epsilons[-1],
+        epsilons=epsilons,
         settings=settings,
         seed=seed,
         notify=notify,

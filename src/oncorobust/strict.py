@@ -43,16 +43,16 @@ def interval_rows(
     data: LabelledImages,
     blocks: Sequence[Block],
     *,
-    max_epsilon: float,
+    epsilons: tuple[float, ...],
     settings: Attacks,
     seed: int,
     notify: Notify,
 ) -> pd.DataFrame:
     """A row for each image of the blocks and attack of the cascade, in this order.
 
-    target, classifier: one model, for the engine and for ART. max_epsilon: l_inf radius up to which images are
-    searched. Columns: image_id, patient_id, label, predicted (clean), attack, last_safe, first_flipped ([0, 1] units;
-    inf where nothing within max_epsilon changes the answer), won_by (the attack that found the image at
+    target, classifier: one model, for the engine and for ART. epsilons: increasing, the grid of the curves; images are
+    searched up to the last. Columns: image_id, patient_id, label, predicted (clean), attack, last_safe, first_flipped
+    ([0, 1] units; inf where nothing up to there changes the answer), won_by (the attack that found the image at
     first_flipped, or ""), n_gradients and n_forwards (spent so far, an image of the block; without Square's queries).
     """
     parts, done, total = [], 0, sum(map(len, blocks))
@@ -67,7 +67,7 @@ def interval_rows(
             x,
             leave(predicted, n_classes=target.n_classes),
             stages=stages,
-            max_epsilon=max_epsilon,
+            epsilons=epsilons,
             relative_width=settings.strict.relative_width,
         ):
             parts.append(

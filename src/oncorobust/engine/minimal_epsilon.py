@@ -8,11 +8,13 @@ Attacks follow one another in a cascade. The first climbs from the linear estima
 until it flips the image. Each later one is asked at the last safe epsilon, where it has to do better than all before
 it. Whenever an image flips, a cheap walk narrows the interval: down in growing strides while nothing is known to be
 safe, then by secant on the margins, from a warm start (the image found, drawn back to the smaller ball), until the
-interval is no wider than `relative_width` of its upper end. The attack is then asked again, until it fails.
+interval is no wider than `relative_width` of its upper end and holds none of the grid's epsilons inside. The attack is
+then asked again, until it fails.
 
-One such run is every accuracy-epsilon curve, on any grid: an image is flipped at epsilon where first flipped is at
-most epsilon. The curves fall with epsilon and from attack to attack by construction. A failed attack proves nothing:
-last safe is as strong as the attacks that failed there.
+One such run is every accuracy-epsilon curve: an image is flipped at epsilon where first flipped is at most epsilon. It
+holds at any epsilon up to the width of the intervals, and on the grid without that. The curves fall with epsilon and
+from attack to attack by construction. A failed attack proves nothing: last safe is as strong as the attacks that failed
+there.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -21,6 +23,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from oncorobust.arrays import Flags, Images, PerImage
+from oncorobust.engine.checks import check_epsilons
 from oncorobust.engine.goals import Goal
 from oncorobust.engine.linf import Ball, Found
 from oncorobust.engine.target import Target
@@ -30,7 +33,7 @@ Attack = Callable[[Target, Ball, Images], Found]
 
 _CLIMB = 1.5
 _LONGEST_STRIDE = 0.5
-_SECANT_TRIES = 4
+_SECANT_TRIES = 2
 
 
 @dataclass(frozen=True)
@@ -57,17 +60,19 @@ class Intervals:
 
 
 def search(
-    target: Target, x: Images, goal: Goal, *, stages: Sequence[Stage], max_epsilon: float, relative_width: float
+    target: Target, x: Images, goal: Goal, *, stages: Sequence[Stage], epsilons: Sequence[float], relative_width: float
 ) -> Iterator[tuple[str, Intervals]]:
     """The intervals after each stage, which shrink from stage to stage.
 
     x: (n, h, w, c) in [0, 1]. goal: the answers to leave; an image that has left its answer already flips at 0.
-    max_epsilon: l_inf radius up to which images are searched. relative_width: widest interval, as a share of
-    first_flipped. Raises ValueError where either is out of range.
+    epsilons: increasing, l_inf radii of which none will lie inside an interval, so that a curve at them is exact;
+    images are searched up to the last. relative_width: widest interval, as a share of first_flipped. Raises InputError
+    for such epsilons as `check_epsilons` refuses, ValueError for another width.
     """
-    if not 0 < max_epsilon <= 1 or not 0 < relative_width < 1:
-        raise ValueError(f"expected max_epsilon and relative_width in (0, 1], got {max_epsilon} and {relative_width}")
-    run = _Search(target, x, goal, max_epsilon=max_epsilon, relative_width=relative_width)
+    check_epsilons(epsilons, where="the search's epsilons")
+    if not 0 < relative_width < 1:
+        raise ValueError(f"expected relative_width between 0 and 1, got {relative_width}")
+    run = _Search(target, x, goal, epsilons=epsilons, relative_width=relative_width)
     first, *others = stages
     run.climb(first)
     yield first.name, run.intervals()
@@ -79,9 +84,12 @@ def search(
 class _Search:
     """The state of a search: bounds, the margins there, and the nearest flipped images."""
 
-    def __init__(self, target: Target, x: Images, goal: Goal, *, max_epsilon: float, relative_width: float) -> None:
+    def __init__(
+        self, target: Target, x: Images, goal: Goal, *, epsilons: Sequence[float], relative_width: float
+    ) -> None:
         self._target, self._x, self._goal = target, x, goal
-        self._max_epsilon, self._width = max_epsilon, relative_width
+        self._grid, self._width = np.array([0.0, *epsilons]), relative_width
+        self._max_epsilon = epsilons[-1]
         self._margin, gradient = target.margin_gradient(x, goal)
         self._slope = np.abs(gradient.astype(np.float64)).sum(axis=(1, 2, 3))
         answered = self._margin > 0
@@ -119,12 +127,13 @@ class _Search:
         while True:
             # A hair of tolerance, so that an interval closed by a failure exactly at its width counts as closed.
             wide = (self._flipped - self._safe) > self._width * self._flipped * (1 + 1e-9)
-            at = np.flatnonzero(np.isfinite(self._flipped) & wide)
+            below = self._grid[np.maximum(np.searchsorted(self._grid, self._flipped) - 1, 0)]
+            at = np.flatnonzero(np.isfinite(self._flipped) & (wide | (below > self._safe)))
             if len(at) == 0:
                 return
             known = self._safe[at] > 0
-            epsilon = np.where(known, self._between(at, tries[at]), self._flipped[at] * (1 - stride[at]))
-            self._try(stage.name, stage.narrow, at, epsilon)
+            guess = np.where(known, self._between(at, tries[at]), self._flipped[at] * (1 - stride[at]))
+            self._try(stage.name, stage.narrow, at, np.where(wide[at], guess, below[at]))
             stride[at] = np.minimum(2 * stride[at], _LONGEST_STRIDE)
             tries[at] += known
 

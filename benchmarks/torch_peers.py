@@ -1,0 +1,191 @@
+"""Time our l_inf loop on the torch backend against Foolbox's and torchattacks' PGD.
+
+One run, one Keras VGG16, which on this backend is a torch module that all sides take as it is (images channels last;
+neither peer minds), the same images, epsilon where about half of the images flip.
+
+    steps    n steps for every image and nothing else: seconds a gradient
+    attack   an attack that says which images flip: seconds in all. Ours lets an image go at its first adversarial
+             iterate; the peers take every step and judge the last iterate, with one forward pass
+
+Peers: Foolbox LinfPGD (`run` for the steps, the call for the attack) and torchattacks PGD (for the attack: and a
+forward pass of the model), all of them climbing cross-entropy or, ours, the margin from the image itself, without
+random starts. Foolbox backpropagates into the weights too where they want gradients, as a Keras model's do;
+`foolbox, frozen` has them switched off and is the harder peer. Not counted: start-up, reading files and warm-up.
+Sides take turns in changing order, steps first and attacks after; medians. They share one process and its memory
+allocator, whose state costs the sides differently: differences of a few per cent by gradient are not the loop's alone.
+
+Prints, for each number of steps, peer / ours by gradient (aim: at least 1) and in all (aim: more than 1), and how many
+images each side flips. torchattacks is left out where it cannot be imported.
+
+Run: KERAS_BACKEND=torch python benchmarks/torch_peers.py [--images 64] [--steps 40 10]
+with torch, foolbox==3.3.4 and torchattacks installed beside oncorobust.
+"""
+
+import statistics
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import foolbox
+import keras
+import numpy as np
+import torch
+from subject import Subject, Timed, begin, options_of, preset, print_setting, search_rows, timed
+
+from oncorobust.art_estimator import KerasClassifier
+from oncorobust.engine.goals import leave
+from oncorobust.engine.linf import Ball, pgd
+from oncorobust.engine.target import Target
+
+try:
+    import torchattacks
+except ImportError as error:
+    torchattacks = None
+    print(f"torchattacks is left out: {error}")
+
+REL_EPS_STEP = 0.25
+
+
+@dataclass(frozen=True)
+class Side:
+    """A contender. steps: takes that many. attack: takes up to that many and gives flags of the images flipped."""
+
+    steps: Callable[[int], object]
+    attack: Callable[[int], np.ndarray]
+
+
+def main() -> None:
+    """Measure and print for each number of steps."""
+    parser = options_of(__doc__, images=64)
+    parser.add_argument("--steps", type=int, nargs="+", default=[40, 10])
+    parser.add_argument("--repeats", type=int, default=3)
+    options = parser.parse_args()
+    subject = begin(options)
+    if keras.backend.backend() != "torch":
+        raise SystemExit(f"expected KERAS_BACKEND=torch, got {keras.backend.backend()}")
+    subject.model.eval()
+    target = Target(subject.model)
+    epsilon = median_epsilon(target, subject)
+    packages = ["torch", "foolbox"] + (["torchattacks"] if torchattacks else [])
+    print_setting(subject, options, *packages, epsilon=f"{epsilon:.3g}", eps_step=f"epsilon x {REL_EPS_STEP}")
+    sides = contenders(target, subject, epsilon)
+    for n_steps in options.steps:
+        print(f"{n_steps} steps")
+        print_times(sides, n_steps, n_images=len(subject.data), repeats=options.repeats)
+
+
+def median_epsilon(target: Target, subject: Subject) -> float:
+    """Where half of the images flip, coarsely."""
+    classifier, settings = KerasClassifier(subject.model), preset("demo").attacks
+    size = len(subject.data)
+    rows = search_rows(target, classifier, subject.data, settings, n_stages=2, epsilons=(0.1,), batch_size=size)
+    return float(np.median(rows["first_flipped"][rows["attack"] == "bim"]))
+
+
+def contenders(target: Target, subject: Subject, epsilon: float) -> dict[str, Side]:
+    """All sides, ours first; each moves images away from the model's own answers."""
+    x = subject.data.images()
+    answers = target.logits(x).argmax(axis=1)
+    tensors = torch.from_numpy(x), torch.from_numpy(answers)
+    sides = {"ours": our_side(target, x, answers, epsilon)}
+    loose = foolbox_side(subject.model, *tensors, epsilon)
+    sides["foolbox"] = loose
+    sides["foolbox, frozen"] = Side(
+        lambda n: in_frozen(subject.model, loose.steps, n), lambda n: in_frozen(subject.model, loose.attack, n)
+    )
+    if torchattacks:
+        sides["torchattacks"] = torchattacks_side(subject.model, *tensors, epsilon)
+    return sides
+
+
+def our_side(target: Target, x: np.ndarray, answers: np.ndarray, epsilon: float) -> Side:
+    """Target.walk for the steps, pgd without random starts for the attack."""
+    ball = Ball(x, np.full(len(x), epsilon), leave(answers, n_classes=target.n_classes))
+    rng = np.random.default_rng(0)
+    return Side(
+        lambda n: target.walk(x, x, ball.goal, radius=ball.radius, eps_step=REL_EPS_STEP * ball.epsilon, n_steps=n),
+        lambda n: pgd(target, ball, rel_eps_step=REL_EPS_STEP, max_iter=n, num_random_init=0, rng=rng).flipped,
+    )
+
+
+def foolbox_side(model: Any, x: torch.Tensor, answers: torch.Tensor, epsilon: float) -> Side:
+    """LinfPGD."""
+    wrapped, criterion = foolbox.PyTorchModel(model, bounds=(0, 1)), foolbox.criteria.Misclassification(answers)
+
+    def pgd_of(n: int) -> Any:
+        return foolbox.attacks.LinfPGD(rel_stepsize=REL_EPS_STEP, steps=n, random_start=False)
+
+    return Side(
+        lambda n: pgd_of(n).run(wrapped, x, criterion, epsilon=epsilon),
+        lambda n: pgd_of(n)(wrapped, x, criterion, epsilons=epsilon)[2].numpy(),
+    )
+
+
+def torchattacks_side(model: Any, x: torch.Tensor, answers: torch.Tensor, epsilon: float) -> Side:
+    """PGD."""
+
+    def adversarial(n: int) -> torch.Tensor:
+        attack = torchattacks.PGD(model, eps=epsilon, alpha=REL_EPS_STEP * epsilon, steps=n, random_start=False)
+        return attack(x, answers)
+
+    def flipped(n: int) -> np.ndarray:
+        x_adv = adversarial(n)
+        with torch.no_grad():
+            return (model(x_adv).argmax(dim=1) != answers).numpy()
+
+    return Side(adversarial, flipped)
+
+
+def in_frozen(model: Any, action: Callable[[int], Any], n: int) -> Any:
+    """Do it while the weights want no gradients."""
+    with frozen(model):
+        return action(n)
+
+
+@contextmanager
+def frozen(model: Any) -> Iterator[None]:
+    """Inside, no parameter wants a gradient."""
+    wanting = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    for parameter in wanting:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in wanting:
+            parameter.requires_grad_(True)
+
+
+def print_times(sides: dict[str, Side], n_steps: int, *, n_images: int, repeats: int) -> None:
+    """Print a line for each side with its medians, their ratios to ours, and its flips."""
+    steps = in_turns({name: partial(side.steps, n_steps) for name, side in sides.items()}, repeats=repeats)
+    attacks = in_turns({name: partial(side.attack, n_steps) for name, side in sides.items()}, repeats=repeats)
+    steps_s, attack_s = ({name: median_wall_s(turns) for name, turns in taken.items()} for taken in (steps, attacks))
+    for name in sides:
+        flips = int(attacks[name][-1].value.sum())
+        print(
+            f"{name:16} {1000 * steps_s[name] / n_steps / n_images:7.2f} ms a gradient "
+            f"(x {steps_s[name] / steps_s['ours']:.2f})   attack {attack_s[name]:7.2f} s "
+            f"(x {attack_s[name] / attack_s['ours']:.2f})   flips {flips} of {n_images}"
+        )
+
+
+def in_turns(actions: dict[str, Callable[[], Any]], *, repeats: int) -> dict[str, list[Timed[Any]]]:
+    """Let the sides take turns, in another order each time; the first turn warms up and is not kept."""
+    taken: dict[str, list[Timed[Any]]] = {name: [] for name in actions}
+    for turn in range(repeats + 1):
+        for name in np.random.default_rng(turn).permutation(list(actions)):
+            one = timed(actions[name])
+            if turn:
+                taken[name].append(one)
+    return taken
+
+
+def median_wall_s(turns: list[Timed[Any]]) -> float:
+    """The median of the turns' wall seconds."""
+    return statistics.median(one.wall_s for one in turns)
+
+
+if __name__ == "__main__":
+    main()
