@@ -174,6 +174,14 @@ def test_no_epsilon_of_the_grid_lies_inside_an_interval() -> None:
             np.testing.assert_array_equal(found.first_flipped <= epsilon, exact < epsilon)
 
 
+def test_a_model_that_gives_nan_is_refused_with_the_image() -> None:
+    target = Target(linear_model(WEIGHTS))
+    x = interior_images(4)
+    x[2, 0, 0, 0] = np.nan
+    with pytest.raises(InputError, match="expected finite logits, got a margin of nan for the image at position 2"):
+        next(search(target, x, leave(np.zeros(4, int), n_classes=2), stages=STAGES, epsilons=[0.1], relative_width=0.1))
+
+
 def test_limits_out_of_range_are_refused() -> None:
     x = interior_images(2)
     target = Target(linear_model(WEIGHTS))

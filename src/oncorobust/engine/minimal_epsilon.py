@@ -27,6 +27,7 @@ from oncorobust.engine.checks import check_epsilons
 from oncorobust.engine.goals import Goal
 from oncorobust.engine.linf import Ball, Found
 from oncorobust.engine.target import Target
+from oncorobust.errors import InputError
 
 Attack = Callable[[Target, Ball, Images], Found]
 """An attack with its settings: target, balls, a warm start for each -> what it found."""
@@ -67,7 +68,7 @@ def search(
     x: (n, h, w, c) in [0, 1]. goal: the answers to leave; an image that has left its answer already flips at 0.
     epsilons: increasing, l_inf radii of which none will lie inside an interval, so that a curve at them is exact;
     images are searched up to the last. relative_width: widest interval, as a share of first_flipped. Raises InputError
-    for such epsilons as `check_epsilons` refuses, ValueError for another width.
+    for such epsilons as `check_epsilons` refuses and for logits that are not numbers, ValueError for another width.
     """
     check_epsilons(epsilons, where="the search's epsilons")
     if not 0 < relative_width < 1:
@@ -91,6 +92,9 @@ class _Search:
         self._grid, self._width = np.array([0.0, *epsilons]), relative_width
         self._max_epsilon = epsilons[-1]
         self._margin, gradient = target.margin_gradient(x, goal)
+        if np.isnan(self._margin).any():
+            position = int(np.isnan(self._margin).argmax())
+            raise InputError(f"expected finite logits, got a margin of nan for the image at position {position}")
         self._slope = np.abs(gradient.astype(np.float64)).sum(axis=(1, 2, 3))
         answered = self._margin > 0
         self._safe, self._safe_margin = np.zeros(len(x)), self._margin.astype(np.float64)
@@ -103,7 +107,7 @@ class _Search:
 
     def climb(self, stage: Stage) -> None:
         """Widen the ball from the linear estimate until the image flips or the largest epsilon is reached."""
-        with np.errstate(divide="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore"):
             epsilon = np.minimum(self._margin / self._slope, self._max_epsilon)
         while True:
             at = np.flatnonzero(np.isinf(self._flipped) & (self._safe < self._max_epsilon))
