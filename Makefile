@@ -35,7 +35,7 @@ demo: setup ## run the pipeline as params.yaml says, and record it
 	@echo "  oncorobust preset real                                       other data sets; see README.md for your own"
 
 test: $(VENV)/test-stamp debian ## run every test
-	python -m pytest --numprocesses 2 --dist loadfile
+	python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 # dciodvfy judges the DICOM files of the phantoms; where it cannot be had, that test says so and is skipped.
 debian:

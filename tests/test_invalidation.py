@@ -44,7 +44,7 @@ AFTER = {  # what must follow when a stage runs again
     "preprocess": {"train", "harden", "attack", "rank", "report"},
     "train": {"harden", "attack@clean", "rank@clean", "report"},
     "harden": {"attack@adversarial", "rank@adversarial", "report"},
-    "attack": {"tabulate", "plot", "report"},
+    "attack": {"rank", "tabulate", "plot", "report"},
     "rank": {"tabulate", "report"},
     "tabulate": {"report"},
     "plot": {"report"},
@@ -63,6 +63,9 @@ OTHER_VALUES: dict[str, Any] = {  # where the next number or the opposite is not
     "datasets.mnist.model.max_norm": 2.0,
     "datasets.mnist.train.patience": 3,
     "datasets.mnist.harden.patience": 3,
+    "attacks.strict.search_precision": "tf32",
+    "attacks.strict.noise": "uniform",
+    "datasets.mnist.attack.threat_epsilons": [0.05, 0.1],
     "report.columns.mnist.title": "Digits",
     "report.columns.mnist.paper": "CIFAR-10",
     "report.adversarial_training_epsilon": 0.004,
@@ -131,7 +134,8 @@ def closed(stages: list[str], datasets: list[str]) -> set[str]:
             new = {stage}
         if not new <= found:
             found |= new
-            waiting.extend(AFTER[stage])
+            # A model is ranked by the intervals of its own attack.
+            waiting.extend(f"{one}@{model}" if model and one == "rank" else one for one in AFTER[stage])
     return found
 
 
