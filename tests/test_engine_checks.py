@@ -6,9 +6,9 @@ import pytest
 from keras import layers
 from models import SHAPE, small_convolutional_net
 
+from oncorobust.dataset import check_images
 from oncorobust.engine.checks import (
     check_epsilons,
-    check_images,
     check_logits,
     check_model,
 )

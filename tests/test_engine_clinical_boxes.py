@@ -74,6 +74,18 @@ def test_boxes_follow_crop_and_resize() -> None:
     assert resize_boxes(other, crop_fraction=0.5, size=32) is other
 
 
+def test_a_lesion_that_the_crop_leaves_out_has_no_box() -> None:
+    boxes = {
+        "lesion_top": [1.0, 9.0],
+        "lesion_left": [1.0, 9.0],
+        "lesion_bottom": [4.0, 31.0],
+        "lesion_right": [4.0, 31.0],
+    }
+    index = resize_boxes(pd.DataFrame({**boxes, "stored_side": [40, 40]}), crop_fraction=0.5, size=32)
+    assert has_lesion_box(index).tolist() == [False, True]
+    assert edges(index)[1] == [0, 0, 32, 32]
+
+
 def test_the_box_of_a_nodule_is_the_consensus_s() -> None:
     def outline(row: int, col: int, half: int) -> PlacedContour:
         points = np.array([(y, x) for x, y in trees.square(row, col, half)])

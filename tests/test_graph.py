@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import toy_pipeline as toy
+import yaml
 
 from oncorobust.errors import InputError
 from oncorobust.graph import check_in_step, library_files, out_of_step, refresh, stage_code
@@ -159,3 +160,11 @@ def test_compute_jobs_ask_for_a_gpu_only_where_there_is_one(
     monkeypatch.setenv("PATH", f"{tmp_path}:{Path(sys.executable).parent}:/bin")
     asked = {job.partition("@")[0] for job in toy.snakemake_plan(folder).gpu}
     assert asked == ({"train", "harden", "attack", "rank"} if present else set())
+
+
+def test_every_rule_that_asks_for_a_gpu_has_a_place_in_the_slurm_profile() -> None:
+    text = "".join((toy.REPOSITORY / name).read_text() for name in ("Snakefile", "workflow/rules/shards.smk"))
+    large = {rule.partition(":")[0] for rule in text.split("\nrule ")[1:] if "**LARGE" in rule}
+    profile = yaml.safe_load((toy.REPOSITORY / "profiles" / "slurm" / "config.v8+.yaml").read_text())
+    assert large == {"train", "harden", "attack", "rank", "attack_shard", "rank_shard"}
+    assert set(profile["set-resources"]) == large

@@ -5,7 +5,7 @@ are stored with one channel and given with three, which is what VGG16 takes. Ima
 what is outside [0, 1] or not a number never reaches a model.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -76,9 +76,7 @@ class LabelledImages:
         """Read images (n, h, w, 3), float32 in [0, 1], by position in this part. Raises InputError on other values."""
         places = self.index.index.to_numpy()[positions]
         images = np.asarray(self.pixels[places])
-        # NaN fails both comparisons.
-        if images.size and not (images.min() >= 0 and images.max() <= 1):
-            raise InputError(f"expected images in [0, 1], got {images.min()} to {images.max()} in {self.name}")
+        check_images(images, image_ids=self.index["image_id"].to_numpy()[positions].tolist(), where=self.name)
         return np.repeat(images, 3, axis=-1) if images.shape[-1] == 1 else images
 
     def take(self, positions: np.ndarray) -> "LabelledImages":
@@ -102,6 +100,19 @@ class LabelledImages:
             for label, count in enumerate(_shares(np.bincount(labels), max_images))
         ]
         return self.take(np.sort(np.concatenate(chosen)))
+
+
+def check_images(x: Images, *, image_ids: Sequence[str], where: str) -> None:
+    """Refuse images (n, h, w, c) with a pixel outside [0, 1] or not a number. Raises InputError naming the first."""
+    # NaN fails both comparisons.
+    wrong = ~((x >= 0) & (x <= 1))
+    if wrong.any():
+        position = np.unravel_index(wrong.argmax(), x.shape)
+        place = ", ".join(str(int(one)) for one in position[1:])
+        raise InputError(
+            f"expected images in [0, 1], got {x[position]} at pixel ({place}) of image "
+            f"{image_ids[int(position[0])]} in {where}"
+        )
 
 
 def load(folder: str | Path) -> LabelledImages:

@@ -51,13 +51,15 @@ def box_columns(box: Box | None, *, top: int, left: int, side: int) -> dict[str,
 def resize_boxes(index: pd.DataFrame, *, crop_fraction: float, size: int) -> pd.DataFrame:
     """The index with its boxes in pixels of the processed image; as it is where its reader knows none.
 
-    crop_fraction, size: as in `settings.Preprocess`.
+    A lesion that the crop leaves out has no box in what is left. crop_fraction, size: as in `settings.Preprocess`.
     """
     if STORED_SIDE not in index:
         return index
     kept = index[STORED_SIDE].map(lambda side: cropped_side(side, crop_fraction))
     before = (index[STORED_SIDE] - kept) // 2
-    return index.assign(**{name: ((index[name] - before) * size / kept).clip(0, size) for name in LESION_BOX})
+    boxes = pd.DataFrame({name: ((index[name] - before) * size / kept).clip(0, size) for name in LESION_BOX})
+    top, left, bottom, right = (boxes[name] for name in LESION_BOX)
+    return index.assign(**boxes.where((top < bottom) & (left < right)))
 
 
 def cropped_side(shorter_side: int, fraction: float) -> int:

@@ -32,18 +32,19 @@ def cascade(classifier: KerasClassifier, *, settings: Attacks, seed: int) -> tup
 
     classifier: the model under attack, as ART sees it. seed: of all random starts and queries of the block.
     """
+    # Those whose warm start is not named begin elsewhere: at the image, at random points, or at stripes.
     strict, rng = settings.strict, np.random.default_rng(seed)
 
-    def fgsm(target: Target, ball: Ball, start: Images) -> Found:  # noqa: ARG001  FGSM starts at the image
+    def fgsm(target: Target, ball: Ball, _start: Images) -> Found:
         return walk(target, ball, ball.x, rel_eps_step=1.0, max_iter=1)
 
-    def bim(target: Target, ball: Ball, start: Images) -> Found:  # noqa: ARG001
+    def bim(target: Target, ball: Ball, _start: Images) -> Found:
         return walk(target, ball, ball.x, rel_eps_step=settings.bim.rel_eps_step, max_iter=settings.bim.max_iter)
 
     def narrow(target: Target, ball: Ball, start: Images) -> Found:
         return walk(target, ball, start, rel_eps_step=settings.pgd.rel_eps_step, max_iter=settings.pgd.max_iter)
 
-    def restarted(target: Target, ball: Ball, start: Images) -> Found:  # noqa: ARG001
+    def restarted(target: Target, ball: Ball, _start: Images) -> Found:
         return pgd(
             target,
             ball,
@@ -69,7 +70,7 @@ def cascade(classifier: KerasClassifier, *, settings: Attacks, seed: int) -> tup
     def minimum_norm(target: Target, ball: Ball, start: Images) -> Found:
         return fmn(target, ball, start, max_iter=strict.fmn.max_iter)
 
-    def queries(target: Target, ball: Ball, start: Images) -> Found:  # noqa: ARG001
+    def queries(_target: Target, ball: Ball, _start: Images) -> Found:
         return square(classifier, ball, max_queries=strict.square.max_queries, seed=seed)
 
     def converged(target: Target, ball: Ball, start: Images) -> Found:

@@ -5,8 +5,8 @@ and the image looks robust; so a model that gives probabilities is refused, by i
 rows in [0, 1] that sum to 1. A gradient that is zero for the logits too is not refused, because attacks without
 gradients still work there: `oncorobust.evaluation` names the share of such images.
 
-Epsilons and images that come through params.yaml and `oncorobust.dataset` were checked there; these checks meet those
-who call the engine with arrays of their own. Source: the flags of AutoAttack (Croce and Hein 2020).
+Images are checked when a data set reads them, epsilons when params.yaml is read; `check_epsilons` meets those who call
+the engine with a grid of their own. Source: the flags of AutoAttack (Croce and Hein 2020).
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import keras
 import numpy as np
 
-from oncorobust.arrays import Images, Logits
+from oncorobust.arrays import Logits
 from oncorobust.errors import InputError
 
 PROBABILITIES = ("softmax", "sigmoid")
@@ -54,19 +54,6 @@ def check_logits(logits: Logits, *, image_ids: Sequence[str], where: str) -> Non
     inside = (logits >= 0).all() and (logits <= 1).all()
     if len(logits) > 1 and inside and np.allclose(logits.sum(axis=1), 1, rtol=0, atol=_ROUNDING):
         raise InputError(f"expected logits, got probabilities (rows sum to 1): cut the softmax off in {where}")
-
-
-def check_images(x: Images, *, image_ids: Sequence[str], where: str) -> None:
-    """Refuse images (n, h, w, c) with a pixel outside [0, 1] or not a number. Raises InputError naming the first."""
-    # NaN fails both comparisons.
-    wrong = ~((x >= 0) & (x <= 1))
-    if wrong.any():
-        position = np.unravel_index(wrong.argmax(), x.shape)
-        place = ", ".join(str(int(one)) for one in position[1:])
-        raise InputError(
-            f"expected images in [0, 1], got {x[position]} at pixel ({place}) of image "
-            f"{image_ids[int(position[0])]} in {where}"
-        )
 
 
 def check_epsilons(epsilons: Sequence[float], *, where: str) -> None:
