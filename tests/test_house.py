@@ -93,7 +93,6 @@ def test_both_profiles_judge_alike_what_is_up_to_date() -> None:
     for key in ("rerun-triggers", "max-checksum-file-size"):
         assert default[key] == slurm[key]
     assert slurm["executor"] == "slurm"
-    assert set(slurm["set-resources"]) == {"train", "harden", "attack", "rank"}
 
 
 def test_dvc_keeps_out_of_snakemakes_records_and_knows_its_remote() -> None:
