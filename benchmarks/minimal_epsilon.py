@@ -37,7 +37,7 @@ from oncorobust.art_estimator import KerasClassifier
 from oncorobust.blocks import blocks_of
 from oncorobust.engine.target import Target
 from oncorobust.sensitivity import sensitivity_rows
-from oncorobust.settings import IterativeAttack
+from oncorobust.settings.attacks import IterativeAttack
 
 N_STAGES = 3
 """fgsm, bim and pgd come first in the cascade."""

@@ -29,7 +29,8 @@ from oncorobust.phantoms.lung import render_lung, sample_nodules  # noqa: E402
 from oncorobust.phantoms.objects import render_objects  # noqa: E402
 from oncorobust.preprocess import resize, to_unit_interval  # noqa: E402
 from oncorobust.seeds import child_rng  # noqa: E402
-from oncorobust.settings import Adam, Augment, Model, Split, Train  # noqa: E402
+from oncorobust.settings.data import Augment, Split  # noqa: E402
+from oncorobust.settings.training import Adam, Model, Train  # noqa: E402
 from oncorobust.split import split_images  # noqa: E402
 from oncorobust.training import train  # noqa: E402
 

@@ -29,7 +29,7 @@ from subject import Subject, begin, every, options_of, preset, print_setting, ra
 
 from oncorobust.art_estimator import KerasClassifier
 from oncorobust.engine.target import Target
-from oncorobust.settings import Attacks
+from oncorobust.settings.attacks import Attacks
 
 N_STAGES = 3
 """fgsm, bim and pgd come first in the cascade."""

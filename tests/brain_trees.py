@@ -14,7 +14,7 @@ import pydicom
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage
 
-from oncorobust.settings import BrainMets
+from oncorobust.settings.data import BrainMets
 
 SETTINGS = BrainMets(crop_mm=24.0, min_distance_mm=10.0, max_per_patient=None)
 SHAPE = (18, 60, 56)

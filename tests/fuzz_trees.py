@@ -31,7 +31,7 @@ from oncorobust.data.mnist import open_mnist
 from oncorobust.data.records import RawImages
 from oncorobust.phantoms.brain_mets_tree import write_brain_mets_nifti_phantom, write_brain_mets_phantom
 from oncorobust.phantoms.cbis_ddsm_tree import write_cbis_ddsm_phantom
-from oncorobust.settings import BrainMets, CbisDdsm, Lidc, Phantom
+from oncorobust.settings.data import BrainMets, CbisDdsm, Lidc, Phantom
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (12, 10), dtype=np.uint8)
 LIDC = Lidc(min_readers=1, rating="mean", tie="malignant", pathology_methods=(2, 3), crop_mm=20.0)

@@ -24,7 +24,7 @@ from oncorobust.data.download import download_cifar10, download_mnist, fetch, un
 from oncorobust.data.mnist import SHA256, open_mnist
 from oncorobust.errors import InputError
 from oncorobust.files import file_sha256
-from oncorobust.settings import Cifar10, Download, Mnist, Packaged
+from oncorobust.settings.data import Cifar10, Download, Mnist, Packaged
 
 
 def quiet(done: int, total: int, text: str) -> None:

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from oncorobust.art_estimator import KerasClassifier
 from oncorobust.attacks import ATTACK_NAMES, linf_pgd, perturb
 from oncorobust.gradients import compile_gradient, cross_entropy
-from oncorobust.settings import Apgd, Attacks, Converged, Fmn, IterativeAttack, Square, Strict
+from oncorobust.settings.attacks import Apgd, Attacks, Converged, Fmn, IterativeAttack, Square, Strict
 
 TABLE_S1 = Attacks(
     protocols=("paper", "strict"),

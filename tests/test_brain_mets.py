@@ -10,7 +10,7 @@ from brain_trees import SETTINGS, make_scene, silent, write_case
 
 from oncorobust.data import brain_nifti
 from oncorobust.data.brain_mets import keep_at_most, open_brain_mets
-from oncorobust.settings import BrainMets
+from oncorobust.settings.data import BrainMets
 
 
 def test_each_class_of_each_patient_is_capped_over_all_time_points() -> None:

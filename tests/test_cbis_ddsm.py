@@ -13,7 +13,7 @@ from oncorobust.data.cbis_ddsm import open_cbis_ddsm
 from oncorobust.data.records import RawImages
 from oncorobust.errors import InputError
 from oncorobust.files import file_sha256
-from oncorobust.settings import CbisDdsm
+from oncorobust.settings.data import CbisDdsm
 
 CROP = dicom_path(Path(), PAIR[0], "crop")
 MASK = dicom_path(Path(), PAIR[0], "mask")

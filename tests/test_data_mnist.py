@@ -13,7 +13,7 @@ from oncorobust.data.idx import IMAGES_MAGIC, read_idx, write_idx
 from oncorobust.data.mnist import open_mnist
 from oncorobust.errors import InputError
 from oncorobust.files import file_sha256
-from oncorobust.settings import Mnist
+from oncorobust.settings.data import Mnist
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (4, 28, 28)).astype(np.uint8)
 LABELS = np.array([7, 2, 1, 0], dtype=np.uint8)

@@ -19,7 +19,7 @@ from oncorobust.data.acquire import acquire
 from oncorobust.data.download_collections import download_cbis_ddsm, download_lidc
 from oncorobust.data.download_idc import Series, download_series, list_series
 from oncorobust.errors import InputError
-from oncorobust.settings import CbisDdsm, Download, Lidc
+from oncorobust.settings.data import CbisDdsm, Download, Lidc
 
 OBJECTS = {f"bucket/u{number}/{name}.dcm": f"{number}{name}".encode() * 50 for number in (1, 2, 3) for name in "ab"}
 

@@ -26,7 +26,7 @@ from oncorobust.phantoms.brain_mets_tree import write_brain_mets_nifti_phantom, 
 from oncorobust.phantoms.cbis_ddsm_tree import write_cbis_ddsm_phantom
 from oncorobust.phantoms.lidc_tree import write_lidc_phantom
 from oncorobust.preprocess import process
-from oncorobust.settings import BrainMets, CbisDdsm, Lidc, Phantom
+from oncorobust.settings.data import BrainMets, CbisDdsm, Lidc, Phantom
 
 PHANTOM = Phantom(n_images=20, difficulty=1.0, seed=5)
 HU_WINDOW = (-1000.0, 400.0)

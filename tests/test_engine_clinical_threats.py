@@ -19,7 +19,7 @@ from oncorobust.engine.target import Target
 from oncorobust.engine.threat_search import Threat, search_threats
 from oncorobust.engine.threats import THREAT_COLUMNS, ThreatSettings, threat_rows
 from oncorobust.errors import InputError
-from oncorobust.settings import IterativeAttack
+from oncorobust.settings.attacks import IterativeAttack
 
 WEIGHTS = balanced_weights()
 PGD = IterativeAttack(max_iter=5, rel_eps_step=0.25, num_random_init=1)

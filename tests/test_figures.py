@@ -14,7 +14,7 @@ from oncorobust.figure_style import intensity_axis, to_png, to_svg
 from oncorobust.figures import figure_2, figure_3
 from oncorobust.paper_numbers import load_paper_table
 from oncorobust.plot_data import read_examples, read_plot_data
-from oncorobust.settings import Column, Report
+from oncorobust.settings.pipeline import Column, Report
 
 REPORT = Report(
     columns={key: Column(title=one.title, paper=one.paper) for key, one in DATASETS.items()},

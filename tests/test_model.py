@@ -12,7 +12,7 @@ import pytest
 from oncorobust import weights
 from oncorobust.errors import InputError
 from oncorobust.model import build_vgg16, load_classifier, save_model
-from oncorobust.settings import Model
+from oncorobust.settings.training import Model
 from oncorobust.weights import VGG16_CONVOLUTIONS, find_weights, read_convolutions, weights_sha256
 
 PAPER = Model(

@@ -16,7 +16,8 @@ import yaml
 
 from oncorobust.errors import InputError
 from oncorobust.params import check_overrides, load_params, parse_params
-from oncorobust.settings import SGD, Dataset, Params
+from oncorobust.settings.pipeline import Dataset, Params
+from oncorobust.settings.training import SGD
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 PRESETS = sorted((REPOSITORY / "presets").glob("*.yaml"))

@@ -28,7 +28,7 @@ from oncorobust.phantoms.lidc_outlines import largest_region, trace_outline
 from oncorobust.phantoms.lidc_reads import rate_malignancy, read_scan
 from oncorobust.phantoms.lidc_tree import write_lidc_phantom
 from oncorobust.phantoms.lung import LungPhantom, NoduleAttributes, sample_nodules
-from oncorobust.settings import BrainMets, CbisDdsm, Lidc, Phantom
+from oncorobust.settings.data import BrainMets, CbisDdsm, Lidc, Phantom
 
 SETTINGS = Phantom(n_images=24, difficulty=1.0, seed=3)
 NIH = "{http://www.nih.gov}"

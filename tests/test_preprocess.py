@@ -20,7 +20,7 @@ from oncorobust.dataset import load, read_dataset, write_images
 from oncorobust.errors import InputError
 from oncorobust.files import write_csv, write_json
 from oncorobust.preprocess import Processed, centre_crop, process, resize, to_unit_interval
-from oncorobust.settings import Augment, Manifest, Preprocess, Split
+from oncorobust.settings.data import Augment, Manifest, Preprocess, Split
 from oncorobust.stage import Progress, parse, run
 
 SCRIPTS = Path(__file__).parents[1] / "workflow" / "scripts"

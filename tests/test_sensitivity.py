@@ -8,7 +8,7 @@ from models import SHAPE, balanced_weights, images_in_memory, linear_model
 from oncorobust.art_estimator import KerasClassifier
 from oncorobust.blocks import blocks_of
 from oncorobust.sensitivity import most_sensitive, rank, sensitivity_rows, summarise_rank
-from oncorobust.settings import IterativeAttack
+from oncorobust.settings.attacks import IterativeAttack
 
 GRID = (0.001, 0.004, 0.008, 0.016)
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from oncorobust.data.records import SPLITS
 from oncorobust.errors import InputError
-from oncorobust.settings import Split
+from oncorobust.settings.data import Split
 from oncorobust.split import balance, draw_classes, draw_patients, split_images
 
 BY_PATIENT = Split(unit="patient", use_given=False, test_one_in=3, validation_one_in=6)

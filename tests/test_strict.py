@@ -18,7 +18,7 @@ from oncorobust.engine.cascade import STAGES
 from oncorobust.errors import InputError
 from oncorobust.evaluation_keys import epsilon_key
 from oncorobust.protocols import attack_tables, in_published_order, rank_tables, sensitivity_tables, summarise_tables
-from oncorobust.settings import Attacks, Rank
+from oncorobust.settings.attacks import Attacks, Rank
 from oncorobust.shards import Shard, Tables, by_shards
 from oncorobust.strict import INTERVAL_COLUMNS, in_stages, rank_intervals, robust_accuracy, smallest
 

@@ -8,7 +8,7 @@ from results_fixture import CASCADE, DATASETS, TABLE_EPSILONS, THREATS, write_re
 
 from oncorobust.cells import metric_value, read_rows, rows_value, same_number, tables_from_json, tables_to_json
 from oncorobust.errors import InputError
-from oncorobust.settings import Column, Report
+from oncorobust.settings.pipeline import Column, Report
 from oncorobust.table_text import display, lay_out, to_frame, to_markdown
 from oncorobust.tables import build_tables
 

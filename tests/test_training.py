@@ -9,7 +9,8 @@ from models import SHAPE, balanced_weights, images_in_memory, linear_model, smal
 from oncorobust.attacks import linf_pgd
 from oncorobust.errors import InputError
 from oncorobust.gradients import compile_gradient, compile_logits, cross_entropy
-from oncorobust.settings import SGD, Adam, Augment, Harden, Train
+from oncorobust.settings.data import Augment
+from oncorobust.settings.training import SGD, Adam, Harden, Train
 from oncorobust.training import adversarial_positions, harden, make_optimizer, train
 
 NO_COPIES = Augment(copies=0, horizontal_flip=False, vertical_flip=False, max_rotation_degrees=0)

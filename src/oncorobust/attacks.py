@@ -17,7 +17,7 @@ import numpy as np
 from oncorobust.arrays import Images
 from oncorobust.gradients import GradientFunction
 from oncorobust.seeds import child_seed
-from oncorobust.settings import Attacks, IterativeAttack
+from oncorobust.settings.attacks import Attacks, IterativeAttack
 
 with warnings.catch_warnings():
     # ART warns at import that PyTorch, which only its certification needs, is missing.

@@ -12,7 +12,7 @@ from scipy import ndimage
 
 from oncorobust.arrays import Image
 from oncorobust.seeds import child_rng
-from oncorobust.settings import Augment
+from oncorobust.settings.data import Augment
 
 
 def augment(image: Image, *, settings: Augment, image_id: str, copy: int, seed: int) -> Image:

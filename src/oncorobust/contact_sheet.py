@@ -17,7 +17,7 @@ from oncorobust.augment import augment
 from oncorobust.data.records import SPLITS
 from oncorobust.dataset import LabelledImages
 from oncorobust.seeds import child_rng
-from oncorobust.settings import Augment
+from oncorobust.settings.data import Augment
 
 COLUMNS = 14
 _GAP = 0.06  # of an image's side

@@ -26,7 +26,7 @@ from oncorobust.engine.checks import check_logits
 from oncorobust.evaluation_keys import FEW_WITHOUT_GRADIENT, epsilon_key
 from oncorobust.progress import Notify
 from oncorobust.seeds import child_seed
-from oncorobust.settings import Attacks
+from oncorobust.settings.attacks import Attacks
 
 ATTACKED_LABELS = ("predicted", "true")
 """The two readings of which label an attack moves away from."""

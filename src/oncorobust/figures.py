@@ -38,7 +38,7 @@ from oncorobust.figure_style import (
 )
 from oncorobust.held_protocols import attack_protocols
 from oncorobust.paper_numbers import PaperTable
-from oncorobust.settings import Protocol
+from oncorobust.settings.attacks import Protocol
 from oncorobust.table_parts import ATTACKS
 
 _PANELS: dict[str, Protocol] = {"predicted labels": "paper", "true labels": "paper", "strict": "strict"}

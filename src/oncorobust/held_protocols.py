@@ -13,7 +13,7 @@ from typing import Any
 
 from oncorobust.cell_sources import Metrics, results_file
 from oncorobust.errors import InputError
-from oncorobust.settings import Protocol
+from oncorobust.settings.attacks import Protocol
 
 _LISTED_ATTACKS = {"fgsm", "bim", "pgd"}
 _LAST_ATTACK = "converged"

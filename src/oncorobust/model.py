@@ -19,7 +19,7 @@ from keras import layers
 from oncorobust.engine.checks import check_model
 from oncorobust.errors import InputError
 from oncorobust.seeds import child_seed
-from oncorobust.settings import Model
+from oncorobust.settings.training import Model
 from oncorobust.weights import VGG16_CONVOLUTIONS, find_weights, read_convolutions
 
 CAFFE_MEANS_RGB = (123.68, 116.779, 103.939)

@@ -17,20 +17,8 @@ import yaml
 
 from oncorobust.errors import InputError
 from oncorobust.param_errors import explain
-from oncorobust.settings import (
-    Acquire,
-    BrainMets,
-    CbisDdsm,
-    Cifar10,
-    Column,
-    Dataset,
-    Download,
-    Lidc,
-    Mnist,
-    Packaged,
-    Params,
-    Phantom,
-)
+from oncorobust.settings.data import Acquire, BrainMets, CbisDdsm, Cifar10, Download, Lidc, Mnist, Packaged, Phantom
+from oncorobust.settings.pipeline import Column, Dataset, Params
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _FORMATS_TO_BE_HAD = {

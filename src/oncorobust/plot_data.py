@@ -12,7 +12,7 @@ import numpy as np
 from oncorobust.errors import InputError
 from oncorobust.figure_style import Examples, PlotData
 from oncorobust.files import read_json
-from oncorobust.settings import Report
+from oncorobust.settings.pipeline import Report
 from oncorobust.table_parts import ATTACKS, shown_as
 
 

@@ -27,7 +27,7 @@ from oncorobust.data.lesion_boxes import cropped_side, resize_boxes
 from oncorobust.data.records import SPLITS, RawImages, StoredImage
 from oncorobust.dataset import COLUMNS
 from oncorobust.errors import InputError
-from oncorobust.settings import Preprocess
+from oncorobust.settings.data import Preprocess
 from oncorobust.split import balance, draw_classes, draw_patients, split_images
 
 PERCENTILES = (0.5, 99.5)

@@ -23,7 +23,7 @@ from oncorobust.errors import InputError
 from oncorobust.evaluation import attack_rows, in_order, summarise_attack
 from oncorobust.progress import Notify
 from oncorobust.sensitivity import rank, sensitivity_rows, summarise_rank
-from oncorobust.settings import Attacks, Rank
+from oncorobust.settings.attacks import Attacks, Rank
 from oncorobust.shards import Tables
 from oncorobust.strict import INTERVAL_COLUMNS, in_stages, interval_rows, rank_intervals, summarise_intervals
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from oncorobust.cells import Table, TableColumn
 from oncorobust.evaluation_keys import FEW_WITHOUT_GRADIENT
-from oncorobust.settings import Protocol
+from oncorobust.settings.attacks import Protocol
 from oncorobust.table_text import ReadableUnit, display, in_units
 from oncorobust.units import readable_unit
 

@@ -22,7 +22,7 @@ from oncorobust.blocks import Block
 from oncorobust.dataset import LabelledImages
 from oncorobust.progress import Notify
 from oncorobust.seeds import child_seed
-from oncorobust.settings import IterativeAttack
+from oncorobust.settings.attacks import IterativeAttack
 
 
 def sensitivity_rows(

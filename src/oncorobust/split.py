@@ -19,7 +19,7 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from oncorobust.data.records import SPLITS
 from oncorobust.errors import InputError
 from oncorobust.seeds import child_rng, child_seed
-from oncorobust.settings import Split
+from oncorobust.settings.data import Split
 
 
 def split_images(index: pd.DataFrame, settings: Split, *, seed: int) -> pd.Series:

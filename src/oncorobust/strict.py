@@ -28,7 +28,7 @@ from oncorobust.evaluation_keys import epsilon_key
 from oncorobust.progress import Notify
 from oncorobust.seeds import child_seed
 from oncorobust.sensitivity import rank, summarise_rank
-from oncorobust.settings import Attacks
+from oncorobust.settings.attacks import Attacks
 
 INTERVAL_COLUMNS = [
     *("image_id", "patient_id", "label", "predicted", "attack"),

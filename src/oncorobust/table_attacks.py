@@ -18,7 +18,8 @@ from oncorobust.cell_sources import (
     strict_source,
 )
 from oncorobust.cells import Field, Table, Unit, epsilon_text
-from oncorobust.settings import Protocol, Report
+from oncorobust.settings.attacks import Protocol
+from oncorobust.settings.pipeline import Report
 from oncorobust.table_parts import ALL, ATTACKS, shown_as, table_columns
 
 _HEADINGS: dict[str, tuple[Protocol, str]] = {

@@ -11,7 +11,8 @@ from typing import Any
 
 from oncorobust.cell_sources import Metrics, paper_cells, sensitivity_source, sourced_cell
 from oncorobust.cells import Cell, Field, Statistic, Table, Unit
-from oncorobust.settings import Protocol, Report
+from oncorobust.settings.attacks import Protocol
+from oncorobust.settings.pipeline import Report
 from oncorobust.table_parts import shown_as, table_columns
 
 _CAPTION = (

@@ -17,7 +17,8 @@ from collections.abc import Sequence
 
 from oncorobust.cell_sources import Metrics, Source, accuracy_source, sourced_cell, strict_source
 from oncorobust.cells import Cell, Field, Table, epsilon_text
-from oncorobust.settings import Protocol, Report
+from oncorobust.settings.attacks import Protocol
+from oncorobust.settings.pipeline import Report
 from oncorobust.table_parts import table_columns
 
 _CAPTION = (

@@ -2,7 +2,7 @@
 
 from oncorobust.cell_sources import Metrics
 from oncorobust.cells import TableColumn
-from oncorobust.settings import Column, Report
+from oncorobust.settings.pipeline import Column, Report
 
 ATTACKS = ("fgsm", "pgd", "bim")
 """The attacks in the order of the paper's tables."""

@@ -20,7 +20,8 @@ from oncorobust.cell_sources import Metrics, results_file, sourced_cell, threat_
 from oncorobust.cells import Cell, Field, Statistic, Table, epsilon_text
 from oncorobust.errors import InputError
 from oncorobust.evaluation_keys import epsilon_from_key, epsilon_key
-from oncorobust.settings import Report, ThreatName
+from oncorobust.settings.attacks import ThreatName
+from oncorobust.settings.pipeline import Report
 from oncorobust.table_parts import table_columns
 
 _STORED = "as tied, rounded to as many bits and still adversarial, within epsilon and half a grey level"

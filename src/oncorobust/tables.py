@@ -20,7 +20,7 @@ from oncorobust.cell_sources import Metrics
 from oncorobust.cells import Table
 from oncorobust.errors import InputError
 from oncorobust.held_protocols import attack_protocols, rank_protocols, strict_attacks
-from oncorobust.settings import Report
+from oncorobust.settings.pipeline import Report
 from oncorobust.table_attacks import table_1, table_s5
 from oncorobust.table_exclusion import table_2
 from oncorobust.table_gap import table_g

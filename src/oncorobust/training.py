@@ -25,7 +25,8 @@ from oncorobust.errors import InputError
 from oncorobust.gradients import LogitsFunction, compile_gradient, compile_logits, cross_entropy
 from oncorobust.progress import Notify
 from oncorobust.seeds import child_rng
-from oncorobust.settings import SGD, Adam, Augment, Harden, Train
+from oncorobust.settings.data import Augment
+from oncorobust.settings.training import SGD, Adam, Harden, Train
 
 BatchChange = Callable[[Images, Labels, np.random.Generator], Images]
 """What a recipe does to a batch before the update: nothing, or adversarial examples in place of some images."""

@@ -20,7 +20,7 @@ from oncorobust.phantoms.cbis_ddsm_tree import write_cbis_ddsm_phantom
 from oncorobust.phantoms.cifar10_batches import write_cifar10_phantom
 from oncorobust.phantoms.lidc_tree import write_lidc_phantom
 from oncorobust.progress import Notify
-from oncorobust.settings import (
+from oncorobust.settings.data import (
     Acquire,
     BrainMets,
     CbisDdsm,

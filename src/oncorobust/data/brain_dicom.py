@@ -25,7 +25,7 @@ from oncorobust.data.lesion_boxes import box_around, box_columns
 from oncorobust.data.volumes import crop_side, reorder_grid, square_corner
 from oncorobust.errors import InputError
 from oncorobust.progress import Notify
-from oncorobust.settings import BrainMets
+from oncorobust.settings.data import BrainMets
 
 LESIONS = "lesions.csv"
 

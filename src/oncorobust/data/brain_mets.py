@@ -24,7 +24,7 @@ from oncorobust.data.walk import files_below
 from oncorobust.errors import InputError
 from oncorobust.progress import Notify
 from oncorobust.seeds import child_rng
-from oncorobust.settings import BrainMets
+from oncorobust.settings.data import BrainMets
 
 CLASS_NAMES = ("no metastasis", "metastasis")
 UNIT = "share of the volume's 0.5 to 99.5 percentile"

@@ -35,7 +35,7 @@ from oncorobust.data.volumes import (
 from oncorobust.errors import InputError
 from oncorobust.progress import Notify
 from oncorobust.seeds import child_rng
-from oncorobust.settings import BrainMets
+from oncorobust.settings.data import BrainMets
 
 FILE = re.compile(r"(?P<case>.+)-(?P<part>t1c|seg)\.nii(\.gz)?")
 CASES = "cases.csv"

@@ -28,7 +28,7 @@ from oncorobust.data.records import RawImages, StoredImage, describe_sums
 from oncorobust.data.synthetic import is_synthetic
 from oncorobust.errors import InputError
 from oncorobust.progress import Notify
-from oncorobust.settings import CbisDdsm
+from oncorobust.settings.data import CbisDdsm
 
 CLASS_NAMES = ("benign", "malignant")
 

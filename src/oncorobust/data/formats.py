@@ -11,7 +11,7 @@ from oncorobust.data.mnist import open_mnist
 from oncorobust.data.records import RawImages
 from oncorobust.errors import InputError
 from oncorobust.progress import Notify
-from oncorobust.settings import BrainMets, CbisDdsm, Cifar10, Format, Lidc, Manifest, Mnist
+from oncorobust.settings.data import BrainMets, CbisDdsm, Cifar10, Format, Lidc, Manifest, Mnist
 
 
 def open_raw(folder: str | Path, settings: Format, *, seed: int, on_progress: Notify) -> RawImages:

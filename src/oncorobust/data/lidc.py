@@ -32,7 +32,7 @@ from oncorobust.data.records import RawImages, StoredImage
 from oncorobust.data.synthetic import is_synthetic
 from oncorobust.errors import InputError
 from oncorobust.progress import Notify
-from oncorobust.settings import Lidc
+from oncorobust.settings.data import Lidc
 
 AIR_HU = -1024.0
 _LISTED = 10

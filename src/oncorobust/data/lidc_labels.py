@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from oncorobust.data.lidc_diagnosis import MALIGNANT_CODES, Diagnosis
-from oncorobust.settings import Lidc
+from oncorobust.settings.data import Lidc
 
 CLASS_NAMES = ("benign", "malignant")
 MIDDLE_RATING = 3

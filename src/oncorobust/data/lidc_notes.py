@@ -10,7 +10,7 @@ from oncorobust.data.lidc_files import ChosenReads, ReadFiles
 from oncorobust.data.lidc_geometry import Series
 from oncorobust.data.records import UNVERIFIED
 from oncorobust.files import file_sha256
-from oncorobust.settings import Lidc
+from oncorobust.settings.data import Lidc
 
 PUBLISHED = {"PatientID": 1010, "SeriesInstanceUID": 1018, "SOPInstanceUID": 243_958}
 """CT patients, series and images of the whole collection."""

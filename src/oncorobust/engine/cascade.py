@@ -21,7 +21,7 @@ from oncorobust.engine.linf import Ball, Found, pgd, walk
 from oncorobust.engine.minimal_epsilon import Stage
 from oncorobust.engine.square import square
 from oncorobust.engine.target import Target
-from oncorobust.settings import Attacks
+from oncorobust.settings.attacks import Attacks
 
 STAGES = ("fgsm", "bim", "pgd", "apgd", "fmn", "square", "converged")
 """The attacks of the cascade, in order."""

@@ -14,7 +14,7 @@ from oncorobust.arrays import Images, PerImage
 from oncorobust.engine.goals import Goal
 from oncorobust.engine.linf import Ball
 from oncorobust.engine.target import Target
-from oncorobust.settings import NoiseKind
+from oncorobust.settings.attacks import NoiseKind
 
 
 def noise_margins(

@@ -16,7 +16,7 @@ from oncorobust.engine.goals import Goal
 from oncorobust.engine.linf import Ball, Found, pgd, walk
 from oncorobust.engine.stored import survives_rounding
 from oncorobust.engine.target import Target
-from oncorobust.settings import IterativeAttack
+from oncorobust.settings.attacks import IterativeAttack
 
 FlippedAt = Bool[np.ndarray, "epsilons n"]
 """Whether each image was flipped at each epsilon or a smaller one."""

@@ -37,7 +37,7 @@ from oncorobust.engine.threat_search import FlippedAt, Stored, Threat, search_th
 from oncorobust.evaluation_keys import epsilon_key
 from oncorobust.progress import Notify
 from oncorobust.seeds import child_rng, child_seed
-from oncorobust.settings import IterativeAttack, NoiseKind, ThreatName
+from oncorobust.settings.attacks import IterativeAttack, NoiseKind, ThreatName
 
 THREAT_COLUMNS = ["image_id", "patient_id", "label", "predicted", "threat", "attack", "epsilon", "flipped"]
 """Columns of `threat_rows`."""

@@ -22,7 +22,7 @@ from oncorobust.phantoms.brain import BrainPhantom, render_brain
 from oncorobust.phantoms.dicom_writing import Geometry, Series, mr_slice, synthetic_uid, write_dicom
 from oncorobust.phantoms.marks import mark_synthetic
 from oncorobust.seeds import child_rng
-from oncorobust.settings import Phantom
+from oncorobust.settings.data import Phantom
 
 FIRST_DICOM_PATIENT, FIRST_NIFTI_PATIENT = 9001, 90001
 PATIENTS_PER_STUDY = 0.8

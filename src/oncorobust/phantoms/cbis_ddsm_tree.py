@@ -21,7 +21,7 @@ from oncorobust.phantoms.cbis_ddsm_csv import CaseRow, write_cases
 from oncorobust.phantoms.dicom_writing import Series, secondary_capture, synthetic_uid, write_dicom
 from oncorobust.phantoms.marks import mark_synthetic
 from oncorobust.seeds import child_rng
-from oncorobust.settings import Phantom
+from oncorobust.settings.data import Phantom
 
 FIRST_PATIENT = 90001
 MASSES_PER_PATIENT = 1.13  # 1,005 real masses of 892 patients

@@ -14,7 +14,7 @@ from oncorobust.data.cifar10 import CLASS_NAMES
 from oncorobust.phantoms.marks import mark_synthetic
 from oncorobust.phantoms.objects import render_objects
 from oncorobust.seeds import child_rng
-from oncorobust.settings import Phantom
+from oncorobust.settings.data import Phantom
 
 TEST_ONE_IN = 6
 

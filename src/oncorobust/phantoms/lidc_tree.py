@@ -30,7 +30,7 @@ from oncorobust.phantoms.lung import NoduleAttributes, render_lung, sample_nodul
 from oncorobust.phantoms.marks import mark_synthetic
 from oncorobust.phantoms.texture import power_law
 from oncorobust.seeds import child_rng
-from oncorobust.settings import Phantom
+from oncorobust.settings.data import Phantom
 
 FIRST_PATIENT, MOST_PATIENTS = 9001, 999
 PATIENTS_PER_NODULE = 0.7

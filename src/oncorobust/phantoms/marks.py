@@ -8,7 +8,7 @@ day, so that the same settings give the same bytes.
 from pathlib import Path
 
 from oncorobust.data.synthetic import MARKER
-from oncorobust.settings import Phantom
+from oncorobust.settings.data import Phantom
 
 _SYNTHETIC = """\
 SYNTHETIC: every image in this folder was computed by oncorobust. No patient and no real image is behind any of them.

@@ -1,0 +1,15 @@
+"""What all settings are made of: their base class and the ranges of numbers that several share."""
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+Epsilon = Annotated[float, Meta(gt=0, le=1)]
+"""l_inf radius in [0, 1] pixel units."""
+
+Count = Annotated[int, Meta(ge=1)]
+Share = Annotated[float, Meta(gt=0, lt=1)]
+
+
+class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Base of all settings: immutable, keyword-only, unknown keys refused."""
