@@ -1,13 +1,22 @@
 """Auto-PGD against closed forms on linear classifiers, a schedule computed by hand, and ART's Auto-PGD."""
 
-from functools import cache
-
 import keras
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from models import SHAPE, balanced_weights, linear_model, small_convolutional_net
+from models import (
+    SHAPE,
+    WEIGHTS,
+    curved,
+    images,
+    least_margins,
+    linear,
+    linear_model,
+    own_predictions,
+    scores,
+    small_convolutional_net,
+)
 
 from oncorobust.art_estimator import KerasClassifier
 from oncorobust.engine.apgd import apgd, apgd_targeted
@@ -15,38 +24,10 @@ from oncorobust.engine.goals import Goal, cross_entropy_loss, leave, leave_for
 from oncorobust.engine.linf import Ball, Found
 from oncorobust.engine.target import Target
 
-WEIGHTS = balanced_weights().astype(np.float32)
-
-
-@cache
-def linear() -> Target:
-    return Target(linear_model(WEIGHTS))
-
-
-@cache
-def curved() -> Target:
-    return Target(small_convolutional_net())
-
-
-def images(low: float, high: float, n: int = 40, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).uniform(low, high, (n, *SHAPE)).clip(0, 1).astype(np.float32)
-
-
-def own_predictions(target: Target, x: np.ndarray) -> Goal:
-    return leave(target.logits(x).argmax(axis=1), n_classes=target.n_classes)
-
 
 def climb(target: Target, ball: Ball, *, max_iter: int = 10, num_random_init: int = 0, seed: int = 0) -> Found:
     rng = np.random.default_rng(seed)
     return apgd(target, ball, ball.x, max_iter=max_iter, num_random_init=num_random_init, rng=rng)
-
-
-def least_margins(x: np.ndarray, epsilon: np.ndarray) -> np.ndarray:
-    """The margin at the best corner of ball and box, pixel by pixel."""
-    score = (x.astype(np.float64) * WEIGHTS).sum(axis=(1, 2, 3))
-    falling = -np.sign(score).reshape(-1, 1, 1, 1) * WEIGHTS
-    room = np.minimum(epsilon.reshape(-1, 1, 1, 1), np.where(falling > 0, 1 - x, x))
-    return np.abs(score) - (room * np.abs(WEIGHTS)).sum(axis=(1, 2, 3))
 
 
 @pytest.mark.parametrize("loss", [None, cross_entropy_loss])
@@ -54,7 +35,7 @@ def least_margins(x: np.ndarray, epsilon: np.ndarray) -> np.ndarray:
 def test_on_a_linear_classifier_an_image_flips_where_its_margin_is_within_epsilon_times_l1(epsilon, loss):
     target = linear() if loss is None else Target(linear_model(WEIGHTS), loss=loss)
     x = images(0.3, 0.7)
-    margin = np.abs((x * WEIGHTS).sum(axis=(1, 2, 3)))
+    margin = np.abs(scores(x))
     reach = epsilon * np.abs(WEIGHTS).sum()
     found = climb(target, Ball(x, np.full(40, epsilon), own_predictions(target, x)))
     clear = np.abs(margin - reach) > 1e-4 * reach

@@ -14,7 +14,7 @@ from art.estimators.classification import BlackBoxClassifier
 from art.exceptions import EstimatorError
 from art.metrics import adversarial_accuracy
 from art.utils import random_sphere
-from models import SHAPE, balanced_weights, linear_model, small_convolutional_net
+from models import SHAPE, balanced_weights, linear_model, net_of_numpy_weights
 
 from oncorobust.art_estimator import KerasClassifier
 from oncorobust.engine.art_attack import LinfPGD
@@ -27,10 +27,7 @@ EPSILON = 0.1
 
 @cache
 def classifier(n_classes: int = 3) -> KerasClassifier:
-    """Weights that are the same on each backend, whose random generators differ."""
-    model, rng = small_convolutional_net(n_classes), np.random.default_rng(n_classes)
-    model.set_weights([rng.normal(0, 0.2, one.shape) for one in model.get_weights()])
-    return KerasClassifier(model)
+    return KerasClassifier(net_of_numpy_weights(n_classes))
 
 
 @cache

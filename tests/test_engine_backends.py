@@ -9,7 +9,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from models import SHAPE, balanced_weights, linear_model, small_convolutional_net
+from models import UNIT_WEIGHTS, interior_images, linear_model, scores, small_convolutional_net
 
 from oncorobust.engine.goals import cross_entropy_loss, leave, margin_loss
 from oncorobust.engine.linf import Ball, pgd, walk
@@ -17,10 +17,8 @@ from oncorobust.engine.precision import Tf32Target, check_full_float32
 from oncorobust.engine.target import Target
 
 BACKEND = keras.backend.backend()
-# Of l1 norm 1, so that an attack of radius epsilon moves the margin by epsilon.
-WEIGHTS = balanced_weights() / np.abs(balanced_weights()).sum()
-X = np.random.default_rng(0).uniform(0.3, 0.7, (40, *SHAPE)).astype(np.float32)
-SCORES = (X.astype(np.float64) * WEIGHTS).sum(axis=(1, 2, 3))
+X = interior_images()
+SCORES = scores(X, UNIT_WEIGHTS)
 GOAL = leave((SCORES > 0).astype(np.int64), n_classes=2)
 
 
@@ -42,7 +40,7 @@ def test_the_other_backends_pass_too(backend):
 @pytest.mark.parametrize("loss", [margin_loss, cross_entropy_loss])
 @pytest.mark.parametrize("kind", [Target, Tf32Target])
 def test_the_margin_after_an_attack_is_the_clean_one_less_epsilon_times_l1(kind, loss):
-    target = kind(linear_model(WEIGHTS), loss=loss)
+    target = kind(linear_model(UNIT_WEIGHTS), loss=loss)
     margins = np.abs(SCORES)
     np.testing.assert_allclose(target.margins(X, GOAL), margins, rtol=0, atol=1e-6)
     epsilons = np.resize([0.0001, 0.003, 0.01, 0.05], len(X))
@@ -56,9 +54,9 @@ def test_the_margin_after_an_attack_is_the_clean_one_less_epsilon_times_l1(kind,
 
 
 def test_the_gradient_is_the_closed_form():
-    margin, gradient = Target(linear_model(WEIGHTS)).margin_gradient(X, GOAL)
+    margin, gradient = Target(linear_model(UNIT_WEIGHTS)).margin_gradient(X, GOAL)
     np.testing.assert_allclose(margin, np.abs(SCORES), rtol=0, atol=1e-6)
-    expected = -np.sign(SCORES).reshape(-1, 1, 1, 1) * WEIGHTS
+    expected = -np.sign(SCORES).reshape(-1, 1, 1, 1) * UNIT_WEIGHTS
     np.testing.assert_allclose(gradient, expected, rtol=0, atol=1e-7)
 
 
@@ -74,4 +72,4 @@ def test_several_steps_in_one_call_are_the_same_as_one_by_one():
 
 
 def test_this_backend_computes_in_full_float32():
-    check_full_float32(linear_model(WEIGHTS))
+    check_full_float32(linear_model(UNIT_WEIGHTS))

@@ -7,13 +7,13 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from models import SHAPE, balanced_weights, linear_model, small_convolutional_net
+from models import SHAPE, WEIGHTS, linear_model, own_predictions, small_convolutional_net
 from PIL import Image
 
 from oncorobust.data.image_files import read_image
 from oncorobust.data.lesion_boxes import LESION_BOX
 from oncorobust.engine.fronts import grey_channel, stored_bit_depth, tied_channels
-from oncorobust.engine.goals import Goal, leave
+from oncorobust.engine.goals import leave
 from oncorobust.engine.linf import Ball, Found, pgd, walk
 from oncorobust.engine.noise import noise_margins
 from oncorobust.engine.regions import background_reach, has_lesion_box, lesion_reach
@@ -24,7 +24,6 @@ from oncorobust.phantoms.dicom_writing import Geometry, Series, mr_slice, second
 from oncorobust.preprocess import to_unit_interval
 from oncorobust.units import epsilon_in_grey_levels, epsilon_in_stored_units, readable_unit
 
-WEIGHTS = balanced_weights()
 SUMMED = WEIGHTS.sum(axis=-1)
 EPSILON = 0.01
 
@@ -35,13 +34,9 @@ def grey_images(n: int, *, channels: int = 1, seed: int = 0) -> np.ndarray:
     return np.repeat(one, channels, axis=-1)
 
 
-def own_goal(target: Target, x: np.ndarray) -> Goal:
-    return leave(target.logits(x).argmax(axis=1), n_classes=target.n_classes)
-
-
 def margin_lost(target: Target, x: np.ndarray, *, epsilon: float, reach: np.ndarray | None = None) -> np.ndarray:
     """By how much one FGSM step lowers the margins, where it flips no image."""
-    goal = own_goal(target, x)
+    goal = own_predictions(target, x)
     ball = Ball(x, np.full(len(x), epsilon), goal, reach)
     found = walk(target, ball, x, rel_eps_step=1.0, max_iter=1)
     lost: np.ndarray = target.margins(x, goal) - target.margins(found.x_adv, goal)
@@ -65,7 +60,7 @@ def test_the_reach_of_tied_channels_is_the_norm_of_the_summed_weights() -> None:
 def test_tied_attacks_flip_exactly_where_their_closed_form_says() -> None:
     target = Target(tied_channels(linear_model(WEIGHTS)))
     x = grey_images(40)
-    goal = own_goal(target, x)
+    goal = own_predictions(target, x)
     smallest = target.margins(x, goal) / np.abs(SUMMED).sum()
     for factor, flips in ((0.999, False), (1.001, True)):
         ball = Ball(x, factor * smallest, goal)
@@ -113,7 +108,7 @@ def test_the_front_rounds_and_lets_the_gradient_through(bits: int) -> None:
     x = np.random.default_rng(2).uniform(size=(6, *SHAPE)).astype(np.float32)
     rounded = round_to_bits(x, bits=bits)
     np.testing.assert_allclose(front.logits(x), target.logits(rounded), atol=1e-6)
-    goal = own_goal(target, rounded)
+    goal = own_predictions(target, rounded)
     gradients = front.margin_gradient(x, goal)[1], target.margin_gradient(rounded, goal)[1]
     np.testing.assert_allclose(*gradients, atol=1e-5)
 
@@ -181,7 +176,7 @@ def test_files_give_the_same_pixels_and_the_same_answer(tmp_path: Path, bits: in
     model = linear_model(WEIGHTS)
     plain, front = Target(tied_channels(model)), Target(stored_bit_depth(tied_channels(model), bits=bits))
     x = round_to_bits(grey_images(8), bits=bits)
-    goal = own_goal(plain, x)
+    goal = own_predictions(plain, x)
     epsilon = 2 * plain.margins(x, goal) / np.abs(SUMMED).sum() + 1 / 255
     found = walk(front, Ball(x, epsilon, goal), x, rel_eps_step=0.25, max_iter=10)
     assert survives_rounding(plain, found, goal, bits=bits).all()
@@ -234,7 +229,7 @@ def test_the_reach_of_a_region_is_the_norm_of_its_weights(reach_of: object) -> N
     target = Target(linear_model(WEIGHTS, bias=60.0))
     lost = margin_lost(target, x, epsilon=EPSILON, reach=reach)
     np.testing.assert_allclose(lost, EPSILON * (np.abs(WEIGHTS) * reach).sum(axis=(1, 2, 3)), rtol=1e-4)
-    ball = Ball(x, np.full(2, EPSILON), own_goal(target, x), reach)
+    ball = Ball(x, np.full(2, EPSILON), own_predictions(target, x), reach)
     found = pgd(target, ball, rel_eps_step=0.3, max_iter=5, num_random_init=2, rng=np.random.default_rng(0))
     outside = np.broadcast_to(reach == 0, x.shape)
     np.testing.assert_array_equal(found.x_adv[outside], x[outside])

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from brain_trees import silent
-from models import SHAPE, balanced_weights, images_in_memory, linear_model
+from models import SHAPE, WEIGHTS, images_in_memory, linear_model, scores
 
 from oncorobust.blocks import blocks_of
 from oncorobust.data.lesion_boxes import LESION_BOX
@@ -21,7 +21,6 @@ from oncorobust.engine.threats import THREAT_COLUMNS, ThreatSettings, threat_row
 from oncorobust.errors import InputError
 from oncorobust.settings.attacks import IterativeAttack
 
-WEIGHTS = balanced_weights()
 PGD = IterativeAttack(max_iter=5, rel_eps_step=0.25, num_random_init=1)
 ALL = ("full", "tied", "lesion", "background", "stored_8", "stored_12", "stored_16", "noise")
 EPSILONS = (0.001, 0.004, 0.016, 0.064)
@@ -60,12 +59,6 @@ def flipped(rows: pd.DataFrame, threat: str) -> pd.DataFrame:
     return chosen.pivot(index="image_id", columns="epsilon", values="flipped")
 
 
-def margins(x: np.ndarray) -> np.ndarray:
-    """Distance from the boundary, for images (n, h, w, 3) or of one channel."""
-    found: np.ndarray = np.abs((x.astype(np.float64) * WEIGHTS).sum(axis=(1, 2, 3)))
-    return found
-
-
 @pytest.fixture(scope="module")
 def rows() -> pd.DataFrame:
     return rows_of(make_data())
@@ -80,7 +73,7 @@ def test_columns_and_rows(rows: pd.DataFrame) -> None:
     assert set(rows.loc[rows["threat"] == "noise", "attack"]) == {"sign"}
     assert set(rows.loc[rows["threat"] != "noise", "attack"]) == {"pgd"}
     data = make_data()
-    expected = (data.images().astype(np.float64) * WEIGHTS).sum(axis=(1, 2, 3)) > 0
+    expected = scores(data.images()) > 0
     assert rows.groupby("image_id")["predicted"].first()[data.image_ids].tolist() == expected.astype(int).tolist()
 
 
@@ -92,7 +85,7 @@ def test_flips_are_those_of_the_closed_forms(rows: pd.DataFrame) -> None:
     for name, reach_of in (("lesion", lesion_reach), ("background", background_reach)):
         norms[name] = (boxed, (summed * reach_of(boxed.index, SHAPE[:2])).sum(axis=(1, 2, 3)))
     for name, (images, norm) in norms.items():
-        expected = margins(images.images())[:, None] < np.outer(np.broadcast_to(norm, len(images)), EPSILONS)
+        expected = np.abs(scores(images.images()))[:, None] < np.outer(np.broadcast_to(norm, len(images)), EPSILONS)
         np.testing.assert_array_equal(flipped(rows, name).loc[images.image_ids], expected)
         assert 0 < expected.mean() < 1
 
@@ -103,10 +96,10 @@ def test_stored_flips_are_whole_levels_from_the_stored_image(rows: pd.DataFrame)
     signs = np.sign(WEIGHTS.sum(axis=-1, keepdims=True))
     for bits in (8, 12, 16):
         x = round_to_bits(data.images()[..., :1], bits=bits)
-        side = np.sign((data.images().astype(np.float64) * WEIGHTS).sum(axis=(1, 2, 3)))
+        side = np.sign(scores(data.images()))
         for epsilon in EPSILONS:
             x_adv = round_to_bits((x - epsilon * side[:, None, None, None] * signs).astype(np.float32), bits=bits)
-            answer = np.sign((x_adv.astype(np.float64) * WEIGHTS).sum(axis=(1, 2, 3)))
+            answer = np.sign(scores(x_adv))
             np.testing.assert_array_equal(flipped(rows, f"stored_{bits}").loc[data.image_ids, epsilon], answer != side)
 
 
@@ -143,7 +136,7 @@ def test_colour_has_no_tied_threat() -> None:
     assert rows["threat"].unique().tolist() == ["lesion", "full"]
     boxed = data.take(np.arange(N - 4))
     norm = (np.abs(WEIGHTS) * lesion_reach(boxed.index, SHAPE[:2])).sum(axis=(1, 2, 3))
-    expected = margins(boxed.images())[:, None] < np.outer(norm, EPSILONS)
+    expected = np.abs(scores(boxed.images()))[:, None] < np.outer(norm, EPSILONS)
     np.testing.assert_array_equal(flipped(rows, "lesion").loc[boxed.image_ids], expected)
 
 

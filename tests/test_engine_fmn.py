@@ -1,44 +1,18 @@
 """Fast minimum norm against exact distances on linear classifiers, with and without the box, and against PGD."""
 
-from functools import cache
-
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from models import SHAPE, balanced_weights, linear_model, small_convolutional_net
+from models import WEIGHTS, curved, images, linear, own_predictions, scores
 
 from oncorobust.engine.fmn import fmn
 from oncorobust.engine.goals import Goal, leave
 from oncorobust.engine.linf import Ball, pgd
 from oncorobust.engine.target import Target
 
-WEIGHTS = balanced_weights().astype(np.float32)
-
-
-@cache
-def linear() -> Target:
-    return Target(linear_model(WEIGHTS))
-
-
-@cache
-def curved() -> Target:
-    return Target(small_convolutional_net())
-
-
-def images(low: float, high: float, n: int = 40, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).uniform(low, high, (n, *SHAPE)).clip(0, 1).astype(np.float32)
-
-
-def own_predictions(target: Target, x: np.ndarray) -> Goal:
-    return leave(target.logits(x).argmax(axis=1), n_classes=target.n_classes)
-
 
 def distances(x_adv: np.ndarray, x: np.ndarray) -> np.ndarray:
     return np.abs(x_adv.astype(np.float64) - x).max(axis=(1, 2, 3))
-
-
-def scores(x: np.ndarray) -> np.ndarray:
-    return (x.astype(np.float64) * WEIGHTS).sum(axis=(1, 2, 3))
 
 
 def exact_distance(x: np.ndarray) -> float:
@@ -47,7 +21,7 @@ def exact_distance(x: np.ndarray) -> float:
     falling = -np.sign(margin) * WEIGHTS
     room = np.where(falling > 0, 1 - x, x).astype(np.float64).ravel()
     order = np.argsort(room)
-    room, slopes = room[order], np.abs(WEIGHTS, dtype=np.float64).ravel()[order]
+    room, slopes = room[order], np.abs(WEIGHTS).ravel()[order]
     left = abs(margin)
     for place in range(len(room)):
         before = room[place - 1] if place else 0.0

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from models import SHAPE, small_convolutional_net
+from models import SHAPE, net_of_numpy_weights
 
 from oncorobust.engine.goals import Goal, cross_entropy_loss, leave, margin_loss
 from oncorobust.engine.linf import Ball, walk
@@ -26,22 +26,14 @@ X = np.random.default_rng(7).uniform(0, 1, (N, *SHAPE)).astype(np.float32)
 
 
 @cache
-def net(n_classes: int) -> keras.Model:
-    """Weights that are the same on each backend, whose random generators differ."""
-    model, rng = small_convolutional_net(n_classes), np.random.default_rng(n_classes)
-    model.set_weights([rng.normal(0, 0.2, one.shape) for one in model.get_weights()])
-    return model
-
-
-@cache
 def oracle(n_classes: int) -> Any:
     match keras.backend.backend():
         case "tensorflow":
-            return foolbox.TensorFlowModel(net(n_classes), bounds=(0, 1), device="/CPU:0")
+            return foolbox.TensorFlowModel(net_of_numpy_weights(n_classes), bounds=(0, 1), device="/CPU:0")
         case "torch":
-            return foolbox.PyTorchModel(net(n_classes).eval(), bounds=(0, 1))
+            return foolbox.PyTorchModel(net_of_numpy_weights(n_classes).eval(), bounds=(0, 1))
         case _:
-            return foolbox.JAXModel(net(n_classes), bounds=(0, 1))
+            return foolbox.JAXModel(net_of_numpy_weights(n_classes), bounds=(0, 1))
 
 
 ATTACKS = {
@@ -80,7 +72,7 @@ def test_foolbox_gives_our_adversarial_examples(name, n_classes):
     labels = np.arange(N) % n_classes
     criterion = foolbox.criteria.Misclassification
     expected = foolbox_images(name, labels, criterion=criterion, epsilon=EPSILON, n_classes=n_classes)
-    target = Target(net(n_classes), loss=cross_entropy_loss)
+    target = Target(net_of_numpy_weights(n_classes), loss=cross_entropy_loss)
     found = last_iterate(name, target, leave(labels, n_classes=n_classes))
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
 
@@ -90,7 +82,9 @@ def test_foolbox_gives_our_targeted_adversarial_examples(n_classes):
     labels = np.arange(N) % n_classes
     criterion = foolbox.criteria.TargetedMisclassification
     expected = foolbox_images("pgd", labels, criterion=criterion, epsilon=EPSILON, n_classes=n_classes)
-    target = Target(net(n_classes), loss=lambda logits, own, rivals: -cross_entropy_loss(logits, own, rivals))
+    target = Target(
+        net_of_numpy_weights(n_classes), loss=lambda logits, own, rivals: -cross_entropy_loss(logits, own, rivals)
+    )
     found = last_iterate("pgd", target, leave(labels, n_classes=n_classes))
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
 
@@ -99,7 +93,7 @@ def test_foolbox_gives_our_targeted_adversarial_examples(n_classes):
 @pytest.mark.parametrize("name", ATTACKS)
 def test_whatever_foolbox_flips_the_engine_flips(name, n_classes):
     """On the margin and with any iterate kept: not the same images, but no flip is missed."""
-    target = Target(net(n_classes), loss=margin_loss)
+    target = Target(net_of_numpy_weights(n_classes), loss=margin_loss)
     predicted = target.logits(X).argmax(axis=1)
     criterion = foolbox.criteria.Misclassification
     shares = []

@@ -7,16 +7,23 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from models import SHAPE, balanced_weights, linear_model, small_convolutional_net
+from models import (
+    SHAPE,
+    UNIT_WEIGHTS,
+    curved,
+    interior_images,
+    linear_model,
+    own_predictions,
+    scores,
+    small_convolutional_net,
+)
 
-from oncorobust.engine.goals import Goal, cross_entropy_loss, leave, leave_for, margin_loss
+from oncorobust.engine.goals import cross_entropy_loss, leave, leave_for, margin_loss
 from oncorobust.engine.linf import Ball, pgd, walk
 from oncorobust.engine.target import Target
 from oncorobust.gradients import padded_length
 
 BACKEND = keras.backend.backend()
-# Of l1 norm 1, so that an attack of radius epsilon moves the margin by epsilon.
-WEIGHTS = balanced_weights() / np.abs(balanced_weights()).sum()
 FGSM = {"rel_eps_step": 1.0, "max_iter": 1}
 BIM = {"rel_eps_step": 0.1, "max_iter": 10}
 PGD = {"rel_eps_step": 0.25, "max_iter": 10}
@@ -24,48 +31,35 @@ PGD = {"rel_eps_step": 0.25, "max_iter": 10}
 
 @cache
 def linear() -> Target:
-    return Target(linear_model(WEIGHTS))
-
-
-@cache
-def curved(n_classes: int = 3) -> Target:
-    return Target(small_convolutional_net(n_classes))
-
-
-def interior(n: int = 40) -> np.ndarray:
-    return np.random.default_rng(0).uniform(0.3, 0.7, (n, *SHAPE)).astype(np.float32)
+    return Target(linear_model(UNIT_WEIGHTS))
 
 
 def clean_margins(x: np.ndarray) -> np.ndarray:
-    return np.abs((x.astype(np.float64) * WEIGHTS).sum(axis=(1, 2, 3)))
-
-
-def own(target: Target, x: np.ndarray) -> Goal:
-    return leave(target.logits(x).argmax(axis=1), n_classes=target.n_classes)
+    return np.abs(scores(x, UNIT_WEIGHTS))
 
 
 def ball_around(target: Target, x: np.ndarray, epsilon: float | np.ndarray, reach: np.ndarray | None = None) -> Ball:
-    return Ball(x, np.broadcast_to(np.float64(epsilon), (len(x),)), own(target, x), reach)
+    return Ball(x, np.broadcast_to(np.float64(epsilon), (len(x),)), own_predictions(target, x), reach)
 
 
 @pytest.mark.parametrize("loss", [margin_loss, cross_entropy_loss])
 @pytest.mark.parametrize("epsilon", [0.0001, 0.01, 0.1, 0.25])
 def test_one_full_step_moves_the_margin_by_epsilon_times_l1(epsilon, loss):
-    target, x = Target(linear_model(WEIGHTS), loss=loss), interior()
+    target, x = Target(linear_model(UNIT_WEIGHTS), loss=loss), interior_images()
     ball = ball_around(target, x, epsilon)
     found = walk(target, ball, x, **FGSM)
     undecided = clean_margins(x) > epsilon
     expected = clean_margins(x) - epsilon
     np.testing.assert_allclose(found.margin, expected, rtol=0, atol=1e-6)
     np.testing.assert_array_equal(found.flipped, ~undecided)
-    away = np.where(ball.goal.own[:, 1] > 0, 1, -1).reshape(-1, 1, 1, 1) * np.sign(WEIGHTS)
+    away = np.where(ball.goal.own[:, 1] > 0, 1, -1).reshape(-1, 1, 1, 1) * np.sign(UNIT_WEIGHTS)
     np.testing.assert_allclose(found.x_adv, x - epsilon * away, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("attack", ["bim", "pgd"])
 @pytest.mark.parametrize("epsilon", [0.0001, 0.003, 0.01, 0.05])
 def test_an_image_flips_where_its_margin_is_below_epsilon_times_l1_and_ends_there_otherwise(attack, epsilon):
-    target, x = linear(), interior()
+    target, x = linear(), interior_images()
     ball = ball_around(target, x, epsilon)
     if attack == "bim":
         found = walk(target, ball, x, **BIM)
@@ -84,9 +78,9 @@ def test_with_the_box_in_the_way_every_pixel_moves_as_far_as_it_can(attack):
     target, epsilon = linear(), 0.003
     ball = ball_around(target, x, epsilon)
     found = walk(target, ball, x, **attack)
-    down = np.where(ball.goal.own[:, 1] > 0, 1, -1).reshape(-1, 1, 1, 1) * WEIGHTS > 0
+    down = np.where(ball.goal.own[:, 1] > 0, 1, -1).reshape(-1, 1, 1, 1) * UNIT_WEIGHTS > 0
     room = np.minimum(np.where(down, x, 1 - x), epsilon)
-    optimum = clean_margins(x) - (np.abs(WEIGHTS) * room).sum(axis=(1, 2, 3))
+    optimum = clean_margins(x) - (np.abs(UNIT_WEIGHTS) * room).sum(axis=(1, 2, 3))
     assert (optimum > clean_margins(x) - epsilon + 1e-4).all(), "the box holds some pixels back in every image"
     np.testing.assert_array_equal(found.flipped, optimum < 0)
     np.testing.assert_allclose(found.margin[optimum > 0], optimum[optimum > 0], rtol=0, atol=1e-6)
@@ -104,7 +98,7 @@ def test_epsilons_of_one_batch_do_not_mix():
 
 
 def test_an_images_random_starts_do_not_depend_on_which_others_are_decided():
-    target, x = linear(), interior(6)
+    target, x = linear(), interior_images(6)
     answers = target.logits(x).argmax(axis=1)
     # Steps so short that the starts decide what is found.
     chosen = {"rel_eps_step": 0.01, "max_iter": 1, "num_random_init": 9}
@@ -148,8 +142,8 @@ def test_an_adversarial_iterate_is_kept_when_the_walk_leaves_it_again():
 
 
 def test_of_several_adversarial_iterates_the_first_is_kept():
-    target, x, step = linear(), interior(), 0.002
-    goal = own(target, x)
+    target, x, step = linear(), interior_images(), 0.002
+    goal = own_predictions(target, x)
     found = target.walk(x, x, goal, radius=np.full((40, 1, 1, 1), 0.1), eps_step=np.full(40, step), n_steps=30)
     margins = clean_margins(x)
     expected = margins - step * np.minimum(np.ceil(margins / step), 29)
@@ -167,7 +161,7 @@ def test_where_no_iterate_is_adversarial_the_one_of_least_margin_is_kept():
 
 
 def test_an_image_that_is_adversarial_already_costs_one_gradient():
-    target, x = Target(linear_model(WEIGHTS)), interior(5)
+    target, x = Target(linear_model(UNIT_WEIGHTS)), interior_images(5)
     wrong = leave(1 - target.logits(x).argmax(axis=1), n_classes=2)
     target.n_forwards = 0
     found = pgd(target, Ball(x, np.full(5, 0.1), wrong), **PGD, num_random_init=4, rng=np.random.default_rng(0))
@@ -177,7 +171,7 @@ def test_an_image_that_is_adversarial_already_costs_one_gradient():
 
 def test_decided_images_leave_at_once():
     """An image of margin m needs k = ceil(m / step) steps, and a gradient more to see that it has arrived."""
-    target, x = Target(linear_model(WEIGHTS)), interior()
+    target, x = Target(linear_model(UNIT_WEIGHTS)), interior_images()
     ball = ball_around(target, x, 0.02)
     steps = np.ceil(clean_margins(x) / 0.002)
     target.n_forwards = 0
@@ -189,7 +183,7 @@ def test_decided_images_leave_at_once():
 
 
 def test_random_starts_are_spent_on_undecided_images_alone():
-    x, model = interior(), linear_model(WEIGHTS)
+    x, model = interior_images(), linear_model(UNIT_WEIGHTS)
     alone, target = Target(model), Target(model)
     ball = ball_around(linear(), x, 0.01)
     undecided = ~walk(alone, ball, x, **PGD).flipped
@@ -245,14 +239,14 @@ def test_images_of_any_shape_stay_in_ball_and_box(shape):
 
 
 def test_a_start_outside_the_ball_is_drawn_into_it():
-    target, x = curved(), interior(4)
+    target, x = curved(), interior_images(4)
     found = walk(target, ball_around(target, x, 0.01), np.ones_like(x), rel_eps_step=0.1, max_iter=0)
     np.testing.assert_allclose(found.x_adv, x + np.float32(0.01), rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("loss", [margin_loss, cross_entropy_loss])
 def test_epsilon_zero_is_the_identity(loss):
-    target, x = Target(small_convolutional_net(), loss=loss), interior(4)
+    target, x = Target(small_convolutional_net(), loss=loss), interior_images(4)
     ball = ball_around(target, x, 0.0)
     for found in (
         walk(target, ball, x, **PGD),
@@ -263,20 +257,20 @@ def test_epsilon_zero_is_the_identity(loss):
 
 
 def test_reach_says_how_far_each_pixel_may_move():
-    target, x, epsilon = linear(), interior(), 0.01
+    target, x, epsilon = linear(), interior_images(), 0.01
     reach = np.zeros((40, *SHAPE[:2], 1))
     reach[:, 1:4, 2:5] = 1.0
     reach[:, 5] = 0.5
     found = walk(target, ball_around(target, x, epsilon, reach), x, **FGSM)
-    expected = clean_margins(x) - epsilon * (np.abs(WEIGHTS) * reach[0]).sum()
+    expected = clean_margins(x) - epsilon * (np.abs(UNIT_WEIGHTS) * reach[0]).sum()
     np.testing.assert_allclose(found.margin, expected, rtol=0, atol=1e-6)
     np.testing.assert_array_equal((found.x_adv != x)[reach[..., 0] == 0], False)
-    start = Ball(x, np.full(40, epsilon), own(target, x), reach).random_points(np.random.default_rng(0))
+    start = Ball(x, np.full(40, epsilon), own_predictions(target, x), reach).random_points(np.random.default_rng(0))
     assert (np.abs(start.astype(np.float64) - x) <= epsilon * reach + 1e-6).all()
 
 
 def test_on_three_classes_the_named_rival_decides_the_direction():
-    target, x = curved(), interior(6)
+    target, x = curved(), interior_images(6)
     logits = target.logits(x)
     order = np.argsort(logits, axis=1)
     for rank in (0, 1):
@@ -296,7 +290,7 @@ def test_nothing_is_traced_anew_while_the_active_set_shrinks():
         lengths.append(logits.shape[0])
         return margin_loss(logits, own, rivals)
 
-    target, x = Target(linear_model(WEIGHTS), loss=loss), interior()
+    target, x = Target(linear_model(UNIT_WEIGHTS), loss=loss), interior_images()
     walk(target, ball_around(target, x, 0.02), x, rel_eps_step=0.1, max_iter=2)
     first = list(lengths)
     walk(target, ball_around(target, x, 0.02), x, **BIM)

@@ -9,14 +9,12 @@ import pytest
 from art.attacks.evasion import SquareAttack
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from models import SHAPE, balanced_weights, linear_model, small_convolutional_net
+from models import SHAPE, WEIGHTS, images, least_margins, linear_model, scores, small_convolutional_net
 
 from oncorobust.art_estimator import KerasClassifier
 from oncorobust.engine.goals import Goal, leave
 from oncorobust.engine.linf import Ball
 from oncorobust.engine.square import square
-
-WEIGHTS = balanced_weights().astype(np.float32)
 
 
 class Counting(KerasClassifier):
@@ -39,32 +37,20 @@ def curved() -> Counting:
     return Counting(small_convolutional_net())
 
 
-def images(low: float, high: float, n: int = 20, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).uniform(low, high, (n, *SHAPE)).clip(0, 1).astype(np.float32)
-
-
 def own_predictions(classifier: KerasClassifier, x: np.ndarray) -> Goal:
     return leave(classifier.predict(x).argmax(axis=1), n_classes=classifier.nb_classes)
 
 
-def least_margins(x: np.ndarray, epsilon: np.ndarray) -> np.ndarray:
-    """The margin at the best corner of ball and box, pixel by pixel."""
-    score = (x.astype(np.float64) * WEIGHTS).sum(axis=(1, 2, 3))
-    falling = -np.sign(score).reshape(-1, 1, 1, 1) * WEIGHTS
-    room = np.minimum(epsilon.reshape(-1, 1, 1, 1), np.where(falling > 0, 1 - x, x))
-    return np.abs(score) - (room * np.abs(WEIGHTS)).sum(axis=(1, 2, 3))
-
-
 def test_on_a_linear_classifier_an_image_flips_where_its_margin_is_within_epsilon_times_l1():
-    x = images(0.3, 0.7)
-    exact = np.abs((x.astype(np.float64) * WEIGHTS).sum(axis=(1, 2, 3))) / np.abs(WEIGHTS).sum()
+    x = images(0.3, 0.7, n=20)
+    exact = np.abs(scores(x)) / np.abs(WEIGHTS).sum()
     epsilon = exact * np.where(np.arange(20) % 2, 1.0002, 0.9998)
     found = square(linear(), Ball(x, epsilon, own_predictions(linear(), x)), max_queries=2000, seed=0)
     np.testing.assert_array_equal(found.flipped, np.arange(20) % 2 == 1)
 
 
 def test_with_the_box_in_the_way_the_closest_try_is_the_best_corner():
-    x, epsilon = images(-0.5, 1.5), np.linspace(0.005, 0.05, 20)
+    x, epsilon = images(-0.5, 1.5, n=20), np.linspace(0.005, 0.05, 20)
     found = square(linear(), Ball(x, epsilon, own_predictions(linear(), x)), max_queries=2000, seed=0)
     best = least_margins(x, epsilon)
     np.testing.assert_array_equal(found.flipped, best < 0)

@@ -6,16 +6,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from models import SHAPE, balanced_weights, linear_model, small_convolutional_net
+from models import SHAPE, WEIGHTS, curved, interior_images, linear_model, own_predictions, scores
 
 from oncorobust.arrays import Images
-from oncorobust.engine.goals import Goal, leave
+from oncorobust.engine.goals import leave
 from oncorobust.engine.linf import Ball, Found, pgd, walk
 from oncorobust.engine.minimal_epsilon import Intervals, Stage, search
 from oncorobust.engine.target import Target
 from oncorobust.errors import InputError
 
-WEIGHTS = balanced_weights()
 L1 = np.abs(WEIGHTS).sum()
 
 
@@ -35,25 +34,16 @@ def restarted(target: Target, ball: Ball, start: Images) -> Found:
 STAGES = (Stage("fgsm", fgsm, fgsm), Stage("bim", partial(warm), warm), Stage("pgd", restarted, warm))
 
 
-def interior_images(n: int = 40) -> Images:
-    """Images that no epsilon up to 0.2 brings to the box."""
-    return np.random.default_rng(0).uniform(0.3, 0.7, (n, *SHAPE)).astype(np.float32)
-
-
-def own_answers(target: Target, x: Images) -> Goal:
-    return leave(target.logits(x).argmax(axis=1), n_classes=target.n_classes)
-
-
 def run(
     target: Target, x: Images, *, stages: tuple[Stage, ...] = STAGES, max_epsilon: float = 0.2, width: float = 0.05
 ) -> dict[str, Intervals]:
-    goal = own_answers(target, x)
+    goal = own_predictions(target, x)
     return dict(search(target, x, goal, stages=stages, epsilons=(max_epsilon,), relative_width=width))
 
 
 def test_after_every_stage_the_interval_holds_the_closed_form_within_1e_6() -> None:
     x = interior_images()
-    exact = np.abs((x.astype(np.float64) * WEIGHTS).sum(axis=(1, 2, 3))) / L1
+    exact = np.abs(scores(x)) / L1
     for found in run(Target(linear_model(WEIGHTS)), x, width=1e-6).values():
         np.testing.assert_allclose(found.first_flipped, exact, atol=1e-6)
         np.testing.assert_allclose(found.last_safe, exact, atol=1e-6)
@@ -61,9 +51,9 @@ def test_after_every_stage_the_interval_holds_the_closed_form_within_1e_6() -> N
 
 
 def test_the_interval_is_as_narrow_as_asked_and_its_image_flips_at_its_end() -> None:
-    target = Target(small_convolutional_net())
+    target = curved()
     x = np.random.default_rng(3).uniform(0, 1, (24, *SHAPE)).astype(np.float32)
-    goal = own_answers(target, x)
+    goal = own_predictions(target, x)
     for width in (0.2, 0.02):
         found = run(target, x, max_epsilon=0.5, width=width)["pgd"]
         flipped = np.isfinite(found.first_flipped)
@@ -80,7 +70,7 @@ def test_the_interval_is_as_narrow_as_asked_and_its_image_flips_at_its_end() -> 
 
 def test_what_never_flips_is_censored_at_the_largest_epsilon() -> None:
     x = interior_images()
-    exact = np.abs((x.astype(np.float64) * WEIGHTS).sum(axis=(1, 2, 3))) / L1
+    exact = np.abs(scores(x)) / L1
     limit = float(np.median(exact))
     found = run(Target(linear_model(WEIGHTS)), x, max_epsilon=limit)["pgd"]
     beyond = exact > limit * (1 + 1e-5)
@@ -162,10 +152,10 @@ def test_the_search_costs_what_its_undecided_images_cost() -> None:
 def test_no_epsilon_of_the_grid_lies_inside_an_interval() -> None:
     """So that an accuracy read at the grid has no error from the intervals' width, however wide they are."""
     x = interior_images()
-    exact = np.abs((x.astype(np.float64) * WEIGHTS).sum(axis=(1, 2, 3))) / L1
+    exact = np.abs(scores(x)) / L1
     grid = np.linspace(0.002, 0.05, 25)
     target = Target(linear_model(WEIGHTS))
-    stages = search(target, x, own_answers(target, x), stages=STAGES, epsilons=grid.tolist(), relative_width=0.9)
+    stages = search(target, x, own_predictions(target, x), stages=STAGES, epsilons=grid.tolist(), relative_width=0.9)
     for _, found in stages:
         inside = (found.last_safe[:, None] < grid) & (grid < found.first_flipped[:, None])
         assert not inside[np.isfinite(found.first_flipped)].any()
@@ -185,19 +175,9 @@ def test_a_model_that_gives_nan_is_refused_with_the_image() -> None:
 def test_limits_out_of_range_are_refused() -> None:
     x = interior_images(2)
     target = Target(linear_model(WEIGHTS))
-    goal = own_answers(target, x)
+    goal = own_predictions(target, x)
     with pytest.raises(InputError, match=r"got 1\.5 at position 0 in the search's epsilons"):
         list(search(target, x, goal, stages=STAGES, epsilons=(1.5,), relative_width=0.1))
     for width in (0.0, 1.0):
         with pytest.raises(ValueError, match=f"expected relative_width between 0 and 1, got {width}"):
             list(search(target, x, goal, stages=STAGES, epsilons=(0.1,), relative_width=width))
-
-
-_CURVED: list[Target] = []
-
-
-def curved() -> Target:
-    """One target for all of hypothesis's examples: tracing takes a second."""
-    if not _CURVED:
-        _CURVED.append(Target(small_convolutional_net()))
-    return _CURVED[0]
