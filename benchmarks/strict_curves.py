@@ -25,14 +25,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from art.attacks.evasion import BasicIterativeMethod, FastGradientMethod, ProjectedGradientDescent
-from subject import Subject, begin, every, options_of, preset, print_setting, ratios, search_rows, timed
+from subject import Subject, begin, every, options_of, preset, print_setting, ratios, timed, timed_search
 
-from oncorobust.art_estimator import KerasClassifier
-from oncorobust.engine.target import Target
 from oncorobust.settings.attacks import Attacks
-
-N_STAGES = 3
-"""fgsm, bim and pgd come first in the cascade."""
 
 
 def main() -> None:
@@ -56,22 +51,11 @@ def main() -> None:
         relative_width=settings.strict.relative_width,
     )
 
-    target, stock = Target(subject.model), subject.stock_art()
-    classifier = KerasClassifier(subject.model)
-
-    def search_all(one: Subject) -> pd.DataFrame:
-        limits = {"n_stages": N_STAGES, "epsilons": grid, "batch_size": options.batch_size}
-        return search_rows(target, classifier, one.data, settings, **limits)
-
-    search_all(subject.first(4))
+    ours = timed_search(subject, settings, epsilons=grid, batch_size=options.batch_size)
+    stock = subject.stock_art()
     art_accuracies(stock, subject.first(4), settings, epsilons=grid[-1:], batch_size=options.batch_size)
-    target.n_gradients = target.n_forwards = 0
-
-    ours = timed(lambda: search_all(subject))
     art = timed(lambda: art_accuracies(stock, subject, settings, epsilons=chosen, batch_size=options.batch_size))
     scaled = art.times(len(grid) / len(chosen))
-    n = len(subject.data)
-    print(f"ours: {target.n_gradients / n:.1f} gradients, {target.n_forwards / n:.1f} forwards an image")
     print(f"ours  {ours}")
     print(f"art   {scaled}" + ("" if len(chosen) == len(grid) else f"   measured {art}"))
     print(ratios("art / ours", scaled, ours, aim="at least 8"))
