@@ -33,7 +33,8 @@ from oncorobust.seeds import child_rng  # noqa: E402
 from oncorobust.settings.data import Augment, Split  # noqa: E402
 from oncorobust.settings.training import Adam, Train  # noqa: E402
 from oncorobust.split import split_images  # noqa: E402
-from oncorobust.training import train  # noqa: E402
+from oncorobust.stage import Progress  # noqa: E402
+from oncorobust.training.recipes import train  # noqa: E402
 
 SPLIT = Split(unit="patient", use_given=False, test_one_in=3, validation_one_in=6)
 PLAIN = Augment(copies=0, horizontal_flip=False, vertical_flip=False, max_rotation_degrees=0)
@@ -100,10 +101,19 @@ def fit(data: LabelledImages, *, epochs: int, learning_rate: float, seed: int) -
         model,
         data.select("train"),
         data.select("validation"),
-        settings=Train(epochs=epochs, batch_size=32, patience=None, optimizer=Adam(learning_rate=learning_rate)),
+        settings=Train(
+            epochs=epochs,
+            batch_size=32,
+            patience=None,
+            keep="validation_loss",
+            average=None,
+            precision="float32",
+            optimizer=Adam(learning_rate=learning_rate, weight_decay=0.0),
+        ),
         augment_settings=PLAIN,
         seed=seed,
-        notify=lambda *_: None,
+        checkpoint=None,
+        listener=Progress(f"seed {seed}"),
     )
     test = data.select("test")
     predicted = compile_logits(model)(test.images()).argmax(axis=1)

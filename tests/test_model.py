@@ -12,10 +12,10 @@ import pytest
 from oncorobust import weights
 from oncorobust.errors import InputError
 from oncorobust.model import build_vgg16, load_classifier, save_model
-from oncorobust.settings.training import Model
+from oncorobust.settings.training import Vgg16
 from oncorobust.weights import VGG16_CONVOLUTIONS, find_weights, read_convolutions, weights_sha256
 
-PAPER = Model(
+PAPER = Vgg16(
     weights="none", input_scaling="none", feature_scale=1.0, hidden_units=(4096, 1024), dropout=0.5, max_norm=2.0
 )
 SMALL = msgspec.structs.replace(PAPER, hidden_units=(8, 4))
@@ -110,7 +110,7 @@ def test_a_model_for_other_images_or_classes_is_refused(tmp_path):
     ):
         load_classifier(tmp_path / "model.keras", image_shape=(48, 48, 3), n_classes=2)
     (tmp_path / "model.keras").write_bytes(b"not a zip")
-    with pytest.raises(InputError, match=r"expected a Keras 3 model, got .*model.keras"):
+    with pytest.raises(InputError, match=r"expected a Keras 3 model \(.keras\), got .*model.keras"):
         load_classifier(tmp_path / "model.keras", image_shape=(32, 32, 3), n_classes=2)
 
 

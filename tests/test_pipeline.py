@@ -32,8 +32,10 @@ def small_params() -> dict:
     block["preprocess"] |= {"format": {"name": "manifest"}, "max_images": None}
     block["augment"] |= {"copies": 1, "horizontal_flip": True, "max_rotation_degrees": 20}
     block["model"] |= {"hidden_units": [16, 8], "dropout": 0.1}
-    block["train"] |= {"epochs": 3, "batch_size": 16, "optimizer": {"name": "adam", "learning_rate": 0.0003}}
+    block["train"] |= {"epochs": 3, "batch_size": 16}
+    block["train"]["optimizer"] = {"name": "adam", "learning_rate": 0.0003, "weight_decay": 0}
     block["harden"] |= {"epochs": 1, "max_iter": 2, "batch_size": 16, "epsilon": 0.03, "eps_step": 0.02}
+    block["harden"]["schedule"] = {"name": "constant"}
     block["attack"] |= {"epsilons": FEW, "max_images": 24}
     block["rank"] |= {"epsilons": FEW}
     # Blocks of eight, so that there is something to share out.

@@ -1,69 +1,51 @@
-"""Training: the optimisers' formulas, what a batch holds, what is kept, and that it learns."""
+"""The recipes: optimisers' formulas, what an epoch holds, schedules, determinism, refusals, and that they learn."""
 
 import keras
 import msgspec
 import numpy as np
 import pytest
-from models import SHAPE, balanced_weights, images_in_memory, linear_model, small_convolutional_net
+from models import Quiet, balanced_weights, images_in_memory, linear_model, small_convolutional_net, two_classes
+from recipes import HARDEN, NO_COPIES, TRAIN
 
-from oncorobust.attacks import linf_pgd
+from oncorobust.engine.goals import leave
+from oncorobust.engine.linf import Ball, walk
+from oncorobust.engine.target import Target
 from oncorobust.errors import InputError
-from oncorobust.gradients import compile_gradient, compile_logits, cross_entropy
-from oncorobust.settings.data import Augment
-from oncorobust.settings.training import SGD, Adam, Harden, Train
-from oncorobust.training import adversarial_positions, harden, make_optimizer, train
+from oncorobust.settings.training import SGD, Adam, Constant, Stages, Trades, WarmUp
+from oncorobust.training.optimizers import make_optimizer
+from oncorobust.training.recipes import harden, measure, train
+from oncorobust.training.schedule import epsilon_at
 
-NO_COPIES = Augment(copies=0, horizontal_flip=False, vertical_flip=False, max_rotation_degrees=0)
-TRAIN = Train(epochs=6, batch_size=8, patience=None, optimizer=Adam(learning_rate=0.02))
-HARDEN = Harden(
-    epsilon=0.1,
-    eps_step=0.05,
-    max_iter=3,
-    num_random_init=1,
-    adversarial_share=0.5,
-    epochs=8,
-    batch_size=8,
-    patience=None,
-    optimizer=Adam(learning_rate=0.02),
-)
+replace = msgspec.structs.replace
+STILL = SGD(learning_rate=1e-30, decay=0.0, momentum=0.0, nesterov=False, weight_decay=0.0)
 
 
-def two_classes(seed: int, n: int = 48):
-    """Images that carry a pattern or its negative, easy to tell apart."""
-    rng = np.random.default_rng(seed)
-    labels = np.arange(n) % 2
-    sign = (2 * labels - 1)[:, None, None, None]
-    images = 0.5 + 0.1 * sign * np.sign(balanced_weights()) + rng.normal(0, 0.1, (n, *SHAPE))
-    return images_in_memory(images.clip(0, 1).astype(np.float32), labels)
-
-
-def _quiet(done: int, total: int, text: str) -> None:
-    assert 0 < done <= total
-    assert text
-
-
-def _run(settings, recipe=train, model=None, **changes):
+def run(settings, recipe=train, model=None, data=None, **changes):
     model = model or small_convolutional_net(n_classes=2)
-    chosen = {"settings": settings, "augment_settings": NO_COPIES, "seed": 0, "notify": _quiet} | changes
-    return model, recipe(model, two_classes(0), two_classes(1, 24), **chosen)
+    training, validation = data or (two_classes(0), two_classes(1, 24))
+    chosen = {"augment_settings": NO_COPIES, "seed": 0, "checkpoint": None, "listener": Quiet()} | changes
+    return model, recipe(model, training, validation, settings=settings, **chosen)
 
 
 def test_decay_is_old_keras_per_update():
-    optimizer = make_optimizer(SGD(learning_rate=0.1, decay=0.5, momentum=0.9, nesterov=True))
+    optimizer = make_optimizer(SGD(learning_rate=0.1, decay=0.5, momentum=0.9, nesterov=True, weight_decay=0.0))
     for updates, rate in ((0, 0.1), (1, 0.1 / 1.5), (4, 0.1 / 3)):
         optimizer.iterations.assign(updates)
         assert float(optimizer.learning_rate) == pytest.approx(rate)
     assert (optimizer.momentum, optimizer.nesterov) == (0.9, True)
-    plain = make_optimizer(SGD(learning_rate=0.01, decay=0.0, momentum=0.0, nesterov=False))
+    plain = make_optimizer(SGD(learning_rate=0.01, decay=0.0, momentum=0.0, nesterov=False, weight_decay=0.0))
     assert float(plain.learning_rate) == pytest.approx(0.01)
 
 
-def test_nesterov_steps_as_the_formula_says():
+@pytest.mark.parametrize("weight_decay", [0.0, 0.5])
+def test_nesterov_and_weight_decay_step_as_the_formula_says(weight_decay):
     variable = keras.Variable([1.0])
-    optimizer = make_optimizer(SGD(learning_rate=0.1, decay=1.0, momentum=0.9, nesterov=True))
+    settings = SGD(learning_rate=0.1, decay=1.0, momentum=0.9, nesterov=True, weight_decay=weight_decay)
+    optimizer = make_optimizer(settings)
     velocity, weight = 0.0, 1.0
     for step in range(3):
         rate, slope = 0.1 / (1 + step), 2 * weight
+        weight *= 1 - weight_decay * rate
         velocity = 0.9 * velocity - rate * slope
         weight += 0.9 * velocity - rate * slope
         optimizer.apply([keras.ops.convert_to_tensor([2 * float(variable.numpy()[0])])], [variable])
@@ -71,33 +53,12 @@ def test_nesterov_steps_as_the_formula_says():
 
 
 def test_training_learns_and_tells_every_epoch():
-    model, trained = _run(TRAIN)
-    assert trained.history["epoch"].tolist() == [1, 2, 3, 4, 5, 6]
+    model, trained = run(TRAIN)
+    assert trained.history["epoch"].tolist() == [0, 1, 2, 3, 4, 5, 6]
+    assert trained.history["loss"].isna().tolist() == [True] + 6 * [False]
     assert trained.history["validation_accuracy"].iloc[-1] > 0.9
-    assert trained.history["loss"].iloc[-1] < trained.history["loss"].iloc[0]
+    assert trained.history["loss"].iloc[-1] < trained.history["loss"].iloc[1]
     assert not model.compiled  # the saved model holds no optimiser
-
-
-def test_the_kept_weights_are_those_of_the_epoch_with_the_smallest_validation_loss():
-    wild = msgspec.structs.replace(TRAIN, optimizer=SGD(learning_rate=3.0, decay=0.0, momentum=0.9, nesterov=True))
-    model, trained = _run(wild, model=linear_model(np.zeros(SHAPE)))
-    best = trained.history["validation_loss"].idxmin()
-    assert trained.best_epoch == best + 1
-    data = two_classes(1, 24)
-    logits = np.asarray(model(data.images(slice(None)), training=False), dtype=np.float64)
-    loss = np.mean(np.logaddexp.reduce(logits, axis=1) - logits[np.arange(24), data.labels])
-    assert loss == pytest.approx(trained.history["validation_loss"][best], rel=1e-5)
-    assert trained.history["validation_loss"].iloc[-1] > loss  # or the test would show nothing
-
-
-@pytest.mark.parametrize(("patience", "epochs"), [(0, 2), (1, 2), (3, 4), (None, 6)])
-def test_training_stops_after_patience_epochs_without_a_better_loss(patience, epochs):
-    # A vanishing step leaves the loss as it is: the first epoch stays the best.
-    still = msgspec.structs.replace(
-        TRAIN, patience=patience, optimizer=SGD(learning_rate=1e-30, decay=0.0, momentum=0.0, nesterov=False)
-    )
-    _, trained = _run(still)
-    assert (trained.best_epoch, len(trained.history)) == (1, epochs)
 
 
 def test_an_epoch_sees_each_image_and_each_copy_once(monkeypatch):
@@ -107,81 +68,109 @@ def test_an_epoch_sees_each_image_and_each_copy_once(monkeypatch):
         seen.append((image_id, copy))
         return image
 
-    monkeypatch.setattr("oncorobust.training.augment", spy)
-    _run(msgspec.structs.replace(TRAIN, epochs=1), augment_settings=msgspec.structs.replace(NO_COPIES, copies=2))
+    monkeypatch.setattr("oncorobust.training.batches.augment", spy)
+    run(replace(TRAIN, epochs=1), augment_settings=replace(NO_COPIES, copies=2))
     assert sorted(seen) == sorted((f"image-{number}", copy) for number in range(48) for copy in range(3))
 
 
 def test_the_loss_told_is_the_mean_over_the_epochs_images():
     # With a vanishing step every batch meets the same weights, so the mean over batches is the loss on all images.
-    still = SGD(learning_rate=1e-30, decay=0.0, momentum=0.0, nesterov=False)
     model = linear_model(balanced_weights())
-    uneven = msgspec.structs.replace(TRAIN, epochs=1, batch_size=20, optimizer=still)
-    _, trained = _run(uneven, model=model)
+    _, trained = run(replace(TRAIN, epochs=1, batch_size=20, optimizer=STILL), model=model)
     data = two_classes(0)
     logits = np.asarray(model(data.images(), training=False), dtype=np.float64)
     losses = np.logaddexp.reduce(logits, axis=1) - logits[np.arange(48), data.labels]
-    assert trained.history["loss"][0] == pytest.approx(losses.mean(), rel=1e-5)
-    assert trained.history["accuracy"][0] == pytest.approx(np.mean(logits.argmax(axis=1) == data.labels))
+    assert trained.history["loss"][1] == pytest.approx(losses.mean(), rel=1e-5)
+    assert trained.history["accuracy"][1] == pytest.approx(np.mean(logits.argmax(axis=1) == data.labels))
 
 
-def test_the_same_seed_trains_the_same_weights():
-    first, again = (_run(TRAIN)[0].get_weights() for _ in range(2))
+@pytest.mark.parametrize("recipe", [train, harden])
+def test_the_same_seed_trains_the_same_weights(recipe):
+    settings = replace(TRAIN if recipe is train else HARDEN, epochs=2)
+    first, again = (run(settings, recipe)[0].get_weights() for _ in range(2))
     assert all(np.array_equal(one, two) for one, two in zip(first, again, strict=True))
-    other = _run(TRAIN, seed=1)[0].get_weights()
+    other = run(settings, recipe, seed=1)[0].get_weights()
     assert not np.array_equal(first[0], other[0])
 
 
-def test_half_of_each_batch_is_adversarial_and_the_other_half_clean(monkeypatch):
-    attacked = []
+def test_epsilon_follows_its_schedule():
+    def of(schedule):
+        return [epsilon_at(replace(HARDEN, schedule=schedule), epoch) for epoch in range(1, 6)]
 
-    def spy(x, one_hot, **settings):
-        attacked.append((len(x), settings["epsilon"], settings["eps_step"], settings["max_iter"]))
-        assert settings["random_start"]
-        return x
-
-    monkeypatch.setattr("oncorobust.training.linf_pgd", spy)
-    _run(msgspec.structs.replace(HARDEN, epochs=1), harden)
-    batches, validation = attacked[:6], attacked[6:]
-    assert batches == [(4, 0.1, 0.05, 3)] * 6
-    assert [number for number, *_ in validation] == [8, 8, 8]
-    assert adversarial_positions(5, 0.5) == slice(0, 2)
-    assert adversarial_positions(8, 1.0) == slice(0, 8)
+    assert of(Constant()) == [0.1] * 5
+    assert of(WarmUp(epochs=4)) == pytest.approx([0.025, 0.05, 0.075, 0.1, 0.1])
+    assert of(Stages(first_epsilon=0.02, epochs=2)) == [0.02, 0.02, 0.1, 0.1, 0.1]
+    _, trained = run(replace(HARDEN, epochs=3, schedule=WarmUp(epochs=2)), harden)
+    assert trained.history["epsilon"].iloc[1:].tolist() == [0.05, 0.1, 0.1]
 
 
-def test_hardening_raises_robust_accuracy():
-    model, _ = _run(TRAIN)
-    before = _robust_accuracy(model)
-    _, hardened = _run(HARDEN, harden, model)
-    assert _robust_accuracy(model) > before + 0.2
-    assert hardened.history["validation_robust_accuracy"].iloc[-1] > 0.6
+def test_a_smaller_epsilon_has_a_smaller_step(monkeypatch):
+    taken = []
+
+    def note(*arrays):
+        taken.append([float(one) for one in arrays[3:]])
+        return 0.5, 0.0
+
+    monkeypatch.setattr("oncorobust.training.recipes.compile_adversarial_step", lambda *_: note)
+    run(replace(HARDEN, epochs=2, batch_size=24, schedule=WarmUp(epochs=2)), harden)
+    np.testing.assert_allclose(taken, 2 * [(0.05, 0.025, 3)] + 2 * [(0.1, 0.05, 3)], rtol=1e-6)
 
 
-def _robust_accuracy(model: keras.Model) -> float:
-    data, one_hot = two_classes(2), np.eye(2, dtype=np.float32)
-    x, y = data.images(), data.labels
-    gradient = compile_gradient(model, cross_entropy)
-    chosen = {"epsilon": 0.1, "eps_step": 0.025, "max_iter": 10, "random_start": False}
-    x_adv = linf_pgd(x, one_hot[y], loss_gradient=gradient, rng=np.random.default_rng(0), **chosen)
-    return float(np.mean(compile_logits(model)(x_adv).argmax(axis=1) == y))
+@pytest.mark.parametrize("changes", [{}, {"loss": Trades(beta=4.0)}, {"weight_perturbation": 0.01}, {"average": 0.8}])
+def test_hardening_raises_robust_accuracy(changes):
+    model, _ = run(TRAIN)
+    before = robust_accuracy(model)
+    _, hardened = run(replace(HARDEN, keep="validation_robust_accuracy", **changes), harden, model)
+    assert robust_accuracy(model) > before + 0.2
+    accuracies = hardened.history["validation_robust_accuracy"]
+    assert accuracies[hardened.best_epoch] == accuracies.max()
 
 
-def test_no_step_is_traced_again_for_each_batch():
-    model = small_convolutional_net(n_classes=2)
-    calls, layer = [], model.layers[0]
-    inner = layer.call
-    layer.call = lambda *args, **kwargs: (calls.append(1), inner(*args, **kwargs))[1]
-    _run(msgspec.structs.replace(HARDEN, epochs=1), harden, model)
-    after_one = len(calls)
-    calls.clear()
-    layer_model = small_convolutional_net(n_classes=2)
-    inner_again = layer_model.layers[0].call
-    layer_model.layers[0].call = lambda *args, **kwargs: (calls.append(1), inner_again(*args, **kwargs))[1]
-    _run(msgspec.structs.replace(HARDEN, epochs=4), harden, layer_model)
-    assert len(calls) == after_one
+def test_the_fast_mode_hardens_against_longer_attacks_too():
+    model, _ = run(TRAIN)
+    before = robust_accuracy(model)
+    fast = replace(HARDEN, max_iter=1, eps_step=0.1, keep="validation_robust_accuracy", max_drop=0.3)
+    run(fast, harden, model)
+    assert robust_accuracy(model) > before + 0.2
 
 
-def test_a_loss_that_is_not_a_number_ends_with_the_epoch_and_the_way_out():
-    explode = msgspec.structs.replace(TRAIN, optimizer=SGD(learning_rate=1e38, decay=0.0, momentum=0.0, nesterov=False))
-    with pytest.raises(InputError, match=r"expected a finite loss, got .*nan.* in epoch \d: lower learning_rate"):
-        _run(explode, model=linear_model(np.zeros(SHAPE)))
+def robust_accuracy(model: keras.Model) -> float:
+    data = two_classes(2)
+    ball = Ball(data.images(), np.full(48, 0.1), leave(data.labels, n_classes=2))
+    return float(np.mean(~walk(Target(model), ball, ball.x, rel_eps_step=0.25, max_iter=10).flipped))
+
+
+def test_a_model_taken_as_it_is_is_only_measured():
+    model = linear_model(balanced_weights())
+    before = model.get_weights()
+    measured = measure(model, two_classes(1, 24), batch_size=7)
+    assert (measured.best_epoch, measured.ended, len(measured.history)) == (0, "not trained", 1)
+    data = two_classes(1, 24)
+    accuracy = np.mean(np.asarray(model(data.images())).argmax(axis=1) == data.labels)
+    assert measured.history["validation_accuracy"][0] == pytest.approx(accuracy)
+    assert all(np.array_equal(one, two) for one, two in zip(before, model.get_weights(), strict=True))
+
+
+@pytest.mark.parametrize("split", ["training", "validation"])
+def test_a_class_without_images_is_refused_by_its_name(split):
+    whole = two_classes(0)
+    lacking = images_in_memory(whole.pixels[::2], whole.labels[::2])
+    data = (lacking, whole) if split == "training" else (whole, lacking)
+    with pytest.raises(
+        InputError, match=f"expected {split} images of every class, got none of 'malignant' in in memory"
+    ):
+        run(HARDEN, harden, data=data)
+
+
+def test_batches_larger_than_an_epoch_are_refused():
+    with pytest.raises(InputError, match="expected batch_size at most the 48 training images of in memory, got 49"):
+        run(replace(TRAIN, batch_size=49))
+    _, trained = run(
+        replace(TRAIN, batch_size=49, epochs=1), augment_settings=replace(NO_COPIES, copies=1)
+    )  # copies count
+    assert len(trained.history) == 2
+
+
+def test_an_optimizer_with_weight_decay_is_adamw():
+    assert make_optimizer(Adam(learning_rate=0.01, weight_decay=0.1)).weight_decay == 0.1
+    assert make_optimizer(Adam(learning_rate=0.01, weight_decay=0.0)).weight_decay is None

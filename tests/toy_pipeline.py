@@ -2,7 +2,7 @@
 
 The copy has the real Snakefile, dvc.yaml, profiles and library. A toy script keeps the imports of the real one, in a
 block that never runs, so that the library files which the two graphs list are the real ones. There are two data sets:
-mnist, which `acquire` makes, and slices, whose raw tree is the user's.
+mnist, which `acquire` makes, and slices, whose raw tree and model are the user's.
 """
 
 import ast
@@ -30,6 +30,8 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 STAGES = ["acquire", "preprocess", "train", "harden", "attack", "rank", "tabulate", "plot", "report"]
 COPIED = ["Snakefile", "dvc.yaml", "environment.yml", ".dvcignore", ".gitignore", "pyproject.toml", "presets"]
 COPIED += ["profiles", "workflow", "src/oncorobust", ".dvc/config", ".dvc/.gitignore"]
+
+OWN_MODEL = "own/classifier.keras"
 
 OUTPUTS = {
     "acquire": ["data/raw/{dataset}/images.idx", "data/raw/{dataset}/labels.idx"],
@@ -93,6 +95,8 @@ def make_toy(folder: Path, params: dict[str, Any] | None = None) -> Path:
     raw = folder / "data" / "raw" / "slices"
     raw.mkdir(parents=True)
     (raw / "manifest.csv").write_text("image_id,path,label,patient_id\n")
+    (folder / OWN_MODEL).parent.mkdir()
+    (folder / OWN_MODEL).write_text("a model\n")
     run(folder, "oncorobust graph")
     for command in ("git init -q", "git add -A", "git commit -q -m toy"):
         run(folder, command)
@@ -100,16 +104,19 @@ def make_toy(folder: Path, params: dict[str, Any] | None = None) -> Path:
 
 
 def toy_params() -> dict[str, Any]:
-    """The demo's parameters, with short grids, and a second data set, whose raw tree is the user's."""
+    """The demo's parameters, with short grids, and a second data set, whose raw tree and model are the user's."""
     content: dict[str, Any] = yaml.safe_load((REPOSITORY / "presets" / "demo.yaml").read_text(encoding="utf-8"))
     mnist = content["datasets"]["mnist"]
     mnist["train"]["epochs"], mnist["harden"]["epochs"] = 4, 2
+    mnist["harden"]["schedule"] = {"name": "warm_up", "epochs": 1}
     mnist["rank"]["num_random_init"] = 60
     mnist["attack"]["epsilons"] = mnist["rank"]["epsilons"] = [0.05, 0.1]
     content["run"]["datasets"] = ["mnist", "slices"]
     content["acquire"] = {"mnist": {"source": "download"}}  # the toy's script fetches nothing
     content["datasets"] = {"mnist": mnist, "slices": copy.deepcopy(mnist)}
     content["datasets"]["slices"]["preprocess"]["format"] = {"name": "manifest"}
+    own = {"source": "path", "path": OWN_MODEL, "input_range": [0, 255], "fine_tune": True}
+    content["datasets"]["slices"]["model"] = own
     content["report"]["columns"] = {
         "mnist": {"title": "MNIST", "paper": "MNIST"},
         "slices": {"title": "CT", "paper": "CT"},

@@ -1,4 +1,4 @@
-"""The l_inf attacks: ART's own under the paper's settings, and the PGD that adversarial training runs in each batch.
+"""The paper's l_inf attacks: ART's own, with the settings of Table S1.
 
 All three of the paper's attacks (Table S1) repeat one step inside the ball of radius epsilon around the image x and
 the box [0, 1]:
@@ -15,7 +15,6 @@ import warnings
 import numpy as np
 
 from oncorobust.arrays import Images
-from oncorobust.gradients import GradientFunction
 from oncorobust.seeds import child_seed
 from oncorobust.settings.attacks import Attacks, IterativeAttack
 
@@ -108,28 +107,3 @@ def _inside(x_adv: Images, x: Images, epsilon: float) -> Images:
             f"[{x_adv.min()}, {x_adv.max()}]"
         )
     return x_adv.astype(np.float32, copy=False)
-
-
-def linf_pgd(
-    x: Images,
-    one_hot: np.ndarray,
-    *,
-    loss_gradient: GradientFunction,
-    epsilon: float,
-    eps_step: float,
-    max_iter: int,
-    random_start: bool,
-    rng: np.random.Generator,
-) -> Images:
-    """PGD for training: the step of this module's docstring `max_iter` times, the last iterate kept.
-
-    x: (n, h, w, c) in [0, 1]. one_hot: (n, classes), true labels. random_start: begin at a uniform point of the ball.
-    """
-    lower, upper = np.maximum(x - np.float32(epsilon), 0), np.minimum(x + np.float32(epsilon), 1)
-    x_adv = x
-    if random_start:
-        noise = rng.uniform(-epsilon, epsilon, x.shape).astype(np.float32)
-        x_adv = np.clip(x + noise, lower, upper)
-    for _ in range(max_iter):
-        x_adv = np.clip(x_adv + np.float32(eps_step) * np.sign(loss_gradient(x_adv, one_hot)), lower, upper)
-    return x_adv

@@ -1,33 +1,62 @@
-"""Training curves: loss and accuracy by epoch, with the epoch whose weights were kept."""
+"""Training curves: loss and accuracy by epoch, and what a reader must not miss about them.
+
+Marked are the epoch whose weights were kept, the epochs that trained at a smaller epsilon than the full one (warm-up or
+first stage), and the epochs after which the model called all validation images the same: an accuracy that looks like a
+coin's may be just that, and one under attack that equals it is no robustness. Hardening starts with epoch 0, the model
+before, which has no training loss.
+"""
 
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-_LABELS = {
-    "loss": "training",
-    "validation_loss": "validation",
-    "accuracy": "training",
-    "validation_accuracy": "validation",
-    "validation_robust_accuracy": "validation, adversarial",
+# Palette of Okabe and Ito (jfly.uni-koeln.de/color), which colour-blind people can tell apart.
+_LINES = {
+    "loss": ("training", "#0072B2"),
+    "validation_loss": ("validation", "#D55E00"),
+    "accuracy": ("training", "#0072B2"),
+    "validation_accuracy": ("validation", "#D55E00"),
+    "validation_robust_accuracy": ("validation, under attack", "#009E73"),
 }
+"""Columns of the history that are drawn, with what the legend calls them."""
 
 
 def training_curves(history: pd.DataFrame, *, best_epoch: int, title: str) -> Figure:
-    """Two panels, loss and accuracy, from a row an epoch; the kept epoch is marked."""
-    figure = Figure(figsize=(8, 3), layout="constrained")
+    """Two panels, loss and accuracy, from a row an epoch; best_epoch: whose weights were kept."""
+    figure = Figure(figsize=(8, 3.4), layout="constrained")
     figure.suptitle(title)
     losses, accuracies = figure.subplots(1, 2)
-    for column in history.columns.intersection(list(_LABELS), sort=False):
+    for column in history.columns.intersection(list(_LINES), sort=False):
         panel = losses if column.endswith("loss") else accuracies
-        panel.plot(history["epoch"], history[column], marker="o", markersize=3, label=_LABELS[column])
-    losses.set_ylabel("cross-entropy")
+        label, colour = _LINES[column]
+        panel.plot(history["epoch"], history[column], color=colour, marker="o", markersize=3, label=label)
+    losses.set_ylabel("loss")
     accuracies.set_ylabel("accuracy")
     accuracies.yaxis.set_major_formatter(PercentFormatter(xmax=1))
+    _mark_collapse(accuracies, history)
     for panel in (losses, accuracies):
-        panel.axvline(best_epoch, color="grey", linewidth=0.8, linestyle=":", label="epoch kept")
+        panel.axvline(best_epoch, color="0.3", linewidth=0.9, linestyle=":", label="epoch kept")
+        _shade_smaller_epsilon(panel, history)
         panel.set_xlabel("epoch")
         panel.xaxis.set_major_locator(MaxNLocator(integer=True))
-        panel.legend(fontsize="small", frameon=False)
         panel.spines[["top", "right"]].set_visible(False)
+    handles, labels = accuracies.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), fontsize="small", frameon=False)
     return figure
+
+
+def _mark_collapse(panel: Axes, history: pd.DataFrame) -> None:
+    collapsed = history[history["collapsed"]]
+    if not collapsed.empty:
+        x, y = collapsed["epoch"], collapsed["validation_accuracy"]
+        panel.plot(x, y, linestyle="", marker="X", markersize=9, color="black", zorder=3, label="collapsed")
+
+
+def _shade_smaller_epsilon(panel: Axes, history: pd.DataFrame) -> None:
+    if "epsilon" not in history:
+        return
+    trained = history[history["epoch"] > 0]
+    smaller = trained.loc[trained["epsilon"] < trained["epsilon"].max(), "epoch"]
+    if not smaller.empty:
+        panel.axvspan(smaller.min() - 0.5, smaller.max() + 0.5, color="0.92", zorder=0, label="smaller epsilon")

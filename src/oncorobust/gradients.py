@@ -83,34 +83,47 @@ def compile_function(model: keras.Model, body: Callable[..., Any]) -> Callable[.
     """
     match keras.backend.backend():
         case "tensorflow":
-            return _compile_tensorflow(model, body)
+            network = GraphNetwork(model)
+            return compile_graph(lambda *tensors: body(network, *tensors))
         case "torch":
-            return _compile_torch(model, body)
+            return run_eagerly(EagerNetwork(model), body)
         case "jax":
             return _compile_jax(model, body)
         case other:
             raise ValueError(f"expected backend tensorflow, torch or jax, got {other}")
 
 
-def _compile_tensorflow(model: keras.Model, body: Callable[..., Any]) -> Callable[..., Any]:
+class GraphNetwork:
+    """A model inside a TensorFlow graph."""
+
+    def __init__(self, model: keras.Model) -> None:
+        """The model in inference mode."""
+        self._model = model
+
+    def logits(self, x: Any) -> Any:
+        """Logits (n, classes) of images."""
+        return self._model(x, training=False)
+
+    def logits_and_gradient(self, loss: Callable[[Any], Any], x: Any) -> tuple[Any, Any]:
+        """Logits of images, and the gradient of `loss(logits)` with respect to the images."""
+        import tensorflow as tf
+
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(x)
+            logits = self.logits(x)
+            value = loss(logits)
+        return logits, tape.gradient(value, x)
+
+
+def compile_graph(body: Callable[..., Any]) -> Callable[..., Any]:
+    """Make `body(*tensors)` a function of arrays that TensorFlow traces once, with an open first axis."""
     import tensorflow as tf
-
-    class Graph:
-        def logits(self, x: tf.Tensor) -> tf.Tensor:
-            return model(x, training=False)
-
-        def logits_and_gradient(self, loss: Callable[[Any], Any], x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            with tf.GradientTape(watch_accessed_variables=False) as tape:
-                tape.watch(x)
-                logits = self.logits(x)
-                value = loss(logits)
-            return logits, tape.gradient(value, x)
 
     def open_length(array: np.ndarray) -> tf.TensorSpec:
         return tf.TensorSpec((None, *array.shape[1:]) if array.ndim else (), array.dtype)
 
     # Traced by hand for arrays of open length: left to itself, tf.function traces anew for a second number of images.
-    function = tf.function(lambda *tensors: body(Graph(), *tensors), autograph=False)
+    function = tf.function(body, autograph=False)
     traced: dict[tuple[Any, ...], Any] = {}
 
     def call(*arrays: Any) -> Any:
@@ -118,62 +131,91 @@ def _compile_tensorflow(model: keras.Model, body: Callable[..., Any]) -> Callabl
         kinds = tuple((array.shape[1:], array.ndim, array.dtype) for array in kept)
         if kinds not in traced:
             traced[kinds] = function.get_concrete_function(*map(open_length, kept))
-        return _to_numpy(traced[kinds](*map(tf.constant, kept)))
+        return to_numpy(traced[kinds](*map(tf.constant, kept)))
 
     return call
 
 
-def _compile_torch(model: keras.Model, body: Callable[..., Any]) -> Callable[..., Any]:
+class EagerNetwork:
+    """A model in PyTorch, which compiles nothing."""
+
+    def __init__(self, model: keras.Model) -> None:
+        """The model in inference mode."""
+        self._model = model
+
+    def logits(self, x: Any) -> Any:
+        """Logits (n, classes) of images."""
+        import torch
+
+        with torch.no_grad():
+            return self._model(x, training=False)
+
+    def logits_and_gradient(self, loss: Callable[[Any], Any], x: Any) -> tuple[Any, Any]:
+        """Logits of images, and the gradient of `loss(logits)` with respect to the images."""
+        import torch
+
+        with torch.enable_grad():
+            images = x.detach().requires_grad_(True)
+            logits = self._model(images, training=False)
+            gradient = torch.autograd.grad(loss(logits), images)[0]
+        return logits.detach(), gradient
+
+
+def run_eagerly(network: EagerNetwork, body: Callable[..., Any]) -> Callable[..., Any]:
+    """Make `body(network, *tensors)` a function of arrays that PyTorch runs as it stands."""
     import torch
-
-    class Eager:
-        def logits(self, x: Any) -> Any:
-            with torch.no_grad():
-                return model(x, training=False)
-
-        def logits_and_gradient(self, loss: Callable[[Any], Any], x: Any) -> tuple[Any, Any]:
-            with torch.enable_grad():
-                images = x.detach().requires_grad_(True)
-                logits = model(images, training=False)
-                gradient = torch.autograd.grad(loss(logits), images)[0]
-            return logits.detach(), gradient
 
     def call(*arrays: Any) -> Any:
         with torch.no_grad():
-            return _to_numpy(body(Eager(), *map(ops.convert_to_tensor, arrays)))
+            return to_numpy(body(network, *map(ops.convert_to_tensor, arrays)))
 
     return call
+
+
+class TracedNetwork:
+    """A model under JAX's tracing, its variables' values those of the stateless scope around it."""
+
+    def __init__(self, model: keras.Model) -> None:
+        """The model in inference mode."""
+        self._model = model
+
+    def logits(self, x: Any) -> Any:
+        """Logits (n, classes) of images."""
+        return self._call(x, training=False)[0]
+
+    def logits_and_gradient(self, loss: Callable[[Any], Any], x: Any) -> tuple[Any, Any]:
+        """Logits of images, and the gradient of `loss(logits)` with respect to the images."""
+        import jax
+
+        def value(images: Any) -> tuple[Any, Any]:
+            logits = self.logits(images)
+            return loss(logits), logits
+
+        gradient, logits = jax.grad(value, has_aux=True)(x)
+        return logits, gradient
+
+    def _call(self, x: Any, *, training: bool) -> tuple[Any, list[Any]]:
+        trainable = [variable.value for variable in self._model.trainable_variables]
+        other = [variable.value for variable in self._model.non_trainable_variables]
+        return self._model.stateless_call(trainable, other, x, training=training)
 
 
 def _compile_jax(model: keras.Model, body: Callable[..., Any]) -> Callable[..., Any]:
     import jax
 
-    class Traced:
-        def __init__(self, trainable: list[Any], other: list[Any]) -> None:
-            self._state = (trainable, other)
-
-        def logits(self, x: Any) -> Any:
-            return model.stateless_call(*self._state, x, training=False)[0]
-
-        def logits_and_gradient(self, loss: Callable[[Any], Any], x: Any) -> tuple[Any, Any]:
-            def value(images: Any) -> tuple[Any, Any]:
-                logits = self.logits(images)
-                return loss(logits), logits
-
-            gradient, logits = jax.grad(value, has_aux=True)(x)
-            return logits, gradient
+    network = TracedNetwork(model)
 
     @jax.jit
-    def function(trainable: list[Any], other: list[Any], *tensors: Any) -> Any:
-        return body(Traced(trainable, other), *tensors)
+    def function(values: list[Any], *tensors: Any) -> Any:
+        with keras.StatelessScope(state_mapping=list(zip(model.variables, values, strict=True))):
+            return body(network, *tensors)
 
     def call(*arrays: Any) -> Any:
         kept = [np.asarray(array) for array in arrays]
         n = len(kept[0])
         rows = np.minimum(np.arange(padded_length(n)), n - 1)
-        trainable = [variable.value for variable in model.trainable_variables]
-        other = [variable.value for variable in model.non_trainable_variables]
-        outputs = function(trainable, other, *(array[rows] if array.ndim else array for array in kept))
+        values = [variable.value for variable in model.variables]
+        outputs = function(values, *(array[rows] if array.ndim else array for array in kept))
         return jax.tree.map(lambda output: np.asarray(output)[:n], outputs)
 
     return call
@@ -190,7 +232,8 @@ def padded_length(n: int) -> int:
     return 3 * power // 4 if n <= 3 * power // 4 and power >= 4 else power
 
 
-def _to_numpy(outputs: Any) -> Any:
+def to_numpy(outputs: Any) -> Any:
+    """A tensor, or a tuple of them, as arrays."""
     if isinstance(outputs, tuple | list):
         return tuple(map(ops.convert_to_numpy, outputs))
     return ops.convert_to_numpy(outputs)

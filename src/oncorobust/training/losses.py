@@ -1,0 +1,56 @@
+"""What adversarial training climbs with its attack and descends with its update, in keras.ops.
+
+    mixture     attack: CE(f(x'), y)            update: mean CE over the batch, of which a share is x' for x
+    TRADES      attack: KL(f(x) || f(x'))       update: mean CE(f(x), y) + beta mean KL(f(x) || f(x'))
+
+Sources: Madry 2018 and the paper (mixture, half of each batch); Zhang 2019 (TRADES).
+"""
+
+from typing import Any
+
+from keras import ops
+
+from oncorobust.gradients import cross_entropy
+from oncorobust.settings.training import Mixture, Trades
+from oncorobust.updates import Forward
+
+
+def n_adversarial(loss: Mixture | Trades, n: int) -> int:
+    """How many of a batch's n images, its first, are attacked."""
+    return n if isinstance(loss, Trades) else round(n * loss.adversarial_share)
+
+
+def attack_loss(loss: Mixture | Trades, clean_logits: Any, one_hot: Any) -> Any:
+    """The function of logits that the attack climbs, summed over the images.
+
+    clean_logits: of the images under attack, which TRADES moves away from. one_hot: (n, classes), true labels.
+    """
+    if isinstance(loss, Trades):
+        return lambda logits: ops.sum(divergence(clean_logits, logits))
+    return lambda logits: cross_entropy(logits, one_hot)
+
+
+def training_loss(loss: Mixture | Trades, forward: Forward, x: Any, x_adv: Any, one_hot: Any) -> tuple[Any, Any]:
+    """The number that an update minimises, and logits for the images of the batch.
+
+    x: (n, h, w, c). x_adv: adversarial examples of the first of them. one_hot: (n, classes).
+    """
+    n, n_adv = ops.shape(x)[0], ops.shape(x_adv)[0]
+    if isinstance(loss, Trades):
+        both = forward(ops.concatenate([x, x_adv]))
+        clean, adversarial = both[:n], both[n:]
+        clean_loss = mean_cross_entropy(clean, one_hot)
+        return clean_loss + loss.beta * ops.mean(divergence(clean, adversarial)), clean
+    logits = forward(ops.concatenate([x_adv, x[n_adv:]]))
+    return mean_cross_entropy(logits, one_hot), logits
+
+
+def mean_cross_entropy(logits: Any, one_hot: Any) -> Any:
+    """Cross-entropy on logits, the mean over a batch."""
+    return -ops.mean(ops.sum(one_hot * ops.log_softmax(logits), axis=-1))
+
+
+def divergence(logits: Any, other: Any) -> Any:
+    """KL(softmax(logits) || softmax(other)) of each image, (n,)."""
+    log_p, log_q = ops.log_softmax(logits), ops.log_softmax(other)
+    return ops.sum(ops.exp(log_p) * (log_p - log_q), axis=-1)

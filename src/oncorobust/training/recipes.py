@@ -1,0 +1,105 @@
+"""The recipes: fine-tuning on clean images, and adversarial training from the clean model's weights.
+
+    train    each batch as it is
+    measure  nothing: a model of your own may be taken as it is
+    harden   each batch attacked with PGD by the model as it then is; loss, epsilon's schedule, weight perturbation,
+             averaging and selection by settings (Madry 2018; TRADES, Zhang 2019; AWP, Wu 2020; FGSM from a random start
+             is PGD with one step, Wong 2020)
+
+Loss: cross-entropy on logits. Keras's `binary_crossentropy` on a two-way softmax would train another loss than the
+paper's; on logits the two-class and the ten-class case are one.
+"""
+
+import keras
+import numpy as np
+import pandas as pd
+
+from oncorobust.arrays import Images, Labels
+from oncorobust.dataset import LabelledImages
+from oncorobust.progress import Listener
+from oncorobust.settings.data import Augment
+from oncorobust.settings.training import Harden, Train
+from oncorobust.training.batches import Batches, check_batch_size, check_images_of_all_classes
+from oncorobust.training.checkpoint import Checkpoint
+from oncorobust.training.loop import Course, Trained, fit
+from oncorobust.training.schedule import epsilon_at
+from oncorobust.training.step import compile_adversarial_step, compile_clean_step, make_trainee, start_noise
+from oncorobust.training.validation import Scores, Validation
+
+
+def train(
+    model: keras.Model,
+    training: LabelledImages,
+    validation: LabelledImages,
+    *,
+    settings: Train,
+    augment_settings: Augment,
+    seed: int,
+    checkpoint: Checkpoint | None,
+    listener: Listener,
+) -> Trained:
+    """Fine-tune `model` in place on clean images; it ends with the weights that `settings.keep` prefers.
+
+    Raises InputError for a class without images, a batch larger than the set, and as `fit` does.
+    """
+    batches = _checked(Batches(training, augment_settings, settings.batch_size, seed), validation)
+    trainee = make_trainee(model, settings)
+    update = compile_clean_step(trainee, settings)
+    judge = Validation(model, validation, batch_size=settings.batch_size)
+    one_hot = np.eye(len(training.class_names), dtype=np.float32)
+
+    def step(x: Images, y: Labels, _: int, __: np.random.Generator) -> tuple[float, float]:
+        loss, right = update(x, one_hot[y])
+        return float(loss), float(right)
+
+    course = Course(step, lambda _: judge.clean())
+    return fit(trainee, batches, course, settings=settings, checkpoint=checkpoint, listener=listener)
+
+
+def harden(
+    model: keras.Model,
+    training: LabelledImages,
+    validation: LabelledImages,
+    *,
+    settings: Harden,
+    augment_settings: Augment,
+    seed: int,
+    checkpoint: Checkpoint | None,
+    listener: Listener,
+) -> Trained:
+    """Train `model` in place against PGD; it ends with the weights that `settings.keep` prefers.
+
+    Raises InputError for a class without images, a batch larger than the set, and as `fit` does.
+    """
+    batches = _checked(Batches(training, augment_settings, settings.batch_size, seed), validation)
+    trainee = make_trainee(model, settings)
+    update = compile_adversarial_step(trainee, settings)
+    judge = Validation(model, validation, batch_size=settings.batch_size)
+    one_hot = np.eye(len(training.class_names), dtype=np.float32)
+
+    def step(x: Images, y: Labels, epoch: int, rng: np.random.Generator) -> tuple[float, float]:
+        epsilon = epsilon_at(settings, epoch)
+        attack = np.float32(epsilon), np.float32(settings.eps_step * epsilon / settings.epsilon)
+        loss, right = update(x, one_hot[y], start_noise(x, settings, rng), *attack, np.int32(settings.max_iter))
+        return float(loss), float(right)
+
+    def score(epoch: int) -> Scores:
+        scores = judge.adversarial(settings)
+        return {"epsilon": epsilon_at(settings, epoch)} | scores if epoch else scores
+
+    course = Course(step, score)
+    return fit(trainee, batches, course, settings=settings, checkpoint=checkpoint, listener=listener)
+
+
+def measure(model: keras.Model, validation: LabelledImages, *, batch_size: int) -> Trained:
+    """No training at all: a history of one row, epoch 0, for a model that is taken as it is."""
+    check_images_of_all_classes(validation, split="validation")
+    scores = Validation(model, validation, batch_size=batch_size).clean()
+    return Trained(pd.DataFrame([{"epoch": 0} | scores]), best_epoch=0, ended="not trained")
+
+
+def _checked(batches: Batches, validation: LabelledImages) -> Batches:
+    check_images_of_all_classes(batches.data, split="training")
+    check_images_of_all_classes(validation, split="validation")
+    check_batch_size(batches)
+    return batches

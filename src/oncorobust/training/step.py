@@ -1,0 +1,152 @@
+"""One update of the weights as one compiled function: attack, gradient, optimiser, moving average.
+
+    start   x' = clip(x + epsilon u), u uniform in [-1, 1]                     (or x' = x)
+    attack  max_iter times  x' <- clip(x' + eps_step sign(d/dx' attack loss))  (Madry 2018)
+    AWP     each layer's weights w move by gamma |w| g / |g|, g the gradient of the training loss   (Wu 2020)
+    update  the optimiser takes the gradient found there, from the weights before the move; Keras's constraints follow
+    average a <- m a + (1 - m) w,  m = min(momentum, (1 + t) / (10 + t)) at update t
+
+so that an average of few updates is not one of where training began. The random numbers u come in as an argument: the
+same attack starts on every backend.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from oncorobust.arrays import Images
+from oncorobust.gradients import Network
+from oncorobust.settings.training import Harden, Mixture, Trades, Train
+from oncorobust.training.losses import attack_loss, mean_cross_entropy, n_adversarial, training_loss
+from oncorobust.training.optimizers import make_optimizer
+from oncorobust.updates import Forward, Learner, compile_update
+
+
+@dataclass(frozen=True)
+class Trainee:
+    """A model with what an update of it changes besides.
+
+    averages: moving averages of the trainable weights, in their order; empty where none are wanted.
+    """
+
+    model: keras.Model
+    optimizer: keras.optimizers.Optimizer
+    averages: Sequence[keras.Variable]
+
+    @property
+    def variables(self) -> list[keras.Variable]:
+        """All that training changes, the states of random layers too: what must be saved to go on."""
+        return [*self.model.variables, *self.optimizer.variables, *self.averages]
+
+
+def make_trainee(model: keras.Model, settings: Train | Harden) -> Trainee:
+    """The model with a new optimiser and, if `settings.average` asks for them, averages that begin at its weights."""
+    optimizer = make_optimizer(settings.optimizer)
+    optimizer.build(model.trainable_variables)
+    averaged = model.trainable_variables if settings.average is not None else []
+    averages = [keras.Variable(variable.numpy(), trainable=False) for variable in averaged]
+    return Trainee(model, optimizer, averages)
+
+
+def compile_clean_step(trainee: Trainee, settings: Train) -> Callable[..., tuple[Any, ...]]:
+    """(x, one_hot) -> mean loss and number of right answers of the batch, before the update that it makes."""
+
+    def body(learner: Learner, x: Any, one_hot: Any) -> tuple[Any, Any]:
+        def loss(forward: Forward) -> tuple[Any, Any]:
+            logits = forward(x)
+            return mean_cross_entropy(logits, one_hot), logits
+
+        value, logits, gradients = learner.weight_gradients(loss)
+        _apply(trainee, gradients, settings.average)
+        return value, _n_right(logits, one_hot)
+
+    return _compile(trainee, body, settings.precision)
+
+
+def compile_adversarial_step(trainee: Trainee, settings: Harden) -> Callable[..., tuple[Any, ...]]:
+    """(x, one_hot, noise, epsilon, eps_step, max_iter) -> mean loss and number of right answers before the update.
+
+    noise: (n_adversarial, h, w, c) in [-1, 1], the random start of each attacked image in units of epsilon; 0 starts at
+    the image. max_iter: int32.
+    """
+    gamma = settings.weight_perturbation
+
+    def body(
+        learner: Learner, x: Any, one_hot: Any, noise: Any, epsilon: Any, eps_step: Any, max_iter: Any
+    ) -> tuple[Any, Any]:
+        n = ops.shape(noise)[0]
+        x_adv = perturb(learner, settings.loss, x[:n], one_hot[:n], noise * epsilon, epsilon, eps_step, max_iter)
+
+        def loss(forward: Forward) -> tuple[Any, Any]:
+            return training_loss(settings.loss, forward, x, x_adv, one_hot)
+
+        value, logits, gradients = learner.weight_gradients(loss)
+        if gamma is not None:
+            _, _, gradients = learner.weight_gradients(loss, shift=_worst_shift(trainee.model, gradients, gamma))
+        _apply(trainee, gradients, settings.average)
+        return value, _n_right(logits, one_hot)
+
+    return _compile(trainee, body, settings.precision)
+
+
+def start_noise(x: Images, settings: Harden, rng: np.random.Generator) -> np.ndarray:
+    """The noise that `compile_adversarial_step` takes for a batch (n, h, w, c)."""
+    shape = (n_adversarial(settings.loss, len(x)), *x.shape[1:])
+    if settings.num_random_init == 0:
+        return np.zeros(shape, dtype=np.float32)
+    return rng.random(shape, dtype=np.float32) * 2 - 1
+
+
+def _compile(trainee: Trainee, body: Callable[..., tuple[Any, ...]], precision: str) -> Callable[..., tuple[Any, ...]]:
+    changed = [*trainee.optimizer.variables, *trainee.averages]
+    return compile_update(trainee.model, body, changed=changed, precision=precision)
+
+
+def perturb(
+    network: Network,
+    loss: Mixture | Trades,
+    x: Any,
+    one_hot: Any,
+    move: Any,
+    epsilon: Any,
+    eps_step: Any,
+    max_iter: Any,
+) -> Any:
+    """PGD's last iterate for images x, from x + move, in keras.ops; `loss` decides what the attack climbs."""
+    lower, upper = ops.maximum(x - epsilon, 0.0), ops.minimum(x + epsilon, 1.0)
+    clean_logits = network.logits(x) if isinstance(loss, Trades) else None
+    climbed = attack_loss(loss, clean_logits, one_hot)
+
+    def step(_: Any, x_adv: Any) -> Any:
+        _, gradient = network.logits_and_gradient(climbed, x_adv)
+        return ops.clip(x_adv + eps_step * ops.sign(gradient), lower, upper)
+
+    return ops.fori_loop(0, max_iter, step, ops.clip(x + move, lower, upper))
+
+
+def _worst_shift(model: keras.Model, gradients: Sequence[Any], gamma: float) -> list[Any]:
+    """AWP's move of each kernel; vectors (biases, statistics) stay, as in the authors' code."""
+    shift = []
+    for variable, gradient in zip(model.trainable_variables, gradients, strict=True):
+        norm = ops.norm(ops.reshape(gradient, (-1,)))
+        size = gamma * ops.norm(ops.reshape(variable.value, (-1,))) / (norm + 1e-20)
+        shift.append(gradient * size if len(variable.shape) > 1 else ops.zeros_like(gradient))
+    return shift
+
+
+def _apply(trainee: Trainee, gradients: Sequence[Any], momentum: float | None) -> None:
+    trainee.optimizer.apply(list(gradients), trainee.model.trainable_variables)
+    if momentum is None:
+        return
+    done = ops.cast(trainee.optimizer.iterations, "float32")
+    kept = ops.minimum(momentum, (1.0 + done) / (10.0 + done))
+    for average, variable in zip(trainee.averages, trainee.model.trainable_variables, strict=True):
+        average.assign(kept * average.value + (1.0 - kept) * variable.value)
+
+
+def _n_right(logits: Any, one_hot: Any) -> Any:
+    return ops.sum(ops.cast(ops.argmax(logits, axis=-1) == ops.argmax(one_hot, axis=-1), "float32"))

@@ -1,0 +1,104 @@
+"""What validation patients say of a model after an epoch.
+
+    validation_loss             mean cross-entropy; in adversarial training the loss of the update, on clean images and
+                                adversarial examples of them
+    validation_accuracy         on clean images
+    collapsed                   whether that accuracy is within a standard error of one answer for all
+    validation_robust_accuracy  share of images, clean errors left out, that PGD at the full epsilon does not turn
+
+PGD here is the strict protocol's: it climbs the margin of the logits, keeps any adversarial iterate, and leaves decided
+images alone. It starts at the image, so that nothing random stands between two epochs; its step is 2.5 x epsilon /
+max_iter (Madry's), whatever the step in the batches: a fast mode's long step would hide a collapse.
+"""
+
+import math
+from collections.abc import Iterator
+
+import keras
+import numpy as np
+
+from oncorobust.arrays import Images, Labels, Logits, PerImage
+from oncorobust.dataset import LabelledImages
+from oncorobust.engine.goals import leave
+from oncorobust.engine.linf import Ball, Found, walk
+from oncorobust.engine.target import Target
+from oncorobust.settings.training import Harden, Mixture
+
+Scores = dict[str, int | float | bool]
+"""Columns of one row of the history."""
+
+_STEPS_ACROSS = 2.5
+
+
+class Validation:
+    """A model and the images that judge it, `batch_size` at a time."""
+
+    def __init__(self, model: keras.Model, data: LabelledImages, *, batch_size: int) -> None:
+        """Prepare the compiled functions."""
+        self._target = Target(model)
+        self._data = data
+        self._batch_size = batch_size
+
+    def clean(self) -> Scores:
+        """Loss and accuracy on clean images, and whether that is any better than one answer for all."""
+        logits = np.concatenate([self._logits(x) for x, _ in self._batches()])
+        return _clean_scores(logits, self._data.labels, cross_entropies(logits, self._data.labels))
+
+    def adversarial(self, settings: Harden) -> Scores:
+        """The same with the loss of adversarial training, and robust accuracy at `settings.epsilon`."""
+        clean, adversarial, safe = [], [], []
+        for x, y in self._batches():
+            found = self._attack(x, y, settings)
+            clean.append(self._logits(x))
+            adversarial.append(self._logits(found.x_adv))
+            safe.append(~found.flipped)
+        logits, labels = np.concatenate(clean), self._data.labels
+        scores = _clean_scores(logits, labels, _losses(settings, logits, np.concatenate(adversarial), labels))
+        return scores | {"validation_robust_accuracy": float(np.mean(np.concatenate(safe)))}
+
+    def _logits(self, x: Images) -> Logits:
+        return self._target.logits(x).astype(np.float64)
+
+    def _attack(self, x: Images, y: Labels, settings: Harden) -> Found:
+        ball = Ball(x, np.full(len(x), settings.epsilon), leave(y, n_classes=self._target.n_classes))
+        rel_eps_step = min(_STEPS_ACROSS / settings.validation_max_iter, 1.0)
+        return walk(self._target, ball, x, rel_eps_step=rel_eps_step, max_iter=settings.validation_max_iter)
+
+    def _batches(self) -> Iterator[tuple[Images, Labels]]:
+        for start in range(0, len(self._data), self._batch_size):
+            at = np.arange(start, min(start + self._batch_size, len(self._data)))
+            yield self._data.images(at), self._data.labels[at]
+
+
+def _clean_scores(logits: Logits, labels: Labels, losses: PerImage) -> Scores:
+    predicted = logits.argmax(axis=1)
+    return {
+        "validation_loss": float(np.mean(losses)),
+        "validation_accuracy": float(np.mean(predicted == labels)),
+        "collapsed": bool(np.mean(predicted == labels) <= one_answer_for_all(labels)),
+    }
+
+
+def one_answer_for_all(labels: Labels) -> float:
+    """Accuracy of always giving the commonest label, and a standard error: what a model has to beat."""
+    share = float(np.bincount(labels).max()) / len(labels)
+    return share + math.sqrt(share * (1 - share) / len(labels))
+
+
+def _losses(settings: Harden, clean: Logits, adversarial: Logits, labels: Labels) -> PerImage:
+    """The loss of the update for each image (`training.losses`), in float64."""
+    if isinstance(settings.loss, Mixture):
+        share = settings.loss.adversarial_share
+        return (1 - share) * cross_entropies(clean, labels) + share * cross_entropies(adversarial, labels)
+    log_p, log_q = _log_softmax(clean), _log_softmax(adversarial)
+    divergences = np.sum(np.exp(log_p) * (log_p - log_q), axis=1)
+    return cross_entropies(clean, labels) + settings.loss.beta * divergences
+
+
+def cross_entropies(logits: Logits, labels: Labels) -> PerImage:
+    """Cross-entropy of each image, (n,), in the logits' precision."""
+    return -_log_softmax(logits)[np.arange(len(labels)), labels]
+
+
+def _log_softmax(logits: Logits) -> Logits:
+    return logits - np.logaddexp.reduce(logits, axis=1)[:, np.newaxis]
