@@ -77,6 +77,7 @@ rule train:
         "Fine-tuning VGG16 on the clean images of {wildcards.dataset}."
     input:
         **DATA,
+        own=OWN_FILES,
         code=code("train"),
     output:
         model="models/{dataset}/clean.keras",

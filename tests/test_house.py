@@ -107,7 +107,7 @@ def test_help_answers_at_once_and_without_heavy_modules() -> None:
     started = time.monotonic()
     printed = toy.run(ROOT, "oncorobust --help")
     assert time.monotonic() - started < 0.5 * 4, "half a second, with room for a busy machine"
-    for command in ("preset", "graph", "record", "sync", "check", "where", "trace"):
+    for command in ("preset", "graph", "record", "sync", "check", "where", "trace", "front"):
         assert f"    {command}" in printed
     heavy = "import sys, oncorobust.cli; print({'numpy', 'pandas', 'dvc', 'snakemake', 'keras'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", heavy], capture_output=True, text=True, check=True)

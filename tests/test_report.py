@@ -10,7 +10,7 @@ from results_fixture import DATASETS, REPOSITORY, FakeDataset, write_results
 
 from oncorobust.errors import InputError
 from oncorobust.report import read_image
-from oncorobust.report_text import search_line
+from oncorobust.report_text import search_line, training_text
 
 STAGES = ("tabulate", "plot", "report")
 
@@ -144,6 +144,51 @@ def test_a_median_beyond_the_largest_epsilon_is_censored_and_every_gradient_ther
 
 def test_images_that_no_attack_can_move_are_told(page):
     assert page.count("<td>12.50\u00a0%</td></tr>") == 6
+
+
+def test_training_is_told_with_the_kept_and_the_last_epoch(page):
+    kept = "Trained for 4 epochs, all that were asked for. Kept were the weights of epoch 3: right on 93.00\u00a0%"
+    assert page.count(f"{kept} of the validation images. After the last epoch it was right on 91.00\u00a0%") == 3
+    assert page.count(f"{kept} of the validation images, under attack on 71.00\u00a0%. After") == 3
+    assert "Collapsed" not in page
+
+
+@pytest.mark.parametrize(
+    ("ended", "best", "collapsed", "told", "warning"),
+    [
+        ("patience", 2, [], "Trained for 4 epochs, then patience ended it", ""),
+        (
+            "collapse",
+            0,
+            [4],
+            "Kept were the weights of epoch 0, the model before: right on",
+            "after epoch 4 validation accuracy was no better",
+        ),
+        (
+            "all epochs",
+            4,
+            [3, 4],
+            "epoch 4: right on 50.00\u00a0% of",
+            "after epochs 3, 4 validation accuracy was no better",
+        ),
+    ],
+)
+def test_training_that_ended_early_or_collapsed_says_so(ended, best, collapsed, told, warning):
+    training = {"epochs_run": 4, "ended": ended, "collapsed_epochs": collapsed, "collapsed": best in collapsed}
+    training |= {name: {"epoch": epoch, "validation_accuracy": 0.5} for name, epoch in (("best", best), ("last", 4))}
+    text = training_text(training)
+    assert told in text.sentences
+    assert ("After the last epoch" in text.sentences) == (best != 4)
+    assert warning in text.warning
+    assert bool(text.warning) == bool(collapsed)
+    assert ("no robustness" in text.warning) == (best in collapsed)
+
+
+def test_a_model_that_was_not_trained_says_so():
+    checkpoint = {"epoch": 0, "validation_accuracy": 0.8}
+    training = {"epochs_run": 0, "ended": "all epochs", "collapsed_epochs": [], "collapsed": False}
+    text = training_text(training | {"best": checkpoint, "last": checkpoint})
+    assert text.sentences == "Not trained: the model as it came is right on 80.00\u00a0% of the validation images."
 
 
 def test_the_synthetic_mark_names_the_data_set(page):

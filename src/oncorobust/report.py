@@ -19,7 +19,15 @@ from oncorobust.cells import Table
 from oncorobust.errors import InputError
 from oncorobust.files import read_json
 from oncorobust.held_protocols import attack_protocols
-from oncorobust.report_text import PROTOCOLS, figure_captions, findings, percent, readable_unit_of, search_line
+from oncorobust.report_text import (
+    PROTOCOLS,
+    figure_captions,
+    findings,
+    percent,
+    readable_unit_of,
+    search_line,
+    training_text,
+)
 from oncorobust.table_text import ReadableUnit, counts_text, lay_out
 
 MODELS = {"clean": "clean-trained", "adversarial": "adversarially trained"}
@@ -70,7 +78,7 @@ def render_report(datasets: Sequence[DatasetPart], *, tables: Sequence[Table], f
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    environment.filters.update(percent=percent, embedded=embedded)
+    environment.filters.update(percent=percent, embedded=embedded, training_text=training_text)
     protocols, by_name = (
         attack_protocols({part.key: part.attack for part in datasets}),
         {one.name: one for one in tables},

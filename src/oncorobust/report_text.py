@@ -1,4 +1,4 @@
-"""What the page says in words and small numbers: findings, captions, the two protocols, the cost of the strict search.
+"""What the page says in words and small numbers: findings, captions, both protocols, training, the strict search.
 
 Sentences about a protocol are there only where a run holds it. Every number is a table's cell or stands in a metrics
 file; nothing is computed here but the conversion of an epsilon into units that a reader knows.
@@ -151,3 +151,47 @@ def search_line(attack: Mapping[str, Any], summary: Mapping[str, Any]) -> Search
         without_gradient=percent(without_gradient),
         flagged=without_gradient > FEW_WITHOUT_GRADIENT,
     )
+
+
+@dataclass(frozen=True)
+class TrainingText:
+    """How a model was trained, in sentences; warning: empty where training did not collapse."""
+
+    sentences: str
+    warning: str
+
+
+_ENDED = {
+    "all epochs": "all that were asked for",
+    "patience": "then patience ended it, because no better epoch came",
+    "collapse": "then the guard against collapse ended it, because accuracy under attack fell too far below its best",
+}
+
+
+def training_text(training: Mapping[str, Any]) -> TrainingText:
+    """One model's training, out of its training.json."""
+    collapsed, warnings = training["collapsed_epochs"], []
+    if collapsed:
+        epochs = f"epoch{'' if len(collapsed) == 1 else 's'} {', '.join(map(str, collapsed))}"
+        warnings.append(f"Collapsed: after {epochs} validation accuracy was no better than one answer for all.")
+    if training["collapsed"]:
+        warnings.append("The kept weights are such: that no attack turns their answers is no robustness.")
+    return TrainingText(_course(training), " ".join(warnings))
+
+
+def _course(training: Mapping[str, Any]) -> str:
+    """How long training ran, why it ended, and what the kept and the last epoch are worth."""
+    best, last, n_epochs = training["best"], training["last"], training["epochs_run"]
+    if not n_epochs:
+        return f"Not trained: the model as it came is {_validated(best)}."
+    kept = f"epoch {best['epoch']}" if best["epoch"] else "epoch 0, the model before"
+    told = f"Trained for {n_epochs} epoch{'' if n_epochs == 1 else 's'}, {_ENDED[training['ended']]}. "
+    told += f"Kept were the weights of {kept}: {_validated(best)}."
+    return told if last["epoch"] == best["epoch"] else f"{told} After the last epoch it was {_validated(last)}."
+
+
+def _validated(checkpoint: Mapping[str, Any]) -> str:
+    """Both validation accuracies of a checkpoint in words; the second only where it was measured."""
+    told = f"right on {percent(checkpoint['validation_accuracy'])} of the validation images"
+    robust = checkpoint.get("validation_robust_accuracy")
+    return told if robust is None else f"{told}, under attack on {percent(robust)}"

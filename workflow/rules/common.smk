@@ -13,7 +13,7 @@ sys.path.insert(0, SOURCE)
 
 from oncorobust.bridge import hold_dvc
 from oncorobust.errors import InputError
-from oncorobust.graph import check_in_step, stage_code
+from oncorobust.graph import check_in_step, own_files, stage_code
 from oncorobust.params import check_overrides, load_params
 
 try:
@@ -25,6 +25,7 @@ except InputError as error:
 
 DATASETS = config["run"]["datasets"]
 MODELS = ["clean", "adversarial"]
+OWN_FILES = own_files(config)
 TABLES = ["table1", "table2", "table_s5", "gap", "threats"]
 FIGURES = ["figure1", "figure2", "figure3"]
 ON_THE_PAGE = ["training.json", "curves.png", "attack.json"]
