@@ -130,11 +130,11 @@ def written(path: Path) -> tuple[int, int] | None:
     return stat.st_ino, stat.st_ctime_ns
 
 
-def wait_for(path: Path, process: subprocess.Popen, seconds: float = math.inf) -> bool:
-    """Whether the process, before it ends, writes the file within so many seconds."""
-    before, end = written(path), time.monotonic() + seconds
+def wait_for(*paths: Path, process: subprocess.Popen, seconds: float = math.inf) -> bool:
+    """Whether the process, before it ends, writes one of the files within so many seconds."""
+    before, end = [written(path) for path in paths], time.monotonic() + seconds
     while process.poll() is None and time.monotonic() < end:
-        if written(path) not in (None, before):
+        if any(written(path) not in (None, one) for path, one in zip(paths, before, strict=True)):
             return True
         time.sleep(0.001)
     return False
@@ -144,7 +144,7 @@ def run_quietly(folder: Path, stage: str) -> float:
     """Run a stage to its end; returns the seconds from one saved state to the next."""
     log = folder / "log.txt"
     process, times = launch(folder, stage, log), []
-    while wait_for(state_of(folder, stage), process):
+    while wait_for(state_of(folder, stage), process=process):
         times.append(time.monotonic())
     assert process.wait() == 0, log.read_text()
     return float(np.median(np.diff(times)))
@@ -163,12 +163,13 @@ def run_disturbed(folder: Path, stage: str, event: str, *, epoch_seconds: float,
             process.kill()
         case "saved":
             # At the latest when the next epoch is saved.
-            assert wait_for(state, process)
-            wait_for(state, process, share * epoch_seconds)
+            assert wait_for(state, process=process)
+            wait_for(state, process=process, seconds=share * epoch_seconds)
             process.kill()
         case "saving" | "writing":
-            model = folder / "models" / "slices" / f"{MODEL_OF[stage]}.keras"
-            assert wait_for(draft_of(state if event == "saving" else model), process)
+            file = state if event == "saving" else folder / "models" / "slices" / f"{MODEL_OF[stage]}.keras"
+            # Or the file itself, should a busy machine have looked away while the draft was there.
+            assert wait_for(draft_of(file), file, process=process)
             time.sleep(0.1 * share)
             process.kill()
         case "full":

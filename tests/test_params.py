@@ -224,6 +224,11 @@ RESNET = {"source": "application", "architecture": "ResNet50", "weights": "none"
         ("model", OWN | {"path": "models/own.h5"}, "path: expected a .keras file, got 'models/own.h5'"),
         ("model", OWN | {"path": "/own.keras"}, "path: expected a path inside the repository, got '/own.keras'"),
         ("model", OWN | {"path": "../own.keras"}, "path: expected a path inside the repository, got '../own.keras'"),
+        (
+            "model",
+            OWN | {"path": "models/mnist/clean.keras"},
+            "path: expected a file that no stage writes, got 'models/mnist/clean.keras'",
+        ),
         ("model", OWN | {"input_range": [255, 0]}, "input_range: expected low < high, got [255.0, 0.0]"),
         ("model", OWN | {"input_range": [0]}, "input_range: expected `array` of length 2, got [0]"),
         (
@@ -239,6 +244,25 @@ def test_a_member_of_a_union_is_refused_by_its_own_keys(subtree: str, value: dic
     parent, key = parent_of(content, f"datasets.mnist.{subtree}")
     parent[key] = value
     assert refused(content) == f"datasets.mnist.{subtree}.{message}"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"loss": {"name": "trades", "beta": 6}, "num_random_init": 0},
+            "num_random_init: expected 1 for trades, whose attack has no gradient at the image itself, got 0",
+        ),
+        (
+            {"keep": "last", "max_drop": 0.3},
+            "max_drop: expected null where keep is last, which would keep the weights after the drop, got 0.3",
+        ),
+    ],
+)
+def test_ways_of_hardening_that_cannot_work_are_refused(changes: dict[str, Any], message: str) -> None:
+    content = with_value("datasets.mnist.harden.epochs", 8)
+    content["datasets"]["mnist"]["harden"] |= changes
+    assert refused(content) == f"datasets.mnist.harden.{message}"
 
 
 def test_only_a_model_of_ones_own_takes_images_below_32_pixels() -> None:

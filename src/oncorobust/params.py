@@ -19,9 +19,10 @@ from oncorobust.errors import InputError
 from oncorobust.param_errors import explain
 from oncorobust.settings.data import Acquire, BrainMets, CbisDdsm, Cifar10, Download, Lidc, Mnist, Packaged, Phantom
 from oncorobust.settings.pipeline import Column, Dataset, Params
-from oncorobust.settings.training import SGD, Adam, Harden, OwnModel, Stages, WarmUp
+from oncorobust.settings.training import SGD, Adam, Harden, OwnModel, Stages, Trades, WarmUp
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
+_OUTPUTS = ("models", "reports")
 _SMALLEST_SIZE = 32
 _FORMATS_TO_BE_HAD = {
     Packaged: (Mnist,),
@@ -157,6 +158,7 @@ def _check_dataset(name: str, dataset: Dataset) -> None:
         raise InputError(f"{where}.preprocess.intensity_range: expected low < high, got {list(limits)}")
     _check_model(dataset, where)
     _check_epsilons(dataset.harden, f"{where}.harden")
+    _check_ways(dataset.harden, f"{where}.harden")
     for stage, optimizer in (("train", dataset.train.optimizer), ("harden", dataset.harden.optimizer)):
         _check_optimizer(optimizer, f"{where}.{stage}.optimizer")
 
@@ -175,6 +177,8 @@ def _check_model(dataset: Dataset, where: str) -> None:
         raise InputError(f"{where}.model.path: expected a .keras file, got {model.path!r}")
     if path.is_absolute() or ".." in path.parts:
         raise InputError(f"{where}.model.path: expected a path inside the repository, got {model.path!r}")
+    if path.parts[0] in _OUTPUTS and path.stem in ("clean", "adversarial"):
+        raise InputError(f"{where}.model.path: expected a file that no stage writes, got {model.path!r}")
     if model.input_range[0] >= model.input_range[1]:
         raise InputError(f"{where}.model.input_range: expected low < high, got {list(model.input_range)}")
 
@@ -196,6 +200,18 @@ def _check_epsilons(harden: Harden, where: str) -> None:
     if isinstance(schedule, Stages) and schedule.first_epsilon >= harden.epsilon:
         raise InputError(
             f"{where}.schedule.first_epsilon: expected less than epsilon {harden.epsilon}, got {schedule.first_epsilon}"
+        )
+
+
+def _check_ways(harden: Harden, where: str) -> None:
+    if isinstance(harden.loss, Trades) and harden.num_random_init == 0:
+        raise InputError(
+            f"{where}.num_random_init: expected 1 for trades, whose attack has no gradient at the image itself, got 0"
+        )
+    if harden.max_drop is not None and harden.keep == "last":
+        raise InputError(
+            f"{where}.max_drop: expected null where keep is last, which would keep the weights after the drop, "
+            f"got {harden.max_drop}"
         )
 
 
