@@ -291,7 +291,7 @@ def freeze(process: subprocess.Popen) -> None:
 def test_a_writer_killed_at_any_moment_leaves_a_whole_state(tmp_path, writing):
     """Frozen at random moments until one falls inside a write, or outside, and killed there."""
     rng = np.random.default_rng(0)
-    state, draft = tmp_path / ".clean.state", tmp_path / "..clean.part.state"
+    draft = tmp_path / "..clean.part.state"
     last = 0
     for _ in range(5):
         process = subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path)])

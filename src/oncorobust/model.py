@@ -9,7 +9,6 @@ red) and turns the first kernel's input channels round, so that images stay in t
 
 import json
 import re
-import tempfile
 import zipfile
 from pathlib import Path
 
@@ -101,8 +100,10 @@ def save_model(model: keras.Model, path: str | Path) -> None:
 
     DVC names a checkpoint by its bytes; Keras writes the time of saving into them, and addresses in memory as ids.
     """
-    with tempfile.TemporaryDirectory(dir=Path(path).parent) as folder:
-        dated = Path(folder) / "dated.keras"
+    path = Path(path)
+    # A name of its own, not a random one: what a killed process leaves, the next one overwrites and removes.
+    dated = path.with_name(f".{path.stem}.part.keras")
+    try:
         keras.saving.save_model(model, dated)
         with zipfile.ZipFile(dated) as source, zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as target:
             for entry in sorted(source.namelist()):
@@ -112,6 +113,8 @@ def save_model(model: keras.Model, path: str | Path) -> None:
                 elif entry == "config.json":
                     content = _number_shared_objects(content.decode()).encode()
                 target.writestr(zipfile.ZipInfo(entry, _EPOCH_OF_ZIP), content)
+    finally:
+        dated.unlink(missing_ok=True)
 
 
 def _number_shared_objects(config: str) -> str:

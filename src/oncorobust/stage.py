@@ -80,14 +80,22 @@ class Progress:
         self._stream = stream or sys.stderr
         self._clock = clock
         self._start = self._last = clock()
+        self._before: int | None = None
 
     def update(self, done: int, total: int, text: str) -> None:
         """Tell that `done` of `total` steps, named by `text`, are done."""
         now = self._clock()
+        if self._before is None:
+            # A run that goes on after a kill begins with what other processes have done.
+            self._before = done - 1
         if done < total and now - self._last < self._seconds:
             return
         self._last = now
-        left = "" if done >= total else f", {_duration((now - self._start) / max(done, 1) * (total - done))} left"
+        left = (
+            ""
+            if done >= total
+            else f", {_duration((now - self._start) / max(done - self._before, 1) * (total - done))} left"
+        )
         print(f"{self._prefix}: {done} of {total} {text}{left}", file=self._stream, flush=True)
 
     def say(self, text: str) -> None:

@@ -8,10 +8,9 @@ from oncorobust.model import load_classifier
 from oncorobust.params import load_params
 from oncorobust.runtime import prepare
 from oncorobust.seeds import child_seed
-from oncorobust.stage import Progress, parse, run, running_code
-from oncorobust.training.checkpoint import Checkpoint, fingerprint
+from oncorobust.stage import Progress, parse, run
 from oncorobust.training.recipes import harden
-from oncorobust.training_outputs import write_training
+from oncorobust.training_outputs import training_state, write_training
 
 
 def main() -> None:
@@ -21,13 +20,11 @@ def main() -> None:
     settings = params.datasets[dataset]
     seed = child_seed(params.seed, dataset, "harden")
     backend = prepare(threads=params.run.threads, seed=seed)
-    folder = Path("data/processed", dataset)
-    data = load(folder)
-    clean = Path("models", dataset, "clean.keras")
+    data = load(f"data/processed/{dataset}")
+    clean = f"models/{dataset}/clean.keras"
     model = load_classifier(clean, image_shape=data.image_shape, n_classes=len(data.class_names))
-    files = [*running_code(), folder / "images.npy", folder / "index.csv", clean]
-    started = (settings.harden, settings.augment, seed, params.run.threads, backend)
-    checkpoint = Checkpoint(Path("models", dataset, ".adversarial.state"), fingerprint=fingerprint(started, files))
+    decided_by = [backend, settings.harden, settings.augment, seed, params.run.threads]
+    state = training_state(dataset, "adversarial", decided_by=decided_by, starts_from=[Path(clean)])
     trained = harden(
         model,
         data.select("train"),
@@ -35,13 +32,13 @@ def main() -> None:
         settings=settings.harden,
         augment_settings=settings.augment,
         seed=seed,
-        checkpoint=checkpoint,
+        checkpoint=state,
         listener=Progress(f"harden {dataset}"),
     )
     record = {"synthetic": data.synthetic, "backend": backend}
-    record |= {"weights": clean.as_posix(), "weights_sha256": file_sha256(clean)}
+    record |= {"weights": clean, "weights_sha256": file_sha256(clean)}
     write_training(model, trained, dataset=dataset, name="adversarial", record=record)
-    checkpoint.remove()
+    state.remove()
 
 
 if __name__ == "__main__":

@@ -1,17 +1,14 @@
 """Fine-tune a model on the clean training images of a data set; validation patients decide when it stops."""
 
-from pathlib import Path
-
 from oncorobust.dataset import load
 from oncorobust.model_sources import build_model, model_record
 from oncorobust.params import load_params
 from oncorobust.runtime import prepare
 from oncorobust.seeds import child_seed
 from oncorobust.settings.training import OwnModel
-from oncorobust.stage import Progress, parse, run, running_code
-from oncorobust.training.checkpoint import Checkpoint, fingerprint
+from oncorobust.stage import Progress, parse, run
 from oncorobust.training.recipes import measure, train
-from oncorobust.training_outputs import write_training
+from oncorobust.training_outputs import training_state, write_training
 
 
 def main() -> None:
@@ -21,17 +18,15 @@ def main() -> None:
     settings = params.datasets[dataset]
     seed = child_seed(params.seed, dataset, "train")
     backend = prepare(threads=params.run.threads, seed=seed)
-    folder = Path("data/processed", dataset)
-    data = load(folder)
+    data = load(f"data/processed/{dataset}")
     model = build_model(settings.model, size=data.pixels.shape[1], n_classes=len(data.class_names), seed=seed)
     record = {"synthetic": data.synthetic, "backend": backend} | model_record(settings.model)
     if isinstance(settings.model, OwnModel) and not settings.model.fine_tune:
         trained = measure(model, data.select("validation"), batch_size=settings.train.batch_size)
         write_training(model, trained, dataset=dataset, name="clean", record=record)
         return
-    files = [*running_code(), folder / "images.npy", folder / "index.csv"]
-    started = (record, settings.model, settings.train, settings.augment, seed, params.run.threads)
-    checkpoint = Checkpoint(Path("models", dataset, ".clean.state"), fingerprint=fingerprint(started, files))
+    decided_by = [record, settings.model, settings.train, settings.augment, seed, params.run.threads]
+    state = training_state(dataset, "clean", decided_by=decided_by, starts_from=[])
     trained = train(
         model,
         data.select("train"),
@@ -39,11 +34,11 @@ def main() -> None:
         settings=settings.train,
         augment_settings=settings.augment,
         seed=seed,
-        checkpoint=checkpoint,
+        checkpoint=state,
         listener=Progress(f"train {dataset}"),
     )
     write_training(model, trained, dataset=dataset, name="clean", record=record)
-    checkpoint.remove()
+    state.remove()
 
 
 if __name__ == "__main__":
