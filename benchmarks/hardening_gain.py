@@ -5,7 +5,7 @@ For each data set whose processed images and two models the pipeline has left (`
     half epsilon   the smallest at which the clean model's accuracy under attack is at most half its clean accuracy
     gain           the hardened model's accuracy under attack there, minus the clean model's
 
-Accuracy under attack is the strict protocol's after FGSM, BIM and PGD of 10 steps from the image and from a random start
+Accuracy under attack is the strict protocol's after FGSM, BIM and PGD of 10 steps from image and random start
 (preset real): true labels, clean errors count as not robust, worst case over the attacks. It is read from one search an
 image, so every epsilon is as exact as another. Aim: at least 15 points on two of the three medical data sets.
 

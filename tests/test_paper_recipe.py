@@ -143,7 +143,7 @@ def ending(settings: Train | Harden, losses: list[float]) -> tuple[int, str]:
 
 
 def history(losses: list[float]) -> list[dict[str, Any]]:
-    told = {"validation_accuracy": 0.8, "collapsed": False, "validation_robust_accuracy": 0.5}
+    told = {"validation_accuracy": 0.8, "validation_floor": 0.6, "collapsed": False, "validation_robust_accuracy": 0.5}
     return [{"epoch": epoch, "validation_loss": loss} | told for epoch, loss in enumerate([9.0, *losses])]
 
 

@@ -359,6 +359,14 @@ def test_progress_is_sparse_and_tells_the_time_left(capsys: pytest.CaptureFixtur
     ]
 
 
+def test_the_time_left_after_a_kill_is_that_of_this_process(capsys: pytest.CaptureFixture[str]) -> None:
+    times = iter([0.0, 1.0, 6.0])
+    progress = Progress("train mnist", clock=lambda: next(times))
+    progress.update(91, 100, "batches")  # 90 are another process's
+    progress.update(92, 100, "batches")
+    assert capsys.readouterr().err == "train mnist: 92 of 100 batches, 24 s left\n"
+
+
 @pytest.mark.parametrize(("seconds", "text"), [(80, "80 s"), (600, "10 min"), (7200, "2.0 h")])
 def test_progress_over_hours(capsys: pytest.CaptureFixture[str], seconds: int, text: str) -> None:
     times = iter([0.0, float(seconds)])

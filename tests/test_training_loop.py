@@ -20,11 +20,12 @@ replace = msgspec.structs.replace
 ROBUST = replace(HARDEN, epochs=9, keep="validation_robust_accuracy", max_drop=None, patience=None)
 
 
-def rows_of(robust, losses=None, collapsed=()):
+def rows_of(robust, losses=None, collapsed=(), floor=0.0):
     return [
         {
             "epoch": epoch,
             "validation_loss": (losses or [1.0] * len(robust))[epoch],
+            "validation_floor": floor,
             "collapsed": epoch in collapsed,
             "validation_robust_accuracy": accuracy,
         }
@@ -40,6 +41,9 @@ def rows_of(robust, losses=None, collapsed=()):
         (rows_of([0.2, 0.5, 0.5], losses=[1, 0.8, 0.8]), 1),  # and then the earlier epoch
         (rows_of([0.2, 0.1, 0.5], collapsed=[2]), 0),  # looks robust, answers one class
         (rows_of([0.5, 0.5, 0.5], collapsed=[0, 1, 2]), 0),
+        (rows_of([0.2, 0.7, 0.6], losses=[3, 2, 1], floor=0.59), 1),
+        (rows_of([0.2, 0.5, 0.4], losses=[3, 2, 1], floor=0.59), 2),  # half right under attack, as one answer for all
+        (rows_of([0.2, 0.7, 0.4], losses=[3, 2, 1], floor=0.59, collapsed=[1]), 2),
     ],
 )
 def test_robust_accuracy_chooses_among_epochs_that_did_not_collapse(rows, kept):
@@ -61,12 +65,14 @@ def test_the_other_ways_to_keep_weights():
         ([0.5, 0.6, 0.39], {"max_drop": 0.2}, "collapse"),
         ([0.5, 0.2], {"max_drop": 0.2}, "collapse"),
         ([0.5, 0.2], {"max_drop": None}, ""),
+        ([0.1, 0.04], {"max_drop": 0.05}, ""),  # below the floor there is nothing to lose
         ([0.2, 0.6, 0.5, 0.4], {"patience": 3}, ""),
         ([0.2, 0.6, 0.5, 0.4, 0.5], {"patience": 3}, "patience"),
     ],
 )
 def test_when_training_ends(robust, changes, ended):
-    assert how_ended(rows_of(robust, losses=[1 - one for one in robust]), replace(ROBUST, **changes)) == ended
+    rows = rows_of(robust, losses=[1 - one for one in robust], floor=0.1)
+    assert how_ended(rows, replace(ROBUST, **changes)) == ended
 
 
 @pytest.mark.parametrize(("patience", "epochs"), [(0, 2), (1, 2), (3, 4), (None, 6)])

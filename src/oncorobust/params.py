@@ -8,22 +8,20 @@ Errors name the file, the path of the key, what was expected and what was found:
 import math
 import re
 from collections.abc import Mapping
-from itertools import pairwise
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import yaml
 
+from oncorobust.dataset_rules import check_dataset, check_increasing
 from oncorobust.errors import InputError
 from oncorobust.param_errors import explain
+from oncorobust.settings.base import tag
 from oncorobust.settings.data import Acquire, BrainMets, CbisDdsm, Cifar10, Download, Lidc, Mnist, Packaged, Phantom
 from oncorobust.settings.pipeline import Column, Dataset, Params
-from oncorobust.settings.training import SGD, Adam, Harden, OwnModel, Stages, Trades, WarmUp
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
-_OUTPUTS = ("models", "reports")
-_SMALLEST_SIZE = 32
 _FORMATS_TO_BE_HAD = {
     Packaged: (Mnist,),
     Download: (Mnist, Cifar10, Lidc, CbisDdsm),
@@ -82,13 +80,13 @@ def parse_params(content: object) -> Params:
             )
     _check_names(params)
     for name, dataset in params.datasets.items():
-        _check_dataset(name, dataset)
+        check_dataset(name, dataset)
     _check_attacks(params)
     return params
 
 
 def _check_attacks(params: Params) -> None:
-    _check_increasing(params.attacks.table_epsilons, "attacks.table_epsilons")
+    check_increasing(params.attacks.table_epsilons, "attacks.table_epsilons")
     if len(set(params.attacks.protocols)) != len(params.attacks.protocols):
         raise InputError(f"attacks.protocols: expected each protocol once, got {list(params.attacks.protocols)}")
     if params.report.adversarial_training_epsilon not in params.attacks.table_epsilons:
@@ -138,97 +136,9 @@ def _check_sources(params: Params) -> None:
         found = params.datasets[name].preprocess.format
         if not isinstance(found, kinds):
             raise InputError(
-                f"acquire.{name}.source: expected {_tag(acquire)} for a format of {', '.join(map(_tag, kinds))} alone, "
-                f"got format {_tag(found)}"
+                f"acquire.{name}.source: expected {tag(acquire)} for a format of {', '.join(map(tag, kinds))} alone, "
+                f"got format {tag(found)}"
             )
-
-
-def _tag(settings: Any) -> str:
-    """The name by which the file calls one member of a union."""
-    return str(settings.__struct_config__.tag)
-
-
-def _check_dataset(name: str, dataset: Dataset) -> None:
-    where = f"datasets.{name}"
-    _check_increasing(dataset.attack.epsilons, f"{where}.attack.epsilons")
-    _check_increasing(dataset.attack.threat_epsilons, f"{where}.attack.threat_epsilons")
-    _check_increasing(dataset.rank.epsilons, f"{where}.rank.epsilons")
-    limits = dataset.preprocess.intensity_range
-    if not isinstance(limits, str) and limits[0] >= limits[1]:
-        raise InputError(f"{where}.preprocess.intensity_range: expected low < high, got {list(limits)}")
-    _check_model(dataset, where)
-    _check_epsilons(dataset.harden, f"{where}.harden")
-    _check_ways(dataset.harden, f"{where}.harden")
-    for stage, optimizer in (("train", dataset.train.optimizer), ("harden", dataset.harden.optimizer)):
-        _check_optimizer(optimizer, f"{where}.{stage}.optimizer")
-
-
-def _check_model(dataset: Dataset, where: str) -> None:
-    model, size = dataset.model, dataset.preprocess.size
-    if not isinstance(model, OwnModel):
-        if size < _SMALLEST_SIZE:
-            raise InputError(
-                f"{where}.preprocess.size: expected at least {_SMALLEST_SIZE} for model.source {_tag(model)}, "
-                f"which halves it five times, got {size}"
-            )
-        return
-    path = PurePath(model.path)
-    if path.suffix != ".keras":
-        raise InputError(f"{where}.model.path: expected a .keras file, got {model.path!r}")
-    if path.is_absolute() or ".." in path.parts:
-        raise InputError(f"{where}.model.path: expected a path inside the repository, got {model.path!r}")
-    if path.parts[0] in _OUTPUTS and path.stem in ("clean", "adversarial"):
-        raise InputError(f"{where}.model.path: expected a file that no stage writes, got {model.path!r}")
-    if model.input_range[0] >= model.input_range[1]:
-        raise InputError(f"{where}.model.input_range: expected low < high, got {list(model.input_range)}")
-
-
-def _check_epsilons(harden: Harden, where: str) -> None:
-    if harden.eps_step > harden.epsilon:
-        raise InputError(f"{where}.eps_step: expected at most epsilon {harden.epsilon}, got {harden.eps_step}")
-    schedule, epochs = harden.schedule, harden.epochs
-    if isinstance(schedule, WarmUp) and schedule.epochs > epochs:
-        raise InputError(
-            f"{where}.schedule.epochs: expected at most harden.epochs {epochs}, "
-            f"or epsilon is never reached, got {schedule.epochs}"
-        )
-    if isinstance(schedule, Stages) and schedule.epochs >= epochs:
-        raise InputError(
-            f"{where}.schedule.epochs: expected less than harden.epochs {epochs}, "
-            f"or the second stage never comes, got {schedule.epochs}"
-        )
-    if isinstance(schedule, Stages) and schedule.first_epsilon >= harden.epsilon:
-        raise InputError(
-            f"{where}.schedule.first_epsilon: expected less than epsilon {harden.epsilon}, got {schedule.first_epsilon}"
-        )
-
-
-def _check_ways(harden: Harden, where: str) -> None:
-    if isinstance(harden.loss, Trades) and harden.num_random_init == 0:
-        raise InputError(
-            f"{where}.num_random_init: expected 1 for trades, whose attack has no gradient at the image itself, got 0"
-        )
-    if harden.max_drop is not None and harden.keep == "last":
-        raise InputError(
-            f"{where}.max_drop: expected null where keep is last, which would keep the weights after the drop, "
-            f"got {harden.max_drop}"
-        )
-
-
-def _check_optimizer(optimizer: SGD | Adam, where: str) -> None:
-    if isinstance(optimizer, SGD) and optimizer.nesterov and optimizer.momentum == 0:
-        raise InputError(f"{where}.nesterov: expected false where momentum is 0, got true")
-    if optimizer.learning_rate * optimizer.weight_decay >= 1:
-        raise InputError(
-            f"{where}.weight_decay: expected less than 1 / learning_rate, or an update takes the whole weight off, "
-            f"got {optimizer.weight_decay}"
-        )
-
-
-def _check_increasing(epsilons: tuple[float, ...], where: str) -> None:
-    for before, after in pairwise(epsilons):
-        if before >= after:
-            raise InputError(f"{where}: expected strictly increasing epsilons, got {before} before {after}")
 
 
 def _convert(content: object, kind: Any, where: str) -> Any:

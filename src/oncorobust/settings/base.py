@@ -13,3 +13,8 @@ Share = Annotated[float, Meta(gt=0, lt=1)]
 
 class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Base of all settings: immutable, keyword-only, unknown keys refused."""
+
+
+def tag(settings: Settings | type[Settings]) -> str:
+    """The name by which params.yaml calls one member of a union, such as `phantom` or `sgd`."""
+    return str(settings.__struct_config__.tag)

@@ -5,8 +5,8 @@ After each epoch validation patients judge the weights, or their moving average 
 is computed from the rows of the history alone, so that a run that was killed and goes on decides the same.
 
 A model that gives one answer to everything can look robust: with two balanced classes half of its answers are right and
-no attack changes them. So an epoch that collapsed, whose clean accuracy is no better than that, is never kept for its
-robust accuracy. Nothing here sees a test image.
+no attack changes them. Robust accuracy decides only between epochs that do better, by more than a standard error, on
+clean images and under attack; where none does, the validation loss decides. Nothing here sees a test image.
 """
 
 from collections.abc import Callable, Iterator
@@ -86,15 +86,19 @@ def fit(
 def best_epoch(rows: list[Scores], settings: Train | Harden) -> int:
     """The epoch whose weights are to be kept: by `settings.keep`, the earliest of equals.
 
-    Epoch 0, before training, is one of them where robust accuracy decides. Epochs that collapsed are not, then; where
-    accuracies are equal the smaller validation loss decides.
+    Where robust accuracy is asked for, epoch 0, before training, is a candidate and epochs that collapsed are not;
+    where accuracies are equal, or none is above the floor, the smaller validation loss decides.
     """
     match settings.keep:
         case "last":
             return int(rows[-1]["epoch"])
         case "validation_robust_accuracy":
             sound = [row for row in rows if not row["collapsed"]] or rows[:1]
-            best = min(sound, key=lambda row: (-row["validation_robust_accuracy"], row["validation_loss"]))
+            robust = [row for row in sound if row["validation_robust_accuracy"] > row["validation_floor"]]
+            if robust:
+                best = min(robust, key=lambda row: (-row["validation_robust_accuracy"], row["validation_loss"]))
+            else:
+                best = min(sound, key=lambda row: row["validation_loss"])
         case _:
             best = min(rows[1:] or rows, key=lambda row: row["validation_loss"])
     return int(best["epoch"])
@@ -103,10 +107,9 @@ def best_epoch(rows: list[Scores], settings: Train | Harden) -> int:
 def how_ended(rows: list[Scores], settings: Train | Harden) -> str:
     """Why training is over after these rows: `collapse`, `patience`, `all epochs`; empty while it goes on."""
     epoch = rows[-1]["epoch"]
-    if isinstance(settings, Harden) and settings.max_drop is not None:
-        accuracies = [row["validation_robust_accuracy"] for row in rows]
-        if max(accuracies) - accuracies[-1] > settings.max_drop:
-            return "collapse"
+    max_drop = settings.max_drop if isinstance(settings, Harden) else None
+    if max_drop is not None and best_robust_accuracy(rows) - rows[-1]["validation_robust_accuracy"] > max_drop:
+        return "collapse"
     if epoch == settings.epochs:
         return "all epochs"
     # As Keras's EarlyStopping: the first epoch is the first best, and patience 0 and 1 both stop at the first epoch
@@ -116,6 +119,12 @@ def how_ended(rows: list[Scores], settings: Train | Harden) -> str:
         best = by_loss if settings.keep == "last" else best_epoch(rows, settings)
         return "patience" if epoch - max(best, 1) >= max(settings.patience, 1) else ""
     return ""
+
+
+def best_robust_accuracy(rows: list[Scores]) -> float:
+    """The largest robust validation accuracy that more than one answer for all has reached; 0 before there is one."""
+    found = [row["validation_robust_accuracy"] for row in rows if not row["collapsed"]]
+    return max((one for one in found if one > rows[0]["validation_floor"]), default=0.0)
 
 
 @dataclass
@@ -171,7 +180,7 @@ def _tell(rows: list[Scores], settings: Train | Harden, listener: Listener) -> N
     if row["collapsed"] and not all(one["collapsed"] for one in rows):
         listener.say(f"COLLAPSED in epoch {row['epoch']}: validation accuracy is no better than one answer for all")
     if how_ended(rows, settings) == "collapse":
-        best = max(one["validation_robust_accuracy"] for one in rows)
+        best = best_robust_accuracy(rows)
         listener.say(
             f"COLLAPSED in epoch {row['epoch']}: robust validation accuracy fell from {best:.4f} to "
             f"{row['validation_robust_accuracy']:.4f}; training ends, the weights of epoch "
@@ -197,5 +206,5 @@ def _frame(rows: list[Scores]) -> pd.DataFrame:
 
 
 def _text(row: Scores) -> str:
-    shown = {name: value for name, value in row.items() if name not in ("epoch", "collapsed")}
+    shown = {name: value for name, value in row.items() if name not in ("epoch", "validation_floor", "collapsed")}
     return ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in shown.items())

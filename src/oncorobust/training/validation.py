@@ -3,12 +3,14 @@
     validation_loss             mean cross-entropy; in adversarial training the loss of the update, on clean images and
                                 adversarial examples of them
     validation_accuracy         on clean images
-    collapsed                   whether that accuracy is within a standard error of one answer for all
+    validation_floor            accuracy of one answer for all, and a standard error
+    collapsed                   whether validation_accuracy is not above that floor
     validation_robust_accuracy  share of images, clean errors left out, that PGD at the full epsilon does not turn
 
-PGD here is the strict protocol's: it climbs the margin of the logits, keeps any adversarial iterate, and leaves decided
-images alone. It starts at the image, so that nothing random stands between two epochs; its step is 2.5 x epsilon /
-max_iter (Madry's), whatever the step in the batches: a fast mode's long step would hide a collapse.
+PGD here climbs the margin of the logits, and any adversarial iterate counts, as in the strict protocol; the loss is
+that of the last iterate, as in the update. It starts at the image, so that nothing random stands between two epochs;
+its step is 2.5 x epsilon / max_iter (Madry's), whatever the step in the batches: a fast mode's long step would hide a
+collapse.
 """
 
 import math
@@ -20,8 +22,7 @@ import numpy as np
 from oncorobust.arrays import Images, Labels, Logits, PerImage
 from oncorobust.dataset import LabelledImages
 from oncorobust.engine.goals import leave
-from oncorobust.engine.linf import Ball, Found, walk
-from oncorobust.engine.target import Target
+from oncorobust.engine.target import Target, Walk
 from oncorobust.settings.training import Harden, Mixture
 
 Scores = dict[str, int | float | bool]
@@ -48,10 +49,10 @@ class Validation:
         """The same with the loss of adversarial training, and robust accuracy at `settings.epsilon`."""
         clean, adversarial, safe = [], [], []
         for x, y in self._batches():
-            found = self._attack(x, y, settings)
+            walk = self._attack(x, y, settings)
             clean.append(self._logits(x))
-            adversarial.append(self._logits(found.x_adv))
-            safe.append(~found.flipped)
+            adversarial.append(self._logits(walk.x_last))
+            safe.append((walk.margin >= 0) & (adversarial[-1].argmax(axis=1) == y))
         logits, labels = np.concatenate(clean), self._data.labels
         scores = _clean_scores(logits, labels, _losses(settings, logits, np.concatenate(adversarial), labels))
         return scores | {"validation_robust_accuracy": float(np.mean(np.concatenate(safe)))}
@@ -59,10 +60,16 @@ class Validation:
     def _logits(self, x: Images) -> Logits:
         return self._target.logits(x).astype(np.float64)
 
-    def _attack(self, x: Images, y: Labels, settings: Harden) -> Found:
-        ball = Ball(x, np.full(len(x), settings.epsilon), leave(y, n_classes=self._target.n_classes))
-        rel_eps_step = min(_STEPS_ACROSS / settings.validation_max_iter, 1.0)
-        return walk(self._target, ball, x, rel_eps_step=rel_eps_step, max_iter=settings.validation_max_iter)
+    def _attack(self, x: Images, y: Labels, settings: Harden) -> Walk:
+        eps_step = settings.epsilon * min(_STEPS_ACROSS / settings.validation_max_iter, 1.0)
+        return self._target.walk(
+            x,
+            x,
+            leave(y, n_classes=self._target.n_classes),
+            radius=np.full((len(x), 1, 1, 1), settings.epsilon),
+            eps_step=np.full(len(x), eps_step),
+            n_steps=settings.validation_max_iter,
+        )
 
     def _batches(self) -> Iterator[tuple[Images, Labels]]:
         for start in range(0, len(self._data), self._batch_size):
@@ -75,6 +82,7 @@ def _clean_scores(logits: Logits, labels: Labels, losses: PerImage) -> Scores:
     return {
         "validation_loss": float(np.mean(losses)),
         "validation_accuracy": float(np.mean(predicted == labels)),
+        "validation_floor": one_answer_for_all(labels),
         "collapsed": bool(np.mean(predicted == labels) <= one_answer_for_all(labels)),
     }
 
