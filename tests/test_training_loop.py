@@ -20,11 +20,12 @@ replace = msgspec.structs.replace
 ROBUST = replace(HARDEN, epochs=9, keep="validation_robust_accuracy", max_drop=None, patience=None)
 
 
-def rows_of(robust, losses=None, collapsed=(), floor=0.0):
+def rows_of(robust, losses=None, collapsed=(), floor=0.0, clean=None):
     return [
         {
             "epoch": epoch,
             "validation_loss": (losses or [1.0] * len(robust))[epoch],
+            "validation_accuracy": (clean or [0.8] * len(robust))[epoch],
             "validation_floor": floor,
             "collapsed": epoch in collapsed,
             "validation_robust_accuracy": accuracy,
@@ -42,8 +43,10 @@ def rows_of(robust, losses=None, collapsed=(), floor=0.0):
         (rows_of([0.2, 0.1, 0.5], collapsed=[2]), 0),  # looks robust, answers one class
         (rows_of([0.5, 0.5, 0.5], collapsed=[0, 1, 2]), 0),
         (rows_of([0.2, 0.7, 0.6], losses=[3, 2, 1], floor=0.59), 1),
-        (rows_of([0.2, 0.5, 0.4], losses=[3, 2, 1], floor=0.59), 2),  # half right under attack, as one answer for all
-        (rows_of([0.2, 0.7, 0.4], losses=[3, 2, 1], floor=0.59, collapsed=[1]), 2),
+        # None is above what one answer for all gets: the mean with clean accuracy, by which epoch 1 gains nothing.
+        (rows_of([0.2, 0.5, 0.4], clean=[0.8, 0.6, 0.8], floor=0.59), 2),
+        (rows_of([0.2, 0.7, 0.4], clean=[0.8, 0.5, 0.8], floor=0.59, collapsed=[1]), 2),
+        (rows_of([0.5, 0.6, 0.65], clean=[0.9, 0.9, 0.6], floor=0.59), 2),  # above it robust accuracy alone
     ],
 )
 def test_robust_accuracy_chooses_among_epochs_that_did_not_collapse(rows, kept):
@@ -129,7 +132,7 @@ def scripted(robust, collapsed=()):
         return 0.5, float(len(y))
 
     def score(epoch):
-        return rows_of(robust, collapsed=collapsed)[epoch] | {"validation_accuracy": 0.5}
+        return rows_of(robust, collapsed=collapsed)[epoch]
 
     return model, Course(step, score)
 

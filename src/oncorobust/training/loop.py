@@ -6,7 +6,8 @@ is computed from the rows of the history alone, so that a run that was killed an
 
 A model that gives one answer to everything can look robust: with two balanced classes half of its answers are right and
 no attack changes them. Robust accuracy decides only between epochs that do better, by more than a standard error, on
-clean images and under attack; where none does, the validation loss decides. Nothing here sees a test image.
+clean images and under attack; where none does under attack, the mean of both accuracies decides, by which one answer for
+all gains nothing. Nothing here sees a test image.
 """
 
 from collections.abc import Callable, Iterator
@@ -87,7 +88,7 @@ def best_epoch(rows: list[Scores], settings: Train | Harden) -> int:
     """The epoch whose weights are to be kept: by `settings.keep`, the earliest of equals.
 
     Where robust accuracy is asked for, epoch 0, before training, is a candidate and epochs that collapsed are not;
-    where accuracies are equal, or none is above the floor, the smaller validation loss decides.
+    where accuracies are equal the smaller validation loss decides.
     """
     match settings.keep:
         case "last":
@@ -95,10 +96,8 @@ def best_epoch(rows: list[Scores], settings: Train | Harden) -> int:
         case "validation_robust_accuracy":
             sound = [row for row in rows if not row["collapsed"]] or rows[:1]
             robust = [row for row in sound if row["validation_robust_accuracy"] > row["validation_floor"]]
-            if robust:
-                best = min(robust, key=lambda row: (-row["validation_robust_accuracy"], row["validation_loss"]))
-            else:
-                best = min(sound, key=lambda row: row["validation_loss"])
+            names = ["validation_robust_accuracy"] if robust else ["validation_robust_accuracy", "validation_accuracy"]
+            best = max(robust or sound, key=lambda row: (sum(row[name] for name in names), -row["validation_loss"]))
         case _:
             best = min(rows[1:] or rows, key=lambda row: row["validation_loss"])
     return int(best["epoch"])
