@@ -6,8 +6,8 @@ is computed from the rows of the history alone, so that a run that was killed an
 
 A model that gives one answer to everything can look robust: with two balanced classes half of its answers are right and
 no attack changes them. Robust accuracy decides only between epochs that do better, by more than a standard error, on
-clean images and under attack; where none does under attack, the mean of both accuracies decides, by which one answer for
-all gains nothing. Nothing here sees a test image.
+clean images and under attack; where none does under attack, the mean of both accuracies decides, by which one answer
+for all gains nothing. Nothing here sees a test image.
 """
 
 from collections.abc import Callable, Iterator
