@@ -1,0 +1,257 @@
+"""Time an epoch of 50/50 adversarial training with PGD-7 against ART's AdversarialTrainer and the bare gradients.
+
+One run, one VGG16, the same images and settings (Table S4: batches of 128, epsilon 0.003, steps of 0.00075, 7 of them,
+a random start; the paper's SGD with momentum), each side from the same weights:
+
+    ours        the steps of `harden`: batches drawn, copies made, noise, the compiled step, the loss fetched
+    train_step  ART's AdversarialTrainer, ratio 0.5, whose classifier has a hand-written train_step, traced once
+    fit         the same with TensorFlowV2Classifier's own `fit`, which traces its training step anew at every batch
+    bare        the gradients that the algorithm needs (of each batch 7 by half of the images, one by the weights) as
+                compiled functions of tensors that lie ready, and nothing else
+
+ART is given the copies ready, and attacks half a batch at a time. Not counted on any side: start-up, reading files, one
+batch to warm up, and with it all tracing but that of `fit`, which belongs to it. Validation is left out. The sides take
+turns (`fit`, the slowest, only in the first), and medians are compared.
+
+A layer before the model counts, image by image: gradients by the images, by the weights, and forward passes without
+either. Where training ended, the loss on clean images and how far the weights have moved relative to their norm, shows
+that it is the same training; dropout, random starts and the order differ.
+
+Prints fit / ours (aim: at least 8), train_step / ours (aim: at least 1.5) and bare / ours (aim: at least 0.90).
+
+Run: python benchmarks/adversarial_training.py [--images 164] [--batch-size 128] [--repeats 3] [--fit-repeats 1]
+"""
+
+import io
+import statistics
+import warnings
+from collections.abc import Callable
+from contextlib import redirect_stderr
+from dataclasses import replace
+from functools import partial
+from typing import Any, Protocol
+
+import keras
+import msgspec
+import numpy as np
+import tensorflow as tf
+from counter import Counter, counted
+from subject import Subject, Timed, begin, options_of, preset, print_setting, ratios, timed
+
+from oncorobust.arrays import Images
+from oncorobust.seeds import child_rng
+from oncorobust.settings.training import Harden, Mixture
+from oncorobust.training.batches import Batches
+from oncorobust.training.losses import n_adversarial
+from oncorobust.training.step import Trainee, compile_adversarial_step, make_trainee, start_noise
+from oncorobust.training.validation import Validation
+
+AIMS = {"fit": "at least 8", "train_step": "at least 1.5", "bare": "at least 0.90"}
+
+
+class Side(Protocol):
+    """One way to train."""
+
+    def ready(self, batches: Batches) -> Callable[[], None]:
+        """An epoch over these batches, which trains in place, with all that lies ready for it."""
+
+
+def main() -> None:
+    """Measure all sides, print times, ratios, counts and where training ended."""
+    parser = options_of(__doc__, images=164)
+    parser.add_argument("--batch-size", type=int, default=128)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--fit-repeats", type=int, default=1, help="turns in which ART's own fit takes part")
+    options = parser.parse_args()
+    subject, counter = counted(begin(options, split="train"))
+    settings = msgspec.structs.replace(preset("paper").datasets["lidc"].harden, batch_size=options.batch_size)
+    batches = Batches(subject.data, preset("real").datasets["lidc"].augment, options.batch_size, seed=0)
+    trainee = make_trainee(subject.model, settings)
+    print_setting(
+        subject,
+        options,
+        "tensorflow",
+        "adversarial-robustness-toolbox",
+        epoch=f"{batches.n_images} images with their copies, in {batches.n} batches of {batches.batch_size} at most",
+        attack=f"epsilon {settings.epsilon:g}, {settings.max_iter} steps of {settings.eps_step:g}",
+        optimizer=settings.optimizer,
+    )
+    sides: dict[str, Side] = {
+        "ours": Ours(trainee, settings),
+        "train_step": Art(subject, trainee, settings, own_step=True),
+        "fit": Art(subject, trainee, settings, own_step=False),
+        "bare": Bare(subject.model, settings),
+    }
+    turns = dict.fromkeys(sides, options.repeats) | {"fit": options.fit_repeats}
+    times = measure(sides, turns, batches, trainee, counter)
+    for name in ("fit", "train_step"):
+        print(ratios(f"{name} / ours", times[name], times["ours"], aim=AIMS[name]))
+    print(ratios("bare / ours", times["bare"], times["ours"], aim=AIMS["bare"]))
+
+
+class Ours:
+    """The steps of `harden`."""
+
+    def __init__(self, trainee: Trainee, settings: Harden) -> None:
+        """Prepare the compiled step."""
+        self._settings = settings
+        self._update = compile_adversarial_step(trainee, settings)
+
+    def ready(self, batches: Batches) -> Callable[[], None]:
+        """Nothing lies ready: batches are drawn and copies made as training goes on."""
+        return partial(self._epoch, batches)
+
+    def _epoch(self, batches: Batches) -> None:
+        settings, rng = self._settings, child_rng(batches.seed, "epoch", 1)
+        attack = np.float32(settings.epsilon), np.float32(settings.eps_step), np.int32(settings.max_iter)
+        one_hot = np.eye(len(batches.data.class_names), dtype=np.float32)
+        for x, y in batches.draw(rng):
+            self._update(x, one_hot[y], start_noise(x, settings, rng), *attack)
+
+
+class Art:
+    """ART's AdversarialTrainer on its own classifier."""
+
+    def __init__(self, subject: Subject, trainee: Trainee, settings: Harden, *, own_step: bool) -> None:
+        """own_step: with a training step written by hand, else with what `fit` does by itself."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that PyTorch is not there
+            from art.attacks.evasion import ProjectedGradientDescent
+            from art.defences.trainer import AdversarialTrainer
+        step = compiled_step(trainee, subject.data.image_shape) if own_step else None
+        classifier = subject.stock_art(optimizer=trainee.optimizer, train_step=step)
+        attack = ProjectedGradientDescent(
+            classifier,
+            eps=settings.epsilon,
+            eps_step=settings.eps_step,
+            max_iter=settings.max_iter,
+            num_random_init=settings.num_random_init,
+            batch_size=settings.batch_size,
+            verbose=False,
+        )
+        share = settings.loss.adversarial_share if isinstance(settings.loss, Mixture) else 1.0
+        self._trainer = AdversarialTrainer(classifier, attack, ratio=share)
+
+    def ready(self, batches: Batches) -> Callable[[], None]:
+        """All images of the epoch lie ready."""
+        x, y = map(np.concatenate, zip(*batches.draw(child_rng(batches.seed, "epoch", 1)), strict=True))
+        one_hot = np.eye(len(batches.data.class_names), dtype=np.float32)[y]
+        return partial(self._epoch, x, one_hot, batches.batch_size)
+
+    def _epoch(self, x: Images, one_hot: np.ndarray, batch_size: int) -> None:
+        with redirect_stderr(io.StringIO()):  # bars of progress, and TensorFlow's warning of fit's retracing
+            self._trainer.fit(x, one_hot, batch_size=batch_size, nb_epochs=1)
+
+
+def compiled_step(trainee: Trainee, image_shape: tuple[int, ...]) -> Callable[[Any, Any, Any], None]:
+    """The training step that a careful user writes for ART: traced once, for batches of every length."""
+    model, loss = trainee.model, keras.losses.CategoricalCrossentropy(from_logits=True)
+
+    @tf.function(
+        input_signature=[tf.TensorSpec((None, *image_shape)), tf.TensorSpec((None, model.output_shape[-1]))],
+        autograph=False,
+    )
+    def update(images: Any, labels: Any) -> None:
+        with tf.GradientTape() as tape:
+            value = loss(labels, model(images, training=True))
+        gradients = tape.gradient(value, [variable.value for variable in model.trainable_variables])
+        trainee.optimizer.apply(gradients, model.trainable_variables)
+
+    return lambda _, images, labels: update(images, labels)
+
+
+class Bare:
+    """The gradients alone, each to its end."""
+
+    def __init__(self, model: keras.Model, settings: Harden) -> None:
+        """Prepare the compiled functions."""
+        self._settings = settings
+
+        @tf.function(reduce_retracing=True, autograph=False)
+        def by_images(x: Any, one_hot: Any) -> Any:
+            with tf.GradientTape(watch_accessed_variables=False) as tape:
+                tape.watch(x)
+                value = tf.nn.softmax_cross_entropy_with_logits(one_hot, model(x, training=False))
+            return tape.gradient(value, x)
+
+        @tf.function(reduce_retracing=True, autograph=False)
+        def by_weights(x: Any, one_hot: Any) -> Any:
+            with tf.GradientTape() as tape:
+                value = tf.nn.softmax_cross_entropy_with_logits(one_hot, model(x, training=True))
+            return tape.gradient(value, [variable.value for variable in model.trainable_variables])
+
+        self._by_images, self._by_weights = by_images, by_weights
+
+    def ready(self, batches: Batches) -> Callable[[], None]:
+        """All batches and the part of each that is attacked lie ready as tensors."""
+        one_hot, pairs = np.eye(len(batches.data.class_names), dtype=np.float32), []
+        for x, y in batches.draw(child_rng(batches.seed, "epoch", 1)):
+            half = n_adversarial(self._settings.loss, len(x))
+            pairs.append([tuple(map(tf.constant, (x[:n], one_hot[y[:n]]))) for n in (half, len(x))])
+        return partial(self._epoch, pairs)
+
+    def _epoch(self, pairs: list[list[tuple[Any, Any]]]) -> None:
+        for attacked, whole in pairs:
+            for _ in range(self._settings.max_iter):
+                self._by_images(*attacked).numpy()
+            self._by_weights(*whole)[0].numpy()
+
+
+def measure(
+    sides: dict[str, Side], turns: dict[str, int], batches: Batches, trainee: Trainee, counter: Counter
+) -> dict[str, Timed[None]]:
+    """Median seconds of an epoch of each side, in turn and from the same weights; prints what each did."""
+    begun = Begun(trainee, batches)
+    print(f"before      {begun.told()}")
+    for side in sides.values():
+        side.ready(one_batch(batches))()
+    taken: dict[str, list[Timed[None]]] = {name: [] for name in sides}
+    for turn in range(max(turns.values())):
+        for name in [name for name in sides if turn < turns[name]]:
+            begun.again()
+            epoch = sides[name].ready(batches)
+            counter.take()
+            taken[name].append(timed(epoch))
+            print(f"{name:10}  {taken[name][-1]}   {counter.take()}   {begun.told()}", flush=True)
+    return {name: median(several) for name, several in taken.items()}
+
+
+def one_batch(batches: Batches) -> Batches:
+    """A single batch, without copies, to warm up with."""
+    data = batches.data.take(np.arange(min(len(batches.data), batches.batch_size)))
+    return replace(batches, data=data, augment_settings=msgspec.structs.replace(batches.augment_settings, copies=0))
+
+
+class Begun:
+    """Where training began, and how far it has come since."""
+
+    def __init__(self, trainee: Trainee, batches: Batches) -> None:
+        """Keep all variables as they are now."""
+        self._trainee = trainee
+        self._variables = [variable.numpy() for variable in trainee.variables]
+        self._weights = trainee.model.get_weights()
+        self._judge = Validation(trainee.model, batches.data, batch_size=batches.batch_size)
+
+    def again(self) -> None:
+        """Put all variables back."""
+        for variable, value in zip(self._trainee.variables, self._variables, strict=True):
+            variable.assign(value)
+
+    def told(self) -> str:
+        """Loss, and how far the weights are from where they were, relative to their norm."""
+        pairs = zip(self._trainee.model.get_weights(), self._weights, strict=True)
+        squares = [[np.sum(np.square(now - before)), np.sum(np.square(before))] for now, before in pairs]
+        moved, norm = np.sqrt(np.sum(squares, axis=0))
+        return f"clean loss {self._judge.clean()['validation_loss']:.4f}, weights moved by {moved / norm:.2e}"
+
+
+def median(several: list[Timed[None]]) -> Timed[None]:
+    """Medians of both times."""
+    wall_s, processor_s = (
+        statistics.median(getattr(one, name) for one in several) for name in ("wall_s", "processor_s")
+    )
+    return Timed(None, wall_s, processor_s)
+
+
+if __name__ == "__main__":
+    main()
