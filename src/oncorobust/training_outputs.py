@@ -5,8 +5,8 @@ them is what selection on validation patients was worth:
 
     best, last         epoch, train_accuracy, validation_loss, validation_accuracy, validation_robust_accuracy
     start              the same, without epoch, of the model before
-    epochs_run, ended  how many, and why not more: all epochs, patience, collapse
-    collapsed_epochs   after which the model called all validation images the same; collapsed: the kept weights do
+    epochs_run, ended  how many, and why not more: all epochs, patience, collapse, not trained
+    collapsed_epochs   in which validation accuracy was no better than one answer for all; collapsed: in the kept one
 
 What a checkpoint has no number for is left out: the model before has no training accuracy, training on clean images no
 accuracy under attack.
@@ -39,14 +39,14 @@ _REPORTED = {
 def summarise_training(trained: Trained) -> dict[str, Any]:
     """The kept and the last checkpoint, where hardening started, how training ended and whether it collapsed."""
     history = trained.history.set_index("epoch")
-    one_class = history.index[history["collapsed"]].tolist()
+    collapsed = history.index[history["collapsed"]].tolist()
     summary = {
         "epochs_run": int((history.index > 0).sum()),
         "ended": trained.ended,
         "best": {"epoch": trained.best_epoch} | _checkpoint(history, trained.best_epoch),
         "last": {"epoch": int(history.index[-1])} | _checkpoint(history, int(history.index[-1])),
-        "collapsed_epochs": [epoch for epoch in one_class if epoch > 0],  # a head that is new knows no class yet
-        "collapsed": trained.best_epoch in one_class,
+        "collapsed_epochs": [epoch for epoch in collapsed if epoch > 0],  # a head that is new knows no class yet
+        "collapsed": trained.best_epoch in collapsed,
     }
     if 0 in history.index:
         summary["start"] = _checkpoint(history, 0)
