@@ -136,7 +136,7 @@ def test_every_number_of_the_demo_is_covered() -> None:
             10000,
             "expected less than 1 / learning_rate, or an update takes the whole weight off, got 10000.0",
         ),
-        ("datasets.mnist.harden.eps_step", 0.2, "expected at most epsilon 0.1, got 0.2"),
+        ("datasets.mnist.harden.eps_step", 0.2, "expected at most epsilon 0.05, got 0.2"),
         ("datasets.mnist.harden.num_random_init", 2, "expected `int` <= 1, got 2"),
         ("datasets.mnist.harden.schedule.name", "cosine", "expected one of constant, warm_up, stages, got 'cosine'"),
         ("datasets.mnist.harden.loss.name", "mart", "expected one of mixture, trades, got 'mart'"),
@@ -206,13 +206,13 @@ RESNET = {"source": "application", "architecture": "ResNet50", "weights": "none"
         ),
         (
             "harden.schedule",
-            {"name": "stages", "first_epsilon": 0.05, "epochs": 8},
+            {"name": "stages", "first_epsilon": 0.02, "epochs": 8},
             "epochs: expected less than harden.epochs 8, or the second stage never comes, got 8",
         ),
         (
             "harden.schedule",
-            {"name": "stages", "first_epsilon": 0.1, "epochs": 4},
-            "first_epsilon: expected less than epsilon 0.1, got 0.1",
+            {"name": "stages", "first_epsilon": 0.05, "epochs": 4},
+            "first_epsilon: expected less than epsilon 0.05, got 0.05",
         ),
         (
             "harden.schedule",
