@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from oncorobust.curves import training_curves
+from oncorobust.training.history import collapsed_epochs
 from oncorobust.training.loop import Trained
 from oncorobust.training_outputs import summarise_training
 
@@ -48,7 +49,7 @@ def test_two_panels_show_the_history_and_the_kept_epoch():
     np.testing.assert_array_equal(line(losses, "validation").get_xydata(), TRAIN[["epoch", "validation_loss"]])
     np.testing.assert_array_equal(line(accuracies, "validation").get_xydata(), TRAIN[["epoch", "validation_accuracy"]])
     assert line(accuracies, "epoch kept").get_xdata() == [2, 2]
-    assert legend_texts(figure) == ["training", "validation", "collapsed", "epoch kept"]
+    assert legend_texts(figure) == ["training", "validation", "epoch kept"]
 
 
 def test_collapsed_epochs_and_epochs_of_a_smaller_epsilon_are_marked():
@@ -97,3 +98,13 @@ def test_summary_of_the_model_before_hardening_has_no_training_accuracy():
 def test_a_kept_epoch_that_collapsed_is_told():
     assert summarise_training(Trained(HARDEN, 4, "all epochs"))["collapsed"] is True
     assert summarise_training(Trained(TRAIN, 0, "all epochs"))["collapsed"] is True
+
+
+def test_before_anything_is_learnt_nothing_collapses():
+    def found(*collapsed):
+        return collapsed_epochs(pd.DataFrame({"epoch": range(len(collapsed)), "collapsed": collapsed}))
+
+    assert found(True, True, True) == []
+    assert found(True, True, False, False) == []
+    assert found(True, False, True, False, True) == [2, 4]
+    assert found(False, True) == [1]

@@ -174,3 +174,10 @@ def test_batches_larger_than_an_epoch_are_refused():
 def test_an_optimizer_with_weight_decay_is_adamw():
     assert make_optimizer(Adam(learning_rate=0.01, weight_decay=0.1)).weight_decay == 0.1
     assert make_optimizer(Adam(learning_rate=0.01, weight_decay=0.0)).weight_decay is None
+
+
+def test_a_model_whose_layers_are_all_frozen_is_refused():
+    model = small_convolutional_net(n_classes=2)
+    model.trainable = False
+    with pytest.raises(InputError, match=r"expected a model with weights to train, got 'sequential.*', whose layers"):
+        run(TRAIN, model=model)

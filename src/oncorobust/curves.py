@@ -11,6 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from oncorobust.training.history import collapsed_epochs
+
 # Palette of Okabe and Ito (jfly.uni-koeln.de/color), which colour-blind people can tell apart.
 _LINES = {
     "loss": ("training", "#0072B2"),
@@ -47,7 +49,7 @@ def training_curves(history: pd.DataFrame, *, best_epoch: int, title: str) -> Fi
 
 
 def _mark_collapse(panel: Axes, history: pd.DataFrame) -> None:
-    collapsed = history[history["collapsed"]]
+    collapsed = history[history["epoch"].isin(collapsed_epochs(history))]
     if not collapsed.empty:
         x, y = collapsed["epoch"], collapsed["validation_accuracy"]
         panel.plot(x, y, linestyle="", marker="X", markersize=9, color="black", zorder=3, label="collapsed")

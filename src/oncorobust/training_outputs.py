@@ -6,7 +6,8 @@ them is what selection on validation patients was worth:
     best, last         epoch, train_accuracy, validation_loss, validation_accuracy, validation_robust_accuracy
     start              the same, without epoch, of the model before
     epochs_run, ended  how many, and why not more: all epochs, patience, collapse, not trained
-    collapsed_epochs   in which validation accuracy was no better than one answer for all; collapsed: in the kept one
+    collapsed_epochs   in which what had been learnt was lost: no better than one answer for all
+    collapsed          whether the kept weights are no better than that
 
 What a checkpoint has no number for is left out: the model before has no training accuracy, training on clean images no
 accuracy under attack.
@@ -25,6 +26,7 @@ from oncorobust.files import whole_outputs, write_csv, write_json
 from oncorobust.model import save_model
 from oncorobust.stage import running_code
 from oncorobust.training.checkpoint import Checkpoint, fingerprint
+from oncorobust.training.history import collapsed_epochs
 from oncorobust.training.loop import Trained
 
 _REPORTED = {
@@ -39,14 +41,13 @@ _REPORTED = {
 def summarise_training(trained: Trained) -> dict[str, Any]:
     """The kept and the last checkpoint, where hardening started, how training ended and whether it collapsed."""
     history = trained.history.set_index("epoch")
-    collapsed = history.index[history["collapsed"]].tolist()
     summary = {
         "epochs_run": int((history.index > 0).sum()),
         "ended": trained.ended,
         "best": {"epoch": trained.best_epoch} | _checkpoint(history, trained.best_epoch),
         "last": {"epoch": int(history.index[-1])} | _checkpoint(history, int(history.index[-1])),
-        "collapsed_epochs": [epoch for epoch in collapsed if epoch > 0],  # a head that is new knows no class yet
-        "collapsed": trained.best_epoch in collapsed,
+        "collapsed_epochs": collapsed_epochs(trained.history),
+        "collapsed": bool(history.loc[trained.best_epoch, "collapsed"]),
     }
     if 0 in history.index:
         summary["start"] = _checkpoint(history, 0)

@@ -16,6 +16,7 @@ import pandas as pd
 
 from oncorobust.arrays import Images, Labels
 from oncorobust.dataset import LabelledImages
+from oncorobust.errors import InputError
 from oncorobust.progress import Listener
 from oncorobust.settings.data import Augment
 from oncorobust.settings.training import Harden, Train
@@ -40,9 +41,10 @@ def train(
 ) -> Trained:
     """Fine-tune `model` in place on clean images; it ends with the weights that `settings.keep` prefers.
 
-    Raises InputError for a class without images, a batch larger than the set, and as `fit` does.
+    Raises InputError for a class without images, a batch larger than the set, a model without trainable weights, and
+    as `fit` does.
     """
-    batches = _checked(Batches(training, augment_settings, settings.batch_size, seed), validation)
+    batches = _checked(model, Batches(training, augment_settings, settings.batch_size, seed), validation)
     trainee = make_trainee(model, settings)
     update = compile_clean_step(trainee, settings)
     judge = Validation(model, validation, batch_size=settings.batch_size)
@@ -69,9 +71,10 @@ def harden(
 ) -> Trained:
     """Train `model` in place against PGD; it ends with the weights that `settings.keep` prefers.
 
-    Raises InputError for a class without images, a batch larger than the set, and as `fit` does.
+    Raises InputError for a class without images, a batch larger than the set, a model without trainable weights, and
+    as `fit` does.
     """
-    batches = _checked(Batches(training, augment_settings, settings.batch_size, seed), validation)
+    batches = _checked(model, Batches(training, augment_settings, settings.batch_size, seed), validation)
     trainee = make_trainee(model, settings)
     update = compile_adversarial_step(trainee, settings)
     judge = Validation(model, validation, batch_size=settings.batch_size)
@@ -98,7 +101,9 @@ def measure(model: keras.Model, validation: LabelledImages, *, batch_size: int) 
     return Trained(pd.DataFrame([{"epoch": 0} | scores]), best_epoch=0, ended="not trained")
 
 
-def _checked(batches: Batches, validation: LabelledImages) -> Batches:
+def _checked(model: keras.Model, batches: Batches, validation: LabelledImages) -> Batches:
+    if not model.trainable_variables:
+        raise InputError(f"expected a model with weights to train, got {model.name!r}, whose layers are all frozen")
     check_images_of_all_classes(batches.data, split="training")
     check_images_of_all_classes(validation, split="validation")
     check_batch_size(batches)
