@@ -1,4 +1,4 @@
-"""Compiled updates of a Keras 3 model's weights: beside `oncorobust.gradients`, the module that knows the backend.
+"""Compiled updates of a Keras 3 model's weights, on whichever backend; `oncorobust.gradients` has the rest of it.
 
 A body is written once in `keras.ops`, in terms of a `Learner`; `compile_update` makes of it a function from NumPy
 arrays to NumPy numbers that attacks a batch, takes the gradient of the weights and applies it, all in one graph:
