@@ -1,6 +1,6 @@
 """Compiled functions of a Keras 3 model, and gradients of its logits, on whichever backend.
 
-With `oncorobust.updates`, which adds the gradients of the weights, the only code that knows the backend's own functions.
+With `oncorobust.updates`, which adds the gradients of the weights, the only code that knows a backend's functions.
 
 A body is written once in `keras.ops`, in terms of a `Network`; `compile_function` makes of it a plain function from
 NumPy arrays to NumPy arrays, compiled once for TensorFlow, PyTorch or JAX:

@@ -22,6 +22,9 @@ def prepare(*, threads: int, seed: int) -> str:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # Read by XLA's and PyTorch's own thread pools when they are made, at import.
     os.environ["OMP_NUM_THREADS"] = str(threads)
+    if os.environ["KERAS_BACKEND"] == "jax":
+        # Read by XLA when it starts; without it sums on a GPU come in any order.
+        os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_gpu_deterministic_ops=true".strip()
     import keras
 
     backend: str = keras.backend.backend()
