@@ -1,5 +1,6 @@
 """From stored values to images in [0, 1]: golden pixels, one range for the whole set, and what does not fit."""
 
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -346,6 +347,15 @@ def test_arguments(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pyte
 def test_a_bug_keeps_its_traceback() -> None:
     with pytest.raises(ZeroDivisionError):
         run(lambda: 1 / 0)
+
+
+def test_a_script_hides_no_package_of_its_neighbours_name(tmp_path: Path) -> None:
+    (tmp_path / "colorsys.py").write_text("")  # a module of Python's own, as tabulate is one of PyTorch's
+    script = (
+        "import sys\nfrom oncorobust.stage import run\ndef main():\n import colorsys\n colorsys.rgb_to_hsv\nrun(main)\n"
+    )
+    (tmp_path / "script.py").write_text(script)
+    subprocess.run([sys.executable, str(tmp_path / "script.py")], check=True)
 
 
 def test_progress_is_sparse_and_tells_the_time_left(capsys: pytest.CaptureFixture[str]) -> None:

@@ -49,6 +49,9 @@ def parse(*names: str) -> argparse.Namespace:
 
 def run(main: Callable[[], None]) -> None:
     """Run a script; a person's mistake ends it with one line on stderr and status 1, a bug with its traceback."""
+    # Python puts the scripts' folder first on its path, where our tabulate.py would hide the package that PyTorch uses.
+    scripts = Path(getattr(sys.modules["__main__"], "__file__", None) or ".").resolve().parent
+    sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() != scripts]
     try:
         main()
     except InputError as error:
