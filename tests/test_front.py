@@ -1,6 +1,7 @@
 """The clean-against-robust front: by hand, as a figure, and from experiments that DVC ran in a toy repository."""
 
 from contextlib import chdir
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -142,6 +143,14 @@ def test_the_figure_shows_every_point_and_says_whose_images():
     assert axes.get_ylabel() == "validation accuracy under PGD at epsilon 0.008 (%)"
     assert axes.get_title().startswith("Lung CT (SYNTHETIC images)")
     assert "has not seen a test image" in figure.get_supxlabel()
+
+
+def test_the_axes_end_where_accuracies_do():
+    alike = [
+        replace(one, accuracies=Accuracies(0.97, one.accuracies.robust), start=Accuracies(0.97, 0.2)) for one in SIX
+    ]
+    (axes,) = front_figure(clean_robust_front(alike), title="CT").axes
+    assert axes.get_xlim()[1] <= 101
 
 
 def test_names_in_the_figure_do_not_cover_each_other():

@@ -57,6 +57,9 @@ def _draw_points(axes: Axes, points: Sequence[Point]) -> None:
             x, y = zip(*map(_place, shown), strict=True)
             axes.plot(x, y, marker, markersize=5.5, color=colour, markerfacecolor=face, zorder=2, label=label)
     axes.margins(0.16)
+    # Where all points share an accuracy the margins reach past what an accuracy can be.
+    axes.set_xlim(right=min(axes.get_xlim()[1], 101.0))
+    axes.set_ylim(top=min(axes.get_ylim()[1], 101.0))
     axes.spines["top"].set_visible(False)
     axes.grid(color="0.93", linewidth=0.6)
     axes.set_axisbelow(True)
