@@ -1,14 +1,8 @@
 """The closed forms that every backend has to meet, run here on the present backend and on each other one installed."""
 
-import importlib.util
-import os
-import subprocess
-import sys
-from pathlib import Path
-
-import keras
 import numpy as np
 import pytest
+from backends import BACKENDS, passes_on
 from models import UNIT_WEIGHTS, interior_images, linear_model, scores, small_convolutional_net
 
 from oncorobust.engine.goals import cross_entropy_loss, leave, margin_loss
@@ -16,25 +10,14 @@ from oncorobust.engine.linf import Ball, pgd, walk
 from oncorobust.engine.precision import Tf32Target, check_full_float32
 from oncorobust.engine.target import Target
 
-BACKEND = keras.backend.backend()
 X = interior_images()
 SCORES = scores(X, UNIT_WEIGHTS)
 GOAL = leave((SCORES > 0).astype(np.int64), n_classes=2)
 
 
-@pytest.mark.parametrize("backend", ["tensorflow", "torch", "jax"])
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_the_other_backends_pass_too(backend):
-    if backend == BACKEND:
-        pytest.skip("the present backend: the other tests of this file are it")
-    if importlib.util.find_spec(backend) is None:
-        pytest.skip(f"{backend} is not installed")
-    # Small products gain nothing from threads, and lose much where several test runs share the processor.
-    environment = os.environ | {"KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3", "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__, "-k", "not other_backends"]
-    done = subprocess.run(command, env=environment, cwd=Path(__file__).parents[1], capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "passed" in done.stdout
-    assert "skipped" not in done.stdout
+    assert "skipped" not in passes_on(backend, __file__)
 
 
 @pytest.mark.parametrize("loss", [margin_loss, cross_entropy_loss])

@@ -1,19 +1,15 @@
 """One compiled step against numbers worked out in NumPy, on the present backend and on each other one installed."""
 
-import importlib.util
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import keras
 import msgspec
 import numpy as np
 import pytest
+import recipes
+from backends import BACKEND, BACKENDS, passes_on
 from models import SHAPE, WEIGHTS, interior_images, linear_model, net_of_numpy_weights, small_convolutional_net
 
 from oncorobust.gradients import compile_function, compile_logits
-from oncorobust.settings.training import SGD, Constant, Harden, Mixture, Trades, Train
+from oncorobust.settings.training import SGD, Mixture, Trades
 from oncorobust.training.losses import n_adversarial
 from oncorobust.training.step import (
     compile_adversarial_step,
@@ -24,47 +20,21 @@ from oncorobust.training.step import (
 )
 from oncorobust.updates import computing_in
 
-BACKEND = keras.backend.backend()
 RATE = 0.5
 PLAIN = SGD(learning_rate=RATE, decay=0.0, momentum=0.0, nesterov=False, weight_decay=0.0)
-TRAIN = Train(epochs=1, batch_size=8, patience=None, keep="last", average=None, precision="float32", optimizer=PLAIN)
-HARDEN = Harden(
-    epsilon=0.1,
-    eps_step=0.04,
-    max_iter=4,
-    num_random_init=1,
-    schedule=Constant(),
-    loss=Mixture(adversarial_share=0.5),
-    weight_perturbation=None,
-    epochs=1,
-    batch_size=8,
-    patience=None,
-    validation_max_iter=4,
-    keep="last",
-    max_drop=None,
-    average=None,
-    precision="float32",
-    optimizer=PLAIN,
-)
+replace = msgspec.structs.replace
+TRAIN = replace(recipes.TRAIN, epochs=1, keep="last", optimizer=PLAIN)
+HARDEN = replace(recipes.HARDEN, eps_step=0.04, max_iter=4, epochs=1, keep="last", optimizer=PLAIN)
 X = interior_images(8)
 Y = np.arange(8) % 2
 ONE_HOT = np.eye(2, dtype=np.float32)[Y]
 NOISE = np.random.default_rng(3).uniform(-1, 1, X.shape).astype(np.float32)
 EPSILON, EPS_STEP = np.float32(0.1), np.float32(0.04)
-replace = msgspec.structs.replace
 
 
-@pytest.mark.parametrize("backend", ["tensorflow", "torch", "jax"])
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_the_other_backends_pass_too(backend):
-    if backend == BACKEND:
-        pytest.skip("the present backend: the other tests of this file are it")
-    if importlib.util.find_spec(backend) is None:
-        pytest.skip(f"{backend} is not installed")
-    environment = os.environ | {"KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3", "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__, "-k", "not other_backends"]
-    done = subprocess.run(command, env=environment, cwd=Path(__file__).parents[1], capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "passed" in done.stdout
+    passes_on(backend, __file__)
 
 
 def linear():

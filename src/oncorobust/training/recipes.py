@@ -24,7 +24,13 @@ from oncorobust.training.batches import Batches, check_batch_size, check_images_
 from oncorobust.training.checkpoint import Checkpoint
 from oncorobust.training.loop import Course, Trained, fit
 from oncorobust.training.schedule import epsilon_at
-from oncorobust.training.step import compile_adversarial_step, compile_clean_step, make_trainee, start_noise
+from oncorobust.training.step import (
+    Trainee,
+    compile_adversarial_step,
+    compile_clean_step,
+    make_trainee,
+    start_noise,
+)
 from oncorobust.training.validation import Scores, Validation
 
 
@@ -44,10 +50,9 @@ def train(
     Raises InputError for a class without images, a batch larger than the set, a model without trainable weights, and
     as `fit` does.
     """
-    batches = _checked(model, Batches(training, augment_settings, settings.batch_size, seed), validation)
-    trainee = make_trainee(model, settings)
+    batches = Batches(training, augment_settings, settings.batch_size, seed)
+    trainee, judge = _begin(model, batches, validation, settings)
     update = compile_clean_step(trainee, settings)
-    judge = Validation(model, validation, batch_size=settings.batch_size)
     one_hot = np.eye(len(training.class_names), dtype=np.float32)
 
     def step(x: Images, y: Labels, _: int, __: np.random.Generator) -> tuple[float, float]:
@@ -74,10 +79,9 @@ def harden(
     Raises InputError for a class without images, a batch larger than the set, a model without trainable weights, and
     as `fit` does.
     """
-    batches = _checked(model, Batches(training, augment_settings, settings.batch_size, seed), validation)
-    trainee = make_trainee(model, settings)
+    batches = Batches(training, augment_settings, settings.batch_size, seed)
+    trainee, judge = _begin(model, batches, validation, settings)
     update = compile_adversarial_step(trainee, settings)
-    judge = Validation(model, validation, batch_size=settings.batch_size)
     one_hot = np.eye(len(training.class_names), dtype=np.float32)
 
     def step(x: Images, y: Labels, epoch: int, rng: np.random.Generator) -> tuple[float, float]:
@@ -101,10 +105,13 @@ def measure(model: keras.Model, validation: LabelledImages, *, batch_size: int) 
     return Trained(pd.DataFrame([{"epoch": 0} | scores]), best_epoch=0, ended="not trained")
 
 
-def _checked(model: keras.Model, batches: Batches, validation: LabelledImages) -> Batches:
+def _begin(
+    model: keras.Model, batches: Batches, validation: LabelledImages, settings: Train | Harden
+) -> tuple[Trainee, Validation]:
+    """Refuse what cannot be trained; then what is trained, and what judges it."""
     if not model.trainable_variables:
         raise InputError(f"expected a model with weights to train, got {model.name!r}, whose layers are all frozen")
     check_images_of_all_classes(batches.data, split="training")
     check_images_of_all_classes(validation, split="validation")
     check_batch_size(batches)
-    return batches
+    return make_trainee(model, settings), Validation(model, validation, batch_size=settings.batch_size)
