@@ -68,14 +68,10 @@ class _GraphLearner(GraphNetwork):
         import tensorflow as tf
 
         weights = [variable.value for variable in self._model.trainable_variables]
-        kept = [tf.identity(weight) for weight in weights] if shift is not None else []
-        for weight, change in zip(weights, shift or (), strict=shift is not None):
-            weight.assign_add(change)
-        with tf.GradientTape() as tape, computing_in(self._precision, self._model):
-            value, logits = loss(lambda x: ops.cast(self._model(x, training=True), "float32"))
-        gradients = tape.gradient(value, weights, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-        for weight, before in zip(weights, kept, strict=shift is not None):
-            weight.assign(before)
+        with _moved(self._model, shift):
+            with tf.GradientTape() as tape, computing_in(self._precision, self._model):
+                value, logits = loss(lambda x: ops.cast(self._model(x, training=True), "float32"))
+            gradients = tape.gradient(value, weights, unconnected_gradients=tf.UnconnectedGradients.ZERO)
         return value, logits, gradients
 
 
@@ -88,14 +84,9 @@ class _EagerLearner(EagerNetwork):
         import torch
 
         weights = [variable.value for variable in self._model.trainable_variables]
-        kept = [weight.detach().clone() for weight in weights] if shift is not None else []
-        for weight, change in zip(weights, shift or (), strict=shift is not None):
-            weight.add_(change)
-        with torch.enable_grad(), computing_in(self._precision, self._model):
+        with _moved(self._model, shift), torch.enable_grad(), computing_in(self._precision, self._model):
             value, logits = loss(lambda x: ops.cast(self._model(x, training=True), "float32"))
             gradients = torch.autograd.grad(value, weights, allow_unused=True)
-        for weight, before in zip(weights, kept, strict=shift is not None):
-            weight.copy_(before)
         filled = [
             torch.zeros_like(weight) if gradient is None else gradient
             for weight, gradient in zip(weights, gradients, strict=True)
@@ -122,10 +113,8 @@ class _TracedLearner(TracedNetwork):
             value, logits = loss(forward)
             return value, (logits, other)
 
-        weights = [variable.value for variable in self._model.trainable_variables]
-        if shift is not None:
-            weights = [weight + change for weight, change in zip(weights, shift, strict=True)]
-        with computing_in(self._precision, self._model):
+        with _moved(self._model, shift), computing_in(self._precision, self._model):
+            weights = [variable.value for variable in self._model.trainable_variables]
             (value, (logits, other)), gradients = jax.value_and_grad(value_of, has_aux=True)(weights)
         for variable, found in zip(self._model.non_trainable_variables, other, strict=True):
             variable.assign(found)
@@ -150,6 +139,20 @@ def _compile_jax(
         return tuple(jax.device_get(told))
 
     return call
+
+
+@contextmanager
+def _moved(model: keras.Model, shift: Sequence[Any] | None) -> Iterator[None]:
+    """Inside, the trainable weights stand at their values + shift; afterwards at the very values they had."""
+    if shift is None:
+        yield
+        return
+    kept = [ops.copy(variable.value) for variable in model.trainable_variables]
+    for variable, change in zip(model.trainable_variables, shift, strict=True):
+        variable.assign_add(change)
+    yield
+    for variable, before in zip(model.trainable_variables, kept, strict=True):
+        variable.assign(before)
 
 
 @contextmanager
