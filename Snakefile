@@ -5,6 +5,9 @@ from snakemake.utils import min_version
 min_version("9.20")
 
 
+include: "workflow/rules/parameters.smk"
+
+
 configfile: "params.yaml"
 
 
@@ -31,18 +34,19 @@ rule all:
 rule acquire:
     message:
         "Writing the raw tree of {wildcards.dataset} in its published format."
-    input:
-        code=code("acquire"),
     output:
         directory("data/raw/{dataset}"),
     params:
         **tracked("acquire.{dataset}", "datasets.{dataset}.preprocess.format.name"),
+        code=code("acquire"),
     log:
         "logs/acquire/{dataset}.log",
     benchmark:
         "logs/benchmarks/acquire/{dataset}.tsv"
     conda:
-        "environment.yml"
+        ENVIRONMENT
+    resources:
+        **asked("acquire"),
     wildcard_constraints:
         dataset=ACQUIRED,
     shell:
@@ -54,20 +58,20 @@ rule preprocess:
         "Cropping, resizing, scaling and splitting the images of {wildcards.dataset}."
     input:
         raw=raw_tree,
-        code=code("preprocess"),
     output:
         **DATA,
         contact_sheet=shown("data/processed/{dataset}/contact_sheet.png", "Data"),
     params:
         **tracked("seed", "datasets.{dataset}.preprocess", "datasets.{dataset}.augment"),
+        code=code("preprocess"),
     log:
         "logs/preprocess/{dataset}.log",
     benchmark:
         "logs/benchmarks/preprocess/{dataset}.tsv"
     conda:
-        "environment.yml"
+        ENVIRONMENT
     resources:
-        **MEDIUM,
+        **asked("preprocess"),
     shell:
         "python workflow/scripts/preprocess.py --dataset {wildcards.dataset} 2>&1 | tee {log}"
 
@@ -78,7 +82,6 @@ rule train:
     input:
         **DATA,
         own=OWN_FILES,
-        code=code("train"),
     output:
         model="models/{dataset}/clean.keras",
         training="reports/{dataset}/clean/training.json",
@@ -87,15 +90,17 @@ rule train:
     params:
         **tracked("seed", "run.threads"),
         **tracked("datasets.{dataset}.model", "datasets.{dataset}.augment", "datasets.{dataset}.train"),
+        code=code("train"),
     log:
         "logs/train/{dataset}.log",
     benchmark:
         "logs/benchmarks/train/{dataset}.tsv"
     conda:
-        "environment.yml"
+        ENVIRONMENT
     threads: THREADS
     resources:
-        **LARGE,
+        **ON_A_GPU,
+        **asked("train"),
     shell:
         "python workflow/scripts/train.py --dataset {wildcards.dataset} 2>&1 | tee {log}"
 
@@ -106,7 +111,6 @@ rule harden:
     input:
         **DATA,
         model="models/{dataset}/clean.keras",
-        code=code("harden"),
     output:
         model="models/{dataset}/adversarial.keras",
         training="reports/{dataset}/adversarial/training.json",
@@ -114,15 +118,17 @@ rule harden:
         curves=shown("reports/{dataset}/adversarial/curves.png", "Training"),
     params:
         **tracked("seed", "run.threads", "datasets.{dataset}.augment", "datasets.{dataset}.harden"),
+        code=code("harden"),
     log:
         "logs/harden/{dataset}.log",
     benchmark:
         "logs/benchmarks/harden/{dataset}.tsv"
     conda:
-        "environment.yml"
+        ENVIRONMENT
     threads: THREADS
     resources:
-        **LARGE,
+        **ON_A_GPU,
+        **asked("harden"),
     shell:
         "python workflow/scripts/harden.py --dataset {wildcards.dataset} 2>&1 | tee {log}"
 
@@ -134,7 +140,6 @@ rule attack:
         **DATA,
         model="models/{dataset}/{model}.keras",
         shards=shards("attack"),
-        code=code("attack"),
     output:
         metrics="reports/{dataset}/{model}/attack.json",
         predictions="reports/{dataset}/{model}/predictions.csv",
@@ -143,15 +148,17 @@ rule attack:
         examples="reports/{dataset}/{model}/examples.npz",
     params:
         **tracked("seed", "run.threads", "attacks", "datasets.{dataset}.attack"),
+        code=code("attack"),
     log:
         "logs/attack/{dataset}-{model}.log",
     benchmark:
         "logs/benchmarks/attack/{dataset}-{model}.tsv"
     conda:
-        "environment.yml"
+        ENVIRONMENT
     threads: THREADS
     resources:
-        **LARGE,
+        **ON_A_GPU,
+        **asked("attack"),
     shell:
         "python workflow/scripts/attack.py --dataset {wildcards.dataset} --model {wildcards.model} {input.shards}"
         " 2>&1 | tee {log}"
@@ -165,21 +172,22 @@ rule rank:
         model="models/{dataset}/{model}.keras",
         intervals="reports/{dataset}/{model}/intervals.csv",
         shards=shards("rank"),
-        code=code("rank"),
     output:
         metrics="reports/{dataset}/{model}/rank.json",
         sensitivity="reports/{dataset}/{model}/sensitivity.csv",
     params:
         **tracked("seed", "run.threads", "attacks", "datasets.{dataset}.rank", "datasets.{dataset}.attack.max_images"),
+        code=code("rank"),
     log:
         "logs/rank/{dataset}-{model}.log",
     benchmark:
         "logs/benchmarks/rank/{dataset}-{model}.tsv"
     conda:
-        "environment.yml"
+        ENVIRONMENT
     threads: THREADS
     resources:
-        **LARGE,
+        **ON_A_GPU,
+        **asked("rank"),
     shell:
         "python workflow/scripts/rank.py --dataset {wildcards.dataset} --model {wildcards.model} {input.shards}"
         " 2>&1 | tee {log}"
@@ -191,19 +199,21 @@ rule tabulate:
     input:
         attacks=expand("reports/{dataset}/{model}/attack.json", dataset=DATASETS, model=MODELS),
         ranks=expand("reports/{dataset}/{model}/rank.json", dataset=DATASETS, model=MODELS),
-        code=code("tabulate"),
     output:
         [shown(f"reports/tables/{table}.csv", "Tables") for table in TABLES],
         expand("reports/tables/{table}.md", table=TABLES),
         cells="reports/tables/cells.json",
     params:
         **tracked("run.datasets", "report", "attacks.table_epsilons"),
+        code=code("tabulate"),
     log:
         "logs/tabulate.log",
     benchmark:
         "logs/benchmarks/tabulate.tsv"
     conda:
-        "environment.yml"
+        ENVIRONMENT
+    resources:
+        **asked("tabulate"),
     shell:
         "python workflow/scripts/tabulate.py 2>&1 | tee {log}"
 
@@ -215,18 +225,20 @@ rule plot:
         attacks=expand("reports/{dataset}/{model}/attack.json", dataset=DATASETS, model=MODELS),
         examples=expand("reports/{dataset}/clean/examples.npz", dataset=DATASETS),
         summaries=expand("data/processed/{dataset}/summary.json", dataset=DATASETS),
-        code=code("plot"),
     output:
         [shown(f"reports/figures/{figure}.png", "Figures") for figure in FIGURES],
         expand("reports/figures/{figure}.svg", figure=FIGURES),
     params:
         **tracked("run.datasets", "report"),
+        code=code("plot"),
     log:
         "logs/plot.log",
     benchmark:
         "logs/benchmarks/plot.tsv"
     conda:
-        "environment.yml"
+        ENVIRONMENT
+    resources:
+        **asked("plot"),
     shell:
         "python workflow/scripts/plot.py 2>&1 | tee {log}"
 
@@ -239,16 +251,18 @@ rule report:
         expand("reports/figures/{figure}.png", figure=FIGURES),
         expand("data/processed/{dataset}/{file}", dataset=DATASETS, file=["summary.json", "contact_sheet.png"]),
         expand("reports/{dataset}/{model}/{file}", dataset=DATASETS, model=MODELS, file=ON_THE_PAGE),
-        code=code("report"),
     output:
         "reports/index.html",
     params:
         **tracked("run.datasets", "report"),
+        code=code("report"),
     log:
         "logs/report.log",
     benchmark:
         "logs/benchmarks/report.tsv"
     conda:
-        "environment.yml"
+        ENVIRONMENT
+    resources:
+        **asked("report"),
     shell:
         "python workflow/scripts/report.py 2>&1 | tee {log}"

@@ -105,7 +105,7 @@ class Ours:
         settings, rng = self._settings, child_rng(batches.seed, "epoch", 1)
         attack = np.float32(settings.epsilon), np.float32(settings.eps_step), np.int32(settings.max_iter)
         one_hot = np.eye(len(batches.data.class_names), dtype=np.float32)
-        for x, y in batches.draw(rng):
+        for x, y in batches.draw(batches.order(rng)):
             self._update(x, one_hot[y], start_noise(x, settings, rng), *attack)
 
 
@@ -134,7 +134,7 @@ class Art:
 
     def ready(self, batches: Batches) -> Callable[[], None]:
         """All images of the epoch lie ready."""
-        x, y = map(np.concatenate, zip(*batches.draw(child_rng(batches.seed, "epoch", 1)), strict=True))
+        x, y = map(np.concatenate, zip(*batches.draw(batches.order(child_rng(batches.seed, "epoch", 1))), strict=True))
         one_hot = np.eye(len(batches.data.class_names), dtype=np.float32)[y]
         return partial(self._epoch, x, one_hot, batches.batch_size)
 
@@ -185,7 +185,7 @@ class Bare:
     def ready(self, batches: Batches) -> Callable[[], None]:
         """All batches and the part of each that is attacked lie ready as tensors."""
         one_hot, pairs = np.eye(len(batches.data.class_names), dtype=np.float32), []
-        for x, y in batches.draw(child_rng(batches.seed, "epoch", 1)):
+        for x, y in batches.draw(batches.order(child_rng(batches.seed, "epoch", 1))):
             half = n_adversarial(self._settings.loss, len(x))
             pairs.append([tuple(map(tf.constant, (x[:n], one_hot[y[:n]]))) for n in (half, len(x))])
         return partial(self._epoch, pairs)

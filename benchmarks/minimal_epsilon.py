@@ -35,6 +35,7 @@ from subject import Subject, begin, options_of, preset, print_setting, ratios, s
 from oncorobust.arrays import PerImage
 from oncorobust.art_estimator import KerasClassifier
 from oncorobust.blocks import blocks_of
+from oncorobust.ledger import Ledger
 from oncorobust.sensitivity import sensitivity_rows
 from oncorobust.settings.attacks import IterativeAttack
 
@@ -109,7 +110,7 @@ def paper_thresholds(subject: Subject, pgd: IterativeAttack, *, epsilons: tuple[
         epsilons=epsilons,
         pgd=pgd,
         seed=0,
-        notify=lambda *_: None,
+        ledger=Ledger(lambda *_: None),
     )
     return rows["min_epsilon"].to_numpy()
 

@@ -193,7 +193,7 @@ def test_missing_csv(tmp_path: Path) -> None:
         (",LEFT,", ",BOTH,", r"expected left or right breast LEFT or RIGHT, got 'BOTH' in {row}"),
         (",2,LEFT", ",7,LEFT", r"expected breast density 0 or 1 or 2 or 3 or 4, got '7' in {row}"),
         (",mass,", ",calcification,", r"expected abnormality type mass, got 'calcification' in {row}"),
-        ("P_00001,", "P_00001_LEFT_CC.dcm,", r"expected patient id like P_.*, got 'P_00001_LEFT_CC\.dcm' in {row}"),
+        ("P_00001,", "P_00001_LEFT_CC.dcm,", r"expected patient id like P_.*, got another in {row}"),
         (",CC,1,", ",CC,0,", r"expected abnormality id like .*, got '0' in {row}"),
         (",mass,OVAL", ",mass", r"expected 14 cells, got 13 in {row}"),
         ("/2.25.", "/2.x.", r"expected UIDs of digits and dots in image file path, got '2\.x\.[0-9]+' in {row}"),

@@ -19,10 +19,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as numpy_st
 
+from oncorobust.checkpoint import Checkpoint, fingerprint
 from oncorobust.errors import InputError
 from oncorobust.settings.training import SGD, Adam
-from oncorobust.training.checkpoint import Checkpoint, fingerprint
 
+DONE = "epoch 3"
 TOLD = {"epoch": 3, "rows": [{"epoch": 1, "loss": 0.1 + 0.2, "accuracy": None}], "best_epoch": 1}
 ARRAYS = {
     "model": [np.arange(12, dtype=np.float32).reshape(3, 4), np.float32([np.nan, -0.0, np.inf])],
@@ -58,7 +59,7 @@ def file_size_limit(size: int):
 
 
 def test_a_state_comes_back_to_the_bit(tmp_path):
-    checkpoint(tmp_path / "models").save(TOLD, ARRAYS)
+    checkpoint(tmp_path / "models").save(DONE, TOLD, ARRAYS)
     saved = checkpoint(tmp_path / "models").load()
     assert saved.told == TOLD
     assert saved.arrays.keys() == ARRAYS.keys()
@@ -72,7 +73,7 @@ def test_a_state_comes_back_to_the_bit(tmp_path):
 @given(loss=st.floats(), arrays=st.lists(numbers, max_size=4), name=st.text())
 def test_any_float_name_type_and_shape_comes_back(loss, arrays, name):
     with tempfile.TemporaryDirectory() as folder:
-        checkpoint(Path(folder)).save({"epoch": 1, "loss": loss}, {name: arrays})
+        checkpoint(Path(folder)).save(DONE, {"epoch": 1, "loss": loss}, {name: arrays})
         saved = checkpoint(Path(folder)).load()
     assert np.float64(saved.told["loss"]).tobytes() == np.float64(loss).tobytes() or np.isnan(loss)
     assert all(map(same, saved.arrays[name], arrays))
@@ -82,7 +83,7 @@ def test_any_float_name_type_and_shape_comes_back(loss, arrays, name):
 def test_arrays_of_any_memory_order_come_back(tmp_path):
     image = np.arange(24, dtype=np.float32).reshape(4, 6)
     orders = [np.asfortranarray(image), image[:, ::2], image.T, image[::-1]]
-    checkpoint(tmp_path).save(TOLD, {"model": orders})
+    checkpoint(tmp_path).save(DONE, TOLD, {"model": orders})
     for one, other in zip(checkpoint(tmp_path).load().arrays["model"], orders, strict=True):
         np.testing.assert_array_equal(one, other)
 
@@ -90,7 +91,7 @@ def test_arrays_of_any_memory_order_come_back(tmp_path):
 def test_the_newest_state_counts_and_no_draft_stays(tmp_path):
     run = checkpoint(tmp_path)
     for epoch in (1, 2, 3):
-        run.save({"epoch": epoch}, ARRAYS)
+        run.save(DONE, {"epoch": epoch}, ARRAYS)
     assert checkpoint(tmp_path).load().told == {"epoch": 3}
     assert [path.name for path in tmp_path.iterdir()] == [".clean.state"]
     run.remove()
@@ -105,23 +106,23 @@ def test_without_a_state_there_is_nothing_to_load_or_remove(tmp_path):
 
 
 def test_the_state_of_another_run_is_stale_until_it_is_replaced(tmp_path):
-    checkpoint(tmp_path, "other run").save(TOLD, ARRAYS)
+    checkpoint(tmp_path, "other run").save(DONE, TOLD, ARRAYS)
     run = checkpoint(tmp_path)
     assert run.load() is None
     assert run.stale
-    run.save({"epoch": 1}, ARRAYS)
+    run.save(DONE, {"epoch": 1}, ARRAYS)
     assert run.load().told == {"epoch": 1}
     assert not run.stale
 
 
 def test_a_draft_is_never_taken_for_whole_and_is_overwritten(tmp_path):
-    checkpoint(tmp_path).save(TOLD, ARRAYS)
+    checkpoint(tmp_path).save(DONE, TOLD, ARRAYS)
     draft = tmp_path / "..clean.part.state"
     (tmp_path / ".clean.state").rename(draft)
     run = checkpoint(tmp_path)
     assert run.load() is None
     draft.write_bytes(b"x" * 10_000)
-    run.save({"epoch": 1}, ARRAYS)
+    run.save(DONE, {"epoch": 1}, ARRAYS)
     assert run.load().told == {"epoch": 1}
     assert not draft.exists()
     draft.write_bytes(b"x")
@@ -131,7 +132,7 @@ def test_a_draft_is_never_taken_for_whole_and_is_overwritten(tmp_path):
 
 def test_a_changed_bit_anywhere_is_refused(tmp_path):
     path = tmp_path / ".clean.state"
-    checkpoint(tmp_path).save(TOLD, ARRAYS)
+    checkpoint(tmp_path).save(DONE, TOLD, ARRAYS)
     whole = path.read_bytes()
     for position in range(len(whole)):
         damaged = bytearray(whole)
@@ -144,11 +145,11 @@ def test_a_changed_bit_anywhere_is_refused(tmp_path):
 
 def test_a_file_cut_off_anywhere_is_refused(tmp_path):
     path = tmp_path / ".clean.state"
-    checkpoint(tmp_path).save(TOLD, ARRAYS)
+    checkpoint(tmp_path).save(DONE, TOLD, ARRAYS)
     whole = path.read_bytes()
     for size in range(len(whole)):
         path.write_bytes(whole[:size])
-        with pytest.raises(InputError, match="remove it to start from the first epoch"):
+        with pytest.raises(InputError, match="remove it to start from the beginning"):
             checkpoint(tmp_path).load()
 
 
@@ -160,7 +161,7 @@ def test_a_file_cut_off_anywhere_is_refused(tmp_path):
 def test_only_an_input_error_leaves_whatever_the_file_holds(damage, content):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / ".clean.state"
-        checkpoint(Path(folder)).save(TOLD, ARRAYS)
+        checkpoint(Path(folder)).save(DONE, TOLD, ARRAYS)
         whole = path.read_bytes()
         changed = whole if content is None else content
         for position, inserted, removed in damage:
@@ -170,7 +171,7 @@ def test_only_an_input_error_leaves_whatever_the_file_holds(damage, content):
         if changed == whole:
             assert checkpoint(Path(folder)).load().told == TOLD
         else:
-            with pytest.raises(InputError, match="expected the training state of an earlier run"):
+            with pytest.raises(InputError, match="expected the state of an earlier run"):
                 checkpoint(Path(folder)).load()
 
 
@@ -178,7 +179,7 @@ def test_damage_is_seen_in_a_large_array(tmp_path):
     path = tmp_path / ".clean.state"
     rng = np.random.default_rng(0)
     arrays = {"model": [rng.random(700_000, dtype=np.float32)]}
-    checkpoint(tmp_path).save(TOLD, arrays)
+    checkpoint(tmp_path).save(DONE, TOLD, arrays)
     assert same(checkpoint(tmp_path).load().arrays["model"][0], arrays["model"][0])
     for position in rng.integers(0, path.stat().st_size, 20):
         with path.open("r+b") as file:
@@ -200,11 +201,12 @@ def test_a_file_that_cannot_be_opened_is_named(tmp_path):
 
 
 def test_the_format_is_what_the_module_says(tmp_path):
-    checkpoint(tmp_path).save({"epoch": 1}, {"model": [np.float32([1.5])]})
+    checkpoint(tmp_path).save(DONE, {"epoch": 1}, {"model": [np.float32([1.5])]})
     first, second, rest = (tmp_path / ".clean.state").read_bytes().split(b"\n", 2)
-    assert first == b"oncorobust training state 1"
+    assert first == b"oncorobust state 2"
     assert json.loads(second) == {
         "fingerprint": "this run",
+        "done": "epoch 3",
         "told": {"epoch": 1},
         "arrays": {"model": [["<f4", [1]]]},
     }
@@ -214,35 +216,35 @@ def test_the_format_is_what_the_module_says(tmp_path):
 
 def test_arrays_that_are_not_numbers_are_a_programmers_mistake(tmp_path):
     with pytest.raises(ValueError, match="expected an array of numbers, got object"):
-        checkpoint(tmp_path).save(TOLD, {"model": [np.array([None])]})
+        checkpoint(tmp_path).save(DONE, TOLD, {"model": [np.array([None])]})
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_disk_that_fills_up_leaves_the_last_state(tmp_path):
     run = checkpoint(tmp_path)
-    run.save({"epoch": 4}, ARRAYS)
+    run.save("epoch 4", {"epoch": 4}, ARRAYS)
     before = (tmp_path / ".clean.state").read_bytes()
     message = (
-        r"expected room for 0.8 MB, the training state of epoch 5, got .* in .*; "
-        "the state of epoch 4 stays, and the same command goes on from there"
+        r"expected room for 0.8 MB, the state after epoch 5, got .* in .*; "
+        "the state after epoch 4 stays, and the same command goes on from there"
     )
     with file_size_limit(100_000), pytest.raises(InputError, match=message):
-        run.save({"epoch": 5}, TOO_LARGE)
+        run.save("epoch 5", {"epoch": 5}, TOO_LARGE)
     assert [path.name for path in tmp_path.iterdir()] == [".clean.state"]
     assert (tmp_path / ".clean.state").read_bytes() == before
     assert checkpoint(tmp_path).load().told == {"epoch": 4}
-    run.save({"epoch": 5}, TOO_LARGE)
+    run.save("epoch 5", {"epoch": 5}, TOO_LARGE)
     assert checkpoint(tmp_path).load().told == {"epoch": 5}
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
 def test_no_space_left_is_what_the_system_says(tmp_path):
-    checkpoint(tmp_path).save({"epoch": 4}, ARRAYS)
+    checkpoint(tmp_path).save("epoch 4", {"epoch": 4}, ARRAYS)
     run = checkpoint(tmp_path)
     run.load()
     (tmp_path / "..clean.part.state").symlink_to("/dev/full")
-    with pytest.raises(InputError, match=r"got No space left on device in .*; the state of epoch 4 stays"):
-        run.save({"epoch": 5}, TOO_LARGE)
+    with pytest.raises(InputError, match=r"got No space left on device in .*; the state after epoch 4 stays"):
+        run.save("epoch 5", {"epoch": 5}, TOO_LARGE)
     assert [path.name for path in tmp_path.iterdir()] == [".clean.state"]
 
 
@@ -250,13 +252,13 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
     # A folder that anyone may enter; root, who may write everywhere, steps down to nobody.
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:
         run = checkpoint(Path(folder))
-        run.save({"epoch": 1}, ARRAYS)
+        run.save(DONE, {"epoch": 1}, ARRAYS)
         Path(folder).chmod(0o555)
         user = os.geteuid()
         os.seteuid(user or 65534)
         try:
-            with pytest.raises(InputError, match=r"got Permission denied in .*; the state of epoch 1 stays"):
-                run.save({"epoch": 2}, ARRAYS)
+            with pytest.raises(InputError, match=r"got Permission denied in .*; the state after epoch 3 stays"):
+                run.save(DONE, {"epoch": 2}, ARRAYS)
         finally:
             os.seteuid(user)
             Path(folder).chmod(0o755)
@@ -265,20 +267,20 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
 
 def test_a_file_in_place_of_the_folder_is_named(tmp_path):
     (tmp_path / "models").write_text("")
-    with pytest.raises(InputError, match=r"got File exists in .*models; no epoch is saved yet"):
-        checkpoint(tmp_path / "models").save({"epoch": 1}, ARRAYS)
+    with pytest.raises(InputError, match=r"got File exists in .*models; nothing is saved yet"):
+        checkpoint(tmp_path / "models").save(DONE, {"epoch": 1}, ARRAYS)
 
 
 WRITER = """
 import sys
 from pathlib import Path
 import numpy as np
-from oncorobust.training.checkpoint import Checkpoint
+from oncorobust.checkpoint import Checkpoint
 
 run = Checkpoint(Path(sys.argv[1]) / ".clean.state", fingerprint="this run")
 saved = run.load()
 for epoch in range(saved.told["epoch"] + 1 if saved else 1, 10**6):
-    run.save({"epoch": epoch}, {"model": [np.full(250_000, epoch, dtype=np.float32)] * 4})
+    run.save(str(epoch), {"epoch": epoch}, {"model": [np.full(250_000, epoch, dtype=np.float32)] * 4})
 """
 
 

@@ -161,7 +161,8 @@ def test_unknown_split(tmp_path: Path) -> None:
 
 
 def test_patient_in_two_splits(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="expected each patient in one split, got 'p1' in train and test"):
+    message = r"expected each patient in one split, got one in train \(line 2\) and test \(line 3\) in"
+    with pytest.raises(InputError, match=message):
         open_manifest(write_tree(tmp_path, **with_columns("split", "train", "test", "test")))
 
 

@@ -19,6 +19,7 @@ from oncorobust.engine.target import Target
 from oncorobust.engine.threat_search import Threat, search_threats
 from oncorobust.engine.threats import THREAT_COLUMNS, ThreatSettings, threat_rows
 from oncorobust.errors import InputError
+from oncorobust.ledger import Ledger
 from oncorobust.settings.attacks import IterativeAttack
 
 PGD = IterativeAttack(max_iter=5, rel_eps_step=0.25, num_random_init=1)
@@ -49,7 +50,7 @@ def rows_of(data: LabelledImages, *, size: int = 8, **changes: Any) -> pd.DataFr
         blocks_of(len(data), size),
         settings=settings(**changes),
         seed=0,
-        notify=silent,
+        ledger=Ledger(silent),
     )
 
 
@@ -124,9 +125,10 @@ def test_blocks_may_be_worked_on_apart() -> None:
     data, blocks = make_data(), blocks_of(N, 8)
     model, chosen = linear_model(WEIGHTS), settings(threats=("lesion", "tied", "noise"), noise="uniform")
     told: list[tuple[int, int, str]] = []
-    whole = threat_rows(model, data, blocks, settings=chosen, seed=3, notify=lambda *step: told.append(step))
-    assert told == [(done, 3, "blocks under threat models") for done in (1, 2, 3)]
-    parts = [threat_rows(model, data, [block], settings=chosen, seed=3, notify=silent) for block in blocks]
+    ledger = Ledger(lambda *step: told.append(step))
+    whole = threat_rows(model, data, blocks, settings=chosen, seed=3, ledger=ledger)
+    assert told == [(int(block[-1]) + 1, N, "images under threat models") for block in blocks]
+    parts = [threat_rows(model, data, [block], settings=chosen, seed=3, ledger=Ledger(silent)) for block in blocks]
     pd.testing.assert_frame_equal(whole, pd.concat(parts, ignore_index=True))
 
 

@@ -19,8 +19,13 @@ from oncorobust.evaluation import (
     share_without_gradient,
     summarise_attack,
 )
+from oncorobust.ledger import Ledger
 
 EPSILONS = (0.001, 0.01, 0.05, 0.25)
+
+
+def silent() -> Ledger:
+    return Ledger(lambda *_: None)
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +46,7 @@ def rows(weights, data) -> pd.DataFrame:
     classifier = KerasClassifier(linear_model(weights))
     blocks = blocks_of(len(data), 16)
     return in_order(
-        attack_rows(classifier, data, blocks, epsilons=EPSILONS, settings=TABLE_S1, seed=0, notify=lambda *_: None)
+        attack_rows(classifier, data, blocks, epsilons=EPSILONS, settings=TABLE_S1, seed=0, ledger=silent())
     )
 
 
@@ -88,7 +93,13 @@ def test_the_true_label_is_attacked_again_only_where_the_answer_was_wrong(weight
     monkeypatch.setattr(evaluation, "perturb", spy)
     classifier = KerasClassifier(linear_model(weights))
     attack_rows(
-        classifier, data, blocks_of(len(data), 16), epsilons=(0.01,), settings=TABLE_S1, seed=0, notify=lambda *_: None
+        classifier,
+        data,
+        blocks_of(len(data), 16),
+        epsilons=(0.01,),
+        settings=TABLE_S1,
+        seed=0,
+        ledger=silent(),
     )
     assert sum(sizes) == 3 * (40 + 8)
 
@@ -142,5 +153,11 @@ def test_answers_that_are_no_logits_are_refused_with_the_image(weights, data):
     model.layers[-1].set_weights([kernel, np.array([0, np.nan], dtype=np.float32)])
     with pytest.raises(InputError, match=r"expected finite logits, got \[.*nan\] for image image-0 in the answers to"):
         attack_rows(
-            KerasClassifier(model), data, blocks_of(40, 16), epsilons=(), settings=TABLE_S1, seed=0, notify=print
+            KerasClassifier(model),
+            data,
+            blocks_of(40, 16),
+            epsilons=(),
+            settings=TABLE_S1,
+            seed=0,
+            ledger=silent(),
         )

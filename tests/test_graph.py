@@ -144,7 +144,7 @@ def test_refresh_writes_a_new_data_set_everywhere_and_keeps_comments(tmp_path: P
     content["run"]["datasets"] = ["mnist", "third", "slices"]
     toy.write_params(folder, content)
     with pytest.raises(
-        InputError, match=r"out of step \(tabulate lacks reports/third/clean/attack.json and \d+ more\)"
+        InputError, match=r"out of step \(preprocess is for other data sets than params.yaml has and \d+ more\)"
     ):
         check_in_step(folder)
     assert "run `oncorobust graph`" in toy.run(folder, "snakemake -n 2>&1", status=1)
@@ -186,7 +186,7 @@ def test_compute_jobs_ask_for_a_gpu_only_where_there_is_one(
 
 def test_every_rule_that_asks_for_a_gpu_has_a_place_in_the_slurm_profile() -> None:
     text = "".join((toy.REPOSITORY / name).read_text() for name in ("Snakefile", "workflow/rules/shards.smk"))
-    large = {rule.partition(":")[0] for rule in text.split("\nrule ")[1:] if "**LARGE" in rule}
+    large = {rule.partition(":")[0] for rule in text.split("\nrule ")[1:] if "**ON_A_GPU" in rule}
     profile = yaml.safe_load((toy.REPOSITORY / "profiles" / "slurm" / "config.v8+.yaml").read_text())
     assert large == {"train", "harden", "attack", "rank", "attack_shard", "rank_shard"}
     assert set(profile["set-resources"]) == large

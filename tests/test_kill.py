@@ -118,7 +118,7 @@ def saved_epoch(state: Path) -> int | None:
     if not state.exists():
         return None
     with state.open("rb") as file:
-        return json.loads(file.read(2**16).split(b"\n")[1])["told"]["epoch"]
+        return int(json.loads(file.read(2**16).split(b"\n")[1])["done"].removeprefix("epoch "))
 
 
 def written(path: Path) -> tuple[int, int] | None:
@@ -237,11 +237,11 @@ def test_each_restart_went_on_from_the_state_it_found(runs):
 def test_a_full_disk_and_a_damaged_state_end_in_one_line(runs):
     said = {one.event: (one.found_epoch, one.said.splitlines()[-1]) for one in runs.launches if one.status == 1}
     epoch, full = said["full"]
-    expected = rf"error: expected room for \d+\.\d MB, the training state of epoch {epoch + 1}, got File too large in "
-    assert re.match(expected + rf"models/slices; the state of epoch {epoch} stays, and the same command", full)
+    expected = rf"error: expected room for \d+\.\d MB, the state after epoch {epoch + 1}, got File too large in "
+    assert re.match(expected + rf"models/slices; the state after epoch {epoch} stays, and the same command", full)
     assert said["damaged"][1] == (
-        "error: expected the training state of an earlier run, got other bytes than were written in "
-        "models/slices/.clean.state: remove it to start from the first epoch"
+        "error: expected the state of an earlier run, got other bytes than were written in "
+        "models/slices/.clean.state: remove it to start from the beginning"
     )
 
 

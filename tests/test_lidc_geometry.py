@@ -42,7 +42,7 @@ def test_slices_are_ordered_by_position(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"PatientID": "LIDC-1"}, "expected PatientID like LIDC-IDRI-0001, got LIDC-1"),
+        ({"PatientID": "LIDC-1"}, "expected PatientID like LIDC-IDRI-0001, got another"),
         ({"PatientID": None}, "expected PatientID like LIDC-IDRI-0001, got none"),
         ({"StudyInstanceUID": None}, "expected StudyInstanceUID as a UID, got none"),
         ({"SOPInstanceUID": ""}, "expected SOPInstanceUID as a UID, got none"),

@@ -109,7 +109,7 @@ def test_the_spreadsheet_is_read_by_how_its_headers_begin(tmp_path: Path) -> Non
         (("LIDC-IDRI-0001", 1.5, 2), r"expected a diagnosis from 0 to 3, got '1\.5' in .*xls row 3"),
         (("LIDC-IDRI-0001", 1, 5), "expected a diagnosis method from 0 to 4, got '5' in .*xls row 3"),
         (("LIDC-IDRI-0001", 1, "biopsy"), "expected a diagnosis method from 0 to 4, got 'biopsy' in .*xls row 3"),
-        (("R-004", 1, 2), "expected a patient like LIDC-IDRI-0001, got 'R-004' in .*xls row 3"),
+        (("R-004", 1, 2), "expected a patient like LIDC-IDRI-0001, got another in .*xls row 3"),
         (("LIDC-IDRI-0068", 1, 2), "expected each patient once, got LIDC-IDRI-0068 again in .*xls row 3"),
     ],
 )

@@ -1,6 +1,7 @@
 """Models of a user's own: the same answers as the file's, as logits of our images; and the files that are refused."""
 
 import json
+import warnings
 import zipfile
 from pathlib import Path
 
@@ -343,6 +344,58 @@ def test_no_module_that_a_file_names_is_imported(
     with pytest.raises(InputError, match=rf"got custom object '{name}' of module '{module}' in .*changed.keras"):
         own(rewritten(tmp_path / "model.keras", config=json.dumps(config).encode()))
     assert not (tmp_path / "sprung").exists()
+
+
+def test_a_small_file_that_unpacks_to_a_large_one_is_refused_unread(tmp_path: Path) -> None:
+    flat(layers.Dense(2)).save(tmp_path / "model.keras")
+    with zipfile.ZipFile(tmp_path / "model.keras") as source:
+        parts = {name: source.read(name) for name in source.namelist()}
+    for name in ("config.json", "model.weights.h5"):
+        with zipfile.ZipFile(tmp_path / "bomb.keras", "w", zipfile.ZIP_DEFLATED) as target:
+            for part, content in parts.items():
+                target.writestr(part, content + b" " * (70 << 20) if part == name else content)
+        assert (tmp_path / "bomb.keras").stat().st_size < 1 << 20
+        with pytest.raises(InputError, match=rf"got a part '{name}' that unpacks to 70 MiB in .*bomb.keras"):
+            own(tmp_path / "bomb.keras")
+
+
+def changed_layer(layer: dict[str, object], folder: Path) -> Path:
+    """A model.keras to whose layers one is added, as its configuration would have it."""
+    flat(layers.Dense(2)).save(folder / "model.keras")
+    with zipfile.ZipFile(folder / "model.keras") as archive:
+        config = json.loads(archive.read("config.json"))
+    config["config"]["layers"].append({"registered_name": None, **layer})
+    return rewritten(folder / "model.keras", config=json.dumps(config).encode())
+
+
+@pytest.mark.parametrize(
+    ("module", "name"), [("keras.utils", "get_file"), ("keras.saving", "load_model"), ("keras.config", "set_backend")]
+)
+def test_functions_of_keras_that_do_something_are_refused(module: str, name: str, tmp_path: Path) -> None:
+    function = {"module": module, "class_name": "function", "config": name, "registered_name": name}
+    layer = {"module": "keras.layers", "class_name": "Activation", "config": {"name": "a", "activation": function}}
+    with pytest.raises(InputError, match=rf"got custom object '{name}' of module '{module}' in .*changed.keras"):
+        own(changed_layer(layer, tmp_path))
+
+
+def test_no_file_that_a_model_names_is_read(tmp_path: Path) -> None:
+    (tmp_path / "secret.txt").write_text("alpha\nbeta\n")
+    layer = {"name": "s", "vocabulary": str(tmp_path / "secret.txt")}
+    with pytest.raises(InputError, match=r"expected a Keras 3 model .* in .*changed.keras"):
+        own(changed_layer({"module": "keras.layers", "class_name": "StringLookup", "config": layer}, tmp_path))
+
+
+def test_parts_that_climb_out_are_not_unpacked(tmp_path: Path) -> None:
+    inside = tmp_path / "a" / "b"
+    inside.mkdir(parents=True)
+    flat(layers.Dense(2)).save(inside / "model.keras")
+    with zipfile.ZipFile(inside / "model.keras", "a") as archive:
+        for name in ("../../climbed", "assets/../../../climbed", str(tmp_path / "climbed")):
+            archive.writestr(name, "x")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Keras says that it passes them over
+        own(inside / "model.keras")
+    assert not list(tmp_path.rglob("climbed"))
 
 
 def test_how_a_model_was_compiled_does_not_matter(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from oncorobust.dataset import LabelledImages
 from oncorobust.engine.cascade import STAGES
 from oncorobust.errors import InputError
 from oncorobust.evaluation_keys import epsilon_key
+from oncorobust.ledger import Ledger
 from oncorobust.protocols import attack_tables, in_published_order, rank_tables, sensitivity_tables, summarise_tables
 from oncorobust.settings.attacks import Attacks, Rank
 from oncorobust.shards import Shard, Tables, by_shards
@@ -54,7 +55,7 @@ def attacked(data: LabelledImages, blocks: list[np.ndarray], *, settings: Attack
         threat_epsilons=(0.0095,),
         settings=settings,
         seed=0,
-        notify=lambda *_: None,
+        ledger=Ledger(lambda *_: None),
     )
 
 
@@ -162,7 +163,7 @@ def searched(data: LabelledImages, blocks: list[np.ndarray]) -> Tables:
         settings=RANK,
         attacks=TABLE_S1,
         seed=0,
-        notify=lambda *_: None,
+        ledger=Ledger(lambda *_: None),
     )
 
 

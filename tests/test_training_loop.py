@@ -8,10 +8,11 @@ import pytest
 from models import Quiet, balanced_weights, linear_model, small_convolutional_net, two_classes
 from recipes import HARDEN, NO_COPIES, TRAIN
 
+from oncorobust.checkpoint import Checkpoint
 from oncorobust.errors import InputError
+from oncorobust.interruption import Stopped
 from oncorobust.settings.training import SGD, Trades
 from oncorobust.training.batches import Batches
-from oncorobust.training.checkpoint import Checkpoint
 from oncorobust.training.loop import Course, best_epoch, fit, how_ended
 from oncorobust.training.recipes import harden, train
 from oncorobust.training.step import make_trainee
@@ -172,7 +173,7 @@ def test_a_loss_that_is_not_a_number_ends_at_once_and_keeps_the_last_good_state(
     batches = Batches(two_classes(0), NO_COPIES, 16, 0)
     with pytest.raises(InputError, match="got nan in batch 1 of epoch 2"):
         fit(make_trainee(model, ROBUST), batches, broken, settings=ROBUST, checkpoint=checkpoint, listener=Quiet())
-    assert Checkpoint(tmp_path / ".x.state", fingerprint="a").load().told["epoch"] == 1
+    assert Checkpoint(tmp_path / ".x.state", fingerprint="a").load().done == "epoch 1"
 
 
 class Killed(Exception):
@@ -182,14 +183,14 @@ class Killed(Exception):
 class Killer(Heard):
     """Ends the run in the middle of an epoch."""
 
-    def __init__(self, at):
+    def __init__(self, at, end=Killed):
         super().__init__()
-        self.at = at
+        self.at, self.end = at, end
 
     def update(self, done, total, text):
         super().update(done, total, text)
         if done == self.at:
-            raise Killed
+            raise self.end
 
 
 RECIPES = {
@@ -220,6 +221,27 @@ def test_a_run_that_was_cut_off_ends_as_if_it_had_not_been(name, tmp_path: Path)
     again, _ = run(settings, recipe, seed=3, checkpoint=checkpoint, listener=heard)
     assert heard.updates == []
     np.testing.assert_array_equal(again.get_weights()[0], untouched.get_weights()[0])
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_run_that_is_asked_to_end_goes_on_in_the_middle_of_an_epoch(name, tmp_path: Path):
+    recipe, settings = RECIPES[name]
+    copies = replace(NO_COPIES, copies=1, horizontal_flip=True)  # 12 batches an epoch
+    untouched, expected = run(settings, recipe, seed=3, augment_settings=copies)
+    checkpoint = Checkpoint(tmp_path / ".x.state", fingerprint="one run")
+    heard = []
+    for at in (1, 5, 12, 19):  # one is the end of an epoch
+        heard.append(Killer(at, Stopped))
+        with pytest.raises(Stopped):
+            run(settings, recipe, seed=3, augment_settings=copies, checkpoint=checkpoint, listener=heard[-1])
+    heard.append(Heard())
+    model, trained = run(settings, recipe, seed=3, augment_settings=copies, checkpoint=checkpoint, listener=heard[-1])
+    assert [one.updates[0][0] for one in heard] == [1, 2, 6, 13, 20]
+    assert "resumed after batch 12 of epoch 1" in heard[3].said
+    assert "resumed after batch 7 of epoch 2" in heard[4].said
+    assert trained.history.equals(expected.history)
+    for one, other in zip(model.get_weights(), untouched.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_the_state_of_another_run_is_not_taken_up(tmp_path):

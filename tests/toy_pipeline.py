@@ -7,6 +7,7 @@ mnist, which `acquire` makes, and slices, whose raw tree and model are the user'
 
 import ast
 import copy
+import hashlib
 import os
 import shutil
 import subprocess
@@ -29,7 +30,7 @@ from snakemake.settings.types import DAGSettings, OutputSettings, RerunTrigger, 
 REPOSITORY = Path(__file__).resolve().parent.parent
 STAGES = ["acquire", "preprocess", "train", "harden", "attack", "rank", "tabulate", "plot", "report"]
 COPIED = ["Snakefile", "dvc.yaml", "environment.yml", ".dvcignore", ".gitignore", "pyproject.toml", "presets"]
-COPIED += ["profiles", "workflow", "src/oncorobust", ".dvc/config", ".dvc/.gitignore"]
+COPIED += ["environment.gpu.yml", "profiles", "workflow", "src/oncorobust", ".dvc/config", ".dvc/.gitignore"]
 
 OWN_MODEL = "own/classifier.keras"
 
@@ -140,14 +141,24 @@ def write_params(folder: Path, content: dict[str, Any]) -> None:
 
 def run(folder: Path, command: str, *, status: int = 0) -> str:
     """Run a shell command in the toy with this interpreter first on the path; returns what it printed."""
-    identity = {f"GIT_{who}_{what}": "toy@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
-    environment = os.environ | identity | {"PYTHONPATH": str(folder / "src")}
-    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
-        command, cwd=folder, shell=True, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command,
+        cwd=folder,
+        shell=True,
+        env=environment(folder),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
     assert done.returncode == status, f"{command} gave {done.returncode}:\n{done.stdout}"
     return done.stdout
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """A command's environment in the toy: this interpreter first on the path, the toy's library, somebody for git."""
+    identity = {f"GIT_{who}_{what}": "toy@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return os.environ | identity | {"PYTHONPATH": str(folder / "src"), "PATH": path}
 
 
 @dataclass(frozen=True)
@@ -236,6 +247,10 @@ def _stage_step(stage: Any, values: dict[str, Any]) -> Step:
     names = [name for one in stage.deps if isinstance(one, ParamsDependency) for name in one.params]
     inputs = frozenset(one.def_path for one in stage.deps if not isinstance(one, ParamsDependency))
     params = {name: reduce(lambda tree, key: tree[key], name.split("."), values) for name in names}
+    code = sorted(path for path in inputs if path.startswith(("src/", "workflow/scripts/")))
+    listed = subprocess.run(["md5sum", *code], stdout=subprocess.PIPE, check=True).stdout
+    params["code"] = hashlib.md5(listed).hexdigest()  # dvc.yaml lists the files, the Snakefile states this
+    inputs -= frozenset(code)
     return Step(stage.cmd, inputs, frozenset(one.def_path for one in stage.outs), params)
 
 

@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from oncorobust.errors import InputError
+from oncorobust.leftovers import mend_file_locks, mend_record
+from oncorobust.lock import parse_lock, recorded_md5
 
 if TYPE_CHECKING:
     from dvc.repo import Repo
@@ -42,7 +44,7 @@ def record(root: Path, *, shards: int = 1) -> Recorded:
 
     shards: into how many the run divided the test images (`--set-scatter test_images=N`); a stage that was put
     together from its shards is recorded like any other, its shards are not. Raises InputError when either tool is at
-    work in this tree.
+    work in this tree, and naming an output that was changed after its stage had made it.
     """
     with _dvc_repo(root) as repo, _snakemake(forceall=False, shards=shards) as planned:
         workflow = planned.workflow_api._workflow
@@ -51,6 +53,7 @@ def record(root: Path, *, shards: int = 1) -> Recorded:
         with workflow.persistence.lock(), repo.scm_context(quiet=True):
             stages = {_stage_name(job) for job in workflow.dag.jobs if not _WITHOUT_STAGE.fullmatch(job.rule.name)}
             pending = {_stage_name(job) for job in workflow.dag.needrun_jobs()} & stages
+            _refuse_altered([job for job in workflow.dag.jobs if _stage_name(job) in stages - pending])
             _commit(repo, stages - pending)
     return Recorded(sorted(stages - pending), sorted(pending))
 
@@ -69,6 +72,31 @@ def sync(root: Path) -> None:
             )
         with _snakemake(forceall=True, shards=1) as planned:
             planned.execute_workflow(executor="touch")
+
+
+def mend(root: Path) -> None:
+    """Put right what a killed DVC left half-written, so that it starts again.
+
+    Raises InputError when either tool is at work in this tree.
+    """
+    with _dvc_repo(root):
+        pass
+
+
+def _refuse_altered(jobs: list["Job"]) -> None:
+    """Snakemake calls a newer output up to date, whoever wrote it; but it has noted the time at which the stage did."""
+    from oncorobust.files import file_md5  # with pandas, for which no other command here waits
+
+    lock = parse_lock(Path("dvc.lock").read_text(encoding="utf-8")) if Path("dvc.lock").is_file() else {}
+    for job, output in [(one, output) for one in jobs for output in one.output]:
+        path, made = Path(output), job.dag.workflow.persistence.metadata(output)
+        if made is None or not path.is_file() or path.stat().st_mtime == made.endtime:
+            continue
+        if recorded_md5(lock, str(path)) != file_md5(path):
+            raise InputError(
+                f"expected outputs as their stages made them, got a later change of {path}: remove it and run "
+                f"snakemake, which makes it again; where only its time is another: snakemake --touch --force {path}"
+            )
 
 
 def _commit(repo: "Repo", names: set[str]) -> None:
@@ -100,6 +128,7 @@ def hold_dvc(root: Path) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     written = [str(root.resolve() / name) for name in OUTPUT_FOLDERS]
     try:
+        mend_file_locks(folder)
         with rwlock(str(folder), localfs, "snakemake", [], written, False):
             yield
     except LockError as error:
@@ -127,6 +156,7 @@ def _dvc_repo(root: Path) -> Iterator["Repo"]:
         with chdir(place), Repo() as repo, lock_repo(repo):
             with hold_dvc(place):
                 pass
+            mend_record(place)
             yield repo
     except LockError as error:
         raise InputError(_busy(error)) from error

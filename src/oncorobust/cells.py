@@ -233,8 +233,14 @@ def same_number(first: float, second: float) -> bool:
 
 
 def read_rows(source: str | Path | BytesIO) -> pd.DataFrame:
-    """Read predictions.csv, intervals.csv, threats.csv or sensitivity.csv; an id such as 007 or NA stays what it is."""
-    return pd.read_csv(source, dtype={"image_id": str, "patient_id": str}, keep_default_na=False)
+    """Read predictions.csv, intervals.csv, threats.csv or sensitivity.csv; an id such as 007 or NA stays what it is.
+
+    Raises InputError naming the file.
+    """
+    try:
+        return pd.read_csv(source, dtype={"image_id": str, "patient_id": str}, keep_default_na=False)
+    except (OSError, ValueError) as error:
+        raise InputError(f"expected a table of rows, got {error} in {source}") from error
 
 
 def epsilon_text(epsilon: float) -> str:

@@ -4,6 +4,7 @@
     record   Snakemake's results into dvc.lock                 sync     DVC's checkout to Snakemake
     check    parameters, dvc.yaml and raw trees, without a job  where    the results, and which are missing
     trace    from a table cell back to its inputs              front    clean against robust accuracy of experiments
+    usage    memory and time of the last run's jobs
 
 All of them run in the repository's root. Mistakes in input end with one line on the standard error and status 1.
 """
@@ -57,6 +58,7 @@ def _parser(arguments: list[str]) -> argparse.ArgumentParser:
         ("sync", _sync, "tell Snakemake that what DVC checked out is up to date"),
         ("check", _check, "check parameters, dvc.yaml and raw trees, without starting a job"),
         ("where", _where, "say where the results are"),
+        ("usage", _usage, "memory and time of the last run's jobs, and lines for a cluster's profile"),
     ):
         commands.add_parser(name, help=purpose, description=purpose).set_defaults(run=run)
 
@@ -138,6 +140,13 @@ def _check(_: argparse.Namespace) -> int:
                 f"data/raw/{name} is missing: put or link your raw tree there, or add acquire.{name} to params.yaml"
             )
     print(f"params.yaml, dvc.yaml and the raw trees of {', '.join(params.run.datasets)} are in order")
+    return 0
+
+
+def _usage(_: argparse.Namespace) -> int:
+    from oncorobust.usage_command import print_usage
+
+    print_usage()
     return 0
 
 

@@ -147,11 +147,13 @@ def write_images(
 
     on_progress: called after each image with the number done, the number in all, and what they are.
     """
-    pixels = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
-    for position, image in enumerate(images):
-        pixels[position] = image
-        on_progress(position + 1, len(pixels), "images")
-    pixels.flush()
+    form = {"descr": "<f4", "fortran_order": False, "shape": shape}
+    # Not into a memory map, where a full disk is no error but the end of the process (SIGBUS).
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, form)
+        for position, image in enumerate(images):
+            file.write(np.broadcast_to(image, shape[1:]).astype("<f4").tobytes())
+            on_progress(position + 1, shape[0], "images")
 
 
 def _read_index(path: Path) -> pd.DataFrame:

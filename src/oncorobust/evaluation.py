@@ -24,7 +24,7 @@ from oncorobust.blocks import Block, blocks_of
 from oncorobust.dataset import LabelledImages
 from oncorobust.engine.checks import check_logits
 from oncorobust.evaluation_keys import FEW_WITHOUT_GRADIENT, epsilon_key
-from oncorobust.progress import Notify
+from oncorobust.ledger import Ledger
 from oncorobust.seeds import child_seed
 from oncorobust.settings.attacks import Attacks
 
@@ -51,21 +51,19 @@ def attack_rows(
     epsilons: tuple[float, ...],
     settings: Attacks,
     seed: int,
-    notify: Notify,
+    ledger: Ledger,
 ) -> pd.DataFrame:
     """A row for each image of the blocks, attack, epsilon and attacked label, and a clean one.
 
     Columns: image_id, patient_id, label, attack, epsilon, attacked_label, predicted, margin (logits), linf (largest
     change of a pixel, [0, 1] units). Clean rows have attack `none` and epsilon 0; without epsilons there are no others.
     """
-    parts, done, total = [], 0, sum(map(len, blocks))
-    for at in blocks:
-        parts += _block_rows(
-            classifier, data, at, epsilons=epsilons, settings=settings, seed=child_seed(seed, int(at[0]))
-        )
-        done += len(at)
-        notify(done, total, "images attacked")
-    return pd.concat(parts, ignore_index=True)
+
+    def rows(at: Block) -> pd.DataFrame:
+        own_seed = child_seed(seed, int(at[0]))
+        return pd.concat(_block_rows(classifier, data, at, epsilons=epsilons, settings=settings, seed=own_seed))
+
+    return ledger.rows("images attacked", blocks, rows)
 
 
 def in_order(rows: pd.DataFrame) -> pd.DataFrame:

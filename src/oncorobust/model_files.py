@@ -6,6 +6,9 @@ the name of a module to import. Keras's safe mode refuses the first and looks fo
 read before Keras sees it, so that nothing but Keras's own layers is ever looked up, and the refusal says which part it
 was.
 
+A small file can unpack to more than there is memory or disk, so a part that is packed by more than weights can be is
+refused before it is unpacked, and a configuration of more than 64 MiB.
+
 How a model was compiled (loss, metrics, optimiser) is not read: custom losses do no harm.
 """
 
@@ -21,6 +24,15 @@ from oncorobust.errors import InputError
 
 _CODE = ("Lambda", "__lambda__", "TorchModuleWrapper", "TFSMLayer", "JaxLayer", "FlaxLayer")
 """Classes of Keras whose configuration holds code, or the name of a folder with code."""
+
+_PARTS = {
+    *("activations", "constraints", "dtype_policies", "initializers", "layers", "losses", "metrics", "models"),
+    *("ops", "optimizers", "quantizers", "random", "regularizers", "src"),
+}
+"""Modules of Keras that a network is made of; others (config, saving, utils) hold functions that do something."""
+
+_PLAIN_BYTES = 64 * 2**20  # the configuration of a network of 700 layers has 1 MiB
+_MOST_PACKED = 20  # times; Keras packs nothing, and float32 weights pack to nine tenths
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 
@@ -59,9 +71,14 @@ def _wrong_kind(path: Path) -> str:
     if not zipfile.is_zipfile(path):
         return "a file that is not a whole zip archive"
     with zipfile.ZipFile(path) as archive:
-        missing = {"config.json", "model.weights.h5"} - set(archive.namelist())
+        parts = archive.infolist()
+    missing = {"config.json", "model.weights.h5"} - {part.filename for part in parts}
     if missing:
         return f"a zip archive without {' and '.join(sorted(missing))}"
+    for part in parts:
+        allowed = _PLAIN_BYTES if part.filename == "config.json" else _PLAIN_BYTES + _MOST_PACKED * part.compress_size
+        if part.file_size > allowed:
+            return f"a part {part.filename!r} that unpacks to {part.file_size >> 20} MiB"
     return "" if path.suffix == ".keras" else f"a file whose name ends in {path.suffix!r}"
 
 
@@ -72,11 +89,19 @@ def _refuse_code(config: Any, path: str) -> None:
             raise InputError(
                 f"expected a model without code of its own, got a {kind} layer in {path}: safe mode does not run it"
             )
-        if module is not None and module != "builtins" and module.split(".")[0] != "keras":
+        if not _is_part(module):
             name = entry.get("registered_name") or kind
             raise InputError(
                 f"expected a model of Keras's own layers, got custom object {name!r} of module {module!r} in {path}"
             )
+
+
+def _is_part(module: object) -> bool:
+    """Whether what a module has may be in a network: Keras looks `builtins` and no module up in such modules alone."""
+    if module is None or module in ("builtins", "keras"):
+        return True
+    package, _, rest = str(module).partition(".")
+    return package == "keras" and rest.split(".")[0] in _PARTS
 
 
 def _objects(config: Any) -> Iterator[dict[str, Any]]:

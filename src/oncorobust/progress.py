@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
 Notify = Callable[[int, int, str], None]
-"""Told (units done, units in all, a word on the last one)."""
+"""Told (units done, units in all, a word on the last one); may raise `interruption.Stopped`, as `Listener.update`."""
 
 
 @runtime_checkable
@@ -12,7 +12,10 @@ class Listener(Protocol):
     """Hears how far a long run is, and what a person should read afterwards."""
 
     def update(self, done: int, total: int, text: str) -> None:
-        """`done` of `total` units are done; may be left unsaid when the last word is recent."""
+        """`done` of `total` units are done; may be left unsaid when the last word is recent.
+
+        Raises `interruption.Stopped` where the process is asked to end: who has a state saves it and lets that pass.
+        """
 
     def say(self, text: str) -> None:
         """Something that must be in the log."""

@@ -21,7 +21,7 @@ from oncorobust.engine.precision import TARGETS, check_full_float32
 from oncorobust.engine.threats import THREAT_COLUMNS, ThreatSettings, summarise_threats, threat_rows
 from oncorobust.errors import InputError
 from oncorobust.evaluation import attack_rows, in_order, summarise_attack
-from oncorobust.progress import Notify
+from oncorobust.ledger import Ledger
 from oncorobust.sensitivity import rank, sensitivity_rows, summarise_rank
 from oncorobust.settings.attacks import Attacks, Rank
 from oncorobust.shards import Tables
@@ -37,7 +37,7 @@ def attack_tables(
     threat_epsilons: tuple[float, ...],
     settings: Attacks,
     seed: int,
-    notify: Notify,
+    ledger: Ledger,
 ) -> Tables:
     """Attack the images of the blocks by each protocol.
 
@@ -48,7 +48,7 @@ def attack_tables(
     check_full_float32(model)
     classifier = KerasClassifier(model, batch_size=settings.batch_size)
     grid = epsilons if "paper" in settings.protocols else ()
-    rows = attack_rows(classifier, data, blocks, epsilons=grid, settings=settings, seed=seed, notify=notify)
+    rows = attack_rows(classifier, data, blocks, epsilons=grid, settings=settings, seed=seed, ledger=ledger)
     if "strict" not in settings.protocols:
         return {"predictions": rows}
     intervals = interval_rows(
@@ -59,7 +59,7 @@ def attack_tables(
         epsilons=epsilons,
         settings=settings,
         seed=seed,
-        notify=notify,
+        ledger=ledger,
     )
     tables = {"predictions": rows, "intervals": intervals}
     if settings.strict.threats:
@@ -69,7 +69,7 @@ def attack_tables(
             pgd=settings.pgd,
             noise=settings.strict.noise,
         )
-        tables["threats"] = threat_rows(model, data, blocks, settings=threats, seed=seed, notify=notify)
+        tables["threats"] = threat_rows(model, data, blocks, settings=threats, seed=seed, ledger=ledger)
     return tables
 
 
@@ -102,7 +102,7 @@ def sensitivity_tables(
     settings: Rank,
     attacks: Attacks,
     seed: int,
-    notify: Notify,
+    ledger: Ledger,
 ) -> Tables:
     """The paper's procedure, `sensitivity_rows`, on the images of the blocks; nothing where it is not asked for.
 
@@ -112,7 +112,7 @@ def sensitivity_tables(
         return {}
     check_full_float32(classifier.model)
     pgd = msgspec.structs.replace(attacks.pgd, num_random_init=settings.num_random_init)
-    rows = sensitivity_rows(classifier, data, blocks, epsilons=settings.epsilons, pgd=pgd, seed=seed, notify=notify)
+    rows = sensitivity_rows(classifier, data, blocks, epsilons=settings.epsilons, pgd=pgd, seed=seed, ledger=ledger)
     return {"sensitivity": rows}
 
 

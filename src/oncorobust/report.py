@@ -2,8 +2,8 @@
 
 Everything is inside the page: images as base64, the style sheet, no scripts. It holds no time of writing, so that the
 same results give the same bytes. Titles, class names and notes come from a person's files and are escaped by the
-template (`templates/report.html.j2`, Jinja with autoescape). Numbers are the tables' cells, shown as `table_text` shows
-them; `report_text` has the sentences.
+template (`templates/report.html.j2`, Jinja with autoescape); a Content-Security-Policy forbids scripts all the same.
+Numbers are the tables' cells, shown as `table_text` shows them; `report_text` has the sentences.
 """
 
 from base64 import b64encode

@@ -20,7 +20,7 @@ from oncorobust.art_estimator import KerasClassifier
 from oncorobust.attacks import perturb_pgd
 from oncorobust.blocks import Block
 from oncorobust.dataset import LabelledImages
-from oncorobust.progress import Notify
+from oncorobust.ledger import Ledger
 from oncorobust.seeds import child_seed
 from oncorobust.settings.attacks import IterativeAttack
 
@@ -33,22 +33,21 @@ def sensitivity_rows(
     epsilons: tuple[float, ...],
     pgd: IterativeAttack,
     seed: int,
-    notify: Notify,
+    ledger: Ledger,
 ) -> pd.DataFrame:
     """A row for each image of the blocks: image_id, patient_id, label, predicted, min_epsilon (inf if never).
 
     min_epsilon: l_inf, in [0, 1] units.
     """
-    parts, done, total = [], 0, sum(map(len, blocks))
-    for at in blocks:
-        x = data.images(at)
+
+    def rows(at: Block) -> pd.DataFrame:
+        x, own_seed = data.images(at), child_seed(seed, int(at[0]))
         answers = classifier.predict(x).argmax(axis=1)
-        found = _min_epsilons(classifier, x, answers, epsilons=epsilons, pgd=pgd, seed=child_seed(seed, int(at[0])))
-        rows = data.index.iloc[at][["image_id", "patient_id"]]
-        parts.append(rows.assign(label=data.labels[at], predicted=answers, min_epsilon=found))
-        done += len(at)
-        notify(done, total, "images searched")
-    return pd.concat(parts, ignore_index=True)
+        found = _min_epsilons(classifier, x, answers, epsilons=epsilons, pgd=pgd, seed=own_seed)
+        described = data.index.iloc[at][["image_id", "patient_id"]]
+        return described.assign(label=data.labels[at], predicted=answers, min_epsilon=found)
+
+    return ledger.rows("images searched", blocks, rows)
 
 
 def _min_epsilons(

@@ -9,6 +9,7 @@ import re
 import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from io import BufferedIOBase
 from pathlib import Path
 
 import numpy as np
@@ -64,34 +65,34 @@ def by_shards(
     if arguments.shard is None:
         return compute(blocks)
     own = Shard.parse(arguments.shard).share(blocks)
-    with whole_outputs(arguments.output) as (draft,):
-        write_tables(draft, compute(own) if own else {})
+    tables = compute(own) if own else {}
+    with whole_outputs(arguments.output) as (draft,), draft.open("wb") as file:
+        write_tables(file, tables)
     return None
 
 
-def write_tables(path: Path, tables: Tables) -> None:
-    """Write tables of text, whole and decimal numbers into one npz file, every number to the bit."""
+def write_tables(file: BufferedIOBase, tables: Tables) -> None:
+    """Write tables of text, whole and decimal numbers as npz, every number to the bit; no name may hold a dot."""
     columns = {
         f"{name}.{column}": values.to_numpy() if is_numeric_dtype(values) else np.array(values.tolist(), dtype=str)
         for name, table in tables.items()
         for column, values in table.items()
     }
-    with path.open("wb") as file:
-        np.savez_compressed(file, allow_pickle=False, **columns)
+    np.savez_compressed(file, allow_pickle=False, **columns)
 
 
-def read_tables(paths: Sequence[Path]) -> Tables:
+def read_tables(files: Sequence[Path | BufferedIOBase]) -> Tables:
     """Read such files and put each table's parts one below the other. Raises InputError naming the file."""
     parts: dict[str, list[pd.DataFrame]] = {}
-    for path in paths:
+    for file in files:
         columns: dict[str, dict[str, np.ndarray]] = {}
         try:
-            with np.load(path, allow_pickle=False) as content:
+            with np.load(file, allow_pickle=False) as content:
                 for key in content.files:
                     name, _, column = key.partition(".")
                     columns.setdefault(name, {})[column] = content[key]
         except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-            raise InputError(f"expected the tables of a shard, got {error} in {path}") from error
+            raise InputError(f"expected the tables of a shard, got {error} in {file}") from error
         for name, table in columns.items():
             parts.setdefault(name, []).append(pd.DataFrame(table))
     return {name: pd.concat(tables, ignore_index=True) for name, tables in parts.items()}

@@ -137,5 +137,5 @@ def _check_classes(index: pd.DataFrame, split: pd.Series) -> None:
 
 def _check_disjoint(groups: pd.Series, split: pd.Series) -> None:
     several = split.groupby(groups).nunique()
-    for group in several.index[several > 1]:
-        raise InputError(f"expected each patient in one split, got {group!r} in {several[group]}")
+    for splits in several[several > 1]:
+        raise InputError(f"expected each patient in one split, got one in {splits}")

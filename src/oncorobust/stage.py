@@ -9,16 +9,27 @@ if __name__ == "__main__":
 """
 
 import argparse
+import errno
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import TextIO
+from typing import NoReturn, TextIO
 
 from oncorobust.errors import InputError
+from oncorobust.exclusive import exclusive
+from oncorobust.inputs import watching
+from oncorobust.interruption import STATUS, Stopped, check, listening
 from oncorobust.params import load_params
 
 MODELS = ("clean", "adversarial")
+PATIENCE_SECONDS = 20.0
+"""For a stage that was left without its runner, which is still saving."""
+_OF_THE_PLACE = {
+    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO),
+}
+"""What is wrong with the place where files are, not with what they hold, nor with this code."""
 
 
 def parse(*names: str) -> argparse.Namespace:
@@ -47,23 +58,44 @@ def parse(*names: str) -> argparse.Namespace:
     return arguments
 
 
+def check_made(*files: str | Path) -> None:
+    """Raise InputError naming the first of these files, of earlier stages, that is not there, and what makes it."""
+    for file in files:
+        if not Path(file).is_file():
+            raise InputError(f"expected {file}, got no such file; `snakemake --cores all {file}` makes it")
+
+
 def run(main: Callable[[], None]) -> None:
-    """Run a script; a person's mistake ends it with one line on stderr and status 1, a bug with its traceback."""
+    """Run a script, alone, with its inputs watched, ready to be asked to end.
+
+    What a person can put right ends it with one line on stderr and status 1: a mistake, a full disk, an input that was
+    changed meanwhile, another process at the same outputs. A bug ends it with its traceback, being asked to end with
+    status 143.
+    """
     # Python puts the scripts' folder first on its path, where our tabulate.py would hide the package that PyTorch uses.
     scripts = Path(getattr(sys.modules["__main__"], "__file__", None) or ".").resolve().parent
     sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() != scripts]
+    words = [word for word in sys.argv[1:] if not word.startswith("-") and "/" not in word]
+    name = " ".join([Path(sys.argv[0]).stem, *words])
+    lock = Path("logs", f".{name.replace(' ', '-')}.lock")
     try:
-        main()
+        with listening(), watching(Path.cwd()), exclusive(lock, what=f"does {name}", seconds=PATIENCE_SECONDS):
+            main()
     except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(1) from None
+        _end(f"error: {error}", status=1)
+    except OSError as error:
+        if error.errno not in _OF_THE_PLACE:
+            raise
+        place = error.filename or Path.cwd()
+        _end(f"error: expected files that can be read and written, got {error.strerror}: {place}", status=1)
+    except Stopped:
+        _end(f"{name}: asked to end; what was done is kept, and the same command goes on from there", status=STATUS)
 
 
-def running_code() -> list[Path]:
-    """Files of the script and of the library's modules that are loaded: the code that decides what this run makes."""
-    names = ["__main__", *(name for name in sys.modules if name.split(".")[0] == "oncorobust")]
-    files = (getattr(sys.modules[name], "__file__", None) for name in names)
-    return sorted({Path(file) for file in files if file})
+def _end(text: str, *, status: int) -> NoReturn:
+    with suppress(BrokenPipeError):
+        print(text, file=sys.stderr)
+    raise SystemExit(status) from None
 
 
 class Progress:
@@ -86,7 +118,8 @@ class Progress:
         self._before: int | None = None
 
     def update(self, done: int, total: int, text: str) -> None:
-        """Tell that `done` of `total` steps, named by `text`, are done."""
+        """Tell that `done` of `total` steps, named by `text`, are done. Raises Stopped where the process is to end."""
+        check()
         now = self._clock()
         if self._before is None:
             # A run that goes on after a kill begins with what other processes have done.
@@ -97,16 +130,19 @@ class Progress:
         left = (
             ""
             if done >= total
-            else f", {_duration((now - self._start) / max(done - self._before, 1) * (total - done))} left"
+            else f", {duration((now - self._start) / max(done - self._before, 1) * (total - done))} left"
         )
-        print(f"{self._prefix}: {done} of {total} {text}{left}", file=self._stream, flush=True)
+        self.say(f"{done} of {total} {text}{left}")
 
     def say(self, text: str) -> None:
         """Tell something that must be in the log, whenever the last line was."""
-        print(f"{self._prefix}: {text}", file=self._stream, flush=True)
+        # Who reads along may be gone first: a signal that ends a job ends its `tee` too.
+        with suppress(BrokenPipeError):
+            print(f"{self._prefix}: {text}", file=self._stream, flush=True)
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """A time to come, no more exact than it is known: `80 s`, `10 min`, `2.0 h`."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -25,7 +25,7 @@ from oncorobust.engine.goals import leave
 from oncorobust.engine.minimal_epsilon import search
 from oncorobust.engine.target import Target
 from oncorobust.evaluation_keys import epsilon_key
-from oncorobust.progress import Notify
+from oncorobust.ledger import Ledger
 from oncorobust.seeds import child_seed
 from oncorobust.sensitivity import rank, summarise_rank
 from oncorobust.settings.attacks import Attacks
@@ -46,7 +46,7 @@ def interval_rows(
     epsilons: tuple[float, ...],
     settings: Attacks,
     seed: int,
-    notify: Notify,
+    ledger: Ledger,
 ) -> pd.DataFrame:
     """A row for each image of the blocks and attack of the cascade, in this order.
 
@@ -55,9 +55,9 @@ def interval_rows(
     ([0, 1] units; inf where nothing up to there changes the answer), won_by (the attack that found the image at
     first_flipped, or ""), n_gradients and n_forwards (spent so far, an image of the block; without Square's queries).
     """
-    parts, done, total = [], 0, sum(map(len, blocks))
-    for at in blocks:
-        x = data.images(at)
+
+    def rows(at: Block) -> pd.DataFrame:
+        x, parts = data.images(at), []
         predicted = target.logits(x).argmax(axis=1)
         stages = cascade(classifier, settings=settings, seed=child_seed(seed, "strict", int(at[0])))
         spent = target.n_gradients, target.n_forwards
@@ -80,9 +80,9 @@ def interval_rows(
                     n_forwards=(target.n_forwards - spent[1]) / len(at),
                 )
             )
-        done += len(at)
-        notify(done, total, "images searched")
-    return pd.concat(parts, ignore_index=True)
+        return pd.concat(parts)
+
+    return ledger.rows("images searched", blocks, rows)
 
 
 def in_stages(rows: pd.DataFrame) -> pd.DataFrame:

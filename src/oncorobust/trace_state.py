@@ -5,12 +5,16 @@ bytes are the recorded ones, else from DVC's cache or remote (`dvc.api.open`), a
 """
 
 import hashlib
+import re
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
 from oncorobust.errors import InputError
 from oncorobust.files import file_md5
+
+_CREDENTIALS = re.compile(r"//[^/\s]*@")
+"""User and password in a remote's URL."""
 
 _NOT_COUNTED = {".snakemake_timestamp"}  # Snakemake's own file; .dvcignore keeps it out of DVC's hashes
 
@@ -96,14 +100,14 @@ class State:
     def _from_dvc(self, path: str) -> bytes:
         # DVC takes more than a second to import, and most traces do without
         import dvc.api
-        from dvc.exceptions import DvcException
 
         try:
             with dvc.api.open(path, repo=str(self.root), rev=self.revision, mode="rb") as stream:
                 return bytes(stream.read())
-        except (DvcException, OSError) as error:
+        except Exception as error:  # those of botocore, asyncssh and other libraries of remotes have no common class
+            found = _CREDENTIALS.sub("//", str(error)) or type(error).__name__
             raise InputError(
-                f"expected {path} in the tree, DVC's cache or remote, got {error}; try dvc pull"
+                f"expected {path} in the tree, DVC's cache or remote, got {found}; try dvc pull"
             ) from error
 
 

@@ -13,9 +13,6 @@ What a checkpoint has no number for is left out: the model before has no trainin
 accuracy under attack.
 """
 
-from collections.abc import Sequence
-from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -24,8 +21,6 @@ import pandas as pd
 from oncorobust.curves import training_curves
 from oncorobust.files import whole_outputs, write_csv, write_json
 from oncorobust.model import save_model
-from oncorobust.stage import running_code
-from oncorobust.training.checkpoint import Checkpoint, fingerprint
 from oncorobust.training.history import collapsed_epochs
 from oncorobust.training.loop import Trained
 
@@ -57,18 +52,6 @@ def summarise_training(trained: Trained) -> dict[str, Any]:
 def _checkpoint(history: pd.DataFrame, epoch: int) -> dict[str, float]:
     row = history.loc[epoch].dropna().to_dict()
     return {name: float(row[column]) for column, name in _REPORTED.items() if column in row}
-
-
-def training_state(dataset: str, name: str, *, decided_by: Any, starts_from: Sequence[Path]) -> Checkpoint:
-    """The file models/<dataset>/.<name>.state, in which a run keeps its state until its outputs are written.
-
-    decided_by: settings, seeds and other JSON values that decide what the run makes; the processed images, the code
-    that is loaded and the versions of Keras and its backend are added. starts_from: other files that do.
-    """
-    data = Path("data/processed", dataset)
-    files = [*running_code(), data / "images.npy", data / "index.csv", *starts_from]
-    versions = {package: version(package) for package in ("numpy", "keras", keras.backend.backend())}
-    return Checkpoint(Path("models", dataset, f".{name}.state"), fingerprint=fingerprint([decided_by, versions], files))
 
 
 def write_training(model: keras.Model, trained: Trained, *, dataset: str, name: str, record: dict[str, Any]) -> None:

@@ -1,27 +1,42 @@
 # What all rules share: the checks that stop a run before its first job, the names of data sets and artefacts, and the
 # helpers that give each rule its code, its parameters and its raw tree.
 import os
-import sys
 from contextlib import ExitStack
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 from shutil import which
 
-# Scripts find the library here also inside a conda environment, in which the package itself is not installed.
-SOURCE = str(Path("src").resolve())
-os.environ.update(PYTHONPATH=SOURCE)
-sys.path.insert(0, SOURCE)
+from snakemake.settings.types import DeploymentMethod
 
 from oncorobust.bridge import hold_dvc
+from oncorobust.clock import check_times
+from oncorobust.cluster import end_left_over
 from oncorobust.errors import InputError
-from oncorobust.graph import check_in_step, own_files, stage_code
-from oncorobust.params import check_overrides, load_params
+from oncorobust.exclusive import release_left_locks
+from oncorobust.graph import check_in_step, code_digest, own_files
+from oncorobust.interruption import pass_on
+from oncorobust.params import check_overrides
+from oncorobust.usage import read_budget
 
 try:
-    load_params("params.yaml")
     check_overrides(config, "params.yaml")
     check_in_step(Path("."))
+    BUDGET = read_budget(Path("workflow/resources.yaml"))
 except InputError as error:
     raise WorkflowError(str(error)) from None
+
+# With --use-conda every rule runs in one environment, with CUDA where this machine has a GPU. ONCOROBUST_GPU=1 or 0 says
+# otherwise, for a login node whose jobs run elsewhere; jobs inherit the answer and do not ask their own machine.
+GPU = os.environ.setdefault("ONCOROBUST_GPU", "1" if which("nvidia-smi") else "0")
+ENVIRONMENT = {"0": "environment.yml", "1": "environment.gpu.yml"}.get(GPU)
+if ENVIRONMENT is None:
+    raise WorkflowError(f"expected ONCOROBUST_GPU to be 0 or 1, got {GPU!r} in the environment")
+if DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method and which("conda") is None:
+    raise WorkflowError(
+        "expected the command conda, 24.7.1 or newer, for --use-conda, got none on PATH: docs/environments.md says how to"
+        " install it; without the flag, rules run in the environment that is active"
+    )
 
 DATASETS = config["run"]["datasets"]
 MODELS = ["clean", "adversarial"]
@@ -32,10 +47,10 @@ ON_THE_PAGE = ["training.json", "curves.png", "attack.json"]
 THREADS = config["run"]["threads"]
 ACQUIRED = "|".join(config["acquire"]) or "(?!)"  # a pattern that matches nothing: all raw trees are the user's
 
-MEDIUM = {"mem_mb": 8000, "runtime": "2h"}
+LARGEST_SIZE = max(config["datasets"][name]["preprocess"]["size"] for name in DATASETS)
 # A job asks for a GPU where this machine has one, so that jobs on processors alone may run side by side. A cluster's
 # profile asks by itself: the submitting machine may have none.
-LARGE = {"gpu": int(which("nvidia-smi") is not None), "mem_mb": 16000, "runtime": "12h"}
+ON_A_GPU = {"gpu": int(GPU)}
 
 DATA = {
     "images": "data/processed/{dataset}/images.npy",
@@ -66,18 +81,42 @@ ARTEFACTS = [
 
 
 wildcard_constraints:
-    dataset="|".join(DATASETS),
+    dataset="[a-z][a-z0-9_]*",  # a list of a thousand names would be searched for every path of every job
     model="|".join(MODELS),
 
 
 def code(stage):
-    """The stage's script and every library file that it imports: an edit to any of them runs the stage again."""
-    return stage_code(Path("."), stage)
+    """The content of the stage's script and of every library file that it imports: an edit runs the stage again.
+
+    One parameter, and not sixty inputs, which would take a third of the time and half of the memory of a large plan.
+    """
+    return code_digest(Path("."), stage)
 
 
 def tracked(*names):
     """Subtrees of params.yaml that a stage reads, under the dotted names that dvc.yaml lists."""
-    return {name: lookup(name.replace(".", "/"), within=config) for name in names}
+    return {name: subtree(name) for name in names}
+
+
+def subtree(name):
+    """A subtree of params.yaml, as lookup() finds it; that one walks the whole file for every job."""
+
+    def value(wildcards):
+        return reduce(getitem, name.format(**wildcards).split("."), config)
+
+    return value
+
+
+def asked(stage):
+    """Memory and time that a stage's job asks for, by the largest images: a cluster's array asks once for all its jobs."""
+
+    def mem_mb(wildcards, input, attempt):
+        return BUDGET.mem_mb(stage, size=LARGEST_SIZE, input_mb=float(input.size_mb), attempt=attempt)
+
+    def runtime(wildcards, attempt):
+        return BUDGET.minutes(stage, size=LARGEST_SIZE, attempt=attempt)
+
+    return {"mem_mb": mem_mb, "runtime": runtime}
 
 
 def shards(stage):
@@ -93,6 +132,8 @@ def shown(path, category):
 
 def raw_tree(wildcards):
     """The raw tree of a data set: made by acquire, or the user's own."""
+    if wildcards.dataset not in DATASETS:
+        raise WorkflowError(f"expected a data set of run.datasets in params.yaml, got {wildcards.dataset!r}")
     tree = Path("data/raw", wildcards.dataset)
     if wildcards.dataset not in config["acquire"] and not tree.is_dir():
         raise WorkflowError(
@@ -101,12 +142,22 @@ def raw_tree(wildcards):
     return str(tree)
 
 
+try:
+    check_times([*ARTEFACTS, *(f"data/raw/{name}" for name in DATASETS), *OWN_FILES])
+except InputError as error:
+    raise WorkflowError(str(error)) from None
+
+# Not for the Snakemake that runs a job of another on a cluster's node.
+ALIVE = release_left_locks(Path(".")) if workflow.is_main_process else None
+
 # Snakemake and DVC do not see each other's runs: each removes outputs that the other reads.
 DVC_LOCK = ExitStack()
 
 
 onstart:
+    end_left_over(Path("."))
     DVC_LOCK.enter_context(hold_dvc(Path(".")))
+    pass_on(Path("."))
 
 
 onsuccess:

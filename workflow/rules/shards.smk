@@ -9,20 +9,21 @@ rule attack_shard:
     input:
         **DATA,
         model="models/{dataset}/{model}.keras",
-        code=code("attack"),
     output:
         temp("reports/{dataset}/{model}/shards/attack.{scatteritem}.npz"),
     params:
         **tracked("seed", "run.threads", "attacks", "datasets.{dataset}.attack"),
+        code=code("attack"),
     log:
         "logs/attack/{dataset}-{model}.{scatteritem}.log",
     benchmark:
         "logs/benchmarks/attack/{dataset}-{model}.{scatteritem}.tsv"
     conda:
-        "../../environment.yml"
+        f"../../{ENVIRONMENT}"
     threads: THREADS
     resources:
-        **LARGE,
+        **ON_A_GPU,
+        **asked("attack"),
     shell:
         "python workflow/scripts/attack.py --dataset {wildcards.dataset} --model {wildcards.model}"
         " --shard {wildcards.scatteritem} --output {output} 2>&1 | tee {log}"
@@ -35,20 +36,21 @@ rule rank_shard:
         **DATA,
         model="models/{dataset}/{model}.keras",
         intervals="reports/{dataset}/{model}/intervals.csv",
-        code=code("rank"),
     output:
         temp("reports/{dataset}/{model}/shards/rank.{scatteritem}.npz"),
     params:
         **tracked("seed", "run.threads", "attacks", "datasets.{dataset}.rank", "datasets.{dataset}.attack.max_images"),
+        code=code("rank"),
     log:
         "logs/rank/{dataset}-{model}.{scatteritem}.log",
     benchmark:
         "logs/benchmarks/rank/{dataset}-{model}.{scatteritem}.tsv"
     conda:
-        "../../environment.yml"
+        f"../../{ENVIRONMENT}"
     threads: THREADS
     resources:
-        **LARGE,
+        **ON_A_GPU,
+        **asked("rank"),
     shell:
         "python workflow/scripts/rank.py --dataset {wildcards.dataset} --model {wildcards.model}"
         " --shard {wildcards.scatteritem} --output {output} 2>&1 | tee {log}"

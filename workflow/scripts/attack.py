@@ -2,6 +2,7 @@
 
 import sys
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 
@@ -9,14 +10,16 @@ from oncorobust.art_estimator import KerasClassifier
 from oncorobust.blocks import blocks_of
 from oncorobust.dataset import load
 from oncorobust.evaluation import accuracy, example_images, gradient_warning, share_without_gradient
-from oncorobust.files import whole_outputs, write_csv, write_json
+from oncorobust.files import check_places, whole_outputs, write_csv, write_json
+from oncorobust.ledger import Ledger
 from oncorobust.model import load_classifier
 from oncorobust.params import load_params
 from oncorobust.protocols import attack_tables, in_published_order, summarise_tables
 from oncorobust.runtime import prepare
 from oncorobust.seeds import child_seed
 from oncorobust.shards import by_shards
-from oncorobust.stage import Progress, parse, run
+from oncorobust.stage import Progress, check_made, parse, run
+from oncorobust.stage_state import stage_state
 
 
 def main() -> None:
@@ -27,14 +30,17 @@ def main() -> None:
     settings, attacks = params.datasets[dataset].attack, params.attacks
     # The same seed for both models: they are attacked on the same images.
     seed = child_seed(params.seed, dataset, "attack")
-    prepare(threads=params.run.threads, seed=seed)
+    folder, kept = f"reports/{dataset}/{name}", Path(f"models/{dataset}/{name}.keras")
+    check_made(f"data/processed/{dataset}/images.npy", kept)
+    check_places(folder)
+    backend = prepare(threads=params.run.threads, seed=seed)
     test = load(f"data/processed/{dataset}").select("test")
     data = test.subset(settings.max_images, seed=child_seed(params.seed, dataset, "test images"))
-    model = load_classifier(
-        f"models/{dataset}/{name}.keras", image_shape=data.image_shape, n_classes=len(data.class_names)
-    )
+    model = load_classifier(kept, image_shape=data.image_shape, n_classes=len(data.class_names))
+    decided_by = [backend, params.seed, settings, attacks, params.run.threads, arguments.shard]
+    place = f"{folder}/.attack{arguments.shard or ''}.state"
+    state = stage_state(place, dataset=dataset, decided_by=decided_by, starts_from=[kept])
     epsilons = tuple(sorted({*settings.epsilons, *attacks.table_epsilons}))
-    notify = Progress(f"attack {dataset} {name}").update
     attacked = partial(
         attack_tables,
         model,
@@ -43,10 +49,11 @@ def main() -> None:
         threat_epsilons=settings.threat_epsilons,
         settings=attacks,
         seed=seed,
-        notify=notify,
+        ledger=Ledger(Progress(f"attack {dataset} {name}").update, state),
     )
     tables = by_shards(arguments, attacked, blocks=blocks_of(len(data), attacks.batch_size))
     if tables is None:
+        state.remove()
         return
     tables = in_published_order(tables)
     classifier = KerasClassifier(model, batch_size=attacks.batch_size)
@@ -57,7 +64,6 @@ def main() -> None:
     metrics["share_without_gradient"] = share_without_gradient(classifier, data)
     if warning := gradient_warning(metrics["share_without_gradient"]):
         print(f"attack {dataset} {name}: {warning}", file=sys.stderr)
-    folder = f"reports/{dataset}/{name}"
     names = [f"{table}.csv" for table in tables]
     outputs = [f"{folder}/{one}" for one in (*names, "attack.json", "examples.npz")]
     with whole_outputs(*outputs) as (*table_drafts, metrics_draft, examples_draft):
@@ -65,6 +71,7 @@ def main() -> None:
             write_csv(draft, table)
         write_json(metrics_draft, metrics)
         np.savez_compressed(examples_draft, allow_pickle=False, **examples)
+    state.remove()
 
 
 if __name__ == "__main__":

@@ -3,14 +3,15 @@
 from pathlib import Path
 
 from oncorobust.dataset import load
-from oncorobust.files import file_sha256
+from oncorobust.files import check_places, file_sha256
 from oncorobust.model import load_classifier
 from oncorobust.params import load_params
 from oncorobust.runtime import prepare
 from oncorobust.seeds import child_seed
-from oncorobust.stage import Progress, parse, run
+from oncorobust.stage import Progress, check_made, parse, run
+from oncorobust.stage_state import stage_state
 from oncorobust.training.recipes import harden
-from oncorobust.training_outputs import training_state, write_training
+from oncorobust.training_outputs import write_training
 
 
 def main() -> None:
@@ -19,12 +20,15 @@ def main() -> None:
     params = load_params()
     settings = params.datasets[dataset]
     seed = child_seed(params.seed, dataset, "harden")
+    check_made(f"data/processed/{dataset}/images.npy", f"models/{dataset}/clean.keras")
+    check_places(f"models/{dataset}", f"reports/{dataset}/adversarial")
     backend = prepare(threads=params.run.threads, seed=seed)
     data = load(f"data/processed/{dataset}")
     clean = f"models/{dataset}/clean.keras"
     model = load_classifier(clean, image_shape=data.image_shape, n_classes=len(data.class_names))
     decided_by = [backend, settings.harden, settings.augment, seed, params.run.threads]
-    state = training_state(dataset, "adversarial", decided_by=decided_by, starts_from=[Path(clean)])
+    place = f"models/{dataset}/.adversarial.state"
+    state = stage_state(place, dataset=dataset, decided_by=decided_by, starts_from=[Path(clean)])
     trained = harden(
         model,
         data.select("train"),

@@ -1,19 +1,22 @@
 """Rank a model's test images by the smallest epsilon that changes its answer, and leave out the most sensitive."""
 
 from functools import partial
+from pathlib import Path
 
 from oncorobust.art_estimator import KerasClassifier
 from oncorobust.blocks import blocks_of
 from oncorobust.cells import read_rows
 from oncorobust.dataset import load
-from oncorobust.files import whole_outputs, write_csv, write_json
+from oncorobust.files import check_places, whole_outputs, write_csv, write_json
+from oncorobust.ledger import Ledger
 from oncorobust.model import load_classifier
 from oncorobust.params import load_params
 from oncorobust.protocols import rank_tables, sensitivity_tables
 from oncorobust.runtime import prepare
 from oncorobust.seeds import child_seed
 from oncorobust.shards import by_shards
-from oncorobust.stage import Progress, parse, run
+from oncorobust.stage import Progress, check_made, parse, run
+from oncorobust.stage_state import stage_state
 
 
 def main() -> None:
@@ -24,12 +27,16 @@ def main() -> None:
     settings, attacks = params.datasets[dataset], params.attacks
     # The same seeds for both models, and for the images the same as in `attack`: all tables are of the same images.
     seed = child_seed(params.seed, dataset, "rank")
-    prepare(threads=params.run.threads, seed=seed)
+    folder, kept = f"reports/{dataset}/{name}", Path(f"models/{dataset}/{name}.keras")
+    check_made(f"data/processed/{dataset}/images.npy", kept, f"{folder}/intervals.csv")
+    check_places(folder)
+    backend = prepare(threads=params.run.threads, seed=seed)
     test = load(f"data/processed/{dataset}").select("test")
     data = test.subset(settings.attack.max_images, seed=child_seed(params.seed, dataset, "test images"))
-    model = load_classifier(
-        f"models/{dataset}/{name}.keras", image_shape=data.image_shape, n_classes=len(data.class_names)
-    )
+    model = load_classifier(kept, image_shape=data.image_shape, n_classes=len(data.class_names))
+    decided_by = [backend, params.seed, settings.attack, settings.rank, attacks, params.run.threads, arguments.shard]
+    place = f"{folder}/.rank{arguments.shard or ''}.state"
+    state = stage_state(place, dataset=dataset, decided_by=decided_by, starts_from=[kept])
     searched = partial(
         sensitivity_tables,
         KerasClassifier(model, batch_size=attacks.batch_size),
@@ -37,18 +44,19 @@ def main() -> None:
         settings=settings.rank,
         attacks=attacks,
         seed=seed,
-        notify=Progress(f"rank {dataset} {name}").update,
+        ledger=Ledger(Progress(f"rank {dataset} {name}").update, state),
     )
     tables = by_shards(arguments, searched, blocks=blocks_of(len(data), attacks.batch_size))
     if tables is None:
+        state.remove()
         return
-    folder = f"reports/{dataset}/{name}"
     intervals = read_rows(f"{folder}/intervals.csv")
     ranked, summary = rank_tables(tables.get("sensitivity"), intervals, exclude_share=settings.rank.exclude_share)
     metrics = {"dataset": dataset, "model": name, "synthetic": data.synthetic} | summary
     with whole_outputs(f"{folder}/sensitivity.csv", f"{folder}/rank.json") as (rows_draft, metrics_draft):
         write_csv(rows_draft, ranked)
         write_json(metrics_draft, metrics)
+    state.remove()
 
 
 if __name__ == "__main__":

@@ -1,14 +1,16 @@
 """Fine-tune a model on the clean training images of a data set; validation patients decide when it stops."""
 
 from oncorobust.dataset import load
+from oncorobust.files import check_places
 from oncorobust.model_sources import build_model, model_record
 from oncorobust.params import load_params
 from oncorobust.runtime import prepare
 from oncorobust.seeds import child_seed
 from oncorobust.settings.training import OwnModel
-from oncorobust.stage import Progress, parse, run
+from oncorobust.stage import Progress, check_made, parse, run
+from oncorobust.stage_state import stage_state
 from oncorobust.training.recipes import measure, train
-from oncorobust.training_outputs import training_state, write_training
+from oncorobust.training_outputs import write_training
 
 
 def main() -> None:
@@ -17,6 +19,8 @@ def main() -> None:
     params = load_params()
     settings = params.datasets[dataset]
     seed = child_seed(params.seed, dataset, "train")
+    check_made(f"data/processed/{dataset}/images.npy")
+    check_places(f"models/{dataset}", f"reports/{dataset}/clean")
     backend = prepare(threads=params.run.threads, seed=seed)
     data = load(f"data/processed/{dataset}")
     model = build_model(settings.model, size=data.pixels.shape[1], n_classes=len(data.class_names), seed=seed)
@@ -26,7 +30,7 @@ def main() -> None:
         write_training(model, trained, dataset=dataset, name="clean", record=record)
         return
     decided_by = [record, settings.model, settings.train, settings.augment, seed, params.run.threads]
-    state = training_state(dataset, "clean", decided_by=decided_by, starts_from=[])
+    state = stage_state(f"models/{dataset}/.clean.state", dataset=dataset, decided_by=decided_by, starts_from=[])
     trained = train(
         model,
         data.select("train"),

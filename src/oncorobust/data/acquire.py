@@ -15,6 +15,8 @@ from oncorobust.data.download import download_cifar10, download_mnist
 from oncorobust.data.download_collections import download_cbis_ddsm, download_lidc
 from oncorobust.data.packaged import write_packaged_mnist
 from oncorobust.errors import InputError
+from oncorobust.files import telling_places
+from oncorobust.inputs import check_unchanged
 from oncorobust.phantoms.brain_mets_tree import write_brain_mets_phantom
 from oncorobust.phantoms.cbis_ddsm_tree import write_cbis_ddsm_phantom
 from oncorobust.phantoms.cifar10_batches import write_cifar10_phantom
@@ -108,7 +110,9 @@ def whole_folder(folder: str | Path) -> Iterator[Path]:
         shutil.rmtree(old, ignore_errors=True)
     draft.mkdir(parents=True)
     try:
-        yield draft
+        with telling_places(draft):
+            yield draft
+        check_unchanged()
         draft.replace(final)
     finally:
         shutil.rmtree(draft, ignore_errors=True)

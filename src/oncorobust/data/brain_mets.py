@@ -27,6 +27,9 @@ from oncorobust.seeds import child_rng
 from oncorobust.settings.data import BrainMets
 
 CLASS_NAMES = ("no metastasis", "metastasis")
+_UIDS = ("study_uid", "volume", "sop_uid")
+"""Columns that say which examination of which person it was (a DICOM volume is a series): no output has them."""
+
 UNIT = "share of the volume's 0.5 to 99.5 percentile"
 
 
@@ -72,7 +75,7 @@ def _raw_images(folder: Path, regions: Regions, settings: BrainMets, *, seed: in
         return StoredImage(values=square, limits=(0.0, 1.0))
 
     return RawImages(
-        index=index,
+        index=index.drop(columns=[name for name in _UIDS if name in index]),
         class_names=CLASS_NAMES,
         read=read,
         synthetic=is_synthetic(folder, regions.flags),

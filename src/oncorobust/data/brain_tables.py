@@ -63,7 +63,7 @@ def _check_patients(table: pd.DataFrame, path: Path) -> None:
     """A study has one patient: two names for one person would let images of one person train and test."""
     patients = table.groupby("study_uid", sort=False)["patient_id"].unique()
     for study, names in patients[patients.map(len) > 1].items():
-        raise InputError(f"expected one patient_id for study_uid {study}, got {' and '.join(names)} in {path}")
+        raise InputError(f"expected one patient_id for study_uid {study}, got {len(names)} in {path}")
 
 
 def _diameters(table: pd.DataFrame, name: str, path: Path) -> pd.Series:

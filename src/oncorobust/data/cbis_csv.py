@@ -168,7 +168,9 @@ def _check_cells(row: dict[str, str], abnormality: str, where: str) -> None:
             raise InputError(f"expected {name} {' or '.join(allowed)}, got {row[name]!r} in {where}")
     for name, pattern in _PATTERNS.items():
         if not re.fullmatch(pattern, row[name]):
-            raise InputError(f"expected {name} like {pattern}, got {row[name]!r} in {where}")
+            # An id that is not of the collection may be a person's name.
+            found = "another" if name == "patient id" else repr(row[name])
+            raise InputError(f"expected {name} like {pattern}, got {found} in {where}")
 
 
 def _uids(path: str, column: str, where: str) -> tuple[str, str]:

@@ -22,7 +22,7 @@ from oncorobust.data.walk import files_below
 from oncorobust.errors import InputError
 from oncorobust.progress import Notify
 
-TEXT = ("PatientID", "SeriesDescription")
+TEXT = ("PatientID",)
 CODES = (
     "Modality",
     "SOPClassUID",

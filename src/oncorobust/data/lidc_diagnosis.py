@@ -64,7 +64,7 @@ def read_diagnoses(path: Path) -> dict[str, Diagnosis]:
         where = f"{path} row {number}"
         patient_id = _shown(cells[columns["patient_id"]])
         if not re.fullmatch(r"LIDC-IDRI-[0-9]{4}", patient_id):
-            raise InputError(f"expected a patient like LIDC-IDRI-0001, got {patient_id!r} in {where}")
+            raise InputError(f"expected a patient like LIDC-IDRI-0001, got another in {where}")
         if patient_id in diagnoses:
             raise InputError(f"expected each patient once, got {patient_id} again in {where}")
         diagnoses[patient_id] = Diagnosis(

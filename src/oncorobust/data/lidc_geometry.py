@@ -166,7 +166,7 @@ def _check_required(rows: pd.DataFrame, folder: Path) -> None:
     for keyword, (words, holds) in _REQUIRED.items():
         for path, value in zip(rows["path"], rows[keyword], strict=True):
             if not holds(value):
-                found = "none" if value is None or value == "" else value
+                found = "none" if value is None or value == "" else "another" if keyword == "PatientID" else value
                 raise InputError(f"expected {keyword} {words}, got {found} in {folder / path}")
 
 

@@ -5,11 +5,13 @@ Columns: `image_id`, `path` (relative to the tree, with forward slashes), `label
 crop_width`, or `center_row, center_col, crop_size`. Other columns are ignored. Every cell of these columns is filled.
 
 Classes are the labels in alphabetical order, so that benign is 0 and malignant 1; a `classes.txt` beside the manifest
-lists them in another order, a line a class, and a label outside of it is an error. A file `SYNTHETIC.txt` beside the
+lists them in another order, a line a class, and a label outside of it is an error. No path leads out of the tree, and
+no link inside it either, but for those that DVC makes: the tree itself may be a link. A file `SYNTHETIC.txt` beside the
 manifest, or the SyntheticData tag of DICOM files, marks made-up images; real and made-up ones are never mixed.
 """
 
 import math
+import re
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import pandas as pd
@@ -24,6 +26,9 @@ NAME = "manifest.csv"
 REQUIRED = ("image_id", "path", "label", "patient_id")
 BOX = ("crop_top", "crop_left", "crop_height", "crop_width")
 CENTER = ("center_row", "center_col", "crop_size")
+
+_IN_DVC_CACHE = re.compile(r"/files/md5/[0-9a-f]{2}/[0-9a-f]{30}$")
+"""Where a link leads that `dvc checkout` made; the name is the content's MD5."""
 
 Box = tuple[int, int, int, int]
 """Top, left, height, width of a crop, pixels."""
@@ -86,6 +91,7 @@ def _inside(entry: str, path: Path, line: object) -> str:
 
 
 def _describe(files: list[Path], table: pd.DataFrame, path: Path) -> list[FileKind]:
+    tree = path.parent.resolve()
     for file, line in zip(files, table.index, strict=True):
         try:
             found = file.is_file()
@@ -93,6 +99,9 @@ def _describe(files: list[Path], table: pd.DataFrame, path: Path) -> list[FileKi
             found = False
         if not found:
             raise InputError(f"expected a file {file}, got none, named in {path} line {line}")
+        place = file.resolve()
+        if not (place.is_relative_to(tree) or _IN_DVC_CACHE.search(place.as_posix())):
+            raise InputError(f"expected a file inside the raw tree, got a link to {place}, named in {path} line {line}")
     return [describe_image(file) for file in files]
 
 
@@ -123,7 +132,11 @@ def _check_splits(table: pd.DataFrame, path: Path) -> None:
         raise InputError(f"expected train, validation or test, got {table['split'][line]!r} in {path} line {line}")
     several = table.groupby("patient_id")["split"].unique()
     for patient, splits in several[several.map(len) > 1].items():
-        raise InputError(f"expected each patient in one split, got {patient!r} in {' and '.join(splits)} in {path}")
+        lines = [table.index[(table["patient_id"] == patient) & (table["split"] == split)][0] for split in splits[:2]]
+        raise InputError(
+            f"expected each patient in one split, got one in {splits[0]} (line {lines[0]}) and {splits[1]} "
+            f"(line {lines[1]}) in {path}"
+        )
 
 
 def _boxes(table: pd.DataFrame, path: Path) -> list[Box] | None:

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from oncorobust.errors import InputError
+from oncorobust.names import refused_character, same_but_for_spelling
 
 INDEX_COLUMNS = ("image_id", "patient_id", "label", "source")
 SPLITS = ("train", "validation", "test")
@@ -53,10 +54,11 @@ class RawImages:
 
 
 def check_index(index: pd.DataFrame, class_names: tuple[str, ...]) -> None:
-    """Check that ids are unique, labels name a class, and at least two classes occur. Raises InputError."""
+    """Check names, that ids are unique, labels name a class, and at least two classes occur. Raises InputError."""
     missing = [column for column in INDEX_COLUMNS if column not in index.columns]
     if missing:
         raise InputError(f"expected columns {', '.join(INDEX_COLUMNS)}, got none named {missing[0]}")
+    _check_names(index, class_names)
     repeated = index.loc[index["image_id"].duplicated(), "image_id"]
     if len(repeated):
         raise InputError(f"expected each image_id once, got {repeated.iloc[0]!r} twice")
@@ -66,6 +68,23 @@ def check_index(index: pd.DataFrame, class_names: tuple[str, ...]) -> None:
     if index["label"].nunique() < 2:
         found = ", ".join(class_names[label] for label in sorted(index["label"].unique())) or "none"
         raise InputError(f"expected images of at least two classes, got {found}")
+
+
+def _check_names(index: pd.DataFrame, class_names: tuple[str, ...]) -> None:
+    """Refuse names that outputs cannot hold (`names`). The message names the file: a patient_id may be a person's."""
+    for name in class_names:
+        if found := refused_character(name):
+            raise InputError(f"expected a class name of plain characters, got {found} in {name!r}")
+    for column in ("source", "image_id", "patient_id"):
+        for name, source in zip(index[column], index["source"], strict=True):
+            if found := refused_character(name):
+                raise InputError(f"expected {column} of plain characters, got {found} in that of {source!r}")
+    if pair := same_but_for_spelling(index["patient_id"].unique()):
+        files = (index["source"][index["patient_id"] == name].iloc[0] for name in pair)
+        raise InputError(
+            f"expected one spelling of each patient_id, got two that differ in Unicode's normal form alone: those of "
+            f"{' and '.join(repr(file) for file in files)}"
+        )
 
 
 def describe_sums(verified: Mapping[str, bool]) -> str:

@@ -35,7 +35,7 @@ from oncorobust.engine.stored import round_to_bits
 from oncorobust.engine.target import Target
 from oncorobust.engine.threat_search import FlippedAt, Stored, Threat, search_threats
 from oncorobust.evaluation_keys import epsilon_key
-from oncorobust.progress import Notify
+from oncorobust.ledger import Ledger
 from oncorobust.seeds import child_rng, child_seed
 from oncorobust.settings.attacks import IterativeAttack, NoiseKind, ThreatName
 
@@ -63,7 +63,7 @@ def threat_rows(
     *,
     settings: ThreatSettings,
     seed: int,
-    notify: Notify,
+    ledger: Ledger,
 ) -> pd.DataFrame:
     """Attack the images of some blocks: a row for each image, threat and epsilon.
 
@@ -74,11 +74,13 @@ def threat_rows(
     """
     check_epsilons(settings.epsilons, where="the threat epsilons")
     fronts = _Fronts(model, settings, grey=data.pixels.shape[-1] == 1)
-    rows: list[pd.DataFrame] = []
-    for done, block in enumerate(blocks, start=1):
-        rows += _block_rows(fronts, data.take(block), settings, seed=child_seed(seed, "threats", int(block[0])))
-        notify(done, len(blocks), "blocks under threat models")
-    return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame(columns=THREAT_COLUMNS)
+
+    def rows(at: Block) -> pd.DataFrame:
+        own_seed = child_seed(seed, "threats", int(at[0]))
+        found = list(_block_rows(fronts, data.take(at), settings, seed=own_seed))
+        return pd.concat(found) if found else pd.DataFrame(columns=THREAT_COLUMNS)
+
+    return ledger.rows("images under threat models", blocks, rows)
 
 
 def summarise_threats(rows: pd.DataFrame) -> dict[str, Any]:

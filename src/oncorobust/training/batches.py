@@ -34,11 +34,15 @@ class Batches:
         """Images of an epoch, copies included."""
         return len(self.data) * (1 + self.augment_settings.copies)
 
-    def draw(self, rng: np.random.Generator) -> Iterator[tuple[Images, Labels]]:
-        """Images (n, h, w, c) and labels of one batch after the other, in an order drawn from `rng`."""
+    def order(self, rng: np.random.Generator) -> np.ndarray:
+        """The order of an epoch's images, copies included, drawn from `rng`."""
+        return rng.permutation(self.n_images)
+
+    def draw(self, order: np.ndarray, *, first: int = 0) -> Iterator[tuple[Images, Labels]]:
+        """Images (n, h, w, c) and labels of one batch after the other, in this order, from the batch `first` on."""
         ids = self.data.image_ids
-        copies, positions = np.divmod(rng.permutation(self.n_images), len(ids))
-        for start in range(0, self.n_images, self.batch_size):
+        copies, positions = np.divmod(order, len(ids))
+        for start in range(first * self.batch_size, self.n_images, self.batch_size):
             at, copy = positions[start : start + self.batch_size], copies[start : start + self.batch_size]
             images = [
                 augment(image, settings=self.augment_settings, image_id=ids[position], copy=int(number), seed=self.seed)

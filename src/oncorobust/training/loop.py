@@ -1,7 +1,8 @@
 """The loop of fine-tuning and of adversarial training: epochs, validation, what is kept, when it ends, going on.
 
 After each epoch validation patients judge the weights, or their moving average where there is one; the weights that
-`keep` prefers are set aside; the whole state is saved. Whatever decides (which epoch is kept, whether training ends)
+`keep` prefers are set aside; the whole state is saved, and in the middle of an epoch where the process is asked to end.
+Whatever decides (which epoch is kept, whether training ends)
 is computed from the rows of the history alone, so that a run that was killed and goes on decides the same.
 
 A model that gives one answer to everything can look robust: with two balanced classes half of its answers are right and
@@ -12,18 +13,20 @@ for all gains nothing. Nothing here sees a test image.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from oncorobust.arrays import Images, Labels
+from oncorobust.checkpoint import Checkpoint
 from oncorobust.errors import InputError
+from oncorobust.interruption import Stopped
 from oncorobust.progress import Listener
 from oncorobust.seeds import child_rng
 from oncorobust.settings.training import Harden, Train
 from oncorobust.training.batches import Batches
-from oncorobust.training.checkpoint import Checkpoint
 from oncorobust.training.step import Trainee
 from oncorobust.training.validation import Scores
 
@@ -64,22 +67,28 @@ def fit(
 ) -> Trained:
     """Train in place; the model ends with the weights that were kept.
 
-    checkpoint: where the state is saved after each epoch, and taken up again; None saves nothing.
-    Raises InputError when a loss is not a number, and where the state cannot be saved or read.
+    checkpoint: where the state is saved after each epoch and when `listener` raises Stopped, and taken up again; None
+    saves nothing. Raises InputError when a loss is not a number, and where the state cannot be saved or read.
     """
     state = _State(trainee, trainee.model.get_weights())
     if checkpoint is None or not _taken_up(state, checkpoint, listener):
         state.rows.append({"epoch": 0} | course.score(0))
     while not how_ended(state.rows, settings):
         epoch = len(state.rows)
-        row = _one_epoch(batches, course, epoch=epoch, epochs=settings.epochs, listener=listener)
+        try:
+            row = _one_epoch(batches, course, state.part, epoch=epoch, epochs=settings.epochs, listener=listener)
+        except Stopped:
+            if checkpoint is not None:
+                checkpoint.save(f"batch {state.part.batches} of epoch {epoch}", state.told(), state.arrays())
+            raise
+        state.part = _Part()
         with _averaged(trainee):
             state.rows.append(row | course.score(epoch))
             if best_epoch(state.rows, settings) == epoch:
                 state.kept = trainee.model.get_weights()
         _tell(state.rows, settings, listener)
         if checkpoint is not None:
-            checkpoint.save({"epoch": epoch, "rows": state.rows}, state.arrays())
+            checkpoint.save(f"epoch {epoch}", state.told(), state.arrays())
     trainee.model.set_weights(state.kept)
     return Trained(_frame(state.rows), best_epoch(state.rows, settings), how_ended(state.rows, settings))
 
@@ -127,12 +136,27 @@ def best_robust_accuracy(rows: list[Scores]) -> float:
 
 
 @dataclass
+class _Part:
+    """What is done of an epoch: batches, the sums over their images, and where its random numbers stand."""
+
+    batches: int = 0
+    images: int = 0
+    loss_sum: float = 0.0
+    right: float = 0.0
+    random: dict[str, Any] | None = None
+
+
+@dataclass
 class _State:
-    """Where training stands: variables, weights to be kept, and the history."""
+    """Where training stands: variables, weights to be kept, the history, and the epoch that is under way."""
 
     trainee: Trainee
     kept: list[np.ndarray]
     rows: list[Scores] = field(default_factory=list)
+    part: _Part = field(default_factory=_Part)
+
+    def told(self) -> dict[str, Any]:
+        return {"rows": self.rows, "part": asdict(self.part)}
 
     def arrays(self) -> dict[str, list[np.ndarray]]:
         return {"variables": [np.asarray(one.numpy()) for one in self.trainee.variables], "kept": self.kept}
@@ -147,29 +171,38 @@ def _taken_up(state: _State, checkpoint: Checkpoint, listener: Listener) -> bool
     for variable, value in zip(state.trainee.variables, saved.arrays["variables"], strict=True):
         variable.assign(value)
     state.kept = saved.arrays["kept"]
-    state.rows = saved.told["rows"]
-    listener.say(f"resumed after epoch {saved.told['epoch']}")
+    state.rows, state.part = saved.told["rows"], _Part(**saved.told["part"])
+    listener.say(f"resumed after {saved.done}")
     return True
 
 
-def _one_epoch(batches: Batches, course: Course, *, epoch: int, epochs: int, listener: Listener) -> Scores:
-    """The row of an epoch, but for what validation says. Raises InputError when a loss is not a number."""
+def _one_epoch(batches: Batches, course: Course, part: _Part, *, epoch: int, epochs: int, listener: Listener) -> Scores:
+    """The row of an epoch, but for what validation says; `part` grows with each batch.
+
+    Raises InputError when a loss is not a number.
+    """
     # From the epoch's number alone: a run that goes on after a kill draws the same.
     rng = child_rng(batches.seed, "epoch", epoch)
-    done, total = (epoch - 1) * batches.n, epochs * batches.n
-    loss_sum = right = images = 0.0
-    row: Scores = {}
-    for number, (x, y) in enumerate(batches.draw(rng), 1):
-        loss, n_right = course.step(x, y, epoch, rng)
+    order = batches.order(rng)
+    if part.random is not None:
+        rng.bit_generator.state = part.random
+    for x, y in batches.draw(order, first=part.batches):
+        loss, right = course.step(x, y, epoch, rng)
         if not np.isfinite(loss):
-            # The update has spoilt the weights; the state of the epoch before is still on disk.
+            # The update has spoilt the weights; what was saved last is still on disk.
             raise InputError(
-                f"expected a finite loss, got {loss} in batch {number} of epoch {epoch}: lower learning_rate"
+                f"expected a finite loss, got {loss} in batch {part.batches + 1} of epoch {epoch}: lower learning_rate"
             )
-        loss_sum, right, images = loss_sum + loss * len(y), right + n_right, images + len(y)
-        row = {"epoch": epoch, "loss": loss_sum / images, "accuracy": right / images}
-        listener.update(done + number, total, f"batches, epoch {epoch}: {_text(row)}")
-    return row
+        part.batches, part.images = part.batches + 1, part.images + len(y)
+        part.loss_sum, part.right = part.loss_sum + loss * len(y), part.right + right
+        part.random = dict(rng.bit_generator.state)
+        done = (epoch - 1) * batches.n + part.batches
+        listener.update(done, epochs * batches.n, f"batches, epoch {epoch}: {_text(_means(part))}")
+    return {"epoch": epoch} | _means(part)
+
+
+def _means(part: _Part) -> Scores:
+    return {"loss": part.loss_sum / part.images, "accuracy": part.right / part.images}
 
 
 def _tell(rows: list[Scores], settings: Train | Harden, listener: Listener) -> None:

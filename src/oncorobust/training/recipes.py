@@ -15,13 +15,13 @@ import numpy as np
 import pandas as pd
 
 from oncorobust.arrays import Images, Labels
+from oncorobust.checkpoint import Checkpoint
 from oncorobust.dataset import LabelledImages
 from oncorobust.errors import InputError
 from oncorobust.progress import Listener
 from oncorobust.settings.data import Augment
 from oncorobust.settings.training import Harden, Train
 from oncorobust.training.batches import Batches, check_batch_size, check_images_of_all_classes
-from oncorobust.training.checkpoint import Checkpoint
 from oncorobust.training.loop import Course, Trained, fit
 from oncorobust.training.schedule import epsilon_at
 from oncorobust.training.step import (

@@ -1,16 +1,16 @@
-"""The full state of a training run in one file, so that a run that is killed goes on where it was.
+"""The full state of a long run in one file, so that a run that is killed goes on where it was.
 
-After each epoch the state is written beside its name and renamed. Renaming is atomic: whenever a process is killed, the
-file holds the state of one epoch whole, the one before or the new one. It carries a fingerprint of everything that
-decides the run (recipe, data, code, starting weights), because a state of another run must never be continued.
+The state is written beside its name and renamed. Renaming is atomic: whenever a process is killed, the file holds one
+state whole, the one before or the new one. It carries a fingerprint of everything that decides the run (recipe, data,
+code, starting weights), because a state of another run must never be continued.
 
     first line     what the file is
-    second line    JSON: fingerprint, what was told (epoch, history, ...), type and shape of every array
+    second line    JSON: fingerprint, what is done, what was told, type and shape of every array
     the rest       the arrays' bytes one after the other; at the end the CRC-32 of all bytes before
 
 One checksum covers every byte, which is verified before anything is believed; npz, as fast, has one for each array but
-none for its directory of them. Nothing is pickled. The file is not forced to disk at each epoch: a power failure may
-cost it, and then the checksum says so.
+none for its directory of them. Nothing is pickled. The file is not forced to disk each time: a power failure may cost
+it, and then the checksum says so.
 """
 
 import json
@@ -27,8 +27,9 @@ import numpy as np
 
 from oncorobust.errors import InputError
 from oncorobust.files import file_sha256
+from oncorobust.inputs import check_unchanged
 
-FIRST_LINE = b"oncorobust training state 1\n"
+FIRST_LINE = b"oncorobust state 2\n"
 CHECKSUM_BYTES = 4
 CHUNK_BYTES = 2**20
 
@@ -37,12 +38,13 @@ CHUNK_BYTES = 2**20
 class Saved:
     """A state as `Checkpoint.save` was given it: floats and arrays to the bit, tuples as lists, keys as text."""
 
+    done: str
     told: dict[str, Any]
     arrays: dict[str, list[np.ndarray]]
 
 
 class Checkpoint:
-    """The file in which one training run keeps its state.
+    """The file in which one run keeps its state.
 
     stale: `load` found the state of another run, which the next `save` replaces.
     """
@@ -53,15 +55,18 @@ class Checkpoint:
         self._path = path
         self._draft = path.with_name(f".{path.stem}.part{path.suffix}")
         self._fingerprint = fingerprint
-        self._saved_epoch: int | None = None
+        self._saved: str | None = None
 
-    def save(self, told: Mapping[str, Any], arrays: Mapping[str, Sequence[np.ndarray]]) -> None:
+    def save(self, done: str, told: Mapping[str, Any], arrays: Mapping[str, Sequence[np.ndarray]]) -> None:
         """Put this state in place of the one before.
 
-        told: JSON values; `epoch` counts the epochs that are done. arrays: of numbers, any shape. Raises InputError
-        where the file cannot be written; the state before then stays as it was.
+        done: for a person, such as `epoch 3`. told: JSON values. arrays: of numbers, any shape. Raises InputError where
+        the file cannot be written, or where an input has changed since the run began, which the state would carry on;
+        the state before then stays as it was.
         """
-        pieces: list[bytes | memoryview] = [FIRST_LINE, self._header(told, arrays), *map(_bytes_of, _flat(arrays))]
+        check_unchanged()
+        header = self._header(done, told, arrays)
+        pieces: list[bytes | memoryview] = [FIRST_LINE, header, *map(_bytes_of, _flat(arrays))]
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             with self._draft.open("wb") as file:
@@ -74,14 +79,14 @@ class Checkpoint:
         except OSError as error:
             size = sum(map(len, pieces)) / 1e6
             raise InputError(
-                f"expected room for {size:.1f} MB, the training state of epoch {told['epoch']}, "
+                f"expected room for {size:.1f} MB, the state after {done}, "
                 f"got {error.strerror} in {self._path.parent}; {self._what_stays()}"
             ) from error
         finally:
             # On a read-only file system even this fails, and the error above says why.
             with suppress(OSError):
                 self._draft.unlink(missing_ok=True)
-        self._saved_epoch = told["epoch"]
+        self._saved = done
 
     def load(self) -> Saved | None:
         """The state that was saved last; None where there is none, or that of another run (then `stale`).
@@ -106,27 +111,27 @@ class Checkpoint:
             return None
         except OSError as error:
             raise self._unusable(str(error.strerror)) from error
-        self._saved_epoch = header["told"]["epoch"]
-        return Saved(header["told"], arrays)
+        self._saved = header["done"]
+        return Saved(header["done"], header["told"], arrays)
 
     def remove(self) -> None:
         """Remove the state of a run that has ended, and the draft that a killed process left; neither need exist."""
         self._path.unlink(missing_ok=True)
         self._draft.unlink(missing_ok=True)
 
-    def _header(self, told: Mapping[str, Any], arrays: Mapping[str, Sequence[np.ndarray]]) -> bytes:
+    def _header(self, done: str, told: Mapping[str, Any], arrays: Mapping[str, Sequence[np.ndarray]]) -> bytes:
         forms = {name: [(one.dtype.str, one.shape) for one in group] for name, group in arrays.items()}
-        return json.dumps({"fingerprint": self._fingerprint, "told": dict(told), "arrays": forms}).encode() + b"\n"
+        content = {"fingerprint": self._fingerprint, "done": done, "told": dict(told), "arrays": forms}
+        return json.dumps(content).encode() + b"\n"
 
     def _what_stays(self) -> str:
-        if self._saved_epoch is None:
-            return "no epoch is saved yet"
-        return f"the state of epoch {self._saved_epoch} stays, and the same command goes on from there"
+        if self._saved is None:
+            return "nothing is saved yet"
+        return f"the state after {self._saved} stays, and the same command goes on from there"
 
     def _unusable(self, got: str) -> InputError:
         return InputError(
-            f"expected the training state of an earlier run, got {got} in {self._path}: "
-            "remove it to start from the first epoch"
+            f"expected the state of an earlier run, got {got} in {self._path}: remove it to start from the beginning"
         )
 
 
@@ -138,7 +143,7 @@ def fingerprint(settings: object, files: Sequence[Path]) -> str:
     try:
         contents = [(path.as_posix(), file_sha256(path)) for path in files]
     except OSError as error:
-        raise InputError(f"expected a file to train from, got {error.strerror} in {error.filename}") from error
+        raise InputError(f"expected a file to start from, got {error.strerror} in {error.filename}") from error
     return sha256(msgspec.json.encode((settings, contents), order="sorted")).hexdigest()
 
 

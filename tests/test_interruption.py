@@ -1,0 +1,128 @@
+"""A stage that is asked to end saves and leaves in time: by a signal, by a person, by the death of its runner.
+
+The processes here are real ones; each says when it is ready, and at the end what it saved.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+STAGE = """
+import sys, time
+from oncorobust.stage import Progress, run
+
+def main():
+    progress = Progress("train mnist", seconds=0)
+    print("ready", flush=True)
+    if "blind" in sys.argv:
+        time.sleep(60)
+    from oncorobust.interruption import Stopped
+    try:
+        for done in range(10**6):
+            progress.update(done, 10**6, "batches")
+            time.sleep(0.01)
+    except Stopped:
+        open("saved", "w").close()
+        raise
+
+run(main)
+"""
+RUNNER = "import subprocess, sys; subprocess.run([sys.executable, 'stage.py'])"
+
+
+@pytest.fixture
+def place(tmp_path) -> Path:
+    (tmp_path / "stage.py").write_text(STAGE)
+    return tmp_path
+
+
+def start(place: Path, *command: str) -> subprocess.Popen:
+    process = subprocess.Popen(
+        [sys.executable, *command], cwd=place, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "ready\n"
+    return process
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_lets_the_stage_save_and_ends_it(place, number):
+    process = start(place, "stage.py")
+    process.send_signal(number)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 143
+    assert (place / "saved").exists()
+    expected = "stage: asked to end; what was done is kept, and the same command goes on from there"
+    assert said.splitlines()[-1] == expected
+    assert "Traceback" not in said
+
+
+def test_a_computation_that_tells_no_progress_is_ended_after_its_grace(place):
+    script = STAGE.replace("import sys, time", "import sys, time\nfrom oncorobust import interruption, stage")
+    script = script.replace(
+        "run(main)", "stage.listening = lambda: interruption.listening(grace_seconds=0.5)\nrun(main)"
+    )
+    (place / "stage.py").write_text(script)
+    process = start(place, "stage.py", "blind")
+    process.terminate()
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 143
+    assert "ended in the middle of a computation" in said
+    assert not (place / "saved").exists()
+
+
+def test_the_grace_leaves_time_within_ten_seconds():
+    from oncorobust.interruption import GRACE_SECONDS
+
+    assert GRACE_SECONDS <= 9
+
+
+@pytest.mark.parametrize("name", ["snakemake", "dvc"])
+def test_a_stage_whose_runner_is_killed_saves_and_ends(place, name):
+    (place / name).write_text(RUNNER)
+    runner = start(place, name)
+    runner.kill()
+    runner.wait()
+    _, said = runner.communicate(timeout=30)  # of the stage, which has the same pipes
+    assert "the runner of this stage has ended, and so does the stage" in said
+    assert (place / "saved").exists()
+
+
+def test_a_stage_run_by_hand_outlives_its_shell(place):
+    (place / "by_hand").write_text(RUNNER)
+    shell = start(place, "by_hand")
+    shell.kill()
+    shell.wait()
+    time.sleep(2.5)  # twice as long as a watched runner's end takes to be seen
+    assert not (place / "saved").exists()
+    stage = int((place / "logs" / ".stage.lock").read_text().split()[1])
+    os.kill(stage, signal.SIGTERM)
+    _, said = shell.communicate(timeout=30)
+    assert "asked to end" in said
+    assert (place / "saved").exists()
+
+
+def test_a_reader_of_the_log_that_is_gone_does_not_end_the_stage(place):
+    process = start(place, "stage.py")
+    process.stderr.close()  # as `tee` under the same signal
+    time.sleep(0.2)
+    assert process.poll() is None
+    process.terminate()
+    assert process.wait(timeout=30) == 143
+    assert (place / "saved").exists()
+
+
+def test_two_processes_do_not_do_one_stage(place):
+    first = start(place, "stage.py")
+    patience = "from oncorobust import stage\nstage.PATIENCE_SECONDS = 0\n"
+    (place / "stage.py").write_text(patience + STAGE)
+    second = subprocess.run([sys.executable, "stage.py"], cwd=place, capture_output=True, text=True)
+    assert second.returncode == 1
+    assert second.stderr.startswith(f"error: expected to be alone, got process {first.pid} on ")
+    assert second.stderr.endswith("which does stage; wait until it is done\n")
+    first.kill()
+    first.communicate()
