@@ -5,10 +5,12 @@ PYTHON ?= python3
 VENV := .venv
 UV := 0.13.9
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+# DVC keeps pickles there; its default is a folder that everyone on the machine can write to.
+export DVC_SITE_CACHE_DIR ?= $(HOME)/.cache/oncorobust/dvc
 SNAKEFILES := Snakefile workflow/Snakefile workflow/rules
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock demo test test-conda debian fuzz check clean
+.PHONY: help setup lock demo test test-conda test-slurm test-faults debian fuzz check clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -64,14 +66,22 @@ demo: setup ## run the pipeline as params.yaml says, and record it
 test: $(VENV)/test-stamp debian ## run every test
 	python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-# dciodvfy judges the DICOM files of the phantoms; where it cannot be had, that test says so and is skipped.
+# What some tests ask of the machine: dciodvfy, which judges the phantoms' DICOM, a browser, and a clock that lies. Where it
+# cannot be had, those tests say so and are skipped; so are those on Slurm, which install that themselves.
+DEBIAN := dicom3tools chromium libfaketime
 debian:
-	@if ! command -v dciodvfy >/dev/null && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-		{ apt-get -qq update && apt-get -qq install -y --no-install-recommends dicom3tools; } >/dev/null 2>&1 \
-		|| echo "dicom3tools cannot be installed: the test of the phantoms' DICOM will be skipped"; fi
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! dpkg --status $(DEBIAN) >/dev/null 2>&1; then \
+		{ apt-get -qq update && apt-get -qq install -y --no-install-recommends $(DEBIAN); } >/dev/null 2>&1 \
+		|| echo "$(DEBIAN) cannot be installed: the tests that need them will be skipped"; fi
 
 test-conda: $(VENV)/test-stamp ## run the demo in a clone, in environments made by conda
 	python -m pytest tests/conda_demo.py
+
+test-slurm: $(VENV)/test-stamp ## run the demo and more on a Slurm of three nodes, while nodes and jobs fail
+	python -m pytest -m 'cluster or not cluster' tests/test_slurm.py
+
+test-faults: $(VENV)/test-stamp ## kill the demo at 50 random moments and compare every file
+	PYTHONPATH=tests python tests/kill_campaign.py --kills 50 --seed 0
 
 fuzz: $(VENV)/test-stamp ## feed 20,000 damaged files to the readers
 	python tests/fuzz_loaders.py --cases 20000 --seed 0

@@ -285,4 +285,5 @@ def test_a_script_that_got_onto_the_page_would_not_run(page: str, tmp_path: Path
 
 
 def test_an_error_moves_no_cursor():
-    assert str(InputError("expected a name, got \x1b[2Jé\r in\na file")) == "expected a name, got \\x1b[2Jé\\r in\na file"
+    error = InputError("expected a name, got \x1b[2Jé\r in\na file")
+    assert str(error) == "expected a name, got \\x1b[2Jé\\r in\na file"

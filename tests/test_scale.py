@@ -6,6 +6,7 @@ Nothing here is timed; benchmarks/large_plan.py does that, with 200 data sets an
 from collections import Counter
 from pathlib import Path
 
+import dpath
 import pytest
 import toy_pipeline as toy
 from large_repository import expected_jobs, large_params, make_large
@@ -42,7 +43,8 @@ def test_files_are_read_as_often_for_two_data_sets_as_for_twenty(large: Path, mo
 
         monkeypatch.setattr(module, name, count)
 
-    for module, name in ((params, "_load"), (graph, "file_md5"), (graph, "library_files")):
+    # dpath.get is what Snakemake's lookup() searches the whole of params.yaml with
+    for module, name in ((params, "_load"), (graph, "file_md5"), (graph, "library_files"), (dpath, "get")):
         counted(module, name)
     found = []
     for n_entries in (2, 20):

@@ -1,12 +1,13 @@
 """What a DVC that was killed leaves half-written, and what stands in the cache but is not what it says.
 
 DVC writes dvc.lock and its list of file locks in place, dvc.lock after every stage, for as long as a second. Killed
-meanwhile, it leaves dvc.lock empty or cut off, and from then on refuses to start. A dvc.lock that was cut off is right
-as far as it goes: DVC looks up the other stages in its run cache. An empty one is put back as git has it. The list
-names its holders by process number, which another process may have after a restart of the machine.
+meanwhile, it leaves dvc.lock empty or cut off, and mostly refuses to start from then on. What was cut off is right as
+far as it goes, and DVC looks up the other stages in its run cache. The list names its holders by process number, which
+another process may have after a restart of the machine.
 """
 
 import json
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from typing import Any
 import psutil
 
 from oncorobust.interruption import is_runner
+
+_HEAD = "schema: '2.0'\nstages:\n"
 
 
 def mend_file_locks(folder: Path) -> None:
@@ -40,19 +43,41 @@ def mend_file_locks(folder: Path) -> None:
 
 
 def mend_record(root: Path) -> bool:
-    """Put back a dvc.lock that a kill left empty, from git's last commit, or remove it; whether there was one.
+    """Make dvc.lock one that DVC reads again, where a kill has left it empty or cut off; whether it had to be.
 
-    To be called with DVC's repository lock held.
+    What is whole of it stays. Stages that it has lost are taken from git's last commit; DVC compares bytes with them as
+    ever. To be called with DVC's repository lock held.
     """
     path = root / "dvc.lock"
-    if not path.is_file() or path.stat().st_size:
+    if not path.is_file() or _is_record(text := path.read_text(encoding="utf-8")):
         return False
+    kept = dict(list(_stages(text).items())[:-1])  # in the last one it was cut off
     committed = subprocess.run(["git", "show", "HEAD:./dvc.lock"], cwd=root, capture_output=True, check=False)
-    if committed.returncode == 0 and committed.stdout:
-        path.write_bytes(committed.stdout)
+    stages = _stages(committed.stdout.decode() if committed.returncode == 0 else "") | kept
+    if stages:
+        path.write_text(_HEAD + "".join(stages.values()), encoding="utf-8")
     else:
         path.unlink()
     return True
+
+
+def _is_record(text: str) -> bool:
+    """Whether DVC would read this dvc.lock."""
+    from dvc.schema import COMPILED_LOCKFILE_SCHEMA
+    from dvc.utils.serialize import ParseError, parse_yaml
+    from voluptuous import Invalid
+
+    try:
+        COMPILED_LOCKFILE_SCHEMA(parse_yaml(text, "dvc.lock"))
+    except (ParseError, Invalid):
+        return False
+    return True
+
+
+def _stages(text: str) -> dict[str, str]:
+    """The stages of a dvc.lock by name, each as its lines; its two first lines left out."""
+    blocks = re.split(r"(?m)^  (?=[^ \n])", text)[1:]
+    return {block.partition(":\n")[0]: f"  {block}" for block in blocks}
 
 
 def _of(held: Any, mode: str) -> list[tuple[str, Any]]:
