@@ -20,7 +20,7 @@ setup: $(VENV)/stamp ## make .venv with the package and everything it needs
 # uv unpacks on all cores, in half of pip's time. Where it cannot be had, or does not reach the index that pip has in its
 # own settings (a hospital's mirror), pip does the same.
 PIP := python -m pip --quiet --disable-pip-version-check
-install = uv pip install --quiet --require-hashes --compile-bytecode --requirement $(1) 2>/dev/null \
+install = uv pip install --quiet --python $(VENV)/bin/python --require-hashes --compile-bytecode --requirement $(1) 2>/dev/null \
 	|| $(PIP) install --require-hashes --requirement $(1)
 
 # Both are made again only when the package's own settings or the locked versions change.

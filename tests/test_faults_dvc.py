@@ -66,7 +66,7 @@ def test_a_living_dvc_keeps_its_locks_though_the_clock_was_set(tmp_path: Path) -
 
 
 RECORD = "schema: '2.0'\nstages:\n" + "".join(
-    f"  {name}:\n    cmd: python {name}.py\n    outs:\n    - path: {name}.csv\n      md5: a\n"
+    f"  {name}:\n    cmd: python {name}.py\n    outs:\n    - path: {name}.csv\n      md5: abc\n"
     for name in ("one", "two")
 )
 SECOND = RECORD.index("  two")
