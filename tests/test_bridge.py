@@ -12,6 +12,7 @@ import yaml
 
 from oncorobust.bridge import CHECKSUM_LIMIT_BYTES, hold_dvc, record, sync
 from oncorobust.errors import InputError
+from oncorobust.exclusive import release_left_locks
 
 CLEAN = "Data and pipelines are up to date."
 NOTHING = "Nothing to be done"
@@ -144,13 +145,13 @@ def test_a_run_that_was_killed_blocks_nobody(folder: Path) -> None:
 
 
 def test_record_refuses_while_snakemake_holds_the_folder(folder: Path) -> None:
-    locks = folder / ".snakemake" / "locks"
-    locks.mkdir(exist_ok=True)
-    (locks / "0.output.lock").write_text("reports/index.html\n")
-    with pytest.raises(InputError, match=r"snakemake is working in this tree; wait .* run `snakemake --unlock`"):
-        record(folder)
-    with pytest.raises(InputError, match="snakemake is working in this tree"):
-        sync(folder)
+    with release_left_locks(folder):  # as every Snakemake that is alive holds it
+        locks = folder / ".snakemake" / "locks"
+        locks.mkdir(exist_ok=True)
+        (locks / "0.output.lock").write_text("reports/index.html\n")
+        for command in (record, sync):
+            with pytest.raises(InputError, match="snakemake is working in this tree; wait until it is done"):
+                command(folder)
 
 
 def test_the_bridge_plans_as_the_default_profile_does() -> None:
@@ -170,11 +171,6 @@ def test_the_bridge_plans_as_the_default_profile_does() -> None:
             "params.yaml: datasets.mnist.train.epohcs: expected a known key, got 'epohcs'",
         ),
         ("", ("epochs: 4", "epochs: 0"), "params.yaml: datasets.mnist.train.epochs: expected `int` >= 1, got 0"),
-        (
-            "",
-            ("  mnist:\n    source: download", "  {}"),
-            "data/raw/mnist is missing: put or link your raw tree there, or",
-        ),
     ],
 )
 def test_a_mistake_stops_before_any_job(folder: Path, flags: str, edit: tuple[str, str], message: str) -> None:
@@ -186,3 +182,13 @@ def test_a_mistake_stops_before_any_job(folder: Path, flags: str, edit: tuple[st
     printed = toy.run(folder, f"snakemake --cores 1 {flags}", status=1)
     assert message in printed
     assert not (folder / "reports").exists()
+
+
+def test_a_raw_tree_that_nobody_makes_is_asked_for_before_any_job(folder: Path) -> None:
+    params = folder / "params.yaml"
+    params.write_text(params.read_text().replace("  mnist:\n    source: download", "  {}", 1))
+    shutil.rmtree(folder / "data" / "raw")
+    assert "acquire is for other data sets than params.yaml has" in toy.run(folder, "snakemake --cores 1", status=1)
+    toy.run(folder, "oncorobust graph")
+    message = "data/raw/mnist is missing: put or link your raw tree there, or add acquire.mnist to params.yaml"
+    assert message in toy.run(folder, "snakemake --cores 1", status=1)

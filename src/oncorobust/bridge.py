@@ -185,9 +185,7 @@ def _snakemake(*, forceall: bool, shards: int) -> Iterator["DAGApi"]:
             resources = ResourceSettings(cores=os.cpu_count() or 1, overwrite_scatter={"test_images": shards})
             yield api.workflow(resources, snakefile=Path("Snakefile")).dag(settings)
     except LockException as error:
-        raise InputError(
-            "snakemake is working in this tree; wait until it is done, or after a crash run `snakemake --unlock`"
-        ) from error
+        raise InputError("snakemake is working in this tree; wait until it is done") from error
     except WorkflowError as error:
         raise InputError(f"expected a workflow that Snakemake can plan, got: {error}") from error
 

@@ -13,6 +13,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from oncorobust import __version__
@@ -56,11 +57,15 @@ def _parser(arguments: list[str]) -> argparse.ArgumentParser:
 
     for name, run, purpose in (
         ("sync", _sync, "tell Snakemake that what DVC checked out is up to date"),
-        ("check", _check, "check parameters, dvc.yaml and raw trees, without starting a job"),
         ("where", _where, "say where the results are"),
         ("usage", _usage, "memory and time of the last run's jobs, and lines for a cluster's profile"),
     ):
         commands.add_parser(name, help=purpose, description=purpose).set_defaults(run=run)
+
+    purpose = "check parameters, dvc.yaml and raw trees, without starting a job, and put right what a kill left"
+    checker = commands.add_parser("check", help=purpose, description=purpose)
+    checker.add_argument("--cache", action="store_true", help="also read every object of DVC's cache")
+    checker.set_defaults(run=_check)
 
     purpose = "commit to dvc.lock what Snakemake made and calls up to date"
     recorder = commands.add_parser("record", help=purpose, description=purpose)
@@ -128,10 +133,13 @@ def _sync(_: argparse.Namespace) -> int:
     return 0
 
 
-def _check(_: argparse.Namespace) -> int:
+def _check(parsed: argparse.Namespace) -> int:
+    from oncorobust.bridge import mend
     from oncorobust.graph import check_in_step
     from oncorobust.params import load_params
 
+    with suppress(InputError):  # a run that is under way needs none
+        mend(Path())
     params = load_params("params.yaml")
     check_in_step(Path())
     for name in params.run.datasets:
@@ -139,8 +147,21 @@ def _check(_: argparse.Namespace) -> int:
             raise InputError(
                 f"data/raw/{name} is missing: put or link your raw tree there, or add acquire.{name} to params.yaml"
             )
+    if parsed.cache:
+        _check_cache()
     print(f"params.yaml, dvc.yaml and the raw trees of {', '.join(params.run.datasets)} are in order")
     return 0
+
+
+def _check_cache() -> None:
+    from dvc.repo import Repo
+
+    from oncorobust.cache_objects import damaged_objects, repair
+
+    damaged = damaged_objects(Path(Repo().cache.local.path))
+    if damaged:
+        command = repair(damaged, work_tree=[Path(name) for name in ("data", "models", "reports")])
+        raise InputError(f"expected whole objects in DVC's cache, got {len(damaged)} damaged; run: {command}")
 
 
 def _usage(_: argparse.Namespace) -> int:

@@ -1,18 +1,20 @@
 """`snakemake --logger oncorobust`: what is being done, in words, and how long it still takes, a line a job.
 
-Snakemake finds this package by its name. Jobs speak for themselves, between these lines; errors and warnings are shown
-as Snakemake shows them.
+Snakemake finds this package by its name, and imports it whenever it starts, asked for or not; so the library, which
+another checkout may have in an older form, is imported only where the plugin is used. Jobs speak for themselves,
+between these lines; errors and warnings are shown as Snakemake shows them.
 """
 
 import logging
 import sys
 import time
+from typing import TYPE_CHECKING
 
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
-from oncorobust.stage import duration
-from oncorobust.time_left import Run
+if TYPE_CHECKING:
+    from oncorobust.time_left import Run
 
 _SHOWN_AS_IT_IS = {LogEvent.JOB_ERROR, LogEvent.GROUP_ERROR, LogEvent.ERROR}
 
@@ -31,9 +33,7 @@ class LogHandler(LogHandlerBase):
         now = time.monotonic()
         match getattr(record, "event", None):
             case LogEvent.RUN_INFO if self._run is None:
-                # Snakemake counts `total` among the rules.
-                self._run = Run({rule: count for rule, count in record.__dict__["stats"].items() if rule != "total"})
-                self._say(now, f"{sum(self._run.jobs.values())} jobs, about {duration(self._run.left(now))}")
+                self._begin(record.__dict__["stats"], now)
             case LogEvent.JOB_INFO if self._run is not None:
                 told = record.__dict__
                 self._run.begin(told["jobid"], told["rule_name"], now)
@@ -48,7 +48,17 @@ class LogHandler(LogHandlerBase):
             ):
                 print(self.format(record), file=sys.stderr, flush=True)
 
+    def _begin(self, stats: dict[str, int], now: float) -> None:
+        from oncorobust.stage import duration
+        from oncorobust.time_left import Run
+
+        # Snakemake counts `total` among the rules.
+        self._run = Run({rule: count for rule, count in stats.items() if rule != "total"})
+        self._say(now, f"{sum(self._run.jobs.values())} jobs, about {duration(self._run.left(now))}")
+
     def _finish(self, job: int, now: float) -> None:
+        from oncorobust.stage import duration
+
         assert self._run is not None
         _, took = self._run.end(job, now)
         done, jobs = self._run.done, sum(self._run.jobs.values())
