@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 DEMO_SECONDS = {
     **{"acquire": 4.0, "preprocess": 3.5, "train": 44.0, "harden": 42.0, "attack": 34.0, "rank": 9.0},
-    **{"tabulate": 1.0, "plot": 4.0, "report": 1.0},
+    **{"tabulate": 1.0, "plot": 4.0, "report": 1.0, "all": 0.0},
 }
 """Of a job of each rule; another rule's jobs are taken for as long as the mean of these."""
 _OTHER = sum(DEMO_SECONDS.values()) / len(DEMO_SECONDS)

@@ -49,12 +49,11 @@ class LogHandler(LogHandlerBase):
                 print(self.format(record), file=sys.stderr, flush=True)
 
     def _begin(self, stats: dict[str, int], now: float) -> None:
-        from oncorobust.stage import duration
         from oncorobust.time_left import Run
 
         # Snakemake counts `total` among the rules.
         self._run = Run({rule: count for rule, count in stats.items() if rule != "total"})
-        self._say(now, f"{sum(self._run.jobs.values())} jobs, about {duration(self._run.left(now))}")
+        self._say(now, f"{sum(self._run.jobs.values())} jobs")
 
     def _finish(self, job: int, now: float) -> None:
         from oncorobust.stage import duration
