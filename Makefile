@@ -93,7 +93,7 @@ check: $(VENV)/test-stamp ## style, types and workflow, without running anything
 	mypy
 	snakemake --lint
 	oncorobust check
-	python maintenance/check_dependencies.py
+	python maintenance/check_dependencies.py --list
 
 clean: ## remove results, logs and runners' records; raw trees, .venv and DVC's cache stay
 	rm -rf data/processed models reports logs .snakemake

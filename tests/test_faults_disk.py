@@ -167,7 +167,7 @@ def _ask_to_end(folder: Path, case: Case) -> None:
     os.kill(script.process.pid, signal.SIGTERM)
     status, said = script.ended()
     assert status == 143, said
-    assert said.splitlines()[-1].endswith("what was done is kept, and the same command goes on from there")
+    assert said.splitlines()[-1].endswith("the same command goes on from what is saved")
     assert (folder / case.state).is_file()
 
 

@@ -56,7 +56,7 @@ def test_a_signal_lets_the_stage_save_and_ends_it(place, number):
     _, said = process.communicate(timeout=30)
     assert process.returncode == 143
     assert (place / "saved").exists()
-    expected = "stage: asked to end; what was done is kept, and the same command goes on from there"
+    expected = "stage: asked to end; the same command goes on from what is saved"
     assert said.splitlines()[-1] == expected
     assert "Traceback" not in said
 

@@ -13,7 +13,6 @@ import os
 import signal
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -48,8 +47,8 @@ def listening(*, grace_seconds: float = GRACE_SECONDS) -> Iterator[None]:
     os.set_blocking(write, False)
     handlers = {one: signal.signal(one, lambda *_: _asked.set()) for one in (signal.SIGTERM, signal.SIGINT)}
     before = signal.set_wakeup_fd(write)
-    threading.Thread(target=_end_late, args=(read, grace_seconds), daemon=True).start()
     runner, ended = _runner(), threading.Event()
+    threading.Thread(target=_end_late, args=(read, ended, grace_seconds), daemon=True).start()
     if runner is not None:
         threading.Thread(target=_ask_when_alone, args=(runner, ended), daemon=True).start()
     try:
@@ -81,12 +80,11 @@ def pass_on(root: Path) -> None:
     signal.signal(signal.SIGTERM, handle)
 
 
-def _end_late(read: int, grace_seconds: float) -> None:
-    """Wait for the first signal; end the process when it is still here after its grace."""
+def _end_late(read: int, ended: threading.Event, grace_seconds: float) -> None:
+    """Wait for the first signal; end the process when its work has not ended by itself after its grace."""
     asked = os.read(read, 1)
     os.close(read)
-    if asked:
-        time.sleep(grace_seconds)
+    if asked and not ended.wait(grace_seconds):
         with suppress(OSError):
             os.write(2, b"asked to end, and ended in the middle of a computation; the same command goes on\n")
         os._exit(STATUS)

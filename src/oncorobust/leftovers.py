@@ -1,4 +1,4 @@
-"""What a DVC that was killed leaves half-written, and what stands in the cache but is not what it says.
+"""What a DVC that was killed leaves half-written, put right.
 
 DVC writes dvc.lock and its list of file locks in place, dvc.lock after every stage, for as long as a second. Killed
 meanwhile, it leaves dvc.lock empty or cut off, and mostly refuses to start from then on. What was cut off is right as

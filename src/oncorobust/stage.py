@@ -89,7 +89,7 @@ def run(main: Callable[[], None]) -> None:
         place = error.filename or Path.cwd()
         _end(f"error: expected files that can be read and written, got {error.strerror}: {place}", status=1)
     except Stopped:
-        _end(f"{name}: asked to end; what was done is kept, and the same command goes on from there", status=STATUS)
+        _end(f"{name}: asked to end; the same command goes on from what is saved", status=STATUS)
 
 
 def _end(text: str, *, status: int) -> NoReturn:
