@@ -38,8 +38,8 @@ import tensorflow as tf
 from counter import Counter, counted
 from subject import Subject, Timed, begin, options_of, preset, print_setting, ratios, timed
 
-from oncorobust.arrays import Images
-from oncorobust.seeds import child_rng
+from oncorobust.base.arrays import Images
+from oncorobust.base.seeds import child_rng
 from oncorobust.settings.training import Harden, Mixture
 from oncorobust.training.batches import Batches
 from oncorobust.training.losses import n_adversarial

@@ -3,7 +3,7 @@
 One run, one VGG16, the same images, interleaved repeats, medians:
 
     bare      the compiled loss gradients that the attack asks for, and nothing else
-    ours      ART's ProjectedGradientDescent on oncorobust.art_estimator.KerasClassifier
+    ours      ART's ProjectedGradientDescent on oncorobust.attacks.art_classifier.KerasClassifier
     stock     the same attack on ART's TensorFlowV2Classifier
 
 Prints ours / bare (aim: at most 1.10) and stock / ours. Run: python benchmarks/art_estimator.py [--images 128]
@@ -15,7 +15,7 @@ import time
 import warnings
 from collections.abc import Callable
 
-from oncorobust.runtime import prepare
+from oncorobust.backend.runtime import prepare
 
 prepare(threads=2, seed=0)
 warnings.simplefilter("ignore")
@@ -27,8 +27,8 @@ from art.attacks.evasion import ProjectedGradientDescent  # noqa: E402
 from art.estimators.classification import TensorFlowV2Classifier  # noqa: E402
 from subject import VGG16  # noqa: E402
 
-from oncorobust.art_estimator import KerasClassifier  # noqa: E402
-from oncorobust.model import build_vgg16  # noqa: E402
+from oncorobust.attacks.art_classifier import KerasClassifier  # noqa: E402
+from oncorobust.models.vgg16 import build_vgg16  # noqa: E402
 
 
 def main() -> None:

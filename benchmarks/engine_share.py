@@ -23,11 +23,11 @@ import numpy as np
 import tensorflow as tf
 from subject import begin, options_of, preset, print_setting, search_rows, timed
 
-from oncorobust.arrays import Images, Logits, PerImage
-from oncorobust.art_estimator import KerasClassifier
-from oncorobust.engine.cascade import STAGES
-from oncorobust.engine.goals import Goal
-from oncorobust.engine.target import Target, Walk
+from oncorobust.attacks.art_classifier import KerasClassifier
+from oncorobust.attacks.cascade import STAGES
+from oncorobust.attacks.goals import Goal
+from oncorobust.attacks.target import Target, Walk
+from oncorobust.base.arrays import Images, Logits, PerImage
 
 Call = tuple[str, int]
 """gradient or forward, and the number of images."""

@@ -21,11 +21,11 @@ import numpy as np
 import pandas as pd
 from subject import N_GRADIENT_STAGES, preset, search_rows
 
-from oncorobust.art_estimator import KerasClassifier
-from oncorobust.dataset import LabelledImages, load
-from oncorobust.engine.target import Target
-from oncorobust.model import load_classifier
-from oncorobust.runtime import prepare
+from oncorobust.attacks.art_classifier import KerasClassifier
+from oncorobust.attacks.target import Target
+from oncorobust.backend.runtime import prepare
+from oncorobust.data.dataset import LabelledImages, load
+from oncorobust.models.vgg16 import load_classifier
 
 EPSILONS = (0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256)
 """Where the search brackets; it narrows between them to 5 %."""

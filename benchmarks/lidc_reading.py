@@ -5,7 +5,7 @@ Interleaved repeats, each side in a process of its own, medians:
 
     peer      pydicom reads every slice into volumes of Hounsfield units, as pylidc's Scan.to_volume does, and the
               nodules are cut out of them; it is told their places, and parses no XML
-    index     oncorobust.data.lidc.open_lidc: headers, XML, clusters, labels
+    index     oncorobust.formats.lidc.reader.open_lidc: headers, XML, clusters, labels
     ours      the same, and every nodule image
 
 Both give the same pixels, which is checked. Prints peer / ours (aim: at least 5), and the peak memory of ours on ten
@@ -27,11 +27,18 @@ from pathlib import Path
 import numpy as np
 import pydicom
 
-from oncorobust.data.lidc import AIR_HU, open_lidc, square_around
-from oncorobust.phantoms.dicom_writing import Geometry, Series, ct_slice, instance_uid, synthetic_uid, write_dicom
-from oncorobust.phantoms.lidc_reads import read_scan
-from oncorobust.phantoms.lidc_xml_writing import ReadSeries, lidc_read_message
-from oncorobust.phantoms.lung import render_lung, sample_nodules
+from oncorobust.acquire.phantoms.dicom_writing import (
+    Geometry,
+    Series,
+    ct_slice,
+    instance_uid,
+    synthetic_uid,
+    write_dicom,
+)
+from oncorobust.acquire.phantoms.lidc_reads import read_scan
+from oncorobust.acquire.phantoms.lidc_xml_writing import ReadSeries, lidc_read_message
+from oncorobust.acquire.phantoms.lung import render_lung, sample_nodules
+from oncorobust.formats.lidc.reader import AIR_HU, open_lidc, square_around
 from oncorobust.settings.data import Lidc
 
 SIZE = 512

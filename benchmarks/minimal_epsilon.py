@@ -32,11 +32,11 @@ import pandas as pd
 from art.attacks.evasion import ProjectedGradientDescent
 from subject import Subject, begin, options_of, preset, print_setting, ratios, spread, timed, timed_search
 
-from oncorobust.arrays import PerImage
-from oncorobust.art_estimator import KerasClassifier
-from oncorobust.blocks import blocks_of
-from oncorobust.ledger import Ledger
-from oncorobust.sensitivity import sensitivity_rows
+from oncorobust.attacks.art_classifier import KerasClassifier
+from oncorobust.base.arrays import PerImage
+from oncorobust.evaluation.blocks import blocks_of
+from oncorobust.evaluation.resumable_rows import Ledger
+from oncorobust.evaluation.sensitivity import sensitivity_rows
 from oncorobust.settings.attacks import IterativeAttack
 
 ART_BATCH = 32

@@ -1,6 +1,6 @@
 """Train the project's VGG16 on phantoms of one modality, as the demo does, and print its test accuracy.
 
-This is the run that sets `CONTRAST` in `oncorobust.phantoms.lung`, `breast`, `brain` and `objects`: at difficulty 1
+This run sets `CONTRAST` in `oncorobust.acquire.phantoms.lung`, `breast`, `brain` and `objects`: at difficulty 1
 the mean accuracy should lie within 5 points of the paper's clean accuracy (CT 75, mammography 76, MRI 94; CIFAR-10's
 stand-in 60 to 85). Images are cropped and scaled as the readers and the demo's settings do, divided 2:1 with one in
 six training images for validation, and seen at the demo's size. Results: benchmarks/results/phantom_difficulty.md.
@@ -12,7 +12,7 @@ import argparse
 import time
 from collections.abc import Iterator
 
-from oncorobust.runtime import prepare
+from oncorobust.backend.runtime import prepare
 
 prepare(threads=1, seed=0)
 
@@ -20,20 +20,20 @@ import numpy as np  # noqa: E402  the backend is configured first
 import pandas as pd  # noqa: E402
 from subject import VGG16  # noqa: E402
 
-from oncorobust.arrays import Image  # noqa: E402
-from oncorobust.dataset import LabelledImages  # noqa: E402
-from oncorobust.gradients import compile_logits  # noqa: E402
-from oncorobust.model import build_vgg16  # noqa: E402
-from oncorobust.phantoms.brain import render_brain  # noqa: E402
-from oncorobust.phantoms.breast import render_breast, sample_masses  # noqa: E402
-from oncorobust.phantoms.lung import render_lung, sample_nodules  # noqa: E402
-from oncorobust.phantoms.objects import render_objects  # noqa: E402
-from oncorobust.preprocess import resize, to_unit_interval  # noqa: E402
-from oncorobust.seeds import child_rng  # noqa: E402
+from oncorobust.acquire.phantoms.brain import render_brain  # noqa: E402
+from oncorobust.acquire.phantoms.breast import render_breast, sample_masses  # noqa: E402
+from oncorobust.acquire.phantoms.lung import render_lung, sample_nodules  # noqa: E402
+from oncorobust.acquire.phantoms.objects import render_objects  # noqa: E402
+from oncorobust.backend.functions import compile_logits  # noqa: E402
+from oncorobust.base.arrays import Image  # noqa: E402
+from oncorobust.base.seeds import child_rng  # noqa: E402
+from oncorobust.data.dataset import LabelledImages  # noqa: E402
+from oncorobust.data.preprocess import resize, to_unit_interval  # noqa: E402
+from oncorobust.data.split import split_images  # noqa: E402
+from oncorobust.models.vgg16 import build_vgg16  # noqa: E402
+from oncorobust.pipeline.stage import Progress  # noqa: E402
 from oncorobust.settings.data import Augment, Split  # noqa: E402
 from oncorobust.settings.training import Adam, Train  # noqa: E402
-from oncorobust.split import split_images  # noqa: E402
-from oncorobust.stage import Progress  # noqa: E402
 from oncorobust.training.recipes import train  # noqa: E402
 
 SPLIT = Split(unit="patient", use_given=False, test_one_in=3, validation_one_in=6)

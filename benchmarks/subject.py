@@ -22,18 +22,18 @@ import msgspec
 import numpy as np
 import pandas as pd
 
-from oncorobust.art_estimator import KerasClassifier
-from oncorobust.blocks import blocks_of
-from oncorobust.dataset import LabelledImages, load
-from oncorobust.engine.cascade import cascade
-from oncorobust.engine.goals import leave
-from oncorobust.engine.minimal_epsilon import search
-from oncorobust.engine.target import Target
-from oncorobust.model import build_vgg16, load_classifier
-from oncorobust.params import load_params
-from oncorobust.preprocess import resize
-from oncorobust.runtime import prepare
+from oncorobust.attacks.art_classifier import KerasClassifier
+from oncorobust.attacks.cascade import cascade
+from oncorobust.attacks.goals import leave
+from oncorobust.attacks.minimal_epsilon import search
+from oncorobust.attacks.target import Target
+from oncorobust.backend.runtime import prepare
+from oncorobust.data.dataset import LabelledImages, load
+from oncorobust.data.preprocess import resize
+from oncorobust.evaluation.blocks import blocks_of
+from oncorobust.models.vgg16 import build_vgg16, load_classifier
 from oncorobust.settings.attacks import Attacks
+from oncorobust.settings.load import load_params
 from oncorobust.settings.pipeline import Params
 from oncorobust.settings.training import Vgg16
 

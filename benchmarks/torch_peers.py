@@ -34,10 +34,10 @@ import numpy as np
 import torch
 from subject import Subject, Timed, begin, options_of, preset, print_setting, search_rows, timed
 
-from oncorobust.art_estimator import KerasClassifier
-from oncorobust.engine.goals import leave
-from oncorobust.engine.linf import Ball, pgd
-from oncorobust.engine.target import Target
+from oncorobust.attacks.art_classifier import KerasClassifier
+from oncorobust.attacks.goals import leave
+from oncorobust.attacks.linf import Ball, pgd
+from oncorobust.attacks.target import Target
 
 try:
     import torchattacks

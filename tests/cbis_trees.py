@@ -9,7 +9,7 @@ import pydicom
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import ImplicitVRLittleEndian, SecondaryCaptureImageStorage, generate_uid
 
-from oncorobust.data.cbis_csv import SHA256
+from oncorobust.formats.cbis_ddsm.csv import SHA256
 
 FULL = (40, 30)
 HEADER = (

@@ -78,7 +78,8 @@ def _run(folder: Path, words: list[str], log: Path, probe_bytes: int) -> None:
         os.dup2(stream.fileno(), 2)
     sys.argv[:] = words
     sys.path.insert(0, str(folder / "src"))
-    from oncorobust import files, stage
+    from oncorobust.base import files
+    from oncorobust.pipeline import stage
 
     files.PROBE_BYTES = probe_bytes
     stage.Progress.__init__.__kwdefaults__["seconds"] = 0.0
@@ -178,9 +179,9 @@ import os
 import time
 from pathlib import Path
 
-from oncorobust.files import whole_outputs
-from oncorobust.interruption import Stopped
-from oncorobust.stage import Progress, run
+from oncorobust.base.files import whole_outputs
+from oncorobust.base.progress import Stopped
+from oncorobust.pipeline.stage import Progress, run
 
 STATE, STEPS = Path("models/mnist/.clean.state"), 25
 CONTENTS = {".json": '{"accuracy": 1}', ".csv": "epoch,validation_accuracy\\n1,1\\n"}

@@ -28,7 +28,7 @@ from fuzz_harm import mutations_for
 from fuzz_mutations import ENTITIES
 from fuzz_trees import LOADERS, Loader
 
-from oncorobust.errors import InputError
+from oncorobust.base.errors import InputError
 
 SECONDS_PER_CASE = 20
 READS_PER_CASE = 3

@@ -20,17 +20,17 @@ from lidc_trees import write_tree
 from PIL import Image
 from pydicom.data import get_testdata_file
 
-from oncorobust.data.brain_mets import open_brain_mets
-from oncorobust.data.cbis_ddsm import open_cbis_ddsm
-from oncorobust.data.cifar10 import open_cifar10
-from oncorobust.data.download import unpack
-from oncorobust.data.idx import write_idx
-from oncorobust.data.lidc import open_lidc
-from oncorobust.data.manifest import open_manifest
-from oncorobust.data.mnist import open_mnist
-from oncorobust.data.records import RawImages
-from oncorobust.phantoms.brain_mets_tree import write_brain_mets_nifti_phantom, write_brain_mets_phantom
-from oncorobust.phantoms.cbis_ddsm_tree import write_cbis_ddsm_phantom
+from oncorobust.acquire.download import unpack
+from oncorobust.acquire.phantoms.brain_mets_tree import write_brain_mets_nifti_phantom, write_brain_mets_phantom
+from oncorobust.acquire.phantoms.cbis_ddsm_tree import write_cbis_ddsm_phantom
+from oncorobust.formats.brain_mets.reader import open_brain_mets
+from oncorobust.formats.cbis_ddsm.reader import open_cbis_ddsm
+from oncorobust.formats.cifar10 import open_cifar10
+from oncorobust.formats.idx import write_idx
+from oncorobust.formats.lidc.reader import open_lidc
+from oncorobust.formats.manifest import open_manifest
+from oncorobust.formats.mnist import open_mnist
+from oncorobust.formats.records import RawImages
 from oncorobust.settings.data import BrainMets, CbisDdsm, Lidc, Phantom
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (12, 10), dtype=np.uint8)

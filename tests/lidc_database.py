@@ -11,8 +11,8 @@ from typing import Any
 
 from lidc_trees import database_scans, find_database, reads_xml
 
-from oncorobust.data.lidc_files import choose_reads
-from oncorobust.data.lidc_nodules import find_nodules
+from oncorobust.formats.lidc.files import choose_reads
+from oncorobust.formats.lidc.nodules import find_nodules
 
 
 def main() -> None:

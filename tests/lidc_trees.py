@@ -15,9 +15,9 @@ import numpy as np
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
-from oncorobust.data.lidc_diagnosis import Diagnosis
-from oncorobust.data.lidc_geometry import Series
-from oncorobust.data.lidc_xml import SCALES, Annotation, Contour
+from oncorobust.formats.lidc.diagnosis import Diagnosis
+from oncorobust.formats.lidc.geometry import Series
+from oncorobust.formats.lidc.xml import SCALES, Annotation, Contour
 
 ROOT = Path(__file__).parent.parent
 SAMPLE = ROOT / "tests" / "lidc_sample.json.gz"

@@ -16,7 +16,7 @@ from lidc_trees import DIAGNOSES, SAMPLE, Scan, database_scans, find_database, t
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial.distance import cdist
 
-from oncorobust.data.lidc_diagnosis import read_diagnoses
+from oncorobust.formats.lidc.diagnosis import read_diagnoses
 
 SOURCE = (
     "Annotations of LIDC-IDRI (Armato et al., The Cancer Imaging Archive, doi 10.7937/K9/TCIA.2015.LO9QL9SX, "

@@ -6,9 +6,9 @@ import keras
 import numpy as np
 import pandas as pd
 
-from oncorobust.dataset import LabelledImages
-from oncorobust.engine.goals import Goal, leave
-from oncorobust.engine.target import Target
+from oncorobust.attacks.goals import Goal, leave
+from oncorobust.attacks.target import Target
+from oncorobust.data.dataset import LabelledImages
 
 SHAPE = (6, 6, 3)
 

@@ -16,7 +16,7 @@ import pandas as pd
 import yaml
 from PIL import Image
 
-from oncorobust.evaluation_keys import epsilon_key
+from oncorobust.base.epsilons import epsilon_key
 
 REPOSITORY = Path(__file__).parents[1]
 TABLE_EPSILONS = (0.001, 0.002, 0.004, 0.006)

@@ -17,13 +17,13 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from oncorobust.data import download
-from oncorobust.data.acquire import acquire, resumed_folder, whole_folder
-from oncorobust.data.cifar10 import open_cifar10
-from oncorobust.data.download import download_cifar10, download_mnist, fetch, unpack
-from oncorobust.data.mnist import SHA256, open_mnist
-from oncorobust.errors import InputError
-from oncorobust.files import file_sha256
+from oncorobust.acquire import download
+from oncorobust.acquire.acquire import acquire, resumed_folder, whole_folder
+from oncorobust.acquire.download import download_cifar10, download_mnist, fetch, unpack
+from oncorobust.base.errors import InputError
+from oncorobust.base.files import file_sha256
+from oncorobust.formats.cifar10 import open_cifar10
+from oncorobust.formats.mnist import SHA256, open_mnist
 from oncorobust.settings.data import Cifar10, Download, Mnist, Packaged
 
 
@@ -123,7 +123,7 @@ def test_download_of_cifar10(published: tuple[Path, str], tmp_path: Path, monkey
 
 
 def test_no_network(tmp_path: Path, refused: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("oncorobust.data.acquire.download_mnist", partial(download_mnist, base_url=refused))
+    monkeypatch.setattr("oncorobust.acquire.acquire.download_mnist", partial(download_mnist, base_url=refused))
     with pytest.raises(InputError) as caught:
         acquire(tmp_path / "mnist", Download(), Mnist(), dataset="mnist", on_progress=quiet)
     message = str(caught.value)

@@ -11,12 +11,12 @@ import msgspec
 import numpy as np
 import pytest
 
-from oncorobust import model_application
-from oncorobust.errors import InputError
-from oncorobust.gradients import compile_gradient, selected_logits
-from oncorobust.model import load_classifier, save_model
-from oncorobust.model_application import IMAGENET_MEAN_RGB, IMAGENET_STD_RGB, RELEASES
-from oncorobust.model_sources import build_model, model_record
+from oncorobust.backend.functions import compile_gradient, selected_logits
+from oncorobust.base.errors import InputError
+from oncorobust.models import applications as model_application
+from oncorobust.models.applications import IMAGENET_MEAN_RGB, IMAGENET_STD_RGB, RELEASES
+from oncorobust.models.build import build_model, model_record
+from oncorobust.models.vgg16 import load_classifier, save_model
 from oncorobust.settings.training import Application
 
 NAMES = ["ResNet50", "DenseNet121", "EfficientNetB0"]

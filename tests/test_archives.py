@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from oncorobust.data.download import unpack
-from oncorobust.errors import InputError
+from oncorobust.acquire.download import unpack
+from oncorobust.base.errors import InputError
 
 
 def tar_member(name: str, kind: bytes, target: str = "") -> tarfile.TarInfo:

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from models import SHAPE, balanced_weights, linear_model, small_convolutional_net
 from msgspec.structs import replace
 
-from oncorobust.art_estimator import KerasClassifier
-from oncorobust.attacks import ATTACK_NAMES, perturb
+from oncorobust.attacks.art_classifier import KerasClassifier
+from oncorobust.attacks.paper_attacks import ATTACK_NAMES, perturb
 from oncorobust.settings.attacks import Apgd, Attacks, Converged, Fmn, IterativeAttack, Square, Strict
 
 TABLE_S1 = Attacks(

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from oncorobust.augment import augment, rotate
+from oncorobust.data.augment import augment, rotate
 from oncorobust.settings.data import Augment
 
 PAPER = Augment(copies=10, horizontal_flip=True, vertical_flip=True, max_rotation_degrees=20)

@@ -19,9 +19,9 @@ from brain_trees import (
     write_series,
 )
 
-from oncorobust.data.brain_mets import open_brain_mets
-from oncorobust.data.records import RawImages
-from oncorobust.errors import InputError
+from oncorobust.base.errors import InputError
+from oncorobust.formats.brain_mets.reader import open_brain_mets
+from oncorobust.formats.records import RawImages
 
 CASE = "BraTS-MET-00002-000"
 NEGATIVES = ((6, 24, 37), (11, 33, 15))  # the mirror images of the lesions

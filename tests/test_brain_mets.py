@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 from brain_trees import SETTINGS, make_scene, silent, write_case
 
-from oncorobust.data import brain_nifti
-from oncorobust.data.brain_mets import keep_at_most, open_brain_mets
+from oncorobust.formats.brain_mets import nifti as brain_nifti
+from oncorobust.formats.brain_mets.reader import keep_at_most, open_brain_mets
 from oncorobust.settings.data import BrainMets
 
 

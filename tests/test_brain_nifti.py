@@ -21,9 +21,9 @@ from brain_trees import (
     write_case,
 )
 
-from oncorobust.data.brain_mets import UNIT, open_brain_mets
-from oncorobust.data.records import RawImages
-from oncorobust.errors import InputError
+from oncorobust.base.errors import InputError
+from oncorobust.formats.brain_mets.reader import UNIT, open_brain_mets
+from oncorobust.formats.records import RawImages
 
 CASE = "BraTS-MET-00002-000"
 

@@ -3,8 +3,8 @@
 import numpy as np
 from brain_trees import LESIONS, SHAPE, SPACING_MM, distance_mm, make_scene
 
-from oncorobust.data.brain_regions import Lesion, Negative, find_lesions, find_negatives, mask_distance_mm
-from oncorobust.seeds import child_rng
+from oncorobust.base.seeds import child_rng
+from oncorobust.formats.brain_mets.regions import Lesion, Negative, find_lesions, find_negatives, mask_distance_mm
 
 SIDE = 12
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from oncorobust.data.volumes import (
+from oncorobust.base.errors import InputError
+from oncorobust.formats.volumes import (
     Grid,
     check_grid,
     check_square_pixels,
@@ -14,7 +15,6 @@ from oncorobust.data.volumes import (
     reorder_grid,
     to_percentile_share,
 )
-from oncorobust.errors import InputError
 
 LEFT, BACK, HEAD = np.eye(3)
 

@@ -10,9 +10,9 @@ import pytest
 import toy_pipeline as toy
 import yaml
 
-from oncorobust.bridge import CHECKSUM_LIMIT_BYTES, hold_dvc, record, sync
-from oncorobust.errors import InputError
-from oncorobust.exclusive import release_left_locks
+from oncorobust.base.errors import InputError
+from oncorobust.pipeline.process_lock import release_left_locks
+from oncorobust.pipeline.sync import CHECKSUM_LIMIT_BYTES, hold_dvc, record, sync
 
 CLEAN = "Data and pipelines are up to date."
 NOTHING = "Nothing to be done"

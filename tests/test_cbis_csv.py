@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 from cbis_trees import CALCIFICATION, MASS, PAIR, Lesion, csv_name, write_csvs
 
-from oncorobust.data.cbis_csv import CaseFile, find_case_files, patients_in_both_splits, read_lesions
-from oncorobust.errors import InputError
+from oncorobust.base.errors import InputError
+from oncorobust.formats.cbis_ddsm.csv import CaseFile, find_case_files, patients_in_both_splits, read_lesions
 
 BOTH = ("mass", "calcification")
 PUBLISHED = Path(os.environ.get("ONCOROBUST_CBIS_CSV", "nowhere"))

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from cbis_trees import FULL, PAIR, Lesion, dicom_path, edit_dicom, grey, outline, write_csvs, write_dicom, write_tree
 
-from oncorobust.data import cbis_csv
-from oncorobust.data.cbis_ddsm import open_cbis_ddsm
-from oncorobust.data.records import RawImages
-from oncorobust.errors import InputError
-from oncorobust.files import file_sha256
+from oncorobust.base.errors import InputError
+from oncorobust.base.files import file_sha256
+from oncorobust.formats.cbis_ddsm import csv as cbis_csv
+from oncorobust.formats.cbis_ddsm.reader import open_cbis_ddsm
+from oncorobust.formats.records import RawImages
 from oncorobust.settings.data import CbisDdsm
 
 CROP = dicom_path(Path(), PAIR[0], "crop")

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from cbis_trees import Lesion, grey, outline, write_dicom
 
-from oncorobust.data.cbis_roles import ImageFile, pad_to_square, read_crop, split_by_size
-from oncorobust.errors import InputError
+from oncorobust.base.errors import InputError
+from oncorobust.formats.cbis_ddsm.roles import ImageFile, pad_to_square, read_crop, split_by_size
 
 SMALL = ImageFile(Path("a.dcm"), rows=8, columns=12, bits=16)
 LARGE = ImageFile(Path("b.dcm"), rows=40, columns=30, bits=8)

@@ -19,8 +19,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as numpy_st
 
-from oncorobust.checkpoint import Checkpoint, fingerprint
-from oncorobust.errors import InputError
+from oncorobust.base.errors import InputError
+from oncorobust.base.run_state import Checkpoint, fingerprint
 from oncorobust.settings.training import SGD, Adam
 
 DONE = "epoch 3"
@@ -275,7 +275,7 @@ WRITER = """
 import sys
 from pathlib import Path
 import numpy as np
-from oncorobust.checkpoint import Checkpoint
+from oncorobust.base.run_state import Checkpoint
 
 run = Checkpoint(Path(sys.argv[1]) / ".clean.state", fingerprint="this run")
 saved = run.load()

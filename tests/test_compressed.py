@@ -10,8 +10,8 @@ from pydicom.pixels import get_decoder
 from pydicom.pixels.decoders.base import Decoder
 from pydicom.uid import UID, JPEGExtended12Bit, JPEGLosslessSV1, JPEGLSLossless, RLELossless
 
-from oncorobust.data.image_files import read_image
-from oncorobust.errors import InputError
+from oncorobust.base.errors import InputError
+from oncorobust.formats.image_files import read_image
 
 PLUGINS = "pylibjpeg" in get_decoder(JPEGLSLossless).available_plugins
 needs_plugins = pytest.mark.skipif(not PLUGINS, reason="the extra `compressed` is not installed")

@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from oncorobust.curves import training_curves
+from oncorobust.pipeline.training_outputs import summarise_training
+from oncorobust.report.figures.training_curves import training_curves
 from oncorobust.training.history import collapsed_epochs
 from oncorobust.training.loop import Trained
-from oncorobust.training_outputs import summarise_training
 
 TRAIN = pd.DataFrame(
     {

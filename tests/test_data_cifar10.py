@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from oncorobust.data import cifar10
-from oncorobust.data.cifar10 import CLASS_NAMES, open_cifar10
-from oncorobust.errors import InputError
-from oncorobust.files import file_sha256
+from oncorobust.base.errors import InputError
+from oncorobust.base.files import file_sha256
+from oncorobust.formats import cifar10
+from oncorobust.formats.cifar10 import CLASS_NAMES, open_cifar10
 
 TRAIN = np.random.default_rng(0).integers(0, 256, (3, 3073)).astype(np.uint8)
 TRAIN[:, 0] = [3, 0, 9]

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from oncorobust.data.manifest import open_manifest
-from oncorobust.errors import InputError
+from oncorobust.base.errors import InputError
+from oncorobust.formats.manifest import open_manifest
 
 HEADER = "image_id,path,label,patient_id"
 ROWS = ("001,a.png,malignant,p1", "002,b.png,benign,p1", "003,sub/c.png,benign,p2")

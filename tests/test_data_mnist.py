@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from oncorobust.data import mnist
-from oncorobust.data.formats import open_raw
-from oncorobust.data.idx import IMAGES_MAGIC, read_idx, write_idx
-from oncorobust.data.mnist import open_mnist
-from oncorobust.errors import InputError
-from oncorobust.files import file_sha256
+from oncorobust.base.errors import InputError
+from oncorobust.base.files import file_sha256
+from oncorobust.formats import mnist
+from oncorobust.formats.idx import IMAGES_MAGIC, read_idx, write_idx
+from oncorobust.formats.mnist import open_mnist
+from oncorobust.formats.open_raw import open_raw
 from oncorobust.settings.data import Mnist
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (4, 28, 28)).astype(np.uint8)

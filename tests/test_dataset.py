@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from oncorobust.dataset import LabelledImages, load, write_images
-from oncorobust.errors import InputError
-from oncorobust.files import write_csv, write_json
+from oncorobust.base.errors import InputError
+from oncorobust.base.files import write_csv, write_json
+from oncorobust.data.dataset import LabelledImages, load, write_images
 
 N = 12
 

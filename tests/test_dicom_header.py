@@ -9,8 +9,8 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from oncorobust.data.dicom_header import scan_header
-from oncorobust.phantoms.dicom_writing import Geometry, Series, ct_slice
+from oncorobust.acquire.phantoms.dicom_writing import Geometry, Series, ct_slice
+from oncorobust.formats.dicom.header import scan_header
 
 PATIENT_ID, SOP_CLASS, ROWS, SPACING = 0x00100020, 0x00080016, 0x00280010, 0x00280030
 WANTED = (PATIENT_ID, SOP_CLASS, ROWS, SPACING)

@@ -7,9 +7,9 @@ import pandas as pd
 import pydicom
 import pytest
 
-from oncorobust.data import dicom_index
-from oncorobust.data.dicom_index import COLUMNS, index_dicom
-from oncorobust.errors import InputError
+from oncorobust.base.errors import InputError
+from oncorobust.formats.dicom import index as dicom_index
+from oncorobust.formats.dicom.index import COLUMNS, index_dicom
 
 NAMES = ("CT_small.dcm", "MR_small.dcm", "MR_small_bigendian.dcm", "MR_small_implicit.dcm", "MR_small_RLE.dcm")
 

@@ -14,11 +14,13 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from oncorobust.data import cbis_csv, download_collections, download_idc
-from oncorobust.data.acquire import acquire
-from oncorobust.data.download_collections import download_cbis_ddsm, download_lidc
-from oncorobust.data.download_idc import Series, download_series, list_series
-from oncorobust.errors import InputError
+from oncorobust.acquire import collections as download_collections
+from oncorobust.acquire import idc as download_idc
+from oncorobust.acquire.acquire import acquire
+from oncorobust.acquire.collections import download_cbis_ddsm, download_lidc
+from oncorobust.acquire.idc import Series, download_series, list_series
+from oncorobust.base.errors import InputError
+from oncorobust.formats.cbis_ddsm import csv as cbis_csv
 from oncorobust.settings.data import CbisDdsm, Download, Lidc
 
 OBJECTS = {f"bucket/u{number}/{name}.dcm": f"{number}{name}".encode() * 50 for number in (1, 2, 3) for name in "ab"}
@@ -314,7 +316,7 @@ def test_interruption_then_another_start(
     def start() -> None:
         acquire(tmp_path / "cbis", Download(), CbisDdsm(abnormalities=("mass",)), dataset="cbis", on_progress=quiet)
 
-    monkeypatch.setattr("oncorobust.data.acquire.download_cbis_ddsm", here)
+    monkeypatch.setattr("oncorobust.acquire.acquire.download_cbis_ddsm", here)
     bucket.faults["bucket/u3/a.dcm"] = "other"
     with pytest.raises(InputError, match=r"expected MD5 .*; get the files with NBIA Data Retriever or idc-index"):
         start()
@@ -332,7 +334,7 @@ def test_a_tree_that_a_runner_removed_is_made_again_without_the_network(
     def here(folder: Path, **options: object) -> None:
         download_cbis_ddsm(folder, base_url=published + "/", endpoint=published, on_progress=quiet)
 
-    monkeypatch.setattr("oncorobust.data.acquire.download_cbis_ddsm", here)
+    monkeypatch.setattr("oncorobust.acquire.acquire.download_cbis_ddsm", here)
     for _ in range(2):
         bucket.given.clear()
         acquire(tmp_path / "cbis", Download(), CbisDdsm(abnormalities=("mass",)), dataset="cbis", on_progress=quiet)

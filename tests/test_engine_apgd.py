@@ -18,11 +18,11 @@ from models import (
     small_convolutional_net,
 )
 
-from oncorobust.art_estimator import KerasClassifier
-from oncorobust.engine.apgd import apgd, apgd_targeted
-from oncorobust.engine.goals import Goal, cross_entropy_loss, leave, leave_for
-from oncorobust.engine.linf import Ball, Found
-from oncorobust.engine.target import Target
+from oncorobust.attacks.apgd import apgd, apgd_targeted
+from oncorobust.attacks.art_classifier import KerasClassifier
+from oncorobust.attacks.goals import Goal, cross_entropy_loss, leave, leave_for
+from oncorobust.attacks.linf import Ball, Found
+from oncorobust.attacks.target import Target
 
 
 def climb(target: Target, ball: Ball, *, max_iter: int = 10, num_random_init: int = 0, seed: int = 0) -> Found:

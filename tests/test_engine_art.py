@@ -16,10 +16,10 @@ from art.metrics import adversarial_accuracy
 from art.utils import random_sphere
 from models import SHAPE, balanced_weights, linear_model, net_of_numpy_weights
 
-from oncorobust.art_estimator import KerasClassifier
-from oncorobust.engine.art_attack import LinfPGD
-from oncorobust.engine.goals import Goal, cross_entropy_loss, leave
-from oncorobust.engine.target import Target
+from oncorobust.attacks.art_attack import LinfPGD
+from oncorobust.attacks.art_classifier import KerasClassifier
+from oncorobust.attacks.goals import Goal, cross_entropy_loss, leave
+from oncorobust.attacks.target import Target
 
 N = 12
 EPSILON = 0.1

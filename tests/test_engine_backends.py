@@ -5,10 +5,11 @@ import pytest
 from backends import BACKENDS, passes_on
 from models import UNIT_WEIGHTS, interior_images, linear_model, scores, small_convolutional_net
 
-from oncorobust.engine.goals import cross_entropy_loss, leave, margin_loss
-from oncorobust.engine.linf import Ball, pgd, walk
-from oncorobust.engine.precision import Tf32Target, check_full_float32
-from oncorobust.engine.target import Target
+from oncorobust.attacks.goals import cross_entropy_loss, leave, margin_loss
+from oncorobust.attacks.linf import Ball, pgd, walk
+from oncorobust.attacks.target import Target
+from oncorobust.attacks.tf32_target import Tf32Target
+from oncorobust.backend.precision import check_full_float32
 
 X = interior_images()
 SCORES = scores(X, UNIT_WEIGHTS)

@@ -6,14 +6,14 @@ import pytest
 from keras import layers
 from models import SHAPE, small_convolutional_net
 
-from oncorobust.dataset import check_images
-from oncorobust.engine.checks import (
+from oncorobust.attacks.target import Target
+from oncorobust.base.errors import InputError
+from oncorobust.data.dataset import check_images
+from oncorobust.models.checks import (
     check_epsilons,
     check_logits,
     check_model,
 )
-from oncorobust.engine.target import Target
-from oncorobust.errors import InputError
 
 IDS = ["a", "b", "c"]
 

@@ -10,19 +10,19 @@ from hypothesis import strategies as st
 from models import SHAPE, WEIGHTS, linear_model, own_predictions, small_convolutional_net
 from PIL import Image
 
-from oncorobust.data.image_files import read_image
-from oncorobust.data.lesion_boxes import LESION_BOX
-from oncorobust.engine.fronts import grey_channel, stored_bit_depth, tied_channels
-from oncorobust.engine.goals import leave
-from oncorobust.engine.linf import Ball, Found, pgd, walk
-from oncorobust.engine.noise import noise_margins
-from oncorobust.engine.regions import background_reach, has_lesion_box, lesion_reach
-from oncorobust.engine.stored import round_to_bits, survives_rounding, to_stored
-from oncorobust.engine.target import Target
-from oncorobust.errors import InputError
-from oncorobust.phantoms.dicom_writing import Geometry, Series, mr_slice, secondary_capture, write_dicom
-from oncorobust.preprocess import to_unit_interval
-from oncorobust.units import epsilon_in_grey_levels, epsilon_in_stored_units, readable_unit
+from oncorobust.acquire.phantoms.dicom_writing import Geometry, Series, mr_slice, secondary_capture, write_dicom
+from oncorobust.attacks.goals import leave
+from oncorobust.attacks.input_layers import grey_channel, stored_bit_depth, tied_channels
+from oncorobust.attacks.linf import Ball, Found, pgd, walk
+from oncorobust.attacks.noise import noise_margins
+from oncorobust.attacks.regions import background_reach, has_lesion_box, lesion_reach
+from oncorobust.attacks.stored import round_to_bits, survives_rounding, to_stored
+from oncorobust.attacks.target import Target
+from oncorobust.base.errors import InputError
+from oncorobust.base.units import epsilon_in_grey_levels, epsilon_in_stored_units, readable_unit
+from oncorobust.data.preprocess import to_unit_interval
+from oncorobust.formats.image_files import read_image
+from oncorobust.formats.lesion_boxes import LESION_BOX
 
 SUMMED = WEIGHTS.sum(axis=-1)
 EPSILON = 0.01

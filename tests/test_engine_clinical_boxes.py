@@ -12,20 +12,20 @@ from test_brain_dicom import rows_of
 from test_lidc_labels import SETTINGS as LIDC
 from test_preprocess import make_settings
 
-from oncorobust.data.brain_mets import open_brain_mets
-from oncorobust.data.cbis_ddsm import open_cbis_ddsm
-from oncorobust.data.lesion_boxes import LESION_BOX, Box, box_around, box_columns, box_of_pixels, resize_boxes
-from oncorobust.data.lidc import open_lidc
-from oncorobust.data.lidc_consensus import find_place
-from oncorobust.data.lidc_geometry import PlacedContour
-from oncorobust.data.records import RawImages
-from oncorobust.dataset import LabelledImages, read_dataset, write_images
-from oncorobust.engine.regions import background_reach, has_lesion_box, lesion_reach
-from oncorobust.files import write_csv, write_json
-from oncorobust.phantoms.brain_mets_tree import write_brain_mets_nifti_phantom, write_brain_mets_phantom
-from oncorobust.phantoms.cbis_ddsm_tree import write_cbis_ddsm_phantom
-from oncorobust.phantoms.lidc_tree import write_lidc_phantom
-from oncorobust.preprocess import process
+from oncorobust.acquire.phantoms.brain_mets_tree import write_brain_mets_nifti_phantom, write_brain_mets_phantom
+from oncorobust.acquire.phantoms.cbis_ddsm_tree import write_cbis_ddsm_phantom
+from oncorobust.acquire.phantoms.lidc_tree import write_lidc_phantom
+from oncorobust.attacks.regions import background_reach, has_lesion_box, lesion_reach
+from oncorobust.base.files import write_csv, write_json
+from oncorobust.data.dataset import LabelledImages, read_dataset, write_images
+from oncorobust.data.preprocess import process
+from oncorobust.formats.brain_mets.reader import open_brain_mets
+from oncorobust.formats.cbis_ddsm.reader import open_cbis_ddsm
+from oncorobust.formats.lesion_boxes import LESION_BOX, Box, box_around, box_columns, box_of_pixels, resize_boxes
+from oncorobust.formats.lidc.consensus import find_place
+from oncorobust.formats.lidc.geometry import PlacedContour
+from oncorobust.formats.lidc.reader import open_lidc
+from oncorobust.formats.records import RawImages
 from oncorobust.settings.data import BrainMets, CbisDdsm, Lidc, Phantom
 
 PHANTOM = Phantom(n_images=20, difficulty=1.0, seed=5)

@@ -8,18 +8,18 @@ import pytest
 from brain_trees import silent
 from models import SHAPE, WEIGHTS, images_in_memory, linear_model, scores
 
-from oncorobust.blocks import blocks_of
-from oncorobust.data.lesion_boxes import LESION_BOX
-from oncorobust.dataset import LabelledImages
-from oncorobust.engine.fronts import tied_channels
-from oncorobust.engine.goals import leave
-from oncorobust.engine.regions import background_reach, lesion_reach
-from oncorobust.engine.stored import round_to_bits
-from oncorobust.engine.target import Target
-from oncorobust.engine.threat_search import Threat, search_threats
-from oncorobust.engine.threats import THREAT_COLUMNS, ThreatSettings, threat_rows
-from oncorobust.errors import InputError
-from oncorobust.ledger import Ledger
+from oncorobust.attacks.goals import leave
+from oncorobust.attacks.input_layers import tied_channels
+from oncorobust.attacks.regions import background_reach, lesion_reach
+from oncorobust.attacks.stored import round_to_bits
+from oncorobust.attacks.target import Target
+from oncorobust.attacks.threat_search import Threat, search_threats
+from oncorobust.base.errors import InputError
+from oncorobust.data.dataset import LabelledImages
+from oncorobust.evaluation.blocks import blocks_of
+from oncorobust.evaluation.resumable_rows import Ledger
+from oncorobust.evaluation.threats import THREAT_COLUMNS, ThreatSettings, threat_rows
+from oncorobust.formats.lesion_boxes import LESION_BOX
 from oncorobust.settings.attacks import IterativeAttack
 
 PGD = IterativeAttack(max_iter=5, rel_eps_step=0.25, num_random_init=1)

@@ -5,10 +5,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from models import WEIGHTS, curved, images, linear, own_predictions, scores
 
-from oncorobust.engine.fmn import fmn
-from oncorobust.engine.goals import Goal, leave
-from oncorobust.engine.linf import Ball, pgd
-from oncorobust.engine.target import Target
+from oncorobust.attacks.fmn import fmn
+from oncorobust.attacks.goals import Goal, leave
+from oncorobust.attacks.linf import Ball, pgd
+from oncorobust.attacks.target import Target
 
 
 def distances(x_adv: np.ndarray, x: np.ndarray) -> np.ndarray:

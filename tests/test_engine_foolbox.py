@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from models import SHAPE, net_of_numpy_weights
 
-from oncorobust.engine.goals import Goal, cross_entropy_loss, leave, margin_loss
-from oncorobust.engine.linf import Ball, walk
-from oncorobust.engine.target import Target
+from oncorobust.attacks.goals import Goal, cross_entropy_loss, leave, margin_loss
+from oncorobust.attacks.linf import Ball, walk
+from oncorobust.attacks.target import Target
 
 foolbox = pytest.importorskip("foolbox", reason="Foolbox is not installed: pip install oncorobust[oracle]")
 

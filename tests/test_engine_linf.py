@@ -18,10 +18,10 @@ from models import (
     small_convolutional_net,
 )
 
-from oncorobust.engine.goals import cross_entropy_loss, leave, leave_for, margin_loss
-from oncorobust.engine.linf import Ball, pgd, walk
-from oncorobust.engine.target import Target
-from oncorobust.gradients import padded_length
+from oncorobust.attacks.goals import cross_entropy_loss, leave, leave_for, margin_loss
+from oncorobust.attacks.linf import Ball, pgd, walk
+from oncorobust.attacks.target import Target
+from oncorobust.backend.functions import padded_length
 
 BACKEND = keras.backend.backend()
 FGSM = {"rel_eps_step": 1.0, "max_iter": 1}

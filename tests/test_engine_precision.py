@@ -6,17 +6,17 @@ import pytest
 from keras import layers
 from models import SHAPE, balanced_weights, linear_model, small_convolutional_net
 
-from oncorobust.engine.goals import leave
-from oncorobust.engine.linf import Ball, walk
-from oncorobust.engine.precision import (
-    Tf32Target,
+from oncorobust.attacks.goals import leave
+from oncorobust.attacks.linf import Ball, walk
+from oncorobust.attacks.target import Target
+from oncorobust.attacks.tf32_target import Tf32Target
+from oncorobust.backend.precision import (
     check_device_is_float32,
     check_full_float32,
     check_model_is_float32,
 )
-from oncorobust.engine.target import Target
-from oncorobust.errors import InputError
-from oncorobust.runtime import tf32_allowed
+from oncorobust.backend.runtime import tf32_allowed
+from oncorobust.base.errors import InputError
 
 BACKEND = keras.backend.backend()
 COARSE = {"tf32": 10, "float16": 10, "bfloat16": 7}

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from models import SHAPE, WEIGHTS, images, least_margins, linear_model, scores, small_convolutional_net
 
-from oncorobust.art_estimator import KerasClassifier
-from oncorobust.engine.goals import Goal, leave
-from oncorobust.engine.linf import Ball
-from oncorobust.engine.square import square
+from oncorobust.attacks.art_classifier import KerasClassifier
+from oncorobust.attacks.goals import Goal, leave
+from oncorobust.attacks.linf import Ball
+from oncorobust.attacks.square import square
 
 
 class Counting(KerasClassifier):

@@ -6,11 +6,11 @@ import pytest
 from models import SHAPE, balanced_weights, images_in_memory, linear_model
 from test_attacks import TABLE_S1
 
-from oncorobust import evaluation
-from oncorobust.art_estimator import KerasClassifier
-from oncorobust.blocks import blocks_of
-from oncorobust.errors import InputError
-from oncorobust.evaluation import (
+from oncorobust.attacks.art_classifier import KerasClassifier
+from oncorobust.base.errors import InputError
+from oncorobust.evaluation import paper as evaluation
+from oncorobust.evaluation.blocks import blocks_of
+from oncorobust.evaluation.paper import (
     attack_rows,
     example_images,
     gradient_warning,
@@ -19,7 +19,7 @@ from oncorobust.evaluation import (
     share_without_gradient,
     summarise_attack,
 )
-from oncorobust.ledger import Ledger
+from oncorobust.evaluation.resumable_rows import Ledger
 
 EPSILONS = (0.001, 0.01, 0.05, 0.25)
 

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from oncorobust.errors import InputError
-from oncorobust.exclusive import exclusive, release_left_locks
+from oncorobust.base.errors import InputError
+from oncorobust.pipeline.process_lock import exclusive, release_left_locks
 
 HOLDER = """
 import sys, time
 from pathlib import Path
-from oncorobust.exclusive import exclusive, release_left_locks
+from oncorobust.pipeline.process_lock import exclusive, release_left_locks
 file = Path(sys.argv[2])
 if sys.argv[1] == "exclusive":
     with exclusive(file, what="trains", seconds=0.0):

@@ -18,7 +18,7 @@ from PIL import Image
 from results_fixture import write_results
 from toy_pipeline import REPOSITORY
 
-from oncorobust.files import whole_outputs
+from oncorobust.base.files import whole_outputs
 
 pytestmark = pytest.mark.slow
 ATTACKED = ["attack.json", "predictions.csv", "intervals.csv", "threats.csv", "examples.npz"]

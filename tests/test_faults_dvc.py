@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import toy_pipeline as toy
 
-from oncorobust.cache_objects import damaged_objects, repair
-from oncorobust.leftovers import mend_file_locks, mend_record
+from oncorobust.pipeline.dvc_cache import damaged_objects, repair
+from oncorobust.pipeline.dvc_repair import mend_file_locks, mend_record
 
 DEAD = 2**22 + 1  # above the largest process number of Linux
 

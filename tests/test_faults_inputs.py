@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from fault_tools import run_stage, tiny_repository
 
-from oncorobust.checkpoint import Checkpoint
-from oncorobust.clock import check_times
-from oncorobust.errors import InputError
-from oncorobust.exclusive import release_left_locks
-from oncorobust.inputs import watching
+from oncorobust.base.errors import InputError
+from oncorobust.base.run_state import Checkpoint
+from oncorobust.base.watched_inputs import watching
+from oncorobust.pipeline.clock_check import check_times
+from oncorobust.pipeline.process_lock import release_left_locks
 
 
 @pytest.fixture(scope="module")

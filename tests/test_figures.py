@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from results_fixture import DATASETS, write_results
 
-from oncorobust.curves_over_epsilon import accuracy_curve, strict_curve
-from oncorobust.errors import InputError
-from oncorobust.figure_examples import choose_examples, figure_1, magnify
-from oncorobust.figure_style import intensity_axis, to_png, to_svg
-from oncorobust.figures import figure_2, figure_3
-from oncorobust.paper_numbers import load_paper_table
-from oncorobust.plot_data import read_examples, read_plot_data
+from oncorobust.base.errors import InputError
+from oncorobust.report.figures.examples import choose_examples, figure_1, magnify
+from oncorobust.report.figures.figures import figure_2, figure_3
+from oncorobust.report.figures.plot_data import read_examples, read_plot_data
+from oncorobust.report.figures.robustness_curves import accuracy_curve, strict_curve
+from oncorobust.report.figures.style import intensity_axis, to_png, to_svg
+from oncorobust.report.tables.paper_numbers import load_paper_table
 from oncorobust.settings.pipeline import Column, Report
 
 REPORT = Report(

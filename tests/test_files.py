@@ -3,8 +3,8 @@
 import pandas as pd
 import pytest
 
-from oncorobust.errors import InputError
-from oncorobust.files import file_md5, file_sha256, read_json, whole_outputs, write_csv, write_json
+from oncorobust.base.errors import InputError
+from oncorobust.base.files import file_md5, file_sha256, read_json, whole_outputs, write_csv, write_json
 
 
 def test_outputs_appear_together_when_the_block_ends(tmp_path):

@@ -7,11 +7,18 @@ import pandas as pd
 import pytest
 import toy_pipeline as toy
 
-from oncorobust.cli import main
-from oncorobust.errors import InputError
-from oncorobust.front import Accuracies, Experiment, clean_robust_front, experiment_labels, front_frame, non_dominated
-from oncorobust.front_command import collect_front
-from oncorobust.front_figure import front_figure
+from oncorobust.base.errors import InputError
+from oncorobust.cli.front import collect_front
+from oncorobust.cli.main import main
+from oncorobust.report.figures.pareto import (
+    Accuracies,
+    Experiment,
+    clean_robust_front,
+    experiment_labels,
+    front_frame,
+    non_dominated,
+)
+from oncorobust.report.figures.pareto_figure import front_figure
 
 INPUTS = {"data/processed/lidc/images.npy": "a", "models/lidc/clean.keras": "b"}
 START = Accuracies(clean=0.9, robust=0.2)

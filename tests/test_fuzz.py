@@ -12,9 +12,9 @@ from fuzz_loaders import fuzz
 from fuzz_mutations import BLIND, ENTITIES, TEXT, Mutation, entities
 from fuzz_trees import LOADERS, Loader, write_cifar10_python, write_mnist
 
-from oncorobust.data.cifar10 import open_cifar10
-from oncorobust.data.mnist import open_mnist
-from oncorobust.errors import InputError
+from oncorobust.base.errors import InputError
+from oncorobust.formats.cifar10 import open_cifar10
+from oncorobust.formats.mnist import open_mnist
 
 CASES = {"lidc": 30, "cbis-ddsm": 20, "brain-dicom": 20, "brain-nifti": 20}
 

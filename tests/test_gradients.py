@@ -6,8 +6,8 @@ import pytest
 from art.attacks.evasion import DeepFool, ProjectedGradientDescent, SquareAttack
 from models import SHAPE, balanced_weights, linear_model, small_convolutional_net
 
-from oncorobust.art_estimator import KerasClassifier
-from oncorobust.gradients import compile_gradient, compile_logits, cross_entropy, selected_logits
+from oncorobust.attacks.art_classifier import KerasClassifier
+from oncorobust.backend.functions import compile_gradient, compile_logits, cross_entropy, selected_logits
 
 
 @pytest.fixture(scope="module")

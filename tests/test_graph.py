@@ -12,8 +12,8 @@ import pytest
 import toy_pipeline as toy
 import yaml
 
-from oncorobust.errors import InputError
-from oncorobust.graph import check_in_step, library_files, out_of_step, own_files, refresh, stage_code
+from oncorobust.base.errors import InputError
+from oncorobust.pipeline.dvc_yaml import check_in_step, library_files, out_of_step, own_files, refresh, stage_code
 
 
 @pytest.fixture(scope="module")

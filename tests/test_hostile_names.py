@@ -17,12 +17,12 @@ from PIL import Image
 from results_fixture import DATASETS, FakeDataset, write_results
 from toy_pipeline import REPOSITORY
 
-from oncorobust.data.manifest import open_manifest
-from oncorobust.data.records import check_index
-from oncorobust.dataset import load
-from oncorobust.errors import InputError
-from oncorobust.names import refused_character, same_but_for_spelling
-from oncorobust.params import load_params, parse_params
+from oncorobust.base.errors import InputError
+from oncorobust.base.safe_text import refused_character, same_but_for_spelling
+from oncorobust.data.dataset import load
+from oncorobust.formats.manifest import open_manifest
+from oncorobust.formats.records import check_index
+from oncorobust.settings.load import load_params, parse_params
 
 NAMES = [
     "$(touch canary)",

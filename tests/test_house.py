@@ -11,8 +11,8 @@ import pytest
 import toy_pipeline as toy
 import yaml
 
-from oncorobust.errors import InputError
-from oncorobust.presets import preset_names, switch_preset
+from oncorobust.base.errors import InputError
+from oncorobust.cli.preset import preset_names, switch_preset
 
 ROOT = toy.REPOSITORY
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -102,7 +102,9 @@ def test_help_answers_at_once_and_without_heavy_modules() -> None:
     assert time.monotonic() - started < 0.5 * 4, "half a second, with room for a busy machine"
     for command in ("preset", "graph", "record", "sync", "check", "where", "trace", "front"):
         assert f"    {command}" in printed
-    heavy = "import sys, oncorobust.cli; print({'numpy', 'pandas', 'dvc', 'snakemake', 'keras'} & set(sys.modules))"
+    heavy = (
+        "import sys, oncorobust.cli.main; print({'numpy', 'pandas', 'dvc', 'snakemake', 'keras'} & set(sys.modules))"
+    )
     done = subprocess.run([sys.executable, "-c", heavy], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
 

@@ -15,13 +15,13 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from toy_pipeline import REPOSITORY
 
-from oncorobust.data.formats import open_raw
-from oncorobust.errors import InputError
-from oncorobust.params import load_params
-from oncorobust.phantoms.brain_mets_tree import write_brain_mets_phantom
-from oncorobust.phantoms.cbis_ddsm_tree import write_cbis_ddsm_phantom
-from oncorobust.phantoms.lidc_tree import write_lidc_phantom
+from oncorobust.acquire.phantoms.brain_mets_tree import write_brain_mets_phantom
+from oncorobust.acquire.phantoms.cbis_ddsm_tree import write_cbis_ddsm_phantom
+from oncorobust.acquire.phantoms.lidc_tree import write_lidc_phantom
+from oncorobust.base.errors import InputError
+from oncorobust.formats.open_raw import open_raw
 from oncorobust.settings.data import Phantom
+from oncorobust.settings.load import load_params
 
 WRITERS = {"lidc": write_lidc_phantom, "cbis_ddsm": write_cbis_ddsm_phantom, "brain_mets": write_brain_mets_phantom}
 FORMATS = [*WRITERS, "mine"]

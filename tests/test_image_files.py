@@ -14,8 +14,8 @@ from PIL import Image
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
-from oncorobust.data.image_files import describe_image, read_image
-from oncorobust.errors import InputError
+from oncorobust.base.errors import InputError
+from oncorobust.formats.image_files import describe_image, read_image
 
 GREY = np.array([[0, 1, 2], [253, 254, 255]], dtype=np.uint8)
 DEEP = np.array([[0, 1, 256], [4095, 40000, 65535]], dtype=np.uint16)

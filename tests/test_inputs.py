@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from oncorobust.errors import InputError
-from oncorobust.files import whole_outputs
-from oncorobust.inputs import check_unchanged, watching
+from oncorobust.base.errors import InputError
+from oncorobust.base.files import whole_outputs
+from oncorobust.base.watched_inputs import check_unchanged, watching
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def test_files_of_a_linked_raw_tree_are_inputs(place, tmp_path_factory):
 
 
 def test_the_source_of_a_loaded_module_is_an_input(place, monkeypatch):
-    source = Path(sys.modules["oncorobust.errors"].__file__)
+    source = Path(sys.modules["oncorobust.base.errors"].__file__)
     with watching(place):
         check_unchanged()
         stamp = source.stat()

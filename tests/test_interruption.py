@@ -14,14 +14,14 @@ import pytest
 
 STAGE = """
 import sys, time
-from oncorobust.stage import Progress, run
+from oncorobust.pipeline.stage import Progress, run
 
 def main():
     progress = Progress("train mnist", seconds=0)
     print("ready", flush=True)
     if "blind" in sys.argv:
         time.sleep(60)
-    from oncorobust.interruption import Stopped
+    from oncorobust.base.progress import Stopped
     try:
         for done in range(10**6):
             progress.update(done, 10**6, "batches")
@@ -62,7 +62,7 @@ def test_a_signal_lets_the_stage_save_and_ends_it(place, number):
 
 
 def test_a_computation_that_tells_no_progress_is_ended_after_its_grace(place):
-    script = STAGE.replace("import sys, time", "import sys, time\nfrom oncorobust import interruption, stage")
+    script = STAGE.replace("import sys, time", "import sys, time\nfrom oncorobust.pipeline import interruption, stage")
     script = script.replace(
         "run(main)", "stage.listening = lambda: interruption.listening(grace_seconds=0.5)\nrun(main)"
     )
@@ -76,7 +76,7 @@ def test_a_computation_that_tells_no_progress_is_ended_after_its_grace(place):
 
 
 def test_the_grace_leaves_time_within_ten_seconds():
-    from oncorobust.interruption import GRACE_SECONDS
+    from oncorobust.pipeline.interruption import GRACE_SECONDS
 
     assert GRACE_SECONDS <= 9
 
@@ -118,7 +118,7 @@ def test_a_reader_of_the_log_that_is_gone_does_not_end_the_stage(place):
 
 def test_two_processes_do_not_do_one_stage(place):
     first = start(place, "stage.py")
-    patience = "from oncorobust import stage\nstage.PATIENCE_SECONDS = 0\n"
+    patience = "from oncorobust.pipeline import stage\nstage.PATIENCE_SECONDS = 0\n"
     (place / "stage.py").write_text(patience + STAGE)
     second = subprocess.run([sys.executable, "stage.py"], cwd=place, capture_output=True, text=True)
     assert second.returncode == 1

@@ -20,7 +20,7 @@ import toy_pipeline as toy
 import yaml
 from dvc.repo import Repo
 
-from oncorobust.graph import stage_code
+from oncorobust.pipeline.dvc_yaml import stage_code
 
 EACH_MODEL = ["clean", "adversarial"]
 DIRECT = {  # what reads a subtree of params.yaml, by its dotted name; the longest name that fits counts
@@ -243,7 +243,12 @@ def test_another_model_of_the_users_trains_again(folder: Path, repo: Repo) -> No
 
 
 def test_other_files_invalidate_nothing(folder: Path, repo: Repo) -> None:
-    for path in ("src/oncorobust/cli.py", "src/oncorobust/bridge.py", "Snakefile", "workflow/report/figure1.rst"):
+    for path in (
+        "src/oncorobust/cli/main.py",
+        "src/oncorobust/pipeline/sync.py",
+        "Snakefile",
+        "workflow/report/figure1.rst",
+    ):
         assert needed_with(folder, repo, path, (folder / path).read_text() + "\n") == set()
 
 

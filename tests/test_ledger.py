@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from oncorobust.blocks import blocks_of
-from oncorobust.checkpoint import Checkpoint
-from oncorobust.interruption import Stopped
-from oncorobust.ledger import Ledger
+from oncorobust.base.progress import Stopped
+from oncorobust.base.run_state import Checkpoint
+from oncorobust.evaluation.blocks import blocks_of
+from oncorobust.evaluation.resumable_rows import Ledger
 
 BLOCKS = blocks_of(10, 4)
 

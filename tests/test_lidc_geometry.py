@@ -8,9 +8,9 @@ import lidc_trees as trees
 import pandas as pd
 import pytest
 
-from oncorobust.data.dicom_index import index_dicom
-from oncorobust.data.lidc_geometry import Series, check_series, place_contours
-from oncorobust.errors import InputError
+from oncorobust.base.errors import InputError
+from oncorobust.formats.dicom.index import index_dicom
+from oncorobust.formats.lidc.geometry import Series, check_series, place_contours
 
 NOTE = trees.annotate(slices=(2, 3))
 

@@ -12,9 +12,9 @@ import pandas as pd
 import pytest
 import xlwt
 
-from oncorobust.data.lidc_diagnosis import SHA256, Diagnosis, find_spreadsheet, read_diagnoses
-from oncorobust.data.lidc_labels import label_nodule
-from oncorobust.errors import InputError
+from oncorobust.base.errors import InputError
+from oncorobust.formats.lidc.diagnosis import SHA256, Diagnosis, find_spreadsheet, read_diagnoses
+from oncorobust.formats.lidc.labels import label_nodule
 from oncorobust.settings.data import Lidc
 
 SETTINGS = Lidc(min_readers=1, rating="mean", tie="malignant", pathology_methods=(2, 3), crop_mm=20.0)

@@ -13,13 +13,13 @@ import lidc_trees as trees
 import numpy as np
 import pytest
 
-from oncorobust.data.lidc_clusters import cluster_annotations, smallest_distances
-from oncorobust.data.lidc_consensus import find_place, mean_diameter
-from oncorobust.data.lidc_files import choose_reads
-from oncorobust.data.lidc_geometry import PlacedContour
-from oncorobust.data.lidc_nodules import Nodule, find_nodules
-from oncorobust.data.lidc_xml import Annotation
-from oncorobust.errors import InputError
+from oncorobust.base.errors import InputError
+from oncorobust.formats.lidc.clusters import cluster_annotations, smallest_distances
+from oncorobust.formats.lidc.consensus import find_place, mean_diameter
+from oncorobust.formats.lidc.files import choose_reads
+from oncorobust.formats.lidc.geometry import PlacedContour
+from oncorobust.formats.lidc.nodules import Nodule, find_nodules
+from oncorobust.formats.lidc.xml import Annotation
 
 
 @dataclass(frozen=True)

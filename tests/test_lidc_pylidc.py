@@ -17,8 +17,8 @@ from lidc_database import __file__ as program
 from make_lidc_sample import CHOSEN
 from test_lidc_labels import settings
 
-from oncorobust.data.lidc_diagnosis import Diagnosis
-from oncorobust.data.lidc_labels import label_nodule
+from oncorobust.formats.lidc.diagnosis import Diagnosis
+from oncorobust.formats.lidc.labels import label_nodule
 
 pytestmark = [
     pytest.mark.slow,

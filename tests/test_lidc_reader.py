@@ -16,10 +16,10 @@ from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import JPEG2000Lossless
 from test_lidc_labels import SETTINGS, write_sheet
 
-import oncorobust.data.lidc_notes as lidc_notes
-from oncorobust.data.lidc import Square, cut_square, open_lidc, square_around
-from oncorobust.data.records import RawImages
-from oncorobust.errors import InputError
+import oncorobust.formats.lidc.notes as lidc_notes
+from oncorobust.base.errors import InputError
+from oncorobust.formats.lidc.reader import Square, cut_square, open_lidc, square_around
+from oncorobust.formats.records import RawImages
 
 FIRST_ID, SECOND_ID = "LIDC-IDRI-9001_2.25.200_n01", "LIDC-IDRI-9002_2.25.300_n01"
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import lidc_trees as trees
 import pytest
 
-from oncorobust.data.lidc_files import choose_reads, find_reads
-from oncorobust.data.lidc_xml import read_reads, read_series_uid
-from oncorobust.errors import InputError
+from oncorobust.base.errors import InputError
+from oncorobust.formats.lidc.files import choose_reads, find_reads
+from oncorobust.formats.lidc.xml import read_reads, read_series_uid
 
 CXR = (
     '<IdriReadMessage xmlns="http://www.nih.gov/idri"><ResponseHeader><SeriesInstanceUID>2.25.9</SeriesInstanceUID>'

@@ -8,12 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from models import SHAPE, WEIGHTS, curved, interior_images, linear_model, own_predictions, scores
 
-from oncorobust.arrays import Images
-from oncorobust.engine.goals import leave
-from oncorobust.engine.linf import Ball, Found, pgd, walk
-from oncorobust.engine.minimal_epsilon import Intervals, Stage, search
-from oncorobust.engine.target import Target
-from oncorobust.errors import InputError
+from oncorobust.attacks.goals import leave
+from oncorobust.attacks.linf import Ball, Found, pgd, walk
+from oncorobust.attacks.minimal_epsilon import Intervals, Stage, search
+from oncorobust.attacks.target import Target
+from oncorobust.base.arrays import Images
+from oncorobust.base.errors import InputError
 
 L1 = np.abs(WEIGHTS).sum()
 

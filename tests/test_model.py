@@ -9,11 +9,11 @@ import msgspec
 import numpy as np
 import pytest
 
-from oncorobust import weights
-from oncorobust.errors import InputError
-from oncorobust.model import build_vgg16, load_classifier, save_model
+from oncorobust.base.errors import InputError
+from oncorobust.models import pretrained_weights as weights
+from oncorobust.models.pretrained_weights import VGG16_CONVOLUTIONS, find_weights, read_convolutions, weights_sha256
+from oncorobust.models.vgg16 import build_vgg16, load_classifier, save_model
 from oncorobust.settings.training import Vgg16
-from oncorobust.weights import VGG16_CONVOLUTIONS, find_weights, read_convolutions, weights_sha256
 
 PAPER = Vgg16(
     weights="none", input_scaling="none", feature_scale=1.0, hidden_units=(4096, 1024), dropout=0.5, max_norm=2.0

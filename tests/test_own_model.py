@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from keras import layers
 
-from oncorobust.engine.precision import check_model_is_float32
-from oncorobust.errors import InputError
-from oncorobust.files import file_sha256
-from oncorobust.gradients import compile_gradient, selected_logits
-from oncorobust.model import load_classifier, save_model
-from oncorobust.model_files import read_model
-from oncorobust.model_sources import build_model, model_record
+from oncorobust.backend.functions import compile_gradient, selected_logits
+from oncorobust.backend.precision import check_model_is_float32
+from oncorobust.base.errors import InputError
+from oncorobust.base.files import file_sha256
+from oncorobust.models.build import build_model, model_record
+from oncorobust.models.keras_files import read_model
+from oncorobust.models.vgg16 import load_classifier, save_model
 from oncorobust.settings.training import OwnModel
 
 SIZE = 12

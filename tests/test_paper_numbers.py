@@ -2,8 +2,8 @@
 
 import pytest
 
-from oncorobust.errors import InputError
-from oncorobust.paper_numbers import load_paper_table, parse_paper_table
+from oncorobust.base.errors import InputError
+from oncorobust.report.tables.paper_numbers import load_paper_table, parse_paper_table
 
 ABSTRACT_AND_RESULTS = [  # sentences of the abstract and the results, not the tables
     ("table1", "PGD:0.004", "CT", 0.2564),

@@ -19,11 +19,11 @@ import pytest
 import yaml
 from models import images_in_memory
 
-from oncorobust.model import build_vgg16
-from oncorobust.params import parse_params
+from oncorobust.data.split import split_images
+from oncorobust.models.vgg16 import build_vgg16
+from oncorobust.settings.load import parse_params
 from oncorobust.settings.pipeline import Dataset
 from oncorobust.settings.training import Harden, Train
-from oncorobust.split import split_images
 from oncorobust.training.loop import Trained, best_epoch, how_ended
 from oncorobust.training.optimizers import make_optimizer
 from oncorobust.training.recipes import harden, train

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 import yaml
 
-from oncorobust.errors import InputError
-from oncorobust.params import check_overrides, load_params, parse_params
+from oncorobust.base.errors import InputError
+from oncorobust.settings.load import check_overrides, load_params, parse_params
 from oncorobust.settings.pipeline import Dataset, Params
 
 REPOSITORY = Path(__file__).resolve().parent.parent

@@ -10,8 +10,7 @@ import pydicom
 import pytest
 from pydicom.dataset import FileDataset
 
-from oncorobust.data.dicom_files import read_dicom
-from oncorobust.phantoms.dicom_writing import (
+from oncorobust.acquire.phantoms.dicom_writing import (
     Geometry,
     Series,
     ct_slice,
@@ -22,6 +21,7 @@ from oncorobust.phantoms.dicom_writing import (
     synthetic_uid,
     write_dicom,
 )
+from oncorobust.formats.dicom.files import read_dicom
 
 RNG = np.random.default_rng(0)
 GEOMETRY = Geometry((-42.0, -41.0, -62.5), pixel_spacing_mm=0.65, slice_thickness_mm=2.5)

@@ -7,15 +7,14 @@ import numpy as np
 import pytest
 from scipy.ndimage import distance_transform_edt, label
 
-from oncorobust.errors import InputError
-from oncorobust.phantoms import brain, brain_places, breast, lung
-from oncorobust.phantoms.brain import BrainPhantom, render_brain
-from oncorobust.phantoms.brain_places import draw_pairs
-from oncorobust.phantoms.breast import BreastPhantom, MassAttributes, render_breast, sample_masses
-from oncorobust.phantoms.lung import LungPhantom, NoduleAttributes, render_lung, sample_nodules
-from oncorobust.phantoms.object_kinds import KINDS
-from oncorobust.phantoms.objects import render_objects
-from oncorobust.phantoms.texture import (
+from oncorobust.acquire.phantoms import brain, brain_places, breast, lung
+from oncorobust.acquire.phantoms.brain import BrainPhantom, render_brain
+from oncorobust.acquire.phantoms.brain_places import draw_pairs
+from oncorobust.acquire.phantoms.breast import BreastPhantom, MassAttributes, render_breast, sample_masses
+from oncorobust.acquire.phantoms.lung import LungPhantom, NoduleAttributes, render_lung, sample_nodules
+from oncorobust.acquire.phantoms.object_kinds import KINDS
+from oncorobust.acquire.phantoms.objects import render_objects
+from oncorobust.acquire.phantoms.texture import (
     axes_about,
     box_about,
     bumpy_radius,
@@ -27,6 +26,7 @@ from oncorobust.phantoms.texture import (
     spicules,
     tube_distance,
 )
+from oncorobust.base.errors import InputError
 
 PLAIN_NODULE = NoduleAttributes(
     diameter_mm=14.0,

@@ -15,19 +15,19 @@ from defusedxml import ElementTree
 from matplotlib.path import Path as Polygon
 from scipy.ndimage import binary_dilation, binary_erosion
 
-from oncorobust.data.brain_mets import open_brain_mets
-from oncorobust.data.cbis_ddsm import open_cbis_ddsm
-from oncorobust.data.cifar10 import open_cifar10
-from oncorobust.data.lidc import open_lidc
-from oncorobust.phantoms import brain_mets_tree, lidc_tree
-from oncorobust.phantoms.brain import BrainPhantom
-from oncorobust.phantoms.brain_mets_tree import write_brain_mets_nifti_phantom, write_brain_mets_phantom
-from oncorobust.phantoms.cbis_ddsm_tree import write_cbis_ddsm_phantom
-from oncorobust.phantoms.cifar10_batches import write_cifar10_phantom
-from oncorobust.phantoms.lidc_outlines import largest_region, trace_outline
-from oncorobust.phantoms.lidc_reads import rate_malignancy, read_scan
-from oncorobust.phantoms.lidc_tree import write_lidc_phantom
-from oncorobust.phantoms.lung import LungPhantom, NoduleAttributes, sample_nodules
+from oncorobust.acquire.phantoms import brain_mets_tree, lidc_tree
+from oncorobust.acquire.phantoms.brain import BrainPhantom
+from oncorobust.acquire.phantoms.brain_mets_tree import write_brain_mets_nifti_phantom, write_brain_mets_phantom
+from oncorobust.acquire.phantoms.cbis_ddsm_tree import write_cbis_ddsm_phantom
+from oncorobust.acquire.phantoms.cifar10_batches import write_cifar10_phantom
+from oncorobust.acquire.phantoms.lidc_outlines import largest_region, trace_outline
+from oncorobust.acquire.phantoms.lidc_reads import rate_malignancy, read_scan
+from oncorobust.acquire.phantoms.lidc_tree import write_lidc_phantom
+from oncorobust.acquire.phantoms.lung import LungPhantom, NoduleAttributes, sample_nodules
+from oncorobust.formats.brain_mets.reader import open_brain_mets
+from oncorobust.formats.cbis_ddsm.reader import open_cbis_ddsm
+from oncorobust.formats.cifar10 import open_cifar10
+from oncorobust.formats.lidc.reader import open_lidc
 from oncorobust.settings.data import BrainMets, CbisDdsm, Lidc, Phantom
 
 SETTINGS = Phantom(n_images=24, difficulty=1.0, seed=3)

@@ -16,10 +16,10 @@ import yaml
 from PIL import Image
 from toy_pipeline import COPIED, REPOSITORY, run, write_params
 
-from oncorobust.cells import tables_from_json
-from oncorobust.files import read_json
-from oncorobust.trace_command import trace_cell
-from oncorobust.trace_state import State
+from oncorobust.base.files import read_json
+from oncorobust.cli.trace import trace_cell
+from oncorobust.report.tables.cell import tables_from_json
+from oncorobust.trace.repository import State
 
 pytestmark = pytest.mark.slow
 FEW = [0.01, 0.1, 0.5]
@@ -145,7 +145,14 @@ def test_the_command_line_traces_a_cell_to_raw_files_and_commit(runs):
     root = runs["snakemake"]
     commit = run(root, "git rev-parse HEAD").strip()
     told = run(root, 'oncorobust trace "Table 1" --row PGD:0.002 --column Slices --rev HEAD')
-    for word in ("AGREES", commit, "data/raw/slices", "src/oncorobust/attacks.py", "workflow/scripts/train.py", "seed"):
+    for word in (
+        "AGREES",
+        commit,
+        "data/raw/slices",
+        "src/oncorobust/attacks/paper_attacks.py",
+        "workflow/scripts/train.py",
+        "seed",
+    ):
         assert word in told, word
 
 

@@ -15,14 +15,14 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
 
-from oncorobust.contact_sheet import draw_contact_sheet, write_contact_sheet
-from oncorobust.data.records import RawImages, StoredImage
-from oncorobust.dataset import load, read_dataset, write_images
-from oncorobust.errors import InputError
-from oncorobust.files import write_csv, write_json
-from oncorobust.preprocess import Processed, centre_crop, process, resize, to_unit_interval
+from oncorobust.base.errors import InputError
+from oncorobust.base.files import write_csv, write_json
+from oncorobust.data.contact_sheet import draw_contact_sheet, write_contact_sheet
+from oncorobust.data.dataset import load, read_dataset, write_images
+from oncorobust.data.preprocess import Processed, centre_crop, process, resize, to_unit_interval
+from oncorobust.formats.records import RawImages, StoredImage
+from oncorobust.pipeline.stage import Progress, parse, run
 from oncorobust.settings.data import Augment, Manifest, Preprocess, Split
-from oncorobust.stage import Progress, parse, run
 
 SCRIPTS = Path(__file__).parents[1] / "workflow" / "scripts"
 NO_COPIES = Augment(copies=0, horizontal_flip=False, vertical_flip=False, max_rotation_degrees=0.0)
@@ -351,9 +351,8 @@ def test_a_bug_keeps_its_traceback() -> None:
 
 def test_a_script_hides_no_package_of_its_neighbours_name(tmp_path: Path) -> None:
     (tmp_path / "colorsys.py").write_text("")  # a module of Python's own, as tabulate is one of PyTorch's
-    script = (
-        "import sys\nfrom oncorobust.stage import run\ndef main():\n import colorsys\n colorsys.rgb_to_hsv\nrun(main)\n"
-    )
+    script = "import sys\nfrom oncorobust.pipeline.stage import run\n"
+    script += "def main():\n import colorsys\n colorsys.rgb_to_hsv\nrun(main)\n"
     (tmp_path / "script.py").write_text(script)
     subprocess.run([sys.executable, str(tmp_path / "script.py")], check=True)
 

@@ -13,17 +13,17 @@ import pytest
 import yaml
 from results_fixture import DATASETS, REPOSITORY, TABLE_EPSILONS, params_content, write_results
 
-from oncorobust import trace_command
-from oncorobust.cells import tables_from_json, tables_to_json
-from oncorobust.errors import InputError
-from oncorobust.lock import parse_lock, producer, way_back
-from oncorobust.params import parse_params
-from oncorobust.provenance import find_cells, find_table
-from oncorobust.table_text import to_frame
-from oncorobust.tables import build_tables
-from oncorobust.trace_command import trace_cell
-from oncorobust.trace_state import State
-from oncorobust.trace_text import trace_text
+from oncorobust.base.errors import InputError
+from oncorobust.cli import trace as trace_command
+from oncorobust.cli.trace import trace_cell
+from oncorobust.pipeline.dvc_lock import parse_lock, producer, way_back
+from oncorobust.report.tables.build import build_tables
+from oncorobust.report.tables.cell import tables_from_json, tables_to_json
+from oncorobust.report.tables.render import to_frame
+from oncorobust.settings.load import parse_params
+from oncorobust.trace.check import find_cells, find_table
+from oncorobust.trace.repository import State
+from oncorobust.trace.text import trace_text
 
 MODELS = ("clean", "adversarial")
 RAW_FILES = 12
@@ -68,7 +68,7 @@ def write_lock(root):
             "outs": [record(path, root) for path in outputs],
         }
 
-    script, module = "workflow/scripts/attack.py", "src/oncorobust/cells.py"
+    script, module = "workflow/scripts/attack.py", "src/oncorobust/report/tables/cell.py"
     for key in DATASETS:
         summary = f"data/processed/{key}/summary.json"
         add(f"preprocess@{key}", [summary], [f"data/raw/{key}", script], {"seed": 0})
@@ -101,7 +101,11 @@ def make_repository(root):
         (root / "models" / key).mkdir(parents=True)
         for model in MODELS:
             (root / "models" / key / f"{model}.keras").write_bytes(f"{key} {model}".encode())
-    for path in ("src/oncorobust/paper", "src/oncorobust/cells.py", "workflow/scripts/attack.py"):
+    for path in (
+        "src/oncorobust/report/tables/paper",
+        "src/oncorobust/report/tables/cell.py",
+        "workflow/scripts/attack.py",
+    ):
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (shutil.copytree if (REPOSITORY / path).is_dir() else shutil.copy)(REPOSITORY / path, root / path)
     for key in DATASETS:
@@ -147,7 +151,7 @@ def test_the_way_back_reaches_model_data_scripts_modules_and_raw_files(unchanged
     assert f"read       models/lidc/clean.keras  md5 {model}, 10 bytes" in text
     assert 'parameter  attacks = {"batch_size": 64}' in text
     assert "script     workflow/scripts/attack.py  md5 " in text
-    assert "library    src/oncorobust/cells.py  md5 " in text
+    assert "library    src/oncorobust/report/tables/cell.py  md5 " in text
     assert f"data/raw/lidc/00.png  md5 {hashlib.md5(b'image 0').hexdigest()}" in text
     assert "and 2 more files" in text
     assert "predictions.csv where attack = pgd, epsilon = 0.002, attacked_label = predicted" in text
@@ -205,7 +209,7 @@ def test_one_altered_interval_disagrees(root):
 def test_a_table_that_was_not_made_says_why(tmp_path):
     write_results(tmp_path, protocols=("paper",))
     write_tables(tmp_path)
-    shutil.copytree(REPOSITORY / "src/oncorobust/paper", tmp_path / "src/oncorobust/paper")
+    shutil.copytree(REPOSITORY / "src/oncorobust/report/tables/paper", tmp_path / "src/oncorobust/report/tables/paper")
     with pytest.raises(InputError, match=r"expected a table with rows, got none in Table G\. .* was not run"):
         trace(tmp_path, "Table G", "0.002")
     assert all(check.agrees for check in trace(tmp_path).checks)
@@ -245,7 +249,7 @@ def test_an_altered_metric_table_or_paper_number_disagrees(root):
     frame.loc[frame.row == "PGD:0.002", "mnist.accuracy"] += 0.01
     frame.to_csv(table, index=False)
     assert [one.cell.field for one in trace(root, column="mnist").checks if not one.agrees] == ["accuracy"]
-    paper = root / "src/oncorobust/paper/table1.csv"
+    paper = root / "src/oncorobust/report/tables/paper/table1.csv"
     paper.write_text(paper.read_text().replace("26.92", "26.93"))
     assert [one.cell.field for one in trace(root).checks if not one.agrees] == ["paper"]
 

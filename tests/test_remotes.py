@@ -15,9 +15,9 @@ import toy_pipeline as toy
 import yaml
 from remote_servers import s3_server, ssh_server
 
-from oncorobust.errors import InputError
-from oncorobust.lock import parse_lock, recorded_md5
-from oncorobust.trace_state import State
+from oncorobust.base.errors import InputError
+from oncorobust.pipeline.dvc_lock import parse_lock, recorded_md5
+from oncorobust.trace.repository import State
 
 SECRET = "pl4nted-s3cret"
 KEYS = f"AWS_ACCESS_KEY_ID={SECRET}-id AWS_SECRET_ACCESS_KEY={SECRET}"

@@ -8,9 +8,9 @@ from html.parser import HTMLParser
 import pytest
 from results_fixture import DATASETS, REPOSITORY, FakeDataset, write_results
 
-from oncorobust.errors import InputError
-from oncorobust.report import read_image
-from oncorobust.report_text import search_line, training_text
+from oncorobust.base.errors import InputError
+from oncorobust.report.page import read_image
+from oncorobust.report.page_text import search_line, training_text
 
 STAGES = ("tabulate", "plot", "report")
 

@@ -11,8 +11,9 @@ import pytest
 import toy_pipeline as toy
 from large_repository import expected_jobs, large_params, make_large
 
-from oncorobust import graph, params
-from oncorobust.graph import code_digest, stage_code
+from oncorobust.pipeline import dvc_yaml as graph
+from oncorobust.pipeline.dvc_yaml import code_digest, stage_code
+from oncorobust.settings import load as params
 
 REPEATED = ("acquire", "preprocess", "train", "harden", "attack", "rank")
 

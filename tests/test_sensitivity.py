@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 from models import SHAPE, balanced_weights, images_in_memory, linear_model
 
-from oncorobust.art_estimator import KerasClassifier
-from oncorobust.blocks import blocks_of
-from oncorobust.ledger import Ledger
-from oncorobust.sensitivity import most_sensitive, rank, sensitivity_rows, summarise_rank
+from oncorobust.attacks.art_classifier import KerasClassifier
+from oncorobust.evaluation.blocks import blocks_of
+from oncorobust.evaluation.resumable_rows import Ledger
+from oncorobust.evaluation.sensitivity import most_sensitive, rank, sensitivity_rows, summarise_rank
 from oncorobust.settings.attacks import IterativeAttack
 
 GRID = (0.001, 0.004, 0.008, 0.016)

@@ -16,8 +16,8 @@ import yaml
 from slurm_cluster import Cluster, Unavailable, slurm_cluster
 from slurm_cluster.toy import Run, digests, heads, make_demo, make_held
 
-from oncorobust.cluster import end_left_over
-from oncorobust.errors import InputError
+from oncorobust.base.errors import InputError
+from oncorobust.pipeline.cluster_jobs import end_left_over
 
 MODEL = "models/mnist/clean.keras"
 pytest.importorskip("snakemake_executor_plugin_slurm", reason="pip install 'oncorobust[cluster]'")
@@ -177,7 +177,7 @@ def test_only_jobs_of_this_folder_are_cancelled_before_a_run(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     monkeypatch.setenv("KEEP", keep)
-    monkeypatch.setattr("oncorobust.cluster.END_SECONDS", 0.0)
+    monkeypatch.setattr("oncorobust.pipeline.cluster_jobs.END_SECONDS", 0.0)
     if keep:
         with pytest.raises(InputError, match="expected the jobs of an earlier run to end, got 10, 7 still in Slurm's"):
             end_left_over(tmp_path)

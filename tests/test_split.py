@@ -8,10 +8,10 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from oncorobust.data.records import SPLITS
-from oncorobust.errors import InputError
+from oncorobust.base.errors import InputError
+from oncorobust.data.split import balance, draw_classes, draw_patients, split_images
+from oncorobust.formats.records import SPLITS
 from oncorobust.settings.data import Split
-from oncorobust.split import balance, draw_classes, draw_patients, split_images
 
 BY_PATIENT = Split(unit="patient", use_given=False, test_one_in=3, validation_one_in=6)
 BY_IMAGE = Split(unit="image", use_given=False, test_one_in=3, validation_one_in=6)

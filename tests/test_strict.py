@@ -11,17 +11,23 @@ from models import SHAPE, balanced_weights, images_in_memory, linear_model
 from msgspec.structs import replace
 from test_attacks import TABLE_S1
 
-from oncorobust.art_estimator import KerasClassifier
-from oncorobust.blocks import blocks_of
-from oncorobust.dataset import LabelledImages
-from oncorobust.engine.cascade import STAGES
-from oncorobust.errors import InputError
-from oncorobust.evaluation_keys import epsilon_key
-from oncorobust.ledger import Ledger
-from oncorobust.protocols import attack_tables, in_published_order, rank_tables, sensitivity_tables, summarise_tables
+from oncorobust.attacks.art_classifier import KerasClassifier
+from oncorobust.attacks.cascade import STAGES
+from oncorobust.base.epsilons import epsilon_key
+from oncorobust.base.errors import InputError
+from oncorobust.data.dataset import LabelledImages
+from oncorobust.evaluation.blocks import blocks_of
+from oncorobust.evaluation.protocols import (
+    attack_tables,
+    in_published_order,
+    rank_tables,
+    sensitivity_tables,
+    summarise_tables,
+)
+from oncorobust.evaluation.resumable_rows import Ledger
+from oncorobust.evaluation.shards import Shard, Tables, by_shards
+from oncorobust.evaluation.strict import INTERVAL_COLUMNS, in_stages, rank_intervals, robust_accuracy, smallest
 from oncorobust.settings.attacks import Attacks, Rank
-from oncorobust.shards import Shard, Tables, by_shards
-from oncorobust.strict import INTERVAL_COLUMNS, in_stages, rank_intervals, robust_accuracy, smallest
 
 N, EPSILONS = 24, (0.0015, 0.0095, 0.019)
 WEIGHTS = balanced_weights()

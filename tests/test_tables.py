@@ -6,11 +6,18 @@ import pandas as pd
 import pytest
 from results_fixture import CASCADE, DATASETS, TABLE_EPSILONS, THREATS, write_results
 
-from oncorobust.cells import metric_value, read_rows, rows_value, same_number, tables_from_json, tables_to_json
-from oncorobust.errors import InputError
+from oncorobust.base.errors import InputError
+from oncorobust.report.tables.build import build_tables
+from oncorobust.report.tables.cell import (
+    metric_value,
+    read_rows,
+    rows_value,
+    same_number,
+    tables_from_json,
+    tables_to_json,
+)
+from oncorobust.report.tables.render import display, lay_out, to_frame, to_markdown
 from oncorobust.settings.pipeline import Column, Report
-from oncorobust.table_text import display, lay_out, to_frame, to_markdown
-from oncorobust.tables import build_tables
 
 MODELS = ("clean", "adversarial")
 REPORT = Report(

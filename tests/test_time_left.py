@@ -5,7 +5,7 @@ import re
 import pytest
 import toy_pipeline as toy
 
-from oncorobust.time_left import DEMO_SECONDS, Run
+from oncorobust.pipeline.eta import DEMO_SECONDS, Run
 
 
 def test_before_any_job_ended_the_demos_seconds_count():

@@ -7,10 +7,10 @@ import pytest
 from models import Quiet, balanced_weights, images_in_memory, linear_model, small_convolutional_net, two_classes
 from recipes import HARDEN, NO_COPIES, TRAIN
 
-from oncorobust.engine.goals import leave
-from oncorobust.engine.linf import Ball, walk
-from oncorobust.engine.target import Target
-from oncorobust.errors import InputError
+from oncorobust.attacks.goals import leave
+from oncorobust.attacks.linf import Ball, walk
+from oncorobust.attacks.target import Target
+from oncorobust.base.errors import InputError
 from oncorobust.settings.training import SGD, Adam, Constant, Stages, Trades, WarmUp
 from oncorobust.training.optimizers import make_optimizer
 from oncorobust.training.recipes import harden, measure, train

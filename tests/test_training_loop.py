@@ -8,9 +8,9 @@ import pytest
 from models import Quiet, balanced_weights, linear_model, small_convolutional_net, two_classes
 from recipes import HARDEN, NO_COPIES, TRAIN
 
-from oncorobust.checkpoint import Checkpoint
-from oncorobust.errors import InputError
-from oncorobust.interruption import Stopped
+from oncorobust.base.errors import InputError
+from oncorobust.base.progress import Stopped
+from oncorobust.base.run_state import Checkpoint
 from oncorobust.settings.training import SGD, Trades
 from oncorobust.training.batches import Batches
 from oncorobust.training.loop import Course, best_epoch, fit, how_ended

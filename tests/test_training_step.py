@@ -8,7 +8,8 @@ import recipes
 from backends import BACKEND, BACKENDS, passes_on
 from models import SHAPE, WEIGHTS, interior_images, linear_model, net_of_numpy_weights, small_convolutional_net
 
-from oncorobust.gradients import compile_function, compile_logits
+from oncorobust.backend.functions import compile_function, compile_logits
+from oncorobust.backend.updates import computing_in
 from oncorobust.settings.training import SGD, Mixture, Trades
 from oncorobust.training.losses import n_adversarial
 from oncorobust.training.step import (
@@ -18,7 +19,6 @@ from oncorobust.training.step import (
     perturb,
     start_noise,
 )
-from oncorobust.updates import computing_in
 
 RATE = 0.5
 PLAIN = SGD(learning_rate=RATE, decay=0.0, momentum=0.0, nesterov=False, weight_decay=0.0)

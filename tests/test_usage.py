@@ -7,9 +7,9 @@ import pytest
 import yaml
 from toy_pipeline import REPOSITORY, STAGES
 
-from oncorobust.cli import main
-from oncorobust.errors import InputError
-from oncorobust.usage import Budget, Measured, profile_lines, read_budget, used
+from oncorobust.base.errors import InputError
+from oncorobust.cli.main import main
+from oncorobust.pipeline.resource_use import Budget, Measured, profile_lines, read_budget, used
 
 HEADER = "s\th:m:s\tmax_rss\tmax_vms\n"
 BUDGET = Budget(

@@ -14,7 +14,7 @@ from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
 if TYPE_CHECKING:
-    from oncorobust.time_left import Run
+    from oncorobust.pipeline.eta import Run
 
 _SHOWN_AS_IT_IS = {LogEvent.JOB_ERROR, LogEvent.GROUP_ERROR, LogEvent.ERROR}
 
@@ -49,14 +49,14 @@ class LogHandler(LogHandlerBase):
                 print(self.format(record), file=sys.stderr, flush=True)
 
     def _begin(self, stats: dict[str, int], now: float) -> None:
-        from oncorobust.time_left import Run
+        from oncorobust.pipeline.eta import Run
 
         # Snakemake counts `total` among the rules.
         self._run = Run({rule: count for rule, count in stats.items() if rule != "total"})
         self._say(now, f"{sum(self._run.jobs.values())} jobs")
 
     def _finish(self, job: int, now: float) -> None:
-        from oncorobust.stage import duration
+        from oncorobust.pipeline.stage import duration
 
         assert self._run is not None
         _, took = self._run.end(job, now)

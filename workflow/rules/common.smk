@@ -9,15 +9,15 @@ from shutil import which
 
 from snakemake.settings.types import DeploymentMethod
 
-from oncorobust.bridge import hold_dvc
-from oncorobust.clock import check_times
-from oncorobust.cluster import end_left_over
-from oncorobust.errors import InputError
-from oncorobust.exclusive import release_left_locks
-from oncorobust.graph import check_in_step, code_digest, own_files
-from oncorobust.interruption import pass_on
-from oncorobust.params import check_overrides
-from oncorobust.usage import read_budget
+from oncorobust.pipeline.sync import hold_dvc
+from oncorobust.pipeline.clock_check import check_times
+from oncorobust.pipeline.cluster_jobs import end_left_over
+from oncorobust.base.errors import InputError
+from oncorobust.pipeline.process_lock import release_left_locks
+from oncorobust.pipeline.dvc_yaml import check_in_step, code_digest, own_files
+from oncorobust.pipeline.interruption import pass_on
+from oncorobust.settings.load import check_overrides
+from oncorobust.pipeline.resource_use import read_budget
 
 try:
     check_overrides(config, "params.yaml")

@@ -9,8 +9,8 @@ SOURCE = str(Path("src").resolve())
 os.environ.update(PYTHONPATH=SOURCE)
 sys.path.insert(0, SOURCE)
 
-from oncorobust.errors import InputError
-from oncorobust.params import load_params
+from oncorobust.base.errors import InputError
+from oncorobust.settings.load import load_params
 
 try:
     load_params("params.yaml")

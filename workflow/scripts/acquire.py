@@ -3,10 +3,10 @@
 import sys
 from pathlib import Path
 
-from oncorobust.data.acquire import acquire
-from oncorobust.errors import InputError
-from oncorobust.params import load_params
-from oncorobust.stage import Progress, parse, run
+from oncorobust.acquire.acquire import acquire
+from oncorobust.base.errors import InputError
+from oncorobust.pipeline.stage import Progress, parse, run
+from oncorobust.settings.load import load_params
 
 
 def main() -> None:

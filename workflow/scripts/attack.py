@@ -6,20 +6,20 @@ from pathlib import Path
 
 import numpy as np
 
-from oncorobust.art_estimator import KerasClassifier
-from oncorobust.blocks import blocks_of
-from oncorobust.dataset import load
-from oncorobust.evaluation import accuracy, example_images, gradient_warning, share_without_gradient
-from oncorobust.files import check_places, whole_outputs, write_csv, write_json
-from oncorobust.ledger import Ledger
-from oncorobust.model import load_classifier
-from oncorobust.params import load_params
-from oncorobust.protocols import attack_tables, in_published_order, summarise_tables
-from oncorobust.runtime import prepare
-from oncorobust.seeds import child_seed
-from oncorobust.shards import by_shards
-from oncorobust.stage import Progress, check_made, parse, run
-from oncorobust.stage_state import stage_state
+from oncorobust.attacks.art_classifier import KerasClassifier
+from oncorobust.backend.runtime import prepare
+from oncorobust.base.files import check_places, whole_outputs, write_csv, write_json
+from oncorobust.base.seeds import child_seed
+from oncorobust.data.dataset import load
+from oncorobust.evaluation.blocks import blocks_of
+from oncorobust.evaluation.paper import accuracy, example_images, gradient_warning, share_without_gradient
+from oncorobust.evaluation.protocols import attack_tables, in_published_order, summarise_tables
+from oncorobust.evaluation.resumable_rows import Ledger
+from oncorobust.evaluation.shards import by_shards
+from oncorobust.models.vgg16 import load_classifier
+from oncorobust.pipeline.stage import Progress, check_made, parse, run
+from oncorobust.pipeline.stage_state import stage_state
+from oncorobust.settings.load import load_params
 
 
 def main() -> None:

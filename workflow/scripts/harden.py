@@ -2,16 +2,16 @@
 
 from pathlib import Path
 
-from oncorobust.dataset import load
-from oncorobust.files import check_places, file_sha256
-from oncorobust.model import load_classifier
-from oncorobust.params import load_params
-from oncorobust.runtime import prepare
-from oncorobust.seeds import child_seed
-from oncorobust.stage import Progress, check_made, parse, run
-from oncorobust.stage_state import stage_state
+from oncorobust.backend.runtime import prepare
+from oncorobust.base.files import check_places, file_sha256
+from oncorobust.base.seeds import child_seed
+from oncorobust.data.dataset import load
+from oncorobust.models.vgg16 import load_classifier
+from oncorobust.pipeline.stage import Progress, check_made, parse, run
+from oncorobust.pipeline.stage_state import stage_state
+from oncorobust.pipeline.training_outputs import write_training
+from oncorobust.settings.load import load_params
 from oncorobust.training.recipes import harden
-from oncorobust.training_outputs import write_training
 
 
 def main() -> None:

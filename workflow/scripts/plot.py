@@ -1,13 +1,13 @@
 """Draw the paper's Figures 1, 2 and 3 from metrics and adversarial examples."""
 
-from oncorobust.figure_examples import figure_1
-from oncorobust.figure_style import to_png, to_svg
-from oncorobust.figures import figure_2, figure_3
-from oncorobust.files import whole_outputs
-from oncorobust.paper_numbers import load_paper_table
-from oncorobust.params import load_params
-from oncorobust.plot_data import read_plot_data
-from oncorobust.stage import parse, run
+from oncorobust.base.files import whole_outputs
+from oncorobust.pipeline.stage import parse, run
+from oncorobust.report.figures.examples import figure_1
+from oncorobust.report.figures.figures import figure_2, figure_3
+from oncorobust.report.figures.plot_data import read_plot_data
+from oncorobust.report.figures.style import to_png, to_svg
+from oncorobust.report.tables.paper_numbers import load_paper_table
+from oncorobust.settings.load import load_params
 
 
 def main() -> None:

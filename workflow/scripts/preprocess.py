@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from oncorobust.contact_sheet import draw_contact_sheet, write_contact_sheet
-from oncorobust.data.formats import open_raw
-from oncorobust.dataset import read_dataset, write_images
-from oncorobust.files import whole_outputs, write_csv, write_json
-from oncorobust.params import load_params
-from oncorobust.preprocess import process
-from oncorobust.stage import Progress, parse, run
+from oncorobust.base.files import whole_outputs, write_csv, write_json
+from oncorobust.data.contact_sheet import draw_contact_sheet, write_contact_sheet
+from oncorobust.data.dataset import read_dataset, write_images
+from oncorobust.data.preprocess import process
+from oncorobust.formats.open_raw import open_raw
+from oncorobust.pipeline.stage import Progress, parse, run
+from oncorobust.settings.load import load_params
 
 
 def main() -> None:

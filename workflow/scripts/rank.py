@@ -3,20 +3,20 @@
 from functools import partial
 from pathlib import Path
 
-from oncorobust.art_estimator import KerasClassifier
-from oncorobust.blocks import blocks_of
-from oncorobust.cells import read_rows
-from oncorobust.dataset import load
-from oncorobust.files import check_places, whole_outputs, write_csv, write_json
-from oncorobust.ledger import Ledger
-from oncorobust.model import load_classifier
-from oncorobust.params import load_params
-from oncorobust.protocols import rank_tables, sensitivity_tables
-from oncorobust.runtime import prepare
-from oncorobust.seeds import child_seed
-from oncorobust.shards import by_shards
-from oncorobust.stage import Progress, check_made, parse, run
-from oncorobust.stage_state import stage_state
+from oncorobust.attacks.art_classifier import KerasClassifier
+from oncorobust.backend.runtime import prepare
+from oncorobust.base.files import check_places, whole_outputs, write_csv, write_json
+from oncorobust.base.seeds import child_seed
+from oncorobust.data.dataset import load
+from oncorobust.evaluation.blocks import blocks_of
+from oncorobust.evaluation.protocols import rank_tables, sensitivity_tables
+from oncorobust.evaluation.resumable_rows import Ledger
+from oncorobust.evaluation.shards import by_shards
+from oncorobust.models.vgg16 import load_classifier
+from oncorobust.pipeline.stage import Progress, check_made, parse, run
+from oncorobust.pipeline.stage_state import stage_state
+from oncorobust.report.tables.cell import read_rows
+from oncorobust.settings.load import load_params
 
 
 def main() -> None:

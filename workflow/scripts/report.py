@@ -1,10 +1,10 @@
 """Put data, tables, figures and training on one HTML page that needs no network."""
 
-from oncorobust.cells import tables_from_json
-from oncorobust.files import read_json, whole_outputs
-from oncorobust.params import load_params
-from oncorobust.report import read_dataset_part, read_image, render_report
-from oncorobust.stage import parse, run
+from oncorobust.base.files import read_json, whole_outputs
+from oncorobust.pipeline.stage import parse, run
+from oncorobust.report.page import read_dataset_part, read_image, render_report
+from oncorobust.report.tables.cell import tables_from_json
+from oncorobust.settings.load import load_params
 
 
 def main() -> None:

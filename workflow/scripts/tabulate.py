@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from oncorobust.cell_sources import results_file
-from oncorobust.cells import tables_to_json
-from oncorobust.files import read_json, whole_outputs, write_csv, write_json
-from oncorobust.params import load_params
-from oncorobust.stage import MODELS, parse, run
-from oncorobust.table_text import to_frame, to_markdown
-from oncorobust.tables import build_tables
+from oncorobust.base.files import read_json, whole_outputs, write_csv, write_json
+from oncorobust.pipeline.stage import MODELS, parse, run
+from oncorobust.report.tables.build import build_tables
+from oncorobust.report.tables.cell import tables_to_json
+from oncorobust.report.tables.render import to_frame, to_markdown
+from oncorobust.report.tables.sources import results_file
+from oncorobust.settings.load import load_params
 
 
 def main() -> None:

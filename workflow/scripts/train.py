@@ -1,16 +1,16 @@
 """Fine-tune a model on the clean training images of a data set; validation patients decide when it stops."""
 
-from oncorobust.dataset import load
-from oncorobust.files import check_places
-from oncorobust.model_sources import build_model, model_record
-from oncorobust.params import load_params
-from oncorobust.runtime import prepare
-from oncorobust.seeds import child_seed
+from oncorobust.backend.runtime import prepare
+from oncorobust.base.files import check_places
+from oncorobust.base.seeds import child_seed
+from oncorobust.data.dataset import load
+from oncorobust.models.build import build_model, model_record
+from oncorobust.pipeline.stage import Progress, check_made, parse, run
+from oncorobust.pipeline.stage_state import stage_state
+from oncorobust.pipeline.training_outputs import write_training
+from oncorobust.settings.load import load_params
 from oncorobust.settings.training import OwnModel
-from oncorobust.stage import Progress, check_made, parse, run
-from oncorobust.stage_state import stage_state
 from oncorobust.training.recipes import measure, train
-from oncorobust.training_outputs import write_training
 
 
 def main() -> None:

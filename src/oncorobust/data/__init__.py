@@ -12,5 +12,5 @@ image_files     one image file: PNG, JPEG, TIFF, DICOM (dicom_files), NIfTI, npy
 dicom_index     all DICOM files below a folder, from their headers
 walk, csv_text  all files below a folder; a CSV as text with line numbers
 synthetic       whether a tree is synthetic
-acquire         raw trees the project makes: packaged, download*, or phantoms (oncorobust.phantoms)
+acquire         raw trees the project makes: packaged, download*, or phantoms (oncorobust.acquire.phantoms)
 """

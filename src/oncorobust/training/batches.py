@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from oncorobust.arrays import Images, Labels
-from oncorobust.augment import augment
-from oncorobust.dataset import LabelledImages
-from oncorobust.errors import InputError
+from oncorobust.base.arrays import Images, Labels
+from oncorobust.base.errors import InputError
+from oncorobust.data.augment import augment
+from oncorobust.data.dataset import LabelledImages
 from oncorobust.settings.data import Augment
 
 

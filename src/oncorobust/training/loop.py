@@ -19,12 +19,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from oncorobust.arrays import Images, Labels
-from oncorobust.checkpoint import Checkpoint
-from oncorobust.errors import InputError
-from oncorobust.interruption import Stopped
-from oncorobust.progress import Listener
-from oncorobust.seeds import child_rng
+from oncorobust.base.arrays import Images, Labels
+from oncorobust.base.errors import InputError
+from oncorobust.base.progress import Listener, Stopped
+from oncorobust.base.run_state import Checkpoint
+from oncorobust.base.seeds import child_rng
 from oncorobust.settings.training import Harden, Train
 from oncorobust.training.batches import Batches
 from oncorobust.training.step import Trainee

@@ -10,9 +10,9 @@ from typing import Any
 
 from keras import ops
 
-from oncorobust.gradients import cross_entropy
+from oncorobust.backend.functions import cross_entropy
+from oncorobust.backend.updates import Forward
 from oncorobust.settings.training import Mixture, Trades
-from oncorobust.updates import Forward
 
 
 def n_adversarial(loss: Mixture | Trades, n: int) -> int:

@@ -14,11 +14,11 @@ import keras
 import numpy as np
 import pandas as pd
 
-from oncorobust.arrays import Images, Labels
-from oncorobust.checkpoint import Checkpoint
-from oncorobust.dataset import LabelledImages
-from oncorobust.errors import InputError
-from oncorobust.progress import Listener
+from oncorobust.base.arrays import Images, Labels
+from oncorobust.base.errors import InputError
+from oncorobust.base.progress import Listener
+from oncorobust.base.run_state import Checkpoint
+from oncorobust.data.dataset import LabelledImages
 from oncorobust.settings.data import Augment
 from oncorobust.settings.training import Harden, Train
 from oncorobust.training.batches import Batches, check_batch_size, check_images_of_all_classes

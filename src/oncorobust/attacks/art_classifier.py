@@ -1,0 +1,105 @@
+"""An ART estimator for any Keras 3 classifier: compiled, batched, on TensorFlow, PyTorch or JAX.
+
+ART 1.20 has no estimator for Keras 3. Its `TensorFlowV2Classifier` runs gradients eagerly, ignores `batch_size` in
+`predict` and retraces in every `fit`. This one gives ART's attacks, unchanged, compiled predictions and gradients;
+being a full ART neural-network classifier it serves ART's other attacks too.
+
+The model gives logits; the loss is cross-entropy on logits (see `oncorobust.backend.functions`).
+"""
+
+from typing import Any
+
+import keras
+import numpy as np
+from art.estimators.classification.classifier import ClassGradientsMixin, ClassifierMixin
+from art.estimators.estimator import BaseEstimator, LossGradientsMixin, NeuralNetworkMixin
+
+from oncorobust.backend.functions import compile_gradient, compile_logits, cross_entropy, selected_logits
+
+
+class KerasClassifier(ClassGradientsMixin, ClassifierMixin, LossGradientsMixin, NeuralNetworkMixin, BaseEstimator):
+    """A Keras 3 model (images in [0, 1], channels last, logits out) as ART sees it.
+
+    batch_size: images in one compiled call where ART gives none, and in every gradient.
+    """
+
+    estimator_params = BaseEstimator.estimator_params + NeuralNetworkMixin.estimator_params + ["nb_classes"]
+
+    def __init__(self, model: keras.Model, *, batch_size: int = 128) -> None:
+        """Compile the model's logits and the gradients of its loss and of its classes."""
+        super().__init__(model=model, clip_values=(0.0, 1.0), channels_first=False)
+        self.nb_classes = model.output_shape[-1]
+        self._batch_size = batch_size
+        self._layer_names = [layer.name for layer in model.layers]
+        self._logits = compile_logits(model)
+        self._loss_gradient = compile_gradient(model, cross_entropy)
+        self._class_gradient = compile_gradient(model, selected_logits)
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of one image: (h, w, c)."""
+        return tuple(self.model.input_shape[1:])
+
+    def predict(self, x: np.ndarray, batch_size: int | None = None, **_: Any) -> np.ndarray:
+        """Logits (n, classes) of images (n, h, w, c), `batch_size` at a time."""
+        x = np.asarray(x, dtype=np.float32)
+        if len(x) == 0:
+            return np.empty((0, self.nb_classes), dtype=np.float32)
+        size = batch_size or self._batch_size
+        return np.concatenate([self._logits(x[start : start + size]) for start in range(0, len(x), size)])
+
+    def loss_gradient(self, x: np.ndarray, y: np.ndarray, **_: Any) -> np.ndarray:
+        """Gradient (n, h, w, c) of each image's cross-entropy; y: one-hot (n, classes) or indices (n,)."""
+        return self._in_batches(self._loss_gradient, x, self._one_hot(y))
+
+    def class_gradient(self, x: np.ndarray, label: int | list[int] | np.ndarray | None = None, **_: Any) -> np.ndarray:
+        """Gradients (n, k, h, w, c) of logits: of all classes where label is None, of one class an image otherwise."""
+        if label is not None:
+            chosen = np.broadcast_to(np.asarray(label, dtype=np.int64), (len(x),))
+            return self._in_batches(self._class_gradient, x, self._one_hot(chosen))[:, np.newaxis]
+        classes = [self._one_hot(np.full(len(x), one)) for one in range(self.nb_classes)]
+        return np.stack([self._in_batches(self._class_gradient, x, targets) for targets in classes], axis=1)
+
+    def compute_loss(self, x: np.ndarray, y: np.ndarray, **_: Any) -> np.ndarray:
+        """Cross-entropy (n,) of each image; y as in `loss_gradient`."""
+        logits = self.predict(x).astype(np.float64)
+        top = logits.max(axis=1, keepdims=True)
+        log_sum = top[:, 0] + np.log(np.exp(logits - top).sum(axis=1))
+        return log_sum - (logits * self._one_hot(y)).sum(axis=1)
+
+    def fit(
+        self,
+        x: np.ndarray,
+        y: np.ndarray,
+        batch_size: int = 128,
+        nb_epochs: int = 20,
+        verbose: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        """Train the model with its own optimiser, or Adam where it has none; traced once, also when called again."""
+        if not self.model.compiled:
+            self.model.compile("adam", keras.losses.CategoricalCrossentropy(from_logits=True))
+        images = np.asarray(x, dtype=np.float32)
+        self.model.fit(
+            images, self._one_hot(y), batch_size=batch_size, epochs=nb_epochs, verbose=int(verbose), **kwargs
+        )
+
+    def get_activations(
+        self, x: np.ndarray, layer: int | str, batch_size: int = 128, framework: bool = False
+    ) -> np.ndarray:
+        """Output of a layer, by index or name, as an array (or, with `framework`, the backend's tensor)."""
+        found = self.model.get_layer(layer) if isinstance(layer, str) else self.model.layers[layer]
+        part = keras.Model(self.model.inputs, found.output)
+        if framework:
+            return part(x, training=False)
+        return part.predict(np.asarray(x, dtype=np.float32), batch_size=batch_size, verbose=0)
+
+    def _one_hot(self, y: np.ndarray) -> np.ndarray:
+        y = np.asarray(y)
+        return (y if y.ndim == 2 else np.eye(self.nb_classes)[y]).astype(np.float32)
+
+    def _in_batches(self, gradient: Any, x: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        x = np.asarray(x, dtype=np.float32)
+        size = self._batch_size
+        parts = [gradient(x[at : at + size], targets[at : at + size]) for at in range(0, len(x), size)]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)

@@ -1,0 +1,87 @@
+"""The attacks of the strict protocol, in order: Table S1's three, a suite of AutoAttack's strength, and many steps.
+
+    fgsm, bim, pgd    the paper's, with true margins, random starts judged image by image, any adversarial iterate kept
+    apgd              steps that halve themselves, momentum; with more than two classes also against single targets
+    fmn               a minimum-norm attack: another geometry than a ball's surface
+    square            gradient-free, through ART: catches what a masked gradient hides
+    converged         PGD with many small steps: whether more steps would have found more
+
+AutoAttack (Croce and Hein 2020) is APGD-CE, APGD-DLR, FAB and Square. On two classes DLR is undefined and all losses
+give one direction (`engine.goals`), so the suite climbs the margin, and finds its diversity in starts, step sizes,
+a minimum-norm attack and Square.
+"""
+
+import numpy as np
+
+from oncorobust.attacks.apgd import apgd, apgd_targeted
+from oncorobust.attacks.art_classifier import KerasClassifier
+from oncorobust.attacks.fmn import fmn
+from oncorobust.attacks.linf import Ball, Found, pgd, walk
+from oncorobust.attacks.minimal_epsilon import Stage
+from oncorobust.attacks.square import square
+from oncorobust.attacks.target import Target
+from oncorobust.base.arrays import Images
+from oncorobust.settings.attacks import Attacks
+
+STAGES = ("fgsm", "bim", "pgd", "apgd", "fmn", "square", "converged")
+"""The attacks of the cascade, in order."""
+
+
+def cascade(classifier: KerasClassifier, *, settings: Attacks, seed: int) -> tuple[Stage, ...]:
+    """The stages of a strict search over one block of images.
+
+    classifier: the model under attack, as ART sees it. seed: of all random starts and queries of the block.
+    """
+    # Those whose warm start is not named begin elsewhere: at the image, at random points, or at stripes.
+    strict, rng = settings.strict, np.random.default_rng(seed)
+
+    def fgsm(target: Target, ball: Ball, _start: Images) -> Found:
+        return walk(target, ball, ball.x, rel_eps_step=1.0, max_iter=1)
+
+    def bim(target: Target, ball: Ball, _start: Images) -> Found:
+        return walk(target, ball, ball.x, rel_eps_step=settings.bim.rel_eps_step, max_iter=settings.bim.max_iter)
+
+    def narrow(target: Target, ball: Ball, start: Images) -> Found:
+        return walk(target, ball, start, rel_eps_step=settings.pgd.rel_eps_step, max_iter=settings.pgd.max_iter)
+
+    def restarted(target: Target, ball: Ball, _start: Images) -> Found:
+        return pgd(
+            target,
+            ball,
+            rel_eps_step=settings.pgd.rel_eps_step,
+            max_iter=settings.pgd.max_iter,
+            num_random_init=settings.pgd.num_random_init,
+            rng=rng,
+        )
+
+    def auto_pgd(target: Target, ball: Ball, start: Images) -> Found:
+        best = apgd(
+            target, ball, start, max_iter=strict.apgd.max_iter, num_random_init=strict.apgd.num_random_init, rng=rng
+        )
+        left = np.flatnonzero(~best.flipped)
+        if target.n_classes > 2 and len(left):
+            targets = min(strict.apgd.n_targets, target.n_classes - 1)
+            found = apgd_targeted(
+                target, ball.at(left), start[left], max_iter=strict.apgd.max_iter, n_targets=targets, rng=rng
+            )
+            best.put(left, found)
+        return best
+
+    def minimum_norm(target: Target, ball: Ball, start: Images) -> Found:
+        return fmn(target, ball, start, max_iter=strict.fmn.max_iter)
+
+    def queries(_target: Target, ball: Ball, _start: Images) -> Found:
+        return square(classifier, ball, max_queries=strict.square.max_queries, seed=seed)
+
+    def converged(target: Target, ball: Ball, start: Images) -> Found:
+        return walk(target, ball, start, rel_eps_step=strict.converged.rel_eps_step, max_iter=strict.converged.max_iter)
+
+    return (
+        Stage("fgsm", fgsm, fgsm),
+        Stage("bim", bim, narrow),
+        Stage("pgd", restarted, narrow),
+        Stage("apgd", auto_pgd, narrow),
+        Stage("fmn", minimum_norm, narrow),
+        Stage("square", queries, narrow),
+        Stage("converged", converged, narrow),
+    )

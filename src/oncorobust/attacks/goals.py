@@ -1,0 +1,72 @@
+"""Which answer an attack moves an image away from, and the loss it climbs for that.
+
+With z the logits, y the answer to leave and R the rivals (all other classes, or one target class):
+
+    margin          z_y - max over other classes of z       below 0: the image is adversarial
+    margin loss     max over R of z - z_y
+    cross-entropy   log(1 + exp(logsumexp over R of z - z_y))
+
+On two classes R is one class, and each of cross-entropy, the margin of Carlini and Wagner, and the numerator of the
+difference of logits ratio (DLR) is an increasing function of z_r - z_y. Their gradients are positive multiples of each
+other, and a sign step is the same for all: diversity there comes from starts, step sizes and geometry, not from
+losses. (DLR's denominator, the first minus the third largest logit, does not exist with two classes.)
+Sources: Carlini and Wagner 2017, Croce and Hein 2020.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+from oncorobust.base.arrays import Labels
+
+Loss = Callable[[Any, Any, Any], Any]
+"""(logits, own, rivals) -> one number to climb, the sum over images, in keras.ops."""
+
+
+@dataclass(frozen=True)
+class Goal:
+    """own: (n, classes) float32, one-hot, the answers to leave. rivals: (n, classes) float32, 1 for each rival."""
+
+    own: np.ndarray
+    rivals: np.ndarray
+
+    def __len__(self) -> int:
+        """Number of images."""
+        return len(self.own)
+
+    def at(self, positions: np.ndarray) -> "Goal":
+        """The goals of some images."""
+        return Goal(self.own[positions], self.rivals[positions])
+
+
+def leave(labels: Labels, *, n_classes: int) -> Goal:
+    """Leave these labels for any other class."""
+    own = np.eye(n_classes, dtype=np.float32)[labels]
+    return Goal(own, 1 - own)
+
+
+def leave_for(labels: Labels, targets: Labels, *, n_classes: int) -> Goal:
+    """Leave these labels in the direction of one target class an image."""
+    one_hot = np.eye(n_classes, dtype=np.float32)
+    return Goal(one_hot[labels], one_hot[targets])
+
+
+def margin(logits: Any, own: Any) -> Any:
+    """(n,) logit of the answer to leave minus the largest other logit, in keras.ops; below 0 the image has left it."""
+    others = ops.max(ops.where(own > 0, -1e30, logits), axis=-1)
+    return ops.sum(logits * own, axis=-1) - others
+
+
+def margin_loss(logits: Any, own: Any, rivals: Any) -> Any:
+    """Largest rival logit minus the own logit, summed over the images."""
+    best = ops.max(ops.where(rivals > 0, logits, -1e30), axis=-1)
+    return ops.sum(best - ops.sum(logits * own, axis=-1))
+
+
+def cross_entropy_loss(logits: Any, own: Any, rivals: Any) -> Any:
+    """Cross-entropy of the own class against its rivals, summed over the images; see `gradients.cross_entropy`."""
+    others = ops.logsumexp(ops.where(rivals > 0, logits, -1e30), axis=-1)
+    return ops.sum(ops.softplus(others - ops.sum(logits * own, axis=-1)))

@@ -1,0 +1,55 @@
+"""Layers in front of a model that narrow what an attack can do to what an imaging chain could store.
+
+A grey image is stored once and given to the network in three equal channels; a file stores whole grey levels. An attack
+that moves the channels apart, or by a fraction of a level, finds images that no scanner and no file can hold. Each
+function here gives a model of the same logits that takes images before such a step,
+
+    tied_channels       x (n, h, w, 1) -> f(x, x, x)          gradient: the sum over the channels
+    stored_bit_depth    x -> f(round(L x) / L), L = 2^bits - 1     gradient: as if nothing were rounded
+
+so that every attack of the engine searches the narrower set without knowing of it, and fronts can be stacked:
+`stored_bit_depth(tied_channels(model), bits=8)`. Weights are shared with the model, not copied.
+
+Source of the straight-through gradient: Bengio, Leonard, Courville 2013.
+"""
+
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+from jaxtyping import Float
+from keras import ops
+
+from oncorobust.base.arrays import Images
+from oncorobust.base.errors import InputError
+from oncorobust.base.units import grey_levels
+
+
+def tied_channels(model: keras.Model) -> keras.Model:
+    """The model for images of one channel (h, w, 1), which it sees in all of its own channels."""
+    height, width, channels = model.input_shape[1:]
+    grey = keras.Input((height, width, 1))
+    return keras.Model(grey, model(ops.repeat(grey, channels, axis=-1)))
+
+
+def stored_bit_depth(model: keras.Model, *, bits: int) -> keras.Model:
+    """The model for images that are rounded to `bits` (1 to 16) before it sees them. Raises ValueError."""
+    levels = grey_levels(bits)
+    images = keras.Input(model.input_shape[1:])
+    rounded = ops.round(images * levels) / levels
+    # The difference is exact in float32, so that the sum is the rounded value itself.
+    return keras.Model(images, model(images + ops.stop_gradient(rounded - images)))
+
+
+def grey_channel(x: Images, image_ids: Sequence[str]) -> Float[np.ndarray, "n h w 1"]:
+    """The one channel of images whose channels are equal.
+
+    Raises InputError naming the image whose channels differ, and by how much at most.
+    """
+    difference = (x.max(axis=-1) - x.min(axis=-1)).max(axis=(1, 2))
+    coloured = np.flatnonzero(difference > 0)
+    if len(coloured):
+        first = int(coloured[0])
+        found = f"channels that differ by up to {difference[first]:.3g}"
+        raise InputError(f"expected a grey image, its channels equal, got {found} in {image_ids[first]}")
+    return x[..., :1]

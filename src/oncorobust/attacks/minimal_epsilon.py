@@ -1,0 +1,177 @@
+"""The smallest epsilon at which each image's answer changes, as an interval [last safe, first flipped].
+
+    last safe       largest epsilon at which none of the attacks so far changed the answer
+    first flipped   l_inf distance of the nearest image found whose answer differs; infinite where none lies within the
+                    largest epsilon: the image is right-censored
+
+Attacks follow one another in a cascade. The first climbs from the linear estimate, margin / l1 norm of the gradient,
+until it flips the image. Each later one is asked at the last safe epsilon, where it has to do better than all before
+it. Whenever an image flips, a cheap walk narrows the interval: down in growing strides while nothing is known to be
+safe, then by secant on the margins, from a warm start (the image found, drawn back to the smaller ball), until the
+interval is no wider than `relative_width` of its upper end and holds none of the grid's epsilons inside. The attack is
+then asked again, until it fails.
+
+One such run is every accuracy-epsilon curve: an image is flipped at epsilon where first flipped is at most epsilon. It
+holds at any epsilon up to the width of the intervals, and on the grid without that. The curves fall with epsilon and
+from attack to attack by construction. A failed attack proves nothing: last safe is as strong as the attacks that failed
+there.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from oncorobust.attacks.goals import Goal
+from oncorobust.attacks.linf import Ball, Found
+from oncorobust.attacks.target import Target
+from oncorobust.base.arrays import Flags, Images, PerImage
+from oncorobust.base.errors import InputError
+from oncorobust.models.checks import check_epsilons
+
+Attack = Callable[[Target, Ball, Images], Found]
+"""An attack with its settings: target, balls, a warm start for each -> what it found."""
+
+_CLIMB = 1.5
+_LONGEST_STRIDE = 0.5
+_SECANT_TRIES = 2
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One attack of a cascade. narrow: the cheap attack that follows up its successes from a warm start."""
+
+    name: str
+    attack: Attack
+    narrow: Attack
+
+
+@dataclass(frozen=True)
+class Intervals:
+    """Where each image flips. last_safe, first_flipped: (n,). won_by: (n,) the stage that found x_flipped, or "".
+
+    x_flipped: (n, h, w, c), an image at distance first_flipped with another answer; the image itself where none was
+    found.
+    """
+
+    last_safe: PerImage
+    first_flipped: PerImage
+    x_flipped: Images
+    won_by: np.ndarray
+
+
+def search(
+    target: Target, x: Images, goal: Goal, *, stages: Sequence[Stage], epsilons: Sequence[float], relative_width: float
+) -> Iterator[tuple[str, Intervals]]:
+    """The intervals after each stage, which shrink from stage to stage.
+
+    x: (n, h, w, c) in [0, 1]. goal: the answers to leave; an image that has left its answer already flips at 0.
+    epsilons: increasing, l_inf radii of which none will lie inside an interval, so that a curve at them is exact;
+    images are searched up to the last. relative_width: widest interval, as a share of first_flipped. Raises InputError
+    for such epsilons as `check_epsilons` refuses and for logits that are not numbers, ValueError for another width.
+    """
+    check_epsilons(epsilons, where="the search's epsilons")
+    if not 0 < relative_width < 1:
+        raise ValueError(f"expected relative_width between 0 and 1, got {relative_width}")
+    run = _Search(target, x, goal, epsilons=epsilons, relative_width=relative_width)
+    first, *others = stages
+    run.climb(first)
+    yield first.name, run.intervals()
+    for stage in others:
+        run.challenge(stage)
+        yield stage.name, run.intervals()
+
+
+class _Search:
+    """The state of a search: bounds, the margins there, and the nearest flipped images."""
+
+    def __init__(
+        self, target: Target, x: Images, goal: Goal, *, epsilons: Sequence[float], relative_width: float
+    ) -> None:
+        self._target, self._x, self._goal = target, x, goal
+        self._grid, self._width = np.array([0.0, *epsilons]), relative_width
+        self._max_epsilon = epsilons[-1]
+        self._margin, gradient = target.margin_gradient(x, goal)
+        if np.isnan(self._margin).any():
+            position = int(np.isnan(self._margin).argmax())
+            raise InputError(f"expected finite logits, got a margin of nan for the image at position {position}")
+        self._slope = np.abs(gradient.astype(np.float64)).sum(axis=(1, 2, 3))
+        answered = self._margin > 0
+        self._safe, self._safe_margin = np.zeros(len(x)), self._margin.astype(np.float64)
+        self._flipped = np.where(answered, np.inf, 0.0)
+        self._x_flipped = x.copy()
+        self._won_by = np.full(len(x), "", dtype=object)
+
+    def intervals(self) -> Intervals:
+        return Intervals(self._safe.copy(), self._flipped.copy(), self._x_flipped.copy(), self._won_by.copy())
+
+    def climb(self, stage: Stage) -> None:
+        """Widen the ball from the linear estimate until the image flips or the largest epsilon is reached."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            epsilon = np.minimum(self._margin / self._slope, self._max_epsilon)
+        while True:
+            at = np.flatnonzero(np.isinf(self._flipped) & (self._safe < self._max_epsilon))
+            if len(at) == 0:
+                break
+            self._try(stage.name, stage.attack, at, epsilon[at])
+            epsilon = np.minimum(epsilon * _CLIMB, self._max_epsilon)
+        self._narrow(stage)
+
+    def challenge(self, stage: Stage) -> None:
+        """Ask an attack at the last safe epsilon, and again below wherever it flips the image."""
+        left = np.flatnonzero(self._safe > 0)
+        while len(left):
+            left = left[self._try(stage.name, stage.attack, left, self._safe[left])]
+            self._narrow(stage)
+            left = left[self._safe[left] > 0]
+
+    def _narrow(self, stage: Stage) -> None:
+        stride = np.full(len(self._x), self._width)
+        tries = np.zeros(len(self._x), dtype=np.int64)
+        while True:
+            # A hair of tolerance, so that an interval closed by a failure exactly at its width counts as closed.
+            wide = (self._flipped - self._safe) > self._width * self._flipped * (1 + 1e-9)
+            below = self._grid[np.maximum(np.searchsorted(self._grid, self._flipped) - 1, 0)]
+            at = np.flatnonzero(np.isfinite(self._flipped) & (wide | (below > self._safe)))
+            if len(at) == 0:
+                return
+            known = self._safe[at] > 0
+            guess = np.where(known, self._between(at, tries[at]), self._flipped[at] * (1 - stride[at]))
+            self._try(stage.name, stage.narrow, at, np.where(wide[at], guess, below[at]))
+            stride[at] = np.minimum(2 * stride[at], _LONGEST_STRIDE)
+            tries[at] += known
+
+    def _between(self, at: np.ndarray, tries: np.ndarray) -> PerImage:
+        """An epsilon inside the interval: just above the secant's zero of the margin; its middle after some tries."""
+        safe, flipped, start = self._safe[at], self._flipped[at], self._margin[at]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            zero = safe * start / (start - self._safe_margin[at])
+            middle = np.sqrt(safe * flipped)
+        guess = np.where((tries < _SECANT_TRIES) & (zero > safe) & np.isfinite(zero), zero, middle)
+        # Not above the epsilon whose failure closes the interval.
+        return np.clip(
+            guess * (1 + self._width / 2), np.minimum(middle, safe * (1 + self._width)), flipped * (1 - self._width)
+        )
+
+    def _try(self, name: str, attack: Attack, at: np.ndarray, epsilon: PerImage) -> Flags:
+        """Attack some images within epsilon and move their bounds; gives which of them flipped."""
+        with np.errstate(invalid="ignore"):
+            share = np.where(np.isfinite(self._flipped[at]), epsilon / self._flipped[at], 0).astype(np.float32)
+        x = self._x[at]
+        start = x + (self._x_flipped[at] - x) * np.minimum(share, 1).reshape(-1, 1, 1, 1)
+        found = attack(self._target, Ball(x, epsilon, self._goal.at(at)), start)
+        flipped = found.flipped
+        self._lower(at[flipped], found.x_adv[flipped], epsilon=epsilon[flipped], name=name)
+        failed = at[~flipped]
+        self._safe[failed], self._safe_margin[failed] = epsilon[~flipped], found.margin[~flipped]
+        return flipped
+
+    def _lower(self, at: np.ndarray, x_adv: Images, *, epsilon: PerImage, name: str) -> None:
+        distance = np.abs(x_adv.astype(np.float64) - self._x[at]).max(axis=(1, 2, 3), initial=0)
+        # Rounding may carry a pixel 1e-8 out of its ball.
+        distance = np.minimum(distance, epsilon)
+        nearer = distance < self._flipped[at]
+        at, distance = at[nearer], distance[nearer]
+        self._flipped[at], self._x_flipped[at], self._won_by[at] = distance, x_adv[nearer], name
+        below = at[self._safe[at] >= distance]
+        self._safe[below], self._safe_margin[below] = 0.0, self._margin[below]

@@ -1,0 +1,124 @@
+"""The Square attack, through ART: squares of +-epsilon at random places, kept where they lower the margin.
+
+It asks for logits only, so it succeeds where gradients are masked; winning more than the white-box attacks is a sign
+that they are. ART's `SquareAttack` knows one epsilon, draws the first stripes image by image from NumPy's global
+generator, and (1.20.1) never places a square on the last row or column, nor runs where its first square fills the
+image. It is therefore given a canvas instead of images: a direction in [-1, 1] for each pixel, a row and a column
+larger, and a model that looks at
+
+    clip(x + radius direction, 0, 1)
+
+So each image has its own epsilon (and reach), every pixel can be part of a square, and ART's walk is the published one:
+a square of +-1 in the canvas is a square of +-epsilon in the image. What is drawn depends on the seed and the round
+alone, so an image's outcome does not depend on the others. (Within a round ART tries one place for all images.)
+
+Cost: at most `max_queries` forward passes an image, until it is adversarial. ART asks for three a round, two of them
+for directions already looked at; the canvas remembers those.
+Source: Andriushchenko 2020; ART 1.20.1, `art/attacks/evasion/square_attack.py`.
+"""
+
+import warnings
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from oncorobust.attacks.linf import Ball, Found
+from oncorobust.base.arrays import Images, Labels, PerImage
+from oncorobust.base.seeds import child_rng, child_seed
+
+with warnings.catch_warnings():
+    # ART warns at import that PyTorch, which only its certification needs, is missing.
+    warnings.simplefilter("ignore", UserWarning)
+    from art.attacks.evasion import SquareAttack
+    from art.estimators.estimator import BaseEstimator, NeuralNetworkMixin
+
+    from oncorobust.attacks.art_classifier import KerasClassifier
+
+Directions = Float[np.ndarray, "n rows columns c"]
+"""What each pixel of the canvas does, in [-1, 1]: a row and a column more than the image has."""
+
+_FIRST_SHARE = 0.8
+"""Share of the image that the first square covers, as in the source."""
+
+
+def square(classifier: KerasClassifier, ball: Ball, *, max_queries: int, seed: int) -> Found:
+    """Adversarial images, or the tries of least margin, by the Square attack.
+
+    max_queries: forward passes an image, 2 or more; the first is for the stripes it starts from. Images leave the
+    answers of the ball's goal for any other class. Raises ValueError for fewer queries.
+    """
+    if max_queries < 2:
+        raise ValueError(f"expected max_queries of 2 or more, got {max_queries}")
+    canvas = _Canvas(classifier, ball, seed)
+    _, height, width, _ = canvas.least.shape
+    art_attack = SquareAttack(
+        canvas,
+        adv_criterion=lambda margins, _: margins < 0,
+        loss=canvas.margins,
+        max_iter=max_queries - 1,
+        eps=2.0,  # from any direction in [-1, 1] to any other
+        p_init=min(_FIRST_SHARE, (min(height, width) - 1) ** 2 / (height * width)),
+        batch_size=max(len(ball.x), 1),
+        verbose=False,
+    )
+    positions = np.arange(len(ball.x))
+    directions = art_attack.generate(canvas.least.copy(), positions)
+    return Found(canvas.images(directions, positions), canvas.margins(directions, positions))
+
+
+class _Canvas(NeuralNetworkMixin, BaseEstimator):
+    """The model as a function of directions, for ART; "predicts" margins.
+
+    least, margin: the direction of least margin looked at so far, an image each, and that margin. ART keeps the same
+    ones. Not an ART classifier, so that ART hands the rows' positions through to the loss in the place of labels.
+    """
+
+    def __init__(self, classifier: KerasClassifier, ball: Ball, seed: int) -> None:
+        """Start from stripes, the same for all images."""
+        super().__init__(model=classifier.model, clip_values=(-1.0, 1.0), channels_first=False)
+        self._classifier, self._ball, self._seed, self._round = classifier, ball, seed, 0
+        n, height, width, channels = ball.x.shape
+        stripes = child_rng(seed, "square").choice([-1.0, 1.0], size=(1, 1, width + 1, channels))
+        self.least = np.broadcast_to(stripes.astype(np.float32), (n, height + 1, width + 1, channels)).copy()
+        self.margin = self._look(self.least, np.arange(n))
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of one direction: (h + 1, w + 1, c)."""
+        return tuple(self.least.shape[1:])
+
+    def predict(self, x: np.ndarray, **_: Any) -> np.ndarray:
+        """(n,) margins of all images' directions; ART asks for them at the head of each round."""
+        self._round += 1
+        np.random.seed(child_seed(self._seed, "square", self._round))
+        return self.margins(x, np.arange(len(x)))
+
+    def margins(self, directions: Directions, positions: Labels) -> PerImage:
+        """(n,) margins of some images' directions; only those not yet looked at cost a forward pass."""
+        margins = self.margin[positions]
+        new = np.flatnonzero((directions != self.least[positions]).any(axis=(1, 2, 3)))
+        # In the first round ART proposes stripes drawn by an image's place in the batch: they pass for no better.
+        if self._round > 1 and len(new):
+            margins[new] = self._look(directions[new], positions[new])
+            better = new[margins[new] < self.margin[positions[new]]]
+            self.least[positions[better]], self.margin[positions[better]] = directions[better], margins[better]
+        return margins
+
+    def images(self, directions: Directions, positions: Labels) -> Images:
+        """The images that directions lead to, in ball and box."""
+        ball = self._ball.at(positions)
+        return ball.project(ball.x + ball.radius * directions[:, :-1, :-1])
+
+    def _look(self, directions: Directions, positions: Labels) -> PerImage:
+        logits = self._classifier.predict(self.images(directions, positions))
+        own = self._ball.goal.own[positions]
+        return (logits * own).sum(axis=1) - np.where(own > 0, -np.inf, logits).max(axis=1)
+
+    def fit(self, x: np.ndarray, y: np.ndarray, **_: Any) -> None:
+        """Not for training."""
+        raise NotImplementedError("a canvas answers queries only")
+
+    def get_activations(self, x: np.ndarray, layer: int | str, batch_size: int, framework: bool = False) -> np.ndarray:
+        """Not for looking inside."""
+        raise NotImplementedError("a canvas answers queries only")

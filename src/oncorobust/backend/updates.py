@@ -1,0 +1,178 @@
+"""Compiled updates of a Keras 3 model's weights, on whichever backend; `functions` has the rest of it.
+
+A body is written once in `keras.ops`, in terms of a `Learner`; `compile_update` makes of it a function from NumPy
+arrays to NumPy numbers that attacks a batch, takes the gradient of the weights and applies it, all in one graph:
+TensorFlow traces it once for batches of every length, JAX once a length, PyTorch runs it as it stands. Nothing
+returns to NumPy between the steps of an attack.
+
+`logits` and `logits_and_gradient` see the model as evaluation does, without dropout and with the stored statistics of
+batch normalisation (Pang 2020: attacks are made in that mode); only `weight_gradients` runs it in training mode.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Protocol, runtime_checkable
+
+import keras
+from keras import ops
+
+from oncorobust.backend.functions import EagerNetwork, GraphNetwork, Network, TracedNetwork, compile_graph, run_eagerly
+
+Forward = Callable[[Any], Any]
+"""Images -> logits in training mode."""
+
+TrainingLoss = Callable[[Forward], tuple[Any, Any]]
+"""What an update minimises, one number, and logits to judge it by."""
+
+
+@runtime_checkable
+class Learner(Network, Protocol):
+    """A model inside a compiled update."""
+
+    def weight_gradients(self, loss: TrainingLoss, *, shift: Sequence[Any] | None = None) -> tuple[Any, Any, list[Any]]:
+        """Loss, logits, and the loss's gradient by each trainable weight, taken at weights + shift."""
+
+
+def compile_update(
+    model: keras.Model,
+    body: Callable[..., tuple[Any, ...]],
+    *,
+    changed: Sequence[keras.Variable],
+    precision: str,
+) -> Callable[..., tuple[Any, ...]]:
+    """Make `body(learner, *tensors)`, which may assign to variables, a compiled function of arrays.
+
+    body returns numbers. changed: variables beside the model's own that it assigns to (the optimiser's, averages).
+    precision: `float32`, or `mixed`: in training mode all layers behind the first that has weights and before the
+    last compute in bfloat16; weights stay float32. The images' own layer is spared because bfloat16 would round an
+    adversarial perturbation away. Raises ValueError for an unknown backend.
+    """
+    match keras.backend.backend():
+        case "tensorflow":
+            learner = _GraphLearner(model, precision)
+            return compile_graph(lambda *tensors: body(learner, *tensors))
+        case "torch":
+            return run_eagerly(_EagerLearner(model, precision), body)
+        case "jax":
+            return _compile_jax(_TracedLearner(model, precision), body, [*model.variables, *changed])
+        case other:
+            raise ValueError(f"expected backend tensorflow, torch or jax, got {other}")
+
+
+class _GraphLearner(GraphNetwork):
+    def __init__(self, model: keras.Model, precision: str) -> None:
+        super().__init__(model)
+        self._precision = precision
+
+    def weight_gradients(self, loss: TrainingLoss, *, shift: Sequence[Any] | None = None) -> tuple[Any, Any, list[Any]]:
+        import tensorflow as tf
+
+        weights = [variable.value for variable in self._model.trainable_variables]
+        with _moved(self._model, shift):
+            with tf.GradientTape() as tape, computing_in(self._precision, self._model):
+                value, logits = loss(lambda x: ops.cast(self._model(x, training=True), "float32"))
+            gradients = tape.gradient(value, weights, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        return value, logits, gradients
+
+
+class _EagerLearner(EagerNetwork):
+    def __init__(self, model: keras.Model, precision: str) -> None:
+        super().__init__(model)
+        self._precision = precision
+
+    def weight_gradients(self, loss: TrainingLoss, *, shift: Sequence[Any] | None = None) -> tuple[Any, Any, list[Any]]:
+        import torch
+
+        weights = [variable.value for variable in self._model.trainable_variables]
+        with _moved(self._model, shift), torch.enable_grad(), computing_in(self._precision, self._model):
+            value, logits = loss(lambda x: ops.cast(self._model(x, training=True), "float32"))
+            gradients = torch.autograd.grad(value, weights, allow_unused=True)
+        filled = [
+            torch.zeros_like(weight) if gradient is None else gradient
+            for weight, gradient in zip(weights, gradients, strict=True)
+        ]
+        return value.detach(), logits.detach(), filled
+
+
+class _TracedLearner(TracedNetwork):
+    def __init__(self, model: keras.Model, precision: str) -> None:
+        super().__init__(model)
+        self._precision = precision
+
+    def weight_gradients(self, loss: TrainingLoss, *, shift: Sequence[Any] | None = None) -> tuple[Any, Any, list[Any]]:
+        import jax
+
+        def value_of(trainable: list[Any]) -> tuple[Any, tuple[Any, list[Any]]]:
+            other = [variable.value for variable in self._model.non_trainable_variables]
+
+            def forward(x: Any) -> Any:
+                nonlocal other
+                logits, other = self._model.stateless_call(trainable, other, x, training=True)
+                return ops.cast(logits, "float32")
+
+            value, logits = loss(forward)
+            return value, (logits, other)
+
+        with _moved(self._model, shift), computing_in(self._precision, self._model):
+            weights = [variable.value for variable in self._model.trainable_variables]
+            (value, (logits, other)), gradients = jax.value_and_grad(value_of, has_aux=True)(weights)
+        for variable, found in zip(self._model.non_trainable_variables, other, strict=True):
+            variable.assign(found)
+        return value, logits, gradients
+
+
+def _compile_jax(
+    learner: _TracedLearner, body: Callable[..., tuple[Any, ...]], variables: list[keras.Variable]
+) -> Callable[..., tuple[Any, ...]]:
+    import jax
+
+    @jax.jit
+    def function(values: list[Any], *tensors: Any) -> tuple[Any, list[Any]]:
+        with keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True))) as scope:
+            told = body(learner, *tensors)
+        return told, [scope.get_current_value(variable) for variable in variables]
+
+    def call(*arrays: Any) -> tuple[Any, ...]:
+        told, values = function([variable.value for variable in variables], *arrays)
+        for variable, value in zip(variables, values, strict=True):
+            variable.assign(value)
+        return tuple(jax.device_get(told))
+
+    return call
+
+
+@contextmanager
+def _moved(model: keras.Model, shift: Sequence[Any] | None) -> Iterator[None]:
+    """Inside, the trainable weights stand at their values + shift; afterwards at the very values they had."""
+    if shift is None:
+        yield
+        return
+    kept = [ops.copy(variable.value) for variable in model.trainable_variables]
+    for variable, change in zip(model.trainable_variables, shift, strict=True):
+        variable.assign_add(change)
+    yield
+    for variable, before in zip(model.trainable_variables, kept, strict=True):
+        variable.assign(before)
+
+
+@contextmanager
+def computing_in(precision: str, model: keras.Model) -> Iterator[None]:
+    """Inside, with `mixed`, the layers between the first and the last that have weights compute in bfloat16."""
+    layers = _leaves(model)
+    weighted = [position for position, layer in enumerate(layers) if layer.trainable_variables]
+    inner = layers[weighted[0] + 1 : weighted[-1]] if precision == "mixed" and weighted else []
+    before = [layer.dtype_policy for layer in inner]
+    for layer in inner:
+        layer.dtype_policy = "mixed_bfloat16"
+    try:
+        yield
+    finally:
+        for layer, policy in zip(inner, before, strict=True):
+            layer.dtype_policy = policy
+
+
+def _leaves(layer: keras.Layer) -> list[keras.Layer]:
+    """The layers of a model in their order, those of nested models in their place."""
+    if not isinstance(layer, keras.Model):
+        return [layer]
+    return [leaf for inner in layer.layers for leaf in _leaves(inner)]

@@ -1,0 +1,1 @@
+"""The command `oncorobust`, one module for each command."""

@@ -1,0 +1,158 @@
+"""`oncorobust front`: the clean-against-robust front of a data set, from the experiments that DVC holds.
+
+    oncorobust front lidc [--output reports/lidc/front.png]
+
+Collects hardening runs of the work tree, of HEAD and of every experiment of `dvc exp run`, whatever commit it started
+from. Parameters and inputs of a run are those that its dvc.lock records, not those of params.yaml, which may have been
+edited since; numbers are taken from training.json where it is the recorded file. Draws the figure and writes its points
+as CSV beside it. Neither is an output of a stage: experiments are not part of the tree that a stage could depend on.
+"""
+
+import argparse
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from oncorobust.base.errors import InputError
+from oncorobust.base.files import whole_outputs, write_csv
+from oncorobust.pipeline.dvc_lock import StageRecord, parse_lock
+from oncorobust.report.figures.pareto import Accuracies, Experiment, Front, clean_robust_front, front_frame
+from oncorobust.report.figures.pareto_figure import front_figure
+from oncorobust.report.figures.style import to_png
+from oncorobust.settings.load import load_params
+from oncorobust.trace.repository import State
+
+_COMPARED = (
+    "data/processed/{dataset}/images.npy",
+    "data/processed/{dataset}/index.csv",
+    "models/{dataset}/clean.keras",
+)
+"""Inputs of hardening that must be the same in all experiments; code is not compared."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `oncorobust front`."""
+    parser.add_argument("dataset", metavar="DATASET", help="a data set of run.datasets")
+    parser.add_argument("--output", help="a .png; the points go beside it as .csv (reports/DATASET/front.png)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Draw the front of a data set of the repository in the current folder. Returns the exit status."""
+    params = load_params("params.yaml")
+    if args.dataset not in params.run.datasets:
+        raise InputError(
+            f"expected a data set of run.datasets ({', '.join(params.run.datasets)}), got {args.dataset!r}"
+        )
+    output = Path(args.output or f"reports/{args.dataset}/front.png")
+    if output.suffix != ".png":
+        raise InputError(f"expected a file name that ends in .png, got {output}")
+    front = collect_front(Path(), args.dataset)
+    figure = front_figure(front, title=params.report.columns[args.dataset].title)
+    with whole_outputs(output, output.with_suffix(".csv")) as (figure_draft, points_draft):
+        figure_draft.write_bytes(to_png(figure))
+        write_csv(points_draft, front_frame(front))
+    print("\n".join([*_point_lines(front), *(f"left out: {one}" for one in front.left_out)]))
+    print(f"{output} and {output.with_suffix('.csv').name}: validation images; no test image was looked at")
+    return 0
+
+
+def collect_front(root: Path, dataset: str) -> Front:
+    """The front of a data set's hardening runs; those whose record cannot be read are left out with a sentence too.
+
+    Raises InputError where fewer than two runs can be compared.
+    """
+    runs, unread = [], []
+    for name, revision in [("work tree", None), ("HEAD", "HEAD"), *_experiments(root)]:
+        try:
+            found = _read_experiment(State(root, revision), name, dataset)
+        except InputError as error:
+            unread.append(f"{name}: {error}")
+        else:
+            runs += [found] if found else []
+    front = clean_robust_front(runs) if runs else None
+    left_out = (*unread, *(front.left_out if front else ()))
+    compared = len(front.points) - 1 if front else 0  # the clean model is a point too
+    if front is None or compared < 2:
+        raise InputError(_too_few(dataset, compared, left_out))
+    return replace(front, left_out=left_out)
+
+
+def _too_few(dataset: str, compared: int, left_out: tuple[str, ...]) -> str:
+    why = f" (left out: {'; '.join(left_out)})" if left_out else ""
+    share = f"datasets.{dataset}.harden.loss.adversarial_share=0.25"
+    return (
+        f"expected two or more hardening runs of {dataset} that compare, got {compared}{why}; run\n"
+        f"  dvc exp run --temp --single-item -S {share} harden@{dataset}\n"
+        f"  oncorobust front {dataset}"
+    )
+
+
+def _experiments(root: Path) -> list[tuple[str, str]]:
+    """Name and commit of each experiment, in alphabetical order."""
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
+    try:
+        with Repo(str(root)) as repo:
+            listed = repo.experiments.ls(all_commits=True)
+    except DvcException as error:
+        raise InputError(f"expected a DVC repository, got: {error}") from error
+    return sorted(one for experiments in listed.values() for one in experiments)
+
+
+def _read_experiment(state: State, name: str, dataset: str) -> Experiment | None:
+    """A run of hardening as dvc.lock records it; None where it records none.
+
+    Raises InputError where training.json is another than the recorded one, or lacks what the figure shows.
+    """
+    if state.md5("dvc.lock") is None:
+        return None
+    record = parse_lock(state.read("dvc.lock").decode()).get(f"harden@{dataset}")
+    if record is None:
+        return None
+    path = f"reports/{dataset}/adversarial/training.json"
+    if state.md5(path) != next((one.md5 for one in record.outputs if one.path == path), None):
+        raise InputError(f"expected the file that dvc.lock records, got another in {path}")
+    told = json.loads(state.read(path))
+    try:
+        return Experiment(
+            name=name,
+            settings=flat(record.parameters[f"datasets.{dataset}.harden"]),
+            inputs=_inputs(record, dataset),
+            accuracies=_accuracies(told["best"]),
+            start=_accuracies(told["start"]),
+            synthetic=told["synthetic"],
+        )
+    except KeyError as error:
+        raise InputError(f"expected {error} in {path} and dvc.lock, got none: harden again") from error
+
+
+def _inputs(record: StageRecord, dataset: str) -> dict[str, str]:
+    paths = {one.format(dataset=dataset) for one in _COMPARED}
+    return {one.path: one.md5 for one in record.inputs if one.path in paths}
+
+
+def _accuracies(told: Mapping[str, float]) -> Accuracies:
+    return Accuracies(clean=told["validation_accuracy"], robust=told["validation_robust_accuracy"])
+
+
+def flat(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested settings by dotted names: {"loss": {"beta": 6}} becomes {"loss.beta": 6}."""
+    pairs: dict[str, Any] = {}
+    for name, value in settings.items():
+        pairs |= (
+            {f"{name}.{key}": one for key, one in flat(value).items()} if isinstance(value, dict) else {name: value}
+        )
+    return pairs
+
+
+def _point_lines(front: Front) -> list[str]:
+    """The points as a table for the terminal; an asterisk marks those that no other dominates."""
+    width = max(len(one.label) for one in front.points)
+    return [
+        f"{'*' if one.on_front else ' '} {one.label:{width}}  clean {100 * one.accuracies.clean:6.2f} %  "
+        f"under attack {100 * one.accuracies.robust:6.2f} %  {one.experiment or ''}".rstrip()
+        for one in front.points
+    ]

@@ -1,0 +1,129 @@
+"""`oncorobust trace`: from a table cell back to its inputs, on the terminal.
+
+    oncorobust trace "Table 1" --row PGD:0.002 --column LIDC [--field accuracy] [--rev REV]
+
+Reads what the cell names, at the work tree or a git revision, lets `provenance` check the numbers and `lock` walk back
+through dvc.lock, and prints both. The status is 0 where all numbers agree and the results are those that dvc.lock
+records, else 1.
+"""
+
+import argparse
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from oncorobust.base.errors import InputError
+from oncorobust.pipeline.dvc_lock import Lock, StageRecord, parse_lock, producer, recorded_md5, way_back
+from oncorobust.report.tables.cell import Cell, Table, read_rows, tables_from_json
+from oncorobust.report.tables.paper_numbers import parse_paper_table
+from oncorobust.trace.check import Contents, Trace, check_cell, find_cells, find_table
+from oncorobust.trace.repository import State
+from oncorobust.trace.text import trace_text
+
+CELLS = "reports/tables/cells.json"
+LISTED = 10
+"""How many files of a directory are named."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `oncorobust trace`."""
+    parser.add_argument("table", help='"Table 1", "Table 2", "Table S5", "Table G" or "Table T"')
+    parser.add_argument(
+        "--row",
+        help="PGD:0.002 or Baseline in Table 1, PGD in S5, 0.002 in G, tied:0.002 in T, a data set in Table 2",
+    )
+    parser.add_argument("--column", help="a data set, by key, title or the paper's column; in Table 2 also a field")
+    parser.add_argument("--field", help="one of the numbers of that row and data set; all of them if not given")
+    parser.add_argument("--rev", help="git revision to trace; the work tree if not given")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Trace a cell of the repository in the current folder and print the way back. Returns the exit status."""
+    state = State(Path(), args.rev)
+    traced = trace_cell(state, table=args.table, row=args.row, column=args.column, field=args.field)
+    print(trace_text(traced))
+    return 0 if traced.sound else 1
+
+
+def trace_cell(state: State, *, table: str, row: str | None, column: str | None, field: str | None = None) -> Trace:
+    """Find a cell, compute it again from its rows, and collect every stage behind it.
+
+    Raises InputError where there is no such table, row or data set (listing what there is), or a file is missing.
+    """
+    found_table = find_table(tables_from_json(_parse_json(state.read(CELLS), CELLS)), table)
+    cells = find_cells(found_table, row=row, column=column, field=field)
+    lock = _read_lock(state)
+    contents = _read_contents(state, cells, found_table, lock)
+    stages = _stages(cells, found_table, lock)
+    files = [one for stage in stages for one in (*stage.inputs, *stage.outputs)]
+    return Trace(
+        table=found_table,
+        state=state.title(),
+        checks=tuple(check_cell(cell, found_table, contents) for cell in cells),
+        stages=tuple(stages),
+        found={one.path: md5 for one in files if one.n_files is None and (md5 := state.md5(one.path)) is not None},
+        directories={
+            one.path: directory
+            for one in files
+            if one.n_files is not None and (directory := state.directory(one.path, listed=LISTED)) is not None
+        },
+        not_recorded=tuple(
+            path for path in (CELLS, found_table.file, *_source_files(cells)) if not _is_recorded(state, lock, path)
+        ),
+    )
+
+
+def _read_lock(state: State) -> Lock:
+    """The stages of dvc.lock; none before anything was recorded."""
+    try:
+        text = state.read("dvc.lock").decode()
+    except InputError:
+        return {}
+    return parse_lock(text)
+
+
+def _source_files(cells: list[Cell]) -> list[str]:
+    metrics = [source.file for cell in cells for source in cell.metrics]
+    rows = [source.file for cell in cells for source in cell.rows]
+    return list(dict.fromkeys(metrics + rows))
+
+
+def _stages(cells: list[Cell], table: Table, lock: Lock) -> list[StageRecord]:
+    last = producer(lock, table.file)
+    return ([last] if last else []) + way_back(lock, _source_files(cells))
+
+
+def _is_recorded(state: State, lock: Lock, path: str) -> bool:
+    """Whether a result is the one that dvc.lock records; one that only DVC holds is compared when it is read."""
+    recorded, found = recorded_md5(lock, path), state.md5(path)
+    return recorded is not None and found in (recorded, None)
+
+
+def _read_contents(state: State, cells: list[Cell], table: Table, lock: Lock) -> Contents:
+    metrics = {source.file for cell in cells for source in cell.metrics}
+    rows = {source.file for cell in cells for source in cell.rows}
+    paper = {cell.paper.file for cell in cells if cell.paper}
+    return Contents(
+        # a row's key is a name, also where it is an epsilon
+        tables={table.file: pd.read_csv(io.BytesIO(state.read(table.file)), dtype={"row": str})},
+        metrics={
+            path: _parse_json(state.read_recorded(path, recorded_md5(lock, path)), path) for path in sorted(metrics)
+        },
+        rows={
+            path: read_rows(io.BytesIO(state.read_recorded(path, recorded_md5(lock, path)))) for path in sorted(rows)
+        },
+        paper={path: parse_paper_table(state.read(path).decode(), where=path) for path in sorted(paper)},
+    )
+
+
+def _parse_json(content: bytes, where: str) -> dict[str, Any]:
+    try:
+        parsed = json.loads(content)
+    except ValueError as error:
+        raise InputError(f"expected JSON, got {error} in {where}") from error
+    if not isinstance(parsed, dict):
+        raise InputError(f"expected a JSON object, got {type(parsed).__name__} in {where}")
+    return parsed

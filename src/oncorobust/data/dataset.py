@@ -1,0 +1,184 @@
+"""A processed data set as later stages see it: images in [0, 1] that stay on disk, and a row for each.
+
+The pixels are memory-mapped and read when asked for, so a data set larger than memory can be trained on. Grey images
+are stored with one channel and given with three, which is what VGG16 takes. Images are checked when they are read:
+what is outside [0, 1] or not a number never reaches a model.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from oncorobust.base.arrays import Image, Images, Labels
+from oncorobust.base.errors import InputError
+from oncorobust.base.files import read_json
+from oncorobust.base.seeds import child_rng
+from oncorobust.formats.records import SPLITS
+
+COLUMNS = ("image_id", "patient_id", "label", "class_name", "split", "source")
+
+
+@dataclass(frozen=True)
+class LabelledImages:
+    """Images with their rows.
+
+    index: columns image_id, patient_id, label, class_name, split, source; a row's label in the frame's own index is
+        its image's place in `pixels`, so that parts of a data set share one array.
+    pixels: float32 (n, h, w, c) with c = 1 or 3, usually a memory map.
+    """
+
+    index: pd.DataFrame
+    pixels: np.ndarray
+    class_names: tuple[str, ...]
+    synthetic: bool
+    name: str
+
+    def __post_init__(self) -> None:
+        """Check shapes, ids, labels and splits; pixel values are checked when read. Raises InputError."""
+        shape = " x ".join(map(str, self.pixels.shape))
+        if self.pixels.ndim != 4 or self.pixels.shape[3] not in (1, 3) or self.pixels.dtype != np.float32:
+            raise InputError(
+                f"expected float32 images n x h x w x 1 or 3, got {self.pixels.dtype} {shape} in {self.name}"
+            )
+        if len(self.index) and not 0 <= self.index.index.min() <= self.index.index.max() < len(self.pixels):
+            raise InputError(f"expected a row for each of {len(self.pixels)} images, got others in {self.name}")
+        if not self.index["image_id"].is_unique:
+            raise InputError(f"expected each image_id once, got one twice in {self.name}")
+        if not self.index["label"].between(0, len(self.class_names) - 1).all():
+            raise InputError(f"expected labels from 0 to {len(self.class_names) - 1}, got others in {self.name}")
+        if not self.index["split"].isin(SPLITS).all():
+            raise InputError(f"expected splits {', '.join(SPLITS)}, got others in {self.name}")
+
+    def __len__(self) -> int:
+        """Number of images."""
+        return len(self.index)
+
+    @property
+    def labels(self) -> Labels:
+        """Class of each image, int64."""
+        return self.index["label"].to_numpy(dtype=np.int64)
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Shape of one image as a model takes it: (h, w, 3)."""
+        return (self.pixels.shape[1], self.pixels.shape[2], 3)
+
+    @property
+    def image_ids(self) -> list[str]:
+        """Id of each image."""
+        return self.index["image_id"].tolist()
+
+    def images(self, positions: slice | np.ndarray = slice(None)) -> Images:
+        """Read images (n, h, w, 3), float32 in [0, 1], by position in this part. Raises InputError on other values."""
+        places = self.index.index.to_numpy()[positions]
+        images = np.asarray(self.pixels[places])
+        check_images(images, image_ids=self.index["image_id"].to_numpy()[positions].tolist(), where=self.name)
+        return np.repeat(images, 3, axis=-1) if images.shape[-1] == 1 else images
+
+    def take(self, positions: np.ndarray) -> "LabelledImages":
+        """The images at these positions, in this order."""
+        return replace(self, index=self.index.iloc[positions])
+
+    def select(self, split: str) -> "LabelledImages":
+        """The images of one split: train, validation or test. Raises InputError when there are none."""
+        part = replace(self, index=self.index[self.index["split"] == split])
+        if not len(part):
+            raise InputError(f"expected {split} images, got none in {self.name}")
+        return part
+
+    def subset(self, max_images: int | None, *, seed: int) -> "LabelledImages":
+        """At most `max_images` images, each class with its share, drawn with the seed; None keeps all."""
+        if max_images is None or max_images >= len(self):
+            return self
+        labels = self.labels
+        chosen = [
+            child_rng(seed, "subset", label).permutation(np.flatnonzero(labels == label))[:count]
+            for label, count in enumerate(_shares(np.bincount(labels), max_images))
+        ]
+        return self.take(np.sort(np.concatenate(chosen)))
+
+
+def check_images(x: Images, *, image_ids: Sequence[str], where: str) -> None:
+    """Refuse images (n, h, w, c) with a pixel outside [0, 1] or not a number. Raises InputError naming the first."""
+    # NaN fails both comparisons.
+    wrong = ~((x >= 0) & (x <= 1))
+    if wrong.any():
+        position = np.unravel_index(wrong.argmax(), x.shape)
+        place = ", ".join(str(int(one)) for one in position[1:])
+        raise InputError(
+            f"expected images in [0, 1], got {x[position]} at pixel ({place}) of image "
+            f"{image_ids[int(position[0])]} in {where}"
+        )
+
+
+def load(folder: str | Path) -> LabelledImages:
+    """Read a processed data set from its folder; images stay on disk. Raises InputError naming the file."""
+    folder = Path(folder)
+    return read_dataset(folder / "images.npy", folder / "index.csv", folder / "summary.json")
+
+
+def read_dataset(images: Path, index: Path, summary: Path) -> LabelledImages:
+    """Read a processed data set from its three files. Raises InputError naming the file."""
+    try:
+        pixels = np.load(images, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError(f"expected an array, got {error} in {images}") from error
+    frame = _read_index(index)
+    if len(frame) != len(pixels):
+        raise InputError(f"expected {len(pixels)} rows as there are images in {images}, got {len(frame)} in {index}")
+    content = read_json(summary)
+    return LabelledImages(
+        index=frame,
+        pixels=pixels,
+        class_names=tuple(_entry(content, "class_names", summary)),
+        synthetic=bool(_entry(content, "synthetic", summary)),
+        name=str(_entry(content, "dataset", summary)),
+    )
+
+
+def write_images(
+    path: Path, images: Iterable[Image], *, shape: tuple[int, ...], on_progress: Callable[[int, int, str], None]
+) -> None:
+    """Write images one by one into a float32 npy file of this shape, so that memory stays flat.
+
+    on_progress: called after each image with the number done, the number in all, and what they are.
+    """
+    form = {"descr": "<f4", "fortran_order": False, "shape": shape}
+    # Not into a memory map, where a full disk is no error but the end of the process (SIGBUS).
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, form)
+        for position, image in enumerate(images):
+            file.write(np.broadcast_to(image, shape[1:]).astype("<f4").tobytes())
+            on_progress(position + 1, shape[0], "images")
+
+
+def _read_index(path: Path) -> pd.DataFrame:
+    types = {name: "int64" if name == "label" else "str" for name in COLUMNS}
+    try:
+        # Ids such as 007, NA or 1e5 are text.
+        frame = pd.read_csv(path, dtype=types, keep_default_na=False, encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise InputError(f"expected a CSV of images, got {error} in {path}") from error
+    for name in COLUMNS:
+        if name not in frame:
+            raise InputError(f"expected a column {name}, got {', '.join(frame.columns)} in {path}")
+    return frame
+
+
+def _entry(content: dict[str, Any], key: str, path: Path) -> Any:
+    if key not in content:
+        raise InputError(f"expected a key {key}, got {', '.join(content)} in {path}")
+    return content[key]
+
+
+def _shares(sizes: np.ndarray, total: int) -> np.ndarray:
+    """Divide `total` in proportion to `sizes`; rounding's rest goes to the largest remainders, then lower index."""
+    exact = sizes * (total / sizes.sum())
+    shares = np.floor(exact).astype(int)
+    order = np.argsort(-(exact - shares), kind="stable")
+    shares[order[: total - shares.sum()]] += 1
+    return shares

@@ -1,0 +1,192 @@
+"""Raw images to images of one size in [0, 1], divided, balanced and described.
+
+Each image is cropped to the square at its centre, scaled by the same two stored values for the whole data set, and
+resized:
+
+    pixel = clip((stored - low) / (high - low), 0, 1)
+
+low and high are constants of the format (0 and 255), two given numbers (a Hounsfield window), or the 0.5 and 99.5
+percentiles of the training images; never of the single image, which would give one epsilon many physical sizes. The
+resize is bilinear over the area that an output pixel covers, so it neither aliases nor leaves the range. Images of a
+data set may differ in size, not in the number of channels or, with the format's limits, in bit depth.
+
+Source of the training percentiles: Isensee et al., nnU-Net, Nature Methods 18, 2021.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import PIL.Image
+from jaxtyping import Float
+
+from oncorobust.base.arrays import Image
+from oncorobust.base.errors import InputError
+from oncorobust.data.dataset import COLUMNS
+from oncorobust.data.split import balance, draw_classes, draw_patients, split_images
+from oncorobust.formats.lesion_boxes import cropped_side, resize_boxes
+from oncorobust.formats.records import SPLITS, RawImages, StoredImage
+from oncorobust.settings.data import Preprocess
+
+PERCENTILES = (0.5, 99.5)
+_SAMPLED_PIXELS = 10_000_000
+
+
+@dataclass(frozen=True)
+class Processed:
+    """A processed data set before it is written.
+
+    index: columns image_id, patient_id, label, class_name, split, source, then the format's own; row i is image i.
+        A lesion's box (`lesion_boxes.LESION_BOX`) is in pixels of the processed image.
+    images: the images in that order, made one at a time, float32 (size, size, c).
+    shape: (n, size, size, c). summary: the content of summary.json.
+    """
+
+    index: pd.DataFrame
+    images: Iterator[Image]
+    shape: tuple[int, int, int, int]
+    summary: dict[str, Any]
+
+
+def process(raw: RawImages, settings: Preprocess, *, dataset: str, seed: int) -> Processed:
+    """Choose, divide and balance the images of a raw tree, and prepare the rest of the work, image by image.
+
+    Raises InputError, here or while `images` is consumed, naming the image that does not fit.
+    """
+    chosen, notes = _choose(raw.index, settings, raw.class_names, seed)
+    low, high = _intensity_range(raw, chosen, settings)
+    channels = _channels(raw.read(int(chosen.index[0])))
+    index = resize_boxes(chosen, crop_fraction=settings.crop_fraction, size=settings.size)
+    index = index.assign(class_name=[raw.class_names[label] for label in chosen["label"]])
+    index = index[[*COLUMNS, *(name for name in raw.index if name not in {*COLUMNS, "given_split"})]]
+    summary = {
+        "dataset": dataset,
+        "format": type(settings.format).__struct_config__.tag,
+        "synthetic": raw.synthetic,
+        "verified": raw.verified,
+        "class_names": list(raw.class_names),
+        "n_raw": len(raw.index),
+        "n_images": len(index),
+        "n_patients": int(index["patient_id"].nunique()),
+        "size": settings.size,
+        "channels": channels,
+        "intensity_range": [low, high],
+        "intensity_unit": raw.intensity_unit,
+        "counts": _counts(index, raw.class_names),
+        "patients": {name: int(index["patient_id"][index["split"] == name].nunique()) for name in SPLITS},
+        "split_unit": settings.split.unit,
+        "notes": [*raw.notes, *notes],
+    }
+    return Processed(
+        index=index.reset_index(drop=True),
+        images=_images(raw, chosen, settings, channels=channels, low=low, high=high),
+        shape=(len(index), settings.size, settings.size, channels),
+        summary=summary,
+    )
+
+
+def centre_crop(values: np.ndarray, *, fraction: float) -> np.ndarray:
+    """The square at the centre of values (h, w) or (h, w, c), its side the given share of the shorter side."""
+    height, width = values.shape[:2]
+    side = cropped_side(min(height, width), fraction)
+    top, left = (height - side) // 2, (width - side) // 2
+    return values[top : top + side, left : left + side]
+
+
+def to_unit_interval(values: np.ndarray, *, low: float, high: float) -> np.ndarray:
+    """Map low to 0 and high to 1, and clip; float32."""
+    scaled = (values.astype(np.float32) - np.float32(low)) / np.float32(high - low)
+    return np.clip(scaled, 0, 1)
+
+
+def resize(image: Image, *, size: int) -> Float[np.ndarray, "{size} {size} c"]:
+    """Resize an image in [0, 1] to (size, size, c), bilinear with antialiasing; stays in [0, 1]."""
+    if image.shape[:2] == (size, size):
+        return image
+    channels = [
+        np.asarray(PIL.Image.fromarray(image[:, :, channel]).resize((size, size), PIL.Image.Resampling.BILINEAR))
+        for channel in range(image.shape[2])
+    ]
+    return np.clip(np.stack(channels, axis=-1), 0, 1)
+
+
+def _choose(
+    index: pd.DataFrame, settings: Preprocess, class_names: tuple[str, ...], seed: int
+) -> tuple[pd.DataFrame, list[str]]:
+    """The rows that are kept, with their split, and what was left out in words; labels stay positions in `index`."""
+    notes = []
+    if settings.per_class is not None:
+        kept = index[draw_classes(index, per_class=settings.per_class, names=class_names, seed=seed)]
+        notes.append(f"{len(kept)} of {len(index)} images were drawn, {settings.per_class} of each class")
+        index = kept
+    if settings.max_images is not None and settings.max_images < len(index):
+        kept = index[draw_patients(index, max_images=settings.max_images, seed=seed)]
+        notes.append(f"{len(kept)} of {len(index)} images were drawn, by patient (max_images {settings.max_images})")
+        index = kept
+    if index["label"].nunique() < 2:
+        raise InputError(f"expected max_images that leaves at least two classes, got {settings.max_images}")
+    split = split_images(index, settings.split, seed=seed)
+    kept = index.assign(split=split)[balance(index, split, which=settings.balance, seed=seed)]
+    if len(kept) < len(index):
+        notes.append(f"{len(index) - len(kept)} images were left out for equal class counts ({settings.balance})")
+    several = kept.groupby("patient_id")["split"].nunique()
+    if (several > 1).any():
+        notes.append(f"{(several > 1).sum()} of {len(several)} patients have images in more than one split")
+    return kept, notes
+
+
+def _intensity_range(raw: RawImages, chosen: pd.DataFrame, settings: Preprocess) -> tuple[float, float]:
+    if settings.intensity_range == "training":
+        return _training_range(raw, chosen, settings)
+    if settings.intensity_range == "format":
+        limits = raw.read(int(chosen.index[0])).limits
+        if limits is None:
+            raise InputError(
+                f"expected intensity_range of two numbers or `training`, got `format`, which sets no limits to "
+                f"{raw.intensity_unit} values, for {chosen['source'].iloc[0]}"
+            )
+        return float(limits[0]), float(limits[1])
+    return settings.intensity_range
+
+
+def _training_range(raw: RawImages, chosen: pd.DataFrame, settings: Preprocess) -> tuple[float, float]:
+    """Percentiles of the cropped training images, from at most ten million pixels spread evenly over them."""
+    positions = chosen.index[chosen["split"] == "train"]
+    share = max(1, _SAMPLED_PIXELS // len(positions))
+    pixels = []
+    for position in positions:
+        values = centre_crop(raw.read(int(position)).values, fraction=settings.crop_fraction).ravel()
+        pixels.append(values[:: -(-len(values) // share)].astype(np.float32))
+    low, high = (float(value) for value in np.percentile(np.concatenate(pixels), PERCENTILES))
+    if low == high:
+        raise InputError(f"expected training images of more than one value, got {low} from percentile 0.5 to 99.5")
+    return low, high
+
+
+def _images(
+    raw: RawImages, chosen: pd.DataFrame, settings: Preprocess, *, channels: int, low: float, high: float
+) -> Iterator[Image]:
+    for position, source in chosen["source"].items():
+        stored = raw.read(int(str(position)))
+        if _channels(stored) != channels:
+            raise InputError(f"expected {channels} channels as in the first image, got {_channels(stored)} in {source}")
+        if settings.intensity_range == "format" and stored.limits != (low, high):
+            raise InputError(
+                f"expected limits {low:g} to {high:g} as in the first image, got {stored.limits} in {source}"
+            )
+        values = centre_crop(stored.values, fraction=settings.crop_fraction)
+        image = to_unit_interval(values, low=low, high=high)
+        yield resize(image.reshape(*image.shape[:2], channels), size=settings.size)
+
+
+def _channels(stored: StoredImage) -> int:
+    return 1 if stored.values.ndim == 2 else stored.values.shape[2]
+
+
+def _counts(index: pd.DataFrame, class_names: tuple[str, ...]) -> dict[str, dict[str, int]]:
+    return {
+        split: {name: int(((index["split"] == split) & (index["class_name"] == name)).sum()) for name in class_names}
+        for split in SPLITS
+    }

@@ -1,0 +1,141 @@
+"""Training, validation and test images: by patient, stratified by class, seeded.
+
+One in `test_one_in` patients goes to the test set, one in `validation_one_in` of the rest to validation. Images of one
+patient resemble each other, so a split by image measures memory as well as skill; `unit: image` does it all the same,
+because the paper's released code does. Only after the split are classes cut to equal counts, so that the test set does
+not depend on what was drawn.
+
+Source of the folds: scikit-learn's StratifiedGroupKFold; with one image a patient it reduces to StratifiedKFold, which
+is quick for 70,000 of them.
+"""
+
+import warnings
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
+from oncorobust.base.errors import InputError
+from oncorobust.base.seeds import child_rng, child_seed
+from oncorobust.formats.records import SPLITS
+from oncorobust.settings.data import Split
+
+
+def split_images(index: pd.DataFrame, settings: Split, *, seed: int) -> pd.Series:
+    """Say for each row of `index` (columns patient_id, label, optional given_split) train, validation or test.
+
+    Raises InputError when a class has too few patients for every split to hold it, or the given split is unusable.
+    """
+    groups = index["patient_id"] if settings.unit == "patient" else index["image_id"]
+    split = _given(index) if settings.use_given else pd.Series("train", index=index.index)
+    if not settings.use_given:
+        split[_one_fold(index["label"], groups, settings.test_one_in, child_seed(seed, "split", "test"))] = "test"
+    if not (split == "validation").any():
+        rest = split == "train"
+        fold_seed = child_seed(seed, "split", "validation")
+        held_out = _one_fold(index["label"][rest], groups[rest], settings.validation_one_in, fold_seed)
+        split[held_out] = "validation"
+    _check_classes(index, split)
+    _check_disjoint(groups, split)
+    return split
+
+
+def balance(index: pd.DataFrame, split: pd.Series, *, which: Literal["all", "train", "none"], seed: int) -> pd.Series:
+    """Say for each row whether it stays when classes are cut to equal counts within the splits that `which` names."""
+    keep = pd.Series(True, index=index.index)
+    for name in {"all": SPLITS, "train": ("train",), "none": ()}[which]:
+        labels = index["label"][split == name]
+        smallest = labels.value_counts().min()
+        for label, members in labels.groupby(labels):
+            rng = child_rng(seed, "balance", name, int(str(label)))
+            keep[rng.permutation(members.index.to_numpy())[smallest:]] = False
+    return keep
+
+
+def draw_classes(index: pd.DataFrame, *, per_class: int, names: tuple[str, ...], seed: int) -> pd.Series:
+    """Say for each row whether it stays when `per_class` images of each class are drawn.
+
+    names: the classes' names by label. Raises InputError with the counts of all classes when one has fewer.
+    """
+    counts = [int((index["label"] == label).sum()) for label in range(len(names))]
+    if min(counts) < per_class:
+        found = ", ".join(f"{count} {name}" for count, name in zip(counts, names, strict=True))
+        raise InputError(f"expected at least {per_class} images of each class (per_class), got {found}")
+    keep = pd.Series(False, index=index.index)
+    for label in range(len(names)):
+        members = index.index[index["label"] == label].to_numpy()
+        keep[child_rng(seed, "per_class", label).permutation(members)[:per_class]] = True
+    return keep
+
+
+def draw_patients(index: pd.DataFrame, *, max_images: int, seed: int) -> pd.Series:
+    """Say for each row whether it stays when at most `max_images` are kept, whole patients only.
+
+    Each class (and each part of a given split) keeps its share; a patient counts to the class of most of its images,
+    and one that does not fit in the share any more is passed over.
+    """
+    patients = _patients(index)
+    chosen: list[str] = []
+    for key, members in patients.groupby([name for name in ("label", "given_split") if name in patients]):
+        room = max_images * int(members["size"].sum()) // len(index)
+        names, sizes = members.index.to_numpy(), members["size"].to_numpy()
+        for position in child_rng(seed, "max_images", *map(str, key)).permutation(len(members)):
+            if sizes[position] <= room:
+                room -= int(sizes[position])
+                chosen.append(names[position])
+    return index["patient_id"].isin(chosen)
+
+
+def _patients(index: pd.DataFrame) -> pd.DataFrame:
+    """A row a patient: the class of most of its images (the lower one of equals), their number, its given split."""
+    counts = index.groupby(["patient_id", "label"]).size().rename("count").reset_index()
+    counts = counts.sort_values(["patient_id", "count", "label"], ascending=[True, False, True])
+    patients = counts.drop_duplicates("patient_id").set_index("patient_id")[["label"]]
+    patients["size"] = index.groupby("patient_id").size()
+    if "given_split" in index:
+        patients["given_split"] = index.groupby("patient_id")["given_split"].first()
+    return patients
+
+
+def _given(index: pd.DataFrame) -> pd.Series:
+    if "given_split" not in index:
+        raise InputError("expected a raw tree that states a split (use_given: true), got one without")
+    found = set(index["given_split"])
+    for name in ("train", "test"):
+        if name not in found:
+            raise InputError(f"expected {name} images in the given split (use_given: true), got none")
+    return index["given_split"].copy()
+
+
+def _one_fold(labels: pd.Series, groups: pd.Series, folds: int, seed: int) -> pd.Index:
+    """The rows of one of `folds` stratified parts, groups kept together."""
+    if groups.nunique() < folds:
+        raise InputError(f"expected at least {folds} patients to divide, got {groups.nunique()}")
+    kind = StratifiedKFold if groups.is_unique else StratifiedGroupKFold
+    folder = kind(n_splits=folds, shuffle=True, random_state=seed)
+    with warnings.catch_warnings():
+        # scikit-learn warns of classes with fewer members than folds; what matters is checked on the result.
+        warnings.simplefilter("ignore", UserWarning)
+        try:
+            _, chosen = next(folder.split(np.zeros(len(labels)), labels, groups))
+        except ValueError as error:
+            raise InputError(f"expected classes large enough to divide in {folds}, got: {error}") from error
+    return labels.index[chosen]
+
+
+def _check_classes(index: pd.DataFrame, split: pd.Series) -> None:
+    table = pd.crosstab(index["label"], split).reindex(columns=list(SPLITS), fill_value=0)
+    for name in SPLITS:
+        for label in table.index[table[name] == 0]:
+            patients = index["patient_id"][index["label"] == label].nunique()
+            raise InputError(
+                f"expected images of every class in each split, got none of class {label} in {name} "
+                f"(it has {patients} patients)"
+            )
+
+
+def _check_disjoint(groups: pd.Series, split: pd.Series) -> None:
+    several = split.groupby(groups).nunique()
+    for splits in several[several > 1]:
+        raise InputError(f"expected each patient in one split, got one in {splits}")

@@ -1,0 +1,240 @@
+"""Attack a classifier over its epsilon grid, the paper's way, and keep a row for each image, attack and epsilon.
+
+Each epsilon is attacked on its own, by ART's attacks with the settings of Table S1, in two readings side by side:
+
+    predicted   away from the model's own clean prediction: ART's default, and what the paper's code does. An image
+                that is wrong to begin with is pushed off its wrong answer; with two classes that makes it right, so
+                accuracy cannot fall below 1 - clean accuracy.
+    true        away from the true label; accuracy falls to 0 as epsilon grows.
+
+Where the clean prediction is right the two are one attack, so it runs once. Images go through block by block: memory
+does not grow with their number, and an image's random starts depend only on its block and the seed.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from oncorobust.attacks.art_classifier import KerasClassifier
+from oncorobust.attacks.paper_attacks import ATTACK_NAMES, perturb
+from oncorobust.base.arrays import Images, Labels, Logits, PerImage
+from oncorobust.base.epsilons import FEW_WITHOUT_GRADIENT, epsilon_key
+from oncorobust.base.seeds import child_seed
+from oncorobust.data.dataset import LabelledImages
+from oncorobust.evaluation.blocks import Block, blocks_of
+from oncorobust.evaluation.resumable_rows import Ledger
+from oncorobust.models.checks import check_logits
+from oncorobust.settings.attacks import Attacks
+
+ATTACKED_LABELS = ("predicted", "true")
+"""The two readings of which label an attack moves away from."""
+
+_AT_ONCE = 256
+"""Images that one forward or gradient pass takes."""
+
+
+def margins(logits: Logits, labels: Labels) -> PerImage:
+    """Logit of the label minus the largest other logit; negative where the answer is wrong."""
+    scores = logits.copy()
+    own = scores[np.arange(len(labels)), labels].copy()
+    scores[np.arange(len(labels)), labels] = -np.inf
+    return own - scores.max(axis=1)
+
+
+def attack_rows(
+    classifier: KerasClassifier,
+    data: LabelledImages,
+    blocks: Sequence[Block],
+    *,
+    epsilons: tuple[float, ...],
+    settings: Attacks,
+    seed: int,
+    ledger: Ledger,
+) -> pd.DataFrame:
+    """A row for each image of the blocks, attack, epsilon and attacked label, and a clean one.
+
+    Columns: image_id, patient_id, label, attack, epsilon, attacked_label, predicted, margin (logits), linf (largest
+    change of a pixel, [0, 1] units). Clean rows have attack `none` and epsilon 0; without epsilons there are no others.
+    """
+
+    def rows(at: Block) -> pd.DataFrame:
+        own_seed = child_seed(seed, int(at[0]))
+        return pd.concat(_block_rows(classifier, data, at, epsilons=epsilons, settings=settings, seed=own_seed))
+
+    return ledger.rows("images attacked", blocks, rows)
+
+
+def in_order(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of `attack_rows` by attack, epsilon and attacked label, clean ones first, images in their order."""
+    order = {name: position for position, name in enumerate(("none", *ATTACK_NAMES))}
+    keys = rows["attack"].map(order)
+    rows = rows.assign(_attack=keys).sort_values(["_attack", "epsilon", "attacked_label"], kind="stable")
+    return rows.drop(columns="_attack").reset_index(drop=True)
+
+
+def _block_rows(
+    classifier: KerasClassifier,
+    data: LabelledImages,
+    at: np.ndarray,
+    *,
+    epsilons: tuple[float, ...],
+    settings: Attacks,
+    seed: int,
+) -> list[pd.DataFrame]:
+    x, labels = data.images(at), data.labels[at]
+    logits = classifier.predict(x)
+    check_logits(logits, image_ids=data.index["image_id"].iloc[at].tolist(), where=f"the answers to {data.name}")
+    describe = _Describe(data.index.iloc[at], labels)
+    parts = [describe(logits, attack="none", epsilon=0.0, attacked_label="none", linf=np.zeros(len(at)))]
+    for attack in ATTACK_NAMES:
+        for epsilon in epsilons:
+            examples = examples_by_label(
+                classifier, x, labels, logits, attack=attack, epsilon=epsilon, settings=settings, seed=seed
+            )
+            for attacked_label, x_adv in examples.items():
+                parts.append(
+                    describe(
+                        classifier.predict(x_adv),
+                        attack=attack,
+                        epsilon=epsilon,
+                        attacked_label=attacked_label,
+                        linf=np.abs(x_adv - x).reshape(len(x), -1).max(axis=1),
+                    )
+                )
+    return parts
+
+
+def examples_by_label(
+    classifier: KerasClassifier,
+    x: Images,
+    labels: Labels,
+    clean_logits: Logits,
+    *,
+    attack: str,
+    epsilon: float,
+    settings: Attacks,
+    seed: int,
+) -> dict[str, Images]:
+    """Adversarial examples away from the predicted and from the true label; the second only reruns the wrong images."""
+    one_hot = np.eye(clean_logits.shape[1], dtype=np.float32)
+    predicted = clean_logits.argmax(axis=1)
+    chosen: dict[str, Any] = {"attack": attack, "epsilon": epsilon, "settings": settings, "seed": seed}
+    from_predicted = perturb(classifier, x, one_hot[predicted], **chosen)
+    wrong = predicted != labels
+    from_true = from_predicted.copy()
+    if wrong.any():
+        from_true[wrong] = perturb(classifier, x[wrong], one_hot[labels[wrong]], **chosen)
+    return {"predicted": from_predicted, "true": from_true}
+
+
+class _Describe:
+    """Makes the rows of one batch of images, which differ only in what was done to them."""
+
+    def __init__(self, index: pd.DataFrame, labels: Labels) -> None:
+        self._index, self._labels = index, labels
+
+    def __call__(
+        self, logits: Logits, *, attack: str, epsilon: float, attacked_label: str, linf: PerImage
+    ) -> pd.DataFrame:
+        return pd.DataFrame(
+            {
+                "image_id": self._index["image_id"].to_numpy(),
+                "patient_id": self._index["patient_id"].to_numpy(),
+                "label": self._labels,
+                "attack": attack,
+                "epsilon": epsilon,
+                "attacked_label": attacked_label,
+                "predicted": logits.argmax(axis=1),
+                "margin": margins(logits, self._labels),
+                "linf": linf,
+            }
+        )
+
+
+def accuracy(classifier: KerasClassifier, data: LabelledImages) -> float:
+    """Share of images, none of them attacked, that are answered right."""
+    return float(np.mean(_predicted(classifier, data) == data.labels))
+
+
+def share_without_gradient(classifier: KerasClassifier, data: LabelledImages) -> float:
+    """Share of images whose loss gradient at the prediction is zero: no attack by gradients can move them."""
+    still = 0
+    for at in blocks_of(len(data.index), _AT_ONCE):
+        x = data.images(at)
+        gradient = classifier.loss_gradient(x, classifier.predict(x).argmax(axis=1))
+        still += int((gradient == 0).reshape(len(x), -1).all(axis=1).sum())
+    return still / len(data.index)
+
+
+def gradient_warning(share: float) -> str | None:
+    """What to tell of a share of images without a gradient; nothing where it is within FEW_WITHOUT_GRADIENT."""
+    if share <= FEW_WITHOUT_GRADIENT:
+        return None
+    return (
+        f"the gradient is zero on {100 * share:.1f} % of the images, more than {100 * FEW_WITHOUT_GRADIENT:.0f} %: "
+        "attacks by gradients cannot move those, and accuracy under them says little"
+    )
+
+
+def summarise_attack(rows: pd.DataFrame) -> dict[str, Any]:
+    """Clean accuracy and accuracy under each attack and epsilon, by the label attacked: means over the rows."""
+    correct = rows.assign(correct=rows["predicted"] == rows["label"])
+    clean = correct[correct["attack"] == "none"]
+    attacked = correct[correct["attack"] != "none"]
+    means = attacked.groupby(["attacked_label", "attack", "epsilon"])["correct"].mean().reset_index()
+    accuracy: dict[str, dict[str, dict[str, float]]] = {}
+    for one in means.to_dict("records"):
+        by_epsilon = accuracy.setdefault(one["attacked_label"], {}).setdefault(one["attack"], {})
+        by_epsilon[epsilon_key(one["epsilon"])] = float(one["correct"])
+    return {
+        "n_images": len(clean),
+        "n_patients": int(clean["patient_id"].nunique()),
+        "clean_accuracy": float(clean["correct"].mean()),
+        "epsilons": sorted(map(float, attacked["epsilon"].unique())),
+        "robust_accuracy": accuracy,
+    }
+
+
+def example_images(
+    classifier: KerasClassifier,
+    data: LabelledImages,
+    *,
+    epsilon: float,
+    settings: Attacks,
+    seed: int,
+    n_images: int = 3,
+) -> dict[str, np.ndarray]:
+    """Figure 1's images: of up to `n_images` classes the first image that is answered right, and its attacks.
+
+    Returns arrays by name: images (k, h, w, 3), adversarial (attacks, k, h, w, 3), probabilities_clean (k, classes),
+    probabilities (attacks, k, classes), labels (k,), image_ids (k,), attacks (names), epsilon.
+    """
+    predicted = _predicted(classifier, data)
+    right = pd.Series(data.labels[predicted == data.labels], index=np.flatnonzero(predicted == data.labels))
+    at = np.array(right.drop_duplicates().sort_values().index[:n_images], dtype=np.int64)
+    x, one_hot = data.images(at), np.eye(classifier.nb_classes, dtype=np.float32)[data.labels[at]]
+    chosen: dict[str, Any] = {"epsilon": epsilon, "settings": settings, "seed": seed}
+    adversarial = np.stack([perturb(classifier, x, one_hot, attack=attack, **chosen) for attack in ATTACK_NAMES])
+    return {
+        "images": x,
+        "adversarial": adversarial,
+        "probabilities_clean": _softmax(classifier.predict(x)),
+        "probabilities": np.stack([_softmax(classifier.predict(x_adv)) for x_adv in adversarial]),
+        "labels": data.labels[at],
+        "image_ids": data.index["image_id"].to_numpy(dtype=str)[at],
+        "attacks": np.array(ATTACK_NAMES),
+        "epsilon": np.array(epsilon),
+    }
+
+
+def _predicted(classifier: KerasClassifier, data: LabelledImages) -> Labels:
+    return np.concatenate(
+        [classifier.predict(data.images(at)).argmax(axis=1) for at in blocks_of(len(data.index), _AT_ONCE)]
+    )
+
+
+def _softmax(logits: Logits) -> np.ndarray:
+    scores = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
+    return scores / scores.sum(axis=1, keepdims=True)

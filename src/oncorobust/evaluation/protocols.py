@@ -1,0 +1,144 @@
+"""The protocols that params.yaml asks for, side by side: as tables of stage `attack`, and as a ranking of stage `rank`.
+
+    predictions    paper: a row for each image, attack, epsilon and attacked label (`oncorobust.evaluation.paper`)
+    intervals      strict: a row for each image and attack of the cascade (`oncorobust.evaluation.strict`)
+    threats        strict: a row for each image, threat model and epsilon (`oncorobust.evaluation.threats`)
+
+Without the paper's protocol predictions holds clean rows only; without the strict one the others are empty.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import msgspec
+import pandas as pd
+
+from oncorobust.attacks.art_classifier import KerasClassifier
+from oncorobust.attacks.tf32_target import TARGETS
+from oncorobust.backend.precision import check_full_float32
+from oncorobust.base.errors import InputError
+from oncorobust.data.dataset import LabelledImages
+from oncorobust.evaluation.blocks import Block
+from oncorobust.evaluation.paper import attack_rows, in_order, summarise_attack
+from oncorobust.evaluation.resumable_rows import Ledger
+from oncorobust.evaluation.sensitivity import rank, sensitivity_rows, summarise_rank
+from oncorobust.evaluation.shards import Tables
+from oncorobust.evaluation.strict import INTERVAL_COLUMNS, in_stages, interval_rows, rank_intervals, summarise_intervals
+from oncorobust.evaluation.threats import THREAT_COLUMNS, ThreatSettings, summarise_threats, threat_rows
+from oncorobust.settings.attacks import Attacks, Rank
+
+
+def attack_tables(
+    model: keras.Model,
+    data: LabelledImages,
+    blocks: Sequence[Block],
+    *,
+    epsilons: tuple[float, ...],
+    threat_epsilons: tuple[float, ...],
+    settings: Attacks,
+    seed: int,
+    ledger: Ledger,
+) -> Tables:
+    """Attack the images of the blocks by each protocol.
+
+    epsilons: increasing; the paper's protocol attacks at each of them, the strict one searches up to the last.
+    threat_epsilons: where the strict protocol compares threat models. Raises InputError where the model or the machine
+    computes in less than float32, or the model's answers are not logits.
+    """
+    check_full_float32(model)
+    classifier = KerasClassifier(model, batch_size=settings.batch_size)
+    grid = epsilons if "paper" in settings.protocols else ()
+    rows = attack_rows(classifier, data, blocks, epsilons=grid, settings=settings, seed=seed, ledger=ledger)
+    if "strict" not in settings.protocols:
+        return {"predictions": rows}
+    intervals = interval_rows(
+        TARGETS[settings.strict.search_precision](model),
+        classifier,
+        data,
+        blocks,
+        epsilons=epsilons,
+        settings=settings,
+        seed=seed,
+        ledger=ledger,
+    )
+    tables = {"predictions": rows, "intervals": intervals}
+    if settings.strict.threats:
+        threats = ThreatSettings(
+            threats=settings.strict.threats,
+            epsilons=threat_epsilons,
+            pgd=settings.pgd,
+            noise=settings.strict.noise,
+        )
+        tables["threats"] = threat_rows(model, data, blocks, settings=threats, seed=seed, ledger=ledger)
+    return tables
+
+
+def in_published_order(tables: Tables) -> Tables:
+    """All tables as they are published, from the tables of all blocks."""
+    intervals = tables.get("intervals", pd.DataFrame(columns=INTERVAL_COLUMNS))
+    threats = tables.get("threats", pd.DataFrame(columns=THREAT_COLUMNS))
+    return {
+        "predictions": in_order(tables["predictions"]),
+        "intervals": in_stages(intervals),
+        "threats": threats.sort_values(["threat", "epsilon"], kind="stable", ignore_index=True),
+    }
+
+
+def summarise_tables(tables: Tables, *, epsilons: Sequence[float]) -> dict[str, Any]:
+    """Accuracies by protocol; `strict` is absent where that protocol was not asked for."""
+    summary = summarise_attack(tables["predictions"])
+    if len(tables["intervals"]):
+        summary["strict"] = summarise_intervals(tables["intervals"], epsilons=epsilons)
+    if len(tables["threats"]):
+        summary["threats"] = summarise_threats(tables["threats"])
+    return summary
+
+
+def sensitivity_tables(
+    classifier: KerasClassifier,
+    data: LabelledImages,
+    blocks: Sequence[Block],
+    *,
+    settings: Rank,
+    attacks: Attacks,
+    seed: int,
+    ledger: Ledger,
+) -> Tables:
+    """The paper's procedure, `sensitivity_rows`, on the images of the blocks; nothing where it is not asked for.
+
+    Raises InputError where the model or the machine computes in less than float32.
+    """
+    if "paper" not in attacks.protocols:
+        return {}
+    check_full_float32(classifier.model)
+    pgd = msgspec.structs.replace(attacks.pgd, num_random_init=settings.num_random_init)
+    rows = sensitivity_rows(classifier, data, blocks, epsilons=settings.epsilons, pgd=pgd, seed=seed, ledger=ledger)
+    return {"sensitivity": rows}
+
+
+def rank_tables(
+    sensitivity: pd.DataFrame | None, intervals: pd.DataFrame, *, exclude_share: float
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Images ranked by each protocol that was run, a row an image, and what leaving out the most sensitive gains.
+
+    sensitivity: rows of `sensitivity_rows`, None where the paper's protocol was not run. intervals: rows of
+    `interval_rows`, empty where the strict one was not. Raises InputError where the two are not of the same images.
+    """
+    ranked: list[pd.DataFrame] = []
+    summary: dict[str, Any] = {}
+    if sensitivity is not None:
+        ranked.append(rank(sensitivity, exclude_share=exclude_share))
+        summary |= summarise_rank(ranked[0])
+    if len(intervals):
+        strict, summary["strict"] = rank_intervals(intervals, exclude_share=exclude_share)
+        ranked.append(strict)
+    if len(ranked) == 1:
+        return ranked[0], summary
+    both = ranked[0].merge(ranked[1], on=["image_id", "patient_id", "label", "predicted"])
+    if not len(both) == len(ranked[0]) == len(ranked[1]):
+        raise InputError(
+            f"expected the same images and predictions in both protocols, got {len(ranked[0])} ranked, "
+            f"{len(ranked[1])} with intervals, {len(both)} in common: run attack and rank again"
+        )
+    return both, summary

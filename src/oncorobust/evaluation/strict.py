@@ -1,0 +1,136 @@
+"""The strict protocol: an interval around each image's smallest epsilon, and every accuracy read from it.
+
+The search moves each image away from the model's own clean answer, which measures sensitivity. Robustness is read from
+the same run: an image that is wrong to begin with is not robust at any epsilon, and for the others leaving the own
+answer and leaving the true label are the same. So
+
+    robust accuracy at epsilon    share of images answered right whose first_flipped is above epsilon
+
+which falls with epsilon, and falls from attack to attack: each row of the cascade is the point-wise worst case of all
+attacks up to it. Clean errors count as not robust, and nothing depends on a grid.
+Sources: Carlini et al. 2019 (checklist), Croce and Hein 2020 (worst case over attacks).
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from oncorobust.attacks.art_classifier import KerasClassifier
+from oncorobust.attacks.cascade import STAGES, cascade
+from oncorobust.attacks.goals import leave
+from oncorobust.attacks.minimal_epsilon import search
+from oncorobust.attacks.target import Target
+from oncorobust.base.epsilons import epsilon_key
+from oncorobust.base.seeds import child_seed
+from oncorobust.data.dataset import LabelledImages
+from oncorobust.evaluation.blocks import Block
+from oncorobust.evaluation.resumable_rows import Ledger
+from oncorobust.evaluation.sensitivity import rank, summarise_rank
+from oncorobust.settings.attacks import Attacks
+
+INTERVAL_COLUMNS = [
+    *("image_id", "patient_id", "label", "predicted", "attack"),
+    *("last_safe", "first_flipped", "won_by", "n_gradients", "n_forwards"),
+]
+"""Columns of `interval_rows`."""
+
+
+def interval_rows(
+    target: Target,
+    classifier: KerasClassifier,
+    data: LabelledImages,
+    blocks: Sequence[Block],
+    *,
+    epsilons: tuple[float, ...],
+    settings: Attacks,
+    seed: int,
+    ledger: Ledger,
+) -> pd.DataFrame:
+    """A row for each image of the blocks and attack of the cascade, in this order.
+
+    target, classifier: one model, for the engine and for ART. epsilons: increasing, the grid of the curves; images are
+    searched up to the last. Columns: image_id, patient_id, label, predicted (clean), attack, last_safe, first_flipped
+    ([0, 1] units; inf where nothing up to there changes the answer), won_by (the attack that found the image at
+    first_flipped, or ""), n_gradients and n_forwards (spent so far, an image of the block; without Square's queries).
+    """
+
+    def rows(at: Block) -> pd.DataFrame:
+        x, parts = data.images(at), []
+        predicted = target.logits(x).argmax(axis=1)
+        stages = cascade(classifier, settings=settings, seed=child_seed(seed, "strict", int(at[0])))
+        spent = target.n_gradients, target.n_forwards
+        describe = data.index.iloc[at][["image_id", "patient_id"]].assign(label=data.labels[at], predicted=predicted)
+        for name, found in search(
+            target,
+            x,
+            leave(predicted, n_classes=target.n_classes),
+            stages=stages,
+            epsilons=epsilons,
+            relative_width=settings.strict.relative_width,
+        ):
+            parts.append(
+                describe.assign(
+                    attack=name,
+                    last_safe=found.last_safe,
+                    first_flipped=found.first_flipped,
+                    won_by=found.won_by,
+                    n_gradients=(target.n_gradients - spent[0]) / len(at),
+                    n_forwards=(target.n_forwards - spent[1]) / len(at),
+                )
+            )
+        return pd.concat(parts)
+
+    return ledger.rows("images searched", blocks, rows)
+
+
+def in_stages(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of `interval_rows` by attack in the cascade's order, images in theirs."""
+    keys = rows["attack"].map({name: position for position, name in enumerate(STAGES)})
+    return rows.iloc[np.argsort(keys, kind="stable")].reset_index(drop=True)
+
+
+def smallest(rows: pd.DataFrame) -> pd.DataFrame:
+    """The row of each image after the whole cascade: its strict smallest epsilon."""
+    return rows.groupby("image_id", sort=False).tail(1).reset_index(drop=True)
+
+
+def robust_accuracy(rows: pd.DataFrame, epsilon: float) -> float:
+    """Share of images, one row each, answered right and not flipped within epsilon."""
+    return float(((rows["label"] == rows["predicted"]) & (rows["first_flipped"] > epsilon)).mean())
+
+
+def summarise_intervals(rows: pd.DataFrame, *, epsilons: Sequence[float]) -> dict[str, Any]:
+    """Robust accuracy after each attack at each epsilon, and the distribution of the smallest epsilons.
+
+    median_min_epsilon, over all images, is absent where half of them or more are right-censored.
+    """
+    after_all = smallest(rows)
+    last = after_all["first_flipped"]
+    summary: dict[str, Any] = {
+        "attacks": rows["attack"].drop_duplicates().tolist(),
+        "robust_accuracy": {
+            attack: {epsilon_key(epsilon): robust_accuracy(part, epsilon) for epsilon in epsilons}
+            for attack, part in rows.groupby("attack", sort=False)
+        },
+        "share_censored": float(np.isinf(last).mean()),
+        "gradients_per_image": float(after_all["n_gradients"].mean()),
+        "forwards_per_image": float(after_all["n_forwards"].mean()),
+    }
+    median = float(np.sort(last)[(len(last) - 1) // 2])
+    return summary | ({"median_min_epsilon": median} if np.isfinite(median) else {})
+
+
+def rank_intervals(rows: pd.DataFrame, *, exclude_share: float) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Images by their strict smallest epsilon, most sensitive first, and what leaving out the first of them gains.
+
+    Columns: image_id, patient_id, label, predicted, last_safe, first_flipped, rank_strict, excluded_strict. The
+    summary's keys are those of `sensitivity.summarise_rank`.
+    """
+    ranked = rank(smallest(rows).assign(min_epsilon=lambda one: one["first_flipped"]), exclude_share=exclude_share)
+    summary = summarise_rank(ranked)
+    names = {"rank": "rank_strict", "excluded": "excluded_strict"}
+    return ranked.rename(columns=names).drop(
+        columns=["attack", "won_by", "min_epsilon", "n_gradients", "n_forwards"]
+    ), summary

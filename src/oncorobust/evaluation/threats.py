@@ -1,0 +1,166 @@
+"""What each image withstands under threat models that an imaging chain allows, a row an image, threat and epsilon.
+
+    full         every channel of every pixel moves on its own, as in the paper
+    tied         all channels of a grey image move alike
+    lesion       tied, and only in the lesion's box            background    tied, and only outside of it
+    stored_8     tied, and still adversarial as a file of 8 bits; stored_12 and stored_16 likewise
+    noise        tied noise of the same size: chance, not a search
+
+Lesion and background lie within tied, and tied within full, so their rows are nested too. Stored threats start from the
+image as it is stored, and their rounded result, which the plain model confirms, lies within epsilon and half a grey
+level of it. Images stored in colour have no `tied`, and their other threats move the channels apart.
+
+Cost: an image still undecided takes (2 + num_random_init) max_iter gradients for each threat and epsilon, max_iter
+fewer where nothing was tried before; an image whose part is flipped takes one, and once flipped itself none.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+
+from oncorobust.attacks.goals import Goal, leave
+from oncorobust.attacks.input_layers import grey_channel, stored_bit_depth, tied_channels
+from oncorobust.attacks.noise import noise_margins
+from oncorobust.attacks.regions import background_reach, has_lesion_box, lesion_reach
+from oncorobust.attacks.stored import round_to_bits
+from oncorobust.attacks.target import Target
+from oncorobust.attacks.threat_search import FlippedAt, Stored, Threat, search_threats
+from oncorobust.base.arrays import Images
+from oncorobust.base.epsilons import epsilon_key
+from oncorobust.base.seeds import child_rng, child_seed
+from oncorobust.data.dataset import LabelledImages
+from oncorobust.evaluation.blocks import Block
+from oncorobust.evaluation.resumable_rows import Ledger
+from oncorobust.models.checks import check_epsilons
+from oncorobust.settings.attacks import IterativeAttack, NoiseKind, ThreatName
+
+THREAT_COLUMNS = ["image_id", "patient_id", "label", "predicted", "threat", "attack", "epsilon", "flipped"]
+"""Columns of `threat_rows`."""
+
+_REGIONS = {"lesion": lesion_reach, "background": background_reach}
+_BITS = {"stored_8": 8, "stored_12": 12, "stored_16": 16}
+
+
+@dataclass(frozen=True)
+class ThreatSettings:
+    """Threat models of one table, at epsilons from small to large, by PGD; noise: the kind of the threat `noise`."""
+
+    threats: tuple[ThreatName, ...]
+    epsilons: tuple[float, ...]
+    pgd: IterativeAttack
+    noise: NoiseKind
+
+
+def threat_rows(
+    model: keras.Model,
+    data: LabelledImages,
+    blocks: Sequence[Block],
+    *,
+    settings: ThreatSettings,
+    seed: int,
+    ledger: Ledger,
+) -> pd.DataFrame:
+    """Attack the images of some blocks: a row for each image, threat and epsilon.
+
+    Columns: image_id, patient_id, label, predicted (clean), threat, attack (pgd; for noise its kind), epsilon, flipped:
+    whether the clean prediction was changed at this epsilon or, but for noise, a smaller one. Threats that an image
+    does not have (`tied` in colour, regions without a lesion box) have no row. Raises InputError where epsilons do not
+    increase.
+    """
+    check_epsilons(settings.epsilons, where="the threat epsilons")
+    fronts = _Fronts(model, settings, grey=data.pixels.shape[-1] == 1)
+
+    def rows(at: Block) -> pd.DataFrame:
+        own_seed = child_seed(seed, "threats", int(at[0]))
+        found = list(_block_rows(fronts, data.take(at), settings, seed=own_seed))
+        return pd.concat(found) if found else pd.DataFrame(columns=THREAT_COLUMNS)
+
+    return ledger.rows("images under threat models", blocks, rows)
+
+
+def summarise_threats(rows: pd.DataFrame) -> dict[str, Any]:
+    """By threat: images that have it, their clean accuracy, and by epsilon the share answered right and not flipped."""
+    right = rows["label"] == rows["predicted"]
+    rows = rows.assign(right=right, robust=right & ~rows["flipped"].astype(bool))
+    summary = {}
+    for threat in rows["threat"].unique():
+        part = rows[rows["threat"] == threat]
+        summary[threat] = {
+            "n_images": int(part["image_id"].nunique()),
+            "clean_accuracy": float(part.drop_duplicates("image_id")["right"].mean()),
+            "robust_accuracy": {
+                epsilon_key(epsilon): float(part.loc[part["epsilon"] == epsilon, "robust"].mean())
+                for epsilon in part["epsilon"].unique()
+            },
+        }
+    return summary
+
+
+class _Fronts:
+    """The model behind each front, compiled once for all blocks.
+
+    plain: on images as they are. base: on grey images of one channel; on colour the same as plain. All threats but
+    `full` stand on it. stored: on rounded images, by threat.
+    """
+
+    def __init__(self, model: keras.Model, settings: ThreatSettings, *, grey: bool) -> None:
+        front = tied_channels(model) if grey else model
+        self.grey = grey
+        self.plain = Target(model)
+        self.base = Target(front) if grey else self.plain
+        self.stored = {
+            name: Target(stored_bit_depth(front, bits=bits)) for name, bits in _BITS.items() if name in settings.threats
+        }
+
+
+def _block_rows(
+    fronts: _Fronts, data: LabelledImages, settings: ThreatSettings, *, seed: int
+) -> Iterator[pd.DataFrame]:
+    x = data.images()
+    predicted = fronts.plain.logits(x).argmax(axis=1)
+    goal = leave(predicted, n_classes=fronts.plain.n_classes)
+    ids = data.index[["image_id", "patient_id", "label"]].assign(predicted=predicted)
+    base_x = grey_channel(x, data.image_ids) if fronts.grey else x
+    possible = [threat for threat in _threats(fronts, x, base_x, data.index) if threat.applies.any()]
+    threats = [threat for threat in possible if threat.name in settings.threats]
+    rng = child_rng(seed, "pgd")
+    flipped = search_threats(threats, goal, epsilons=settings.epsilons, settings=settings.pgd, rng=rng)
+    for threat in threats:
+        rows = ids[threat.applies].assign(threat=threat.name, attack="pgd")
+        yield _at_epsilons(rows, flipped[threat.name][:, threat.applies], settings)
+    if "noise" in settings.threats:
+        flips = _noise(fronts.base, base_x, goal, settings, rng=child_rng(seed, "noise"))
+        yield _at_epsilons(ids.assign(threat="noise", attack=settings.noise), flips, settings)
+
+
+def _threats(
+    fronts: _Fronts, x: Images, base_x: Float[np.ndarray, "n h w base"], index: pd.DataFrame
+) -> Iterator[Threat]:
+    """All threats that images of this kind have, parts first. x, base_x: as plain and base take them."""
+    boxed, everywhere = has_lesion_box(index), np.ones(len(x), dtype=bool)
+    for name, reach_of in _REGIONS.items():
+        reach = np.zeros((*x.shape[:3], 1), dtype=np.float32)
+        reach[boxed] = reach_of(index[boxed], x.shape[1:3])
+        yield Threat(name, fronts.base, base_x, boxed, reach=reach)
+    if fronts.grey:
+        yield Threat("tied", fronts.base, base_x, everywhere, parts=tuple(_REGIONS))
+    yield Threat("full", fronts.plain, x, everywhere, parts=(*_REGIONS, "tied"))
+    for name, target in fronts.stored.items():
+        stored = Stored(_BITS[name], plain=fronts.base)
+        near = ("tied" if fronts.grey else "full",)
+        yield Threat(name, target, round_to_bits(base_x, bits=stored.bits), everywhere, parts=near, stored=stored)
+
+
+def _noise(target: Target, x: Images, goal: Goal, settings: ThreatSettings, *, rng: np.random.Generator) -> FlippedAt:
+    return noise_margins(target, x, goal, epsilons=settings.epsilons, kind=settings.noise, rng=rng) < 0
+
+
+def _at_epsilons(rows: pd.DataFrame, flipped: FlippedAt, settings: ThreatSettings) -> pd.DataFrame:
+    """The rows of one threat once for each epsilon."""
+    levels = zip(settings.epsilons, flipped, strict=True)
+    return pd.concat([rows.assign(epsilon=epsilon, flipped=flags) for epsilon, flags in levels])

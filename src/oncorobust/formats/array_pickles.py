@@ -1,0 +1,86 @@
+"""Pickles of containers, numbers, texts and NumPy arrays of numbers, read without running anything they name.
+
+A pickle is a program that may call whatever Python can import, and NumPy's own pieces are no safe choice either:
+`numpy.ndarray` called with a buffer and the type `object` makes references out of the file's bytes. So the few names
+that a pickled array mentions stand here for classes that take the bytes of an array, its shape and a type of plain
+numbers, and every other name is refused. Source: Python's library reference, `pickle`, "Restricting Globals", and
+NumPy's `ndarray.__reduce__`.
+"""
+
+import pickle
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from oncorobust.base.errors import InputError
+
+_NUMBERS = re.compile(r"[biuf][1248]")
+
+
+class PickledArray:
+    """What stands for an array in a pickle that was read: `values` is the array."""
+
+    def __init__(self) -> None:
+        """Start empty, as NumPy does; the state follows."""
+        self.values = np.empty(0, dtype=np.uint8)
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        """Take version, shape, type, order of the axes and bytes."""
+        _, shape, kind, column_major, content = state
+        self.values = np.frombuffer(content, dtype=kind.dtype).reshape(shape, order="F" if column_major else "C")
+
+
+class _Kind:
+    """Stands for a dtype: its name at first, then its byte order."""
+
+    def __init__(self, name: str | bytes, *_flags: object) -> None:
+        text = name.decode("ascii") if isinstance(name, bytes) else name
+        if not _NUMBERS.fullmatch(text):
+            raise pickle.UnpicklingError(f"an array of {text}")
+        self.dtype = np.dtype(text)
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        if state[1] in (">", b">"):
+            self.dtype = self.dtype.newbyteorder(">")
+
+
+def _reconstruct(*_arguments: object) -> PickledArray:
+    return PickledArray()
+
+
+def _encode(text: str, encoding: str) -> bytes:
+    """Bytes as Python 3 writes them into a pickle that Python 2 can read: text in Latin-1."""
+    if encoding != "latin1":
+        raise pickle.UnpicklingError(f"text in {encoding}")
+    return text.encode("latin1")
+
+
+_PIECES = {
+    ("_codecs", "encode"): _encode,
+    ("numpy.core.multiarray", "_reconstruct"): _reconstruct,
+    ("numpy._core.multiarray", "_reconstruct"): _reconstruct,
+    ("numpy", "ndarray"): PickledArray,
+    ("numpy", "dtype"): _Kind,
+}
+
+
+class _ArrayUnpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in _PIECES:
+            raise pickle.UnpicklingError(f"{module}.{name}")
+        return _PIECES[module, name]
+
+
+def read_pickle(path: Path) -> dict[bytes, Any]:
+    """Read a pickled dictionary; text of Python 2 stays bytes, arrays are PickledArray. Raises InputError."""
+    try:
+        with path.open("rb") as stream:
+            content = _ArrayUnpickler(stream, encoding="bytes").load()
+    except Exception as error:  # a damaged pickle raises nearly anything
+        text = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(f"expected a pickled batch of arrays and lists, got {text} in {path}") from error
+    if not isinstance(content, dict):
+        raise InputError(f"expected a pickled dictionary, got {type(content).__name__} in {path}")
+    return content

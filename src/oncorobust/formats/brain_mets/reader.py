@@ -1,0 +1,95 @@
+"""Brain metastases on contrast-enhanced T1 MRI against regions without, from either of two layouts.
+
+DICOM series with lesions.csv (`brain_dicom`): the regions are those listed. NIfTI volumes with segmentations named as
+in BraTS-METS (`brain_nifti`): metastases are the components of the segmentation, and negatives are chosen in the same
+volumes (`brain_regions`). A tree holds one layout, whatever its folders are called.
+
+An image is a square of `crop_mm` around the region's centre on its slice. MRI has no physical unit, so values are
+shares of the volume's range (v - p0.5) / (p99.5 - p0.5) over the voxels that are not 0, with the limits 0 and 1;
+preprocessing clips them. Squares that leave the slice are filled with 0.
+"""
+
+from functools import lru_cache
+from pathlib import Path
+
+import pandas as pd
+
+from oncorobust.base.errors import InputError
+from oncorobust.base.progress import Notify
+from oncorobust.base.seeds import child_rng
+from oncorobust.formats.brain_mets.dicom import LESIONS, open_dicom
+from oncorobust.formats.brain_mets.nifti import FILE, find_cases, open_nifti
+from oncorobust.formats.brain_mets.regions import Regions
+from oncorobust.formats.records import UNVERIFIED, RawImages, StoredImage
+from oncorobust.formats.synthetic_mark import is_synthetic
+from oncorobust.formats.tree_walk import files_below
+from oncorobust.formats.volumes import crop_side, crop_square
+from oncorobust.settings.data import BrainMets
+
+CLASS_NAMES = ("no metastasis", "metastasis")
+_UIDS = ("study_uid", "volume", "sop_uid")
+"""Columns that say which examination of which person it was (a DICOM volume is a series): no output has them."""
+
+UNIT = "share of the volume's 0.5 to 99.5 percentile"
+
+
+def open_brain_mets(folder: Path, settings: BrainMets, *, seed: int, on_progress: Notify) -> RawImages:
+    """Open a tree of either layout, a volume at a time. Raises InputError naming the file, or the row of its CSV."""
+    volumes = _find_nifti(folder)
+    if volumes:
+        regions = open_nifti(folder, find_cases(folder, volumes), settings, seed=seed, on_progress=on_progress)
+    else:
+        regions = open_dicom(folder, settings, on_progress=on_progress)
+    return _raw_images(folder, regions, settings, seed=seed)
+
+
+def keep_at_most(index: pd.DataFrame, *, max_per_patient: int, seed: int) -> pd.DataFrame:
+    """At most so many regions of each class of each patient, over all time points, drawn with the seed.
+
+    Both classes of a patient are drawn alike, so that metastases mostly keep the negatives matched to them.
+    """
+    kept: list[int] = []
+    for patient, rows in index.assign(position=range(len(index))).groupby("patient_id", sort=False):
+        for _, positions in rows.groupby("label")["position"]:
+            rng = child_rng(seed, "brain_mets", str(patient))
+            kept.extend(int(position) for position in rng.permutation(positions.to_numpy())[:max_per_patient])
+    return index.iloc[sorted(kept)].reset_index(drop=True)
+
+
+def _raw_images(folder: Path, regions: Regions, settings: BrainMets, *, seed: int) -> RawImages:
+    index, notes = regions.index, regions.notes
+    for label, name in enumerate(CLASS_NAMES):
+        if index.empty or not (index["label"] == label).any():
+            raise InputError(f"expected regions of both classes, got none of class {name} in {folder}")
+    if settings.max_per_patient is not None:
+        index = keep_at_most(index, max_per_patient=settings.max_per_patient, seed=seed)
+        left_out = len(regions.index) - len(index)
+        notes += (f"{left_out} regions were left out (max_per_patient {settings.max_per_patient})",) if left_out else ()
+    load = lru_cache(maxsize=1)(regions.load)
+
+    def read(position: int) -> StoredImage:
+        row = index.iloc[position]
+        volume = load(row["volume"])
+        side = crop_side(volume.grid, crop_mm=settings.crop_mm, where=row["source"])
+        square = crop_square(volume.values[row["slice"]], row=row["row"], column=row["column"], side=side)
+        return StoredImage(values=square, limits=(0.0, 1.0))
+
+    return RawImages(
+        index=index.drop(columns=[name for name in _UIDS if name in index]),
+        class_names=CLASS_NAMES,
+        read=read,
+        synthetic=is_synthetic(folder, regions.flags),
+        verified=UNVERIFIED,
+        intensity_unit=UNIT,
+        notes=notes,
+    )
+
+
+def _find_nifti(folder: Path) -> list[Path]:
+    """The NIfTI files of the tree, empty where it holds the other layout. Raises InputError when it holds both."""
+    files = list(files_below(folder))
+    volumes = sorted(file for file in files if FILE.fullmatch(file.name))
+    others = [file for file in files if file == folder / LESIONS or file.suffix.lower() == ".dcm"]
+    if volumes and others:
+        raise InputError(f"expected DICOM with {LESIONS} or NIfTI, one of the two, got {others[0]} and {volumes[0]}")
+    return volumes

@@ -1,0 +1,190 @@
+"""Regions of a brain volume: metastases out of a segmentation, and negatives that no shortcut tells from them.
+
+Segmentations have the labels of BraTS-METS: 1 necrosis, 2 oedema, 3 enhancing, 4 resection cavity. A metastasis is a
+26-connected component of {1, 3}; its slice is the one on which it is largest, its centre the centroid on that slice.
+
+A negative is a voxel on one of the slices that hold the volume's metastases, at least `min_distance_mm` (in 3-D) from
+every segmented voxel, oedema included, with brain in 90 % of the middle of its crop (a square of half the crop's
+side). Each metastasis gets the voxel nearest to its mirror image: across the midline, which is the mean column of the
+brain on its slice. So depth, distance from the midline and distance from the front are those of the metastases, and
+none of them gives the label away. Places whose crop shows nothing segmented come first. Two negatives are at least half
+a crop apart along some axis of the grid: their squares share half of their area at most.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Bool, Int, UInt8
+from scipy import ndimage
+
+from oncorobust.formats.lesion_boxes import Box, box_of_pixels
+from oncorobust.formats.volumes import Volume
+
+NECROSIS, ENHANCING = 1, 3
+MIN_BRAIN_SHARE = 0.9
+
+Mask = Bool[np.ndarray, "slices rows columns"]
+Segmentation = UInt8[np.ndarray, "slices rows columns"]
+
+
+@dataclass(frozen=True)
+class Regions:
+    """What a layout's reader finds.
+
+    index: columns of RawImages, and volume, lesion_id, x_mm, y_mm, z_mm (LPS), diameter_mm, slice, row, column (voxels
+        in display order), the metastasis's box (`lesion_boxes`); rows of one volume stand together.
+    load: from a name in `volume` to the volume, its values scaled by its percentiles. Raises InputError.
+    flags: what each file says of being synthetic.
+    notes: what was left out or decided, in words.
+    """
+
+    index: pd.DataFrame
+    load: Callable[[str], Volume]
+    flags: tuple[bool | None, ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Lesion:
+    """One metastasis: its centre in voxels, the diameter of a sphere of its volume, its share on brain voxels.
+
+    box: of the component on that slice, edges of voxels.
+    """
+
+    slice: int
+    row: float
+    column: float
+    diameter_mm: float
+    brain_share: float
+    box: Box
+
+
+@dataclass(frozen=True)
+class Negative:
+    """A region without metastasis: its centre in voxels, the number of its lesion, whether its crop shows the mask."""
+
+    slice: int
+    row: int
+    column: int
+    lesion: int
+    shows_mask: bool
+
+
+def find_lesions(
+    segmentation: Segmentation, brain: Mask, *, spacing_mm: tuple[float, float, float]
+) -> tuple[Lesion, ...]:
+    """The 26-connected components of necrosis and enhancing tumour, in the order of their first voxels."""
+    tumour = (segmentation == NECROSIS) | (segmentation == ENHANCING)
+    components, _ = ndimage.label(tumour, structure=np.ones((3, 3, 3)))
+    voxel_mm3 = float(np.prod(spacing_mm))
+    lesions = []
+    for number, box in enumerate(ndimage.find_objects(components), start=1):
+        inside = components[box] == number
+        place = int(np.argmax(inside.sum(axis=(1, 2))))  # the lowest of slices of equal area
+        rows, columns = (axis.start + places for axis, places in zip(box[1:], np.nonzero(inside[place]), strict=True))
+        lesions.append(
+            Lesion(
+                slice=box[0].start + place,
+                row=float(rows.mean()),
+                column=float(columns.mean()),
+                diameter_mm=float(np.cbrt(6 * inside.sum() * voxel_mm3 / np.pi)),
+                brain_share=float(brain[box][inside].mean()),
+                box=box_of_pixels(rows, columns),
+            )
+        )
+    return tuple(lesions)
+
+
+def find_negatives(
+    lesions: tuple[Lesion, ...],
+    segmentation: Segmentation,
+    brain: Mask,
+    *,
+    spacing_mm: tuple[float, float, float],
+    side: int,
+    min_distance_mm: float,
+    rng: np.random.Generator,
+) -> tuple[Negative, ...]:
+    """At most one negative for each lesion, in the order of the lesions; which lesion chooses first is drawn.
+
+    side: of the crop, voxels. A lesion for which no place is left has none.
+    """
+    slices = sorted({lesion.slice for lesion in lesions})
+    allowed = _allowed(slices, segmentation, brain, spacing_mm=spacing_mm, side=side, min_distance_mm=min_distance_mm)
+    places = np.argwhere(allowed)
+    places[:, 0] = np.array(slices, dtype=int)[places[:, 0]]
+    shows_mask = _near_mask(segmentation[slices] > 0, side=side)[allowed]
+    found = []
+    for number in rng.permutation(len(lesions)):
+        if not len(places):
+            break
+        target = _mirror(lesions[number], brain)
+        choice = _nearest(places, shows_mask, target, spacing_mm=spacing_mm)
+        place = places[choice]
+        slice_, row, column = (int(index) for index in place)
+        found.append(Negative(slice_, row, column, lesion=int(number), shows_mask=bool(shows_mask[choice])))
+        apart = _apart(places, place, spacing_mm=spacing_mm, distance_mm=side * spacing_mm[1] / 2)
+        places, shows_mask = places[apart], shows_mask[apart]
+    return tuple(sorted(found, key=lambda negative: negative.lesion))
+
+
+def mask_distance_mm(mask: Mask, slices: list[int], *, spacing_mm: tuple[float, float, float]) -> np.ndarray:
+    """Distance of each voxel of the given slices to the nearest voxel of the mask in 3-D, mm; inf where it is empty."""
+    if not mask.any():
+        return np.full((len(slices), *mask.shape[1:]), np.inf)
+    distance: np.ndarray = ndimage.distance_transform_edt(~mask, sampling=spacing_mm)
+    return distance[slices]
+
+
+def _allowed(
+    slices: list[int],
+    segmentation: Segmentation,
+    brain: Mask,
+    *,
+    spacing_mm: tuple[float, float, float],
+    side: int,
+    min_distance_mm: float,
+) -> Bool[np.ndarray, "chosen rows columns"]:
+    """Voxels of the slices that can be the centre of a negative."""
+    far = mask_distance_mm(segmentation > 0, slices, spacing_mm=spacing_mm) >= min_distance_mm
+    middle = max(1, side // 2)
+    share = ndimage.uniform_filter(brain[slices].astype(float), size=(1, middle, middle), mode="constant")
+    return far & (share >= MIN_BRAIN_SHARE - 1e-9)
+
+
+def _near_mask(mask: Mask, *, side: int) -> Mask:
+    """Voxels whose crop shows a voxel of the mask."""
+    near: np.ndarray = ndimage.maximum_filter(mask, size=(1, side, side), mode="constant")
+    return near
+
+
+def _mirror(lesion: Lesion, brain: Mask) -> np.ndarray:
+    """The lesion's centre across the midline of the brain on its slice, voxels."""
+    columns = np.nonzero(brain[lesion.slice])[1]
+    midline = float(columns.mean()) if len(columns) else lesion.column
+    return np.array((lesion.slice, lesion.row, 2 * midline - lesion.column))
+
+
+def _nearest(
+    places: Int[np.ndarray, "n 3"],
+    shows_mask: Bool[np.ndarray, " n"],
+    target: np.ndarray,
+    *,
+    spacing_mm: tuple[float, float, float],
+) -> int:
+    """The place nearest to the target, among those that show no mask if there are any."""
+    distance = (((places - target) * spacing_mm) ** 2).sum(axis=1)
+    return int(np.argmin(np.where(shows_mask & ~shows_mask.all(), np.inf, distance)))
+
+
+def _apart(
+    places: Int[np.ndarray, "n 3"],
+    place: Int[np.ndarray, "3"],
+    *,
+    spacing_mm: tuple[float, float, float],
+    distance_mm: float,
+) -> Bool[np.ndarray, " n"]:
+    apart: np.ndarray = (np.abs(places - place) * spacing_mm).max(axis=1) >= distance_mm
+    return apart

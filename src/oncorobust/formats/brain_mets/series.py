@@ -1,0 +1,145 @@
+"""One MR series in DICOM as a volume: its slices in order of place, and where their voxels lie.
+
+Slices are ordered by ImagePositionPatient along the normal of ImageOrientationPatient, never by InstanceNumber or file
+name. With the first and the last position, r and c the two directions of ImageOrientationPatient and (dr, dc) =
+PixelSpacing, the stored voxel (slice, row, column) lies at (PS3.3 C.7.6.2.1.1)
+
+    first + slice (last - first) / (n - 1) + row dr c + column dc r .
+
+Every slice has to lie where this says, to a tenth of the distance of two slices: what does not is another stack, a
+missing slice or a tilt.
+"""
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from oncorobust.base.errors import InputError
+from oncorobust.formats.image_files import read_image
+from oncorobust.formats.volumes import (
+    Grid,
+    Order,
+    Volume,
+    check_grid,
+    check_square_pixels,
+    display_order,
+    reorder,
+    reorder_grid,
+    to_percentile_share,
+)
+
+_SAME = ("FrameOfReferenceUID", "Rows", "Columns", "RescaleSlope", "RescaleIntercept")
+_VECTORS = {"ImagePositionPatient": 3, "ImageOrientationPatient": 6, "PixelSpacing": 2}
+_TOLERANCE = 1e-3
+_SHARE_OF_STEP = 0.1
+
+
+@dataclass(frozen=True)
+class Series:
+    """A series' slices in order of place.
+
+    paths: relative to the tree. grid: of the stack as stored (slice, row, column). order: how to display it.
+    """
+
+    uid: str
+    paths: tuple[str, ...]
+    sop_uids: tuple[str, ...]
+    frame_of_reference: str
+    grid: Grid
+    order: Order
+
+
+def build_series(folder: Path, headers: pd.DataFrame) -> Series:
+    """A series from the rows that `index_dicom` gives for it. Raises InputError naming the file that does not fit."""
+    uid = str(headers["SeriesInstanceUID"].iloc[0])
+    slices = headers.to_dict("records")
+    for header in slices:
+        _check_slice(header, str(folder / header["path"]))
+        _check_alike(header, slices[0], str(folder / header["path"]))
+    if len(headers) < 2:
+        raise InputError(f"expected a series of several slices, got one in {folder / headers['path'].iloc[0]}")
+    along, down = np.split(np.array(headers["ImageOrientationPatient"].iloc[0]), 2)
+    depth = np.stack(headers["ImagePositionPatient"].to_list()) @ np.cross(along, down)
+    ordered = headers.iloc[np.argsort(depth, kind="stable")]
+    grid = _grid(folder, ordered, along, down)
+    check_square_pixels(grid, f"{folder / headers['path'].iloc[0]}")
+    return Series(
+        uid=uid,
+        paths=tuple(ordered["path"]),
+        sop_uids=tuple(ordered["SOPInstanceUID"]),
+        frame_of_reference=str(headers["FrameOfReferenceUID"].iloc[0]),
+        grid=grid,
+        order=display_order(grid, slice_axis=0),
+    )
+
+
+def read_series(folder: Path, series: Series) -> Volume:
+    """All slices in display order, as shares of the volume's 0.5 to 99.5 percentile. Raises InputError."""
+    stored = np.empty(series.grid.shape, dtype=np.float32)
+    for number, path in enumerate(series.paths):
+        values = read_image(folder / path).values
+        if values.shape != stored.shape[1:]:
+            size = " x ".join(map(str, values.shape))
+            raise InputError(f"expected {stored.shape[1]} x {stored.shape[2]} pixels, got {size} in {folder / path}")
+        stored[number] = values
+    shares = to_percentile_share(reorder(stored, series.order), f"series {series.uid}, {folder / series.paths[0]}")
+    return Volume(values=shares, grid=reorder_grid(series.grid, series.order))
+
+
+def _grid(folder: Path, ordered: pd.DataFrame, along: np.ndarray, down: np.ndarray) -> Grid:
+    """The stack's grid from its first and last slice; every slice has to lie on it."""
+    positions = np.stack(ordered["ImagePositionPatient"].to_list())
+    step = (positions[-1] - positions[0]) / (len(positions) - 1)
+    between_rows, between_columns = ordered["PixelSpacing"].iloc[0]
+    affine = np.eye(4)
+    affine[:3, 0], affine[:3, 1], affine[:3, 2] = step, down * between_rows, along * between_columns
+    affine[:3, 3] = positions[0]
+    rows, columns = int(ordered["Rows"].iloc[0]), int(ordered["Columns"].iloc[0])
+    grid = Grid(affine=affine, shape=(len(positions), rows, columns))
+    check_grid(grid, str(folder / ordered["path"].iloc[0]))
+    steps = np.linalg.norm(np.diff(positions, axis=0), axis=1)
+    median = float(np.median(steps))
+    uneven = np.abs(steps - median) > _SHARE_OF_STEP * median
+    if uneven.any():
+        number = int(np.argmax(np.abs(steps - median)))
+        pair = " and ".join(str(folder / path) for path in ordered["path"].iloc[number : number + 2])
+        raise InputError(f"expected slices {median:g} mm apart, got {steps[number]:g} mm between {pair}")
+    return grid
+
+
+def _check_slice(header: dict[Hashable, Any], where: str) -> None:
+    for name, length in _VECTORS.items():
+        value = header[name]
+        if value is None or len(value) != length or not np.isfinite(value).all():
+            raise InputError(f"expected {length} numbers of {name}, got {value} in {where}")
+    directions = np.reshape(header["ImageOrientationPatient"], (2, 3))
+    if np.abs(directions @ directions.T - np.eye(2)).max() > _TOLERANCE:
+        found = header["ImageOrientationPatient"]
+        raise InputError(
+            f"expected two unit vectors at right angles as ImageOrientationPatient, got {found} in {where}"
+        )
+    frames = header["NumberOfFrames"]
+    if not pd.isna(frames) and frames != 1:
+        raise InputError(f"expected a file for each slice, got {frames} frames in {where}; convert the series")
+    for name in ("Rows", "Columns", "SamplesPerPixel"):
+        if pd.isna(header[name]) or header[name] < 1:
+            raise InputError(f"expected a whole number of {name}, got {header[name]} in {where}")
+    if header["SamplesPerPixel"] != 1:
+        raise InputError(f"expected SamplesPerPixel 1 (grey), got {header['SamplesPerPixel']} in {where}")
+    if not header["FrameOfReferenceUID"]:
+        raise InputError(f"expected a FrameOfReferenceUID, got none in {where}")
+    if header["BurnedInAnnotation"] == "YES":
+        raise InputError(f"expected no text burnt into the pixels, got BurnedInAnnotation YES in {where}")
+
+
+def _check_alike(header: dict[Hashable, Any], first: dict[Hashable, Any], where: str) -> None:
+    for name in _SAME:
+        if not (pd.isna(header[name]) and pd.isna(first[name])) and header[name] != first[name]:
+            raise InputError(f"expected one {name} in a series, got {first[name]} and {header[name]} in {where}")
+    for name in ("ImageOrientationPatient", "PixelSpacing"):
+        if np.abs(np.subtract(header[name], first[name])).max() > _TOLERANCE:
+            raise InputError(f"expected one {name} in a series, got {first[name]} and {header[name]} in {where}")

@@ -1,0 +1,1 @@
+"""Read CBIS-DDSM trees: DICOM crops and films, joined to the published CSV files."""

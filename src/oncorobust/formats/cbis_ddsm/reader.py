@@ -1,0 +1,89 @@
+"""CBIS-DDSM: cropped lesions of digitised film mammograms, benign or malignant by pathology.
+
+The tree holds the published CSVs, at its top or one level below, and the DICOM files in whatever folders a client made
+for them. A lesion in one view is an image: MALIGNANT is malignant, BENIGN and BENIGN_WITHOUT_CALLBACK are benign; the
+patient is the CSV's. Crops are 16-bit film densities without a physical unit or spacing, so they are scaled by the
+format's constant,
+
+    pixel = stored / 65535,
+
+never by the image, and are padded with 0 to a square: the crop's size follows the lesion's and its aspect is part of
+the picture. The published division is given as `given_split`, unless masses and calcifications are read together:
+31 patients are in the training files of one and the test files of the other. The copy of JPEG files that circulates is
+re-encoded to 8 bits and is not read. Images have no lesion box (`lesion_boxes`): the crop is all lesion, but for a
+margin, and no header tells where in the mask it was cut.
+
+Source: Lee et al., Scientific Data 4, 2017; the collection's page in the Cancer Imaging Archive.
+"""
+
+from pathlib import Path
+
+import pandas as pd
+
+from oncorobust.base.errors import InputError
+from oncorobust.base.progress import Notify
+from oncorobust.formats.cbis_ddsm.csv import find_case_files, patients_in_both_splits, read_lesions
+from oncorobust.formats.cbis_ddsm.join import join_files
+from oncorobust.formats.cbis_ddsm.roles import LIMITS, pad_to_square, read_crop
+from oncorobust.formats.dicom.index import index_dicom
+from oncorobust.formats.records import RawImages, StoredImage, describe_sums
+from oncorobust.formats.synthetic_mark import is_synthetic
+from oncorobust.settings.data import CbisDdsm
+
+CLASS_NAMES = ("benign", "malignant")
+
+
+def open_cbis_ddsm(folder: Path, settings: CbisDdsm, *, on_progress: Notify) -> RawImages:
+    """Open a tree from its CSVs and the DICOM headers; no pixels are read.
+
+    Raises InputError naming the CSV and line, the lesions or the file, and what is wrong with them.
+    """
+    case_files = find_case_files(folder, settings.abnormalities)
+    lesions = read_lesions(case_files)
+    headers = index_dicom(folder, on_progress=on_progress)
+    if headers.empty:
+        raise InputError(f"expected DICOM files, got {_instead_of_dicom(folder)} in {folder}")
+    files = join_files(lesions, headers, folder=folder)
+    index, notes = _index(lesions, files)
+
+    def read(position: int) -> StoredImage:
+        crop, mask = (folder / files[kind].iloc[position] for kind in ("crop", "mask"))
+        return StoredImage(values=pad_to_square(read_crop(crop, mask=mask)), limits=LIMITS)
+
+    return RawImages(
+        index=index,
+        class_names=CLASS_NAMES,
+        read=read,
+        synthetic=is_synthetic(folder, _synthetic_flags(files)),
+        verified=describe_sums({file.path.name: file.as_published for file in case_files}),
+        intensity_unit="grey level",
+        notes=notes,
+    )
+
+
+def _index(lesions: pd.DataFrame, files: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """The frame of RawImages, and what was decided on the way."""
+    index = lesions[["image_id", "patient_id"]].assign(
+        label=(lesions["pathology"] == "MALIGNANT").astype("int64"),
+        source=files["crop"],
+        mask_source=files["mask"],
+    )
+    details = ["pathology", "abnormality_type", "side", "view", "abnormality_id", "breast_density"]
+    index[details] = lesions[details]
+    both = patients_in_both_splits(lesions)
+    if both:
+        share = f"{len(both)} of {lesions['patient_id'].nunique()} patients"
+        note = f"no given split: {share} are in a training file and in the test file of the other abnormality"
+        return index, (note,)
+    return index.assign(given_split=lesions["given_split"]), ()
+
+
+def _instead_of_dicom(folder: Path) -> str:
+    if any(path.is_dir() for pattern in ("jpeg", "*/jpeg") for path in folder.glob(pattern)):
+        return "the JPEG copy (jpeg/), which is re-encoded to 8 bits and not read,"
+    return "none"
+
+
+def _synthetic_flags(files: pd.DataFrame) -> list[bool | None]:
+    values = pd.concat([files["crop_synthetic"], files["mask_synthetic"]])
+    return [value == "YES" if value else None for value in values]

@@ -1,0 +1,76 @@
+"""A CSV that a person or an archive wrote, as text cells with the line of the file beside each row.
+
+UTF-8 with or without a byte order mark, commas, a header; cells are stripped of spaces and line breaks, blank rows
+passed over. What often lies in a CSV's place is told by name: a git-lfs pointer, an HTML page of a server's login. What
+the cells mean is the business of each reader, which names the line that is wrong.
+"""
+
+import csv
+import io
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import pandas as pd
+
+from oncorobust.base.errors import InputError
+
+
+def read_text(path: Path) -> str:
+    """A text file in UTF-8. Raises InputError naming the file."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"expected a text file in UTF-8, got {error} in {path}") from error
+
+
+def read_table(path: Path, *, rename: Callable[[str], str] = str.strip) -> pd.DataFrame:
+    """Stripped cells as text; the frame's index is the line at which a row begins.
+
+    rename: from a header's cell to the column's name. Raises InputError naming the file, and the line that is wrong.
+    """
+    text = read_text(path)
+    if text.startswith("version https://git-lfs"):
+        raise InputError(f"expected a CSV, got a git-lfs pointer (run `git lfs pull`) in {path}")
+    if text.lstrip().startswith("<"):
+        raise InputError(f"expected a CSV, got an HTML page in {path}")
+    header, *rows = _rows(text, path) or [(0, [])]
+    columns = [rename(cell) for cell in header[1]]
+    for line, cells in rows:
+        if len(cells) != len(columns):
+            raise InputError(f"expected {len(columns)} cells, got {len(cells)} in {path} line {line}")
+    lines = pd.Index([line for line, _ in rows], dtype="int64")
+    return pd.DataFrame([cells for _, cells in rows], columns=pd.Index(columns), index=lines, dtype=object)
+
+
+def check_columns(table: pd.DataFrame, required: Iterable[str], path: Path) -> None:
+    """Check that each of the columns is there once, and that there is a row. Raises InputError."""
+    columns = [str(column) for column in table.columns]
+    for name in required:
+        if columns.count(name) != 1:
+            times = "several" if name in columns else "none"
+            found = f"{times} among {', '.join(columns)[:300]}" if columns else "an empty file"
+            raise InputError(f"expected one column `{name}`, got {found} in {path}")
+    if table.empty:
+        raise InputError(f"expected at least one row, got only a header in {path}")
+
+
+def check_filled(table: pd.DataFrame, names: Iterable[str], path: Path) -> None:
+    """Check that no cell of these columns is empty. Raises InputError naming the line."""
+    for name in names:
+        for line in table.index[table[name] == ""]:
+            raise InputError(f"expected a value of {name}, got an empty cell in {path} line {line}")
+
+
+def _rows(text: str, path: Path) -> list[tuple[int, list[str]]]:
+    """Cells of each row that is not blank, with the line of the file at which the row begins."""
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    rows, line = [], 1
+    try:
+        for row in reader:
+            cells = [cell.strip() for cell in row]
+            if any(cells):
+                rows.append((line, cells))
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise InputError(f"expected a CSV, got {error} in {path} line {line}") from error
+    return rows

@@ -1,0 +1,1 @@
+"""Read DICOM files and index trees of them by series."""

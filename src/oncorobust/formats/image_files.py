@@ -1,0 +1,171 @@
+"""One image file to stored values: PNG, JPEG, TIFF, npy, NIfTI; DICOM has a module of its own.
+
+The kind is told by the file's first bytes, not by its name (NIfTI, whose plain header has no bytes of its own at the
+start, by its name). Values are as stored, without orientation tags: a row and column of a manifest mean the stored
+array's own. What cannot be one image of finite numbers, grey or RGB, is refused; InputError, naming the file, is the
+only exception that leaves this module, whatever a decoder does with damaged bytes.
+"""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from oncorobust.base.errors import InputError
+from oncorobust.formats.dicom.files import describe_dicom, read_dicom
+from oncorobust.formats.records import StoredImage
+
+_STARTS = {
+    b"\x89PNG\r\n\x1a\n": "PNG",
+    b"\xff\xd8\xff": "JPEG",
+    b"II*\0": "TIFF",
+    b"MM\0*": "TIFF",
+    b"\x93NUMPY": "npy",
+}
+_LIMITS = {"uint8": (0.0, 255.0), "uint16": (0.0, 65535.0)}
+_SMALLEST_SIDE = 2
+
+
+@dataclass(frozen=True)
+class FileKind:
+    """What a file's header tells before its pixels are read; synthetic is None where the format cannot say."""
+
+    name: str
+    unit: str
+    synthetic: bool | None
+
+
+def describe_image(path: Path) -> FileKind:
+    """Read a file's kind, the unit of its values, and whether it says that it is synthetic. Raises InputError."""
+    with _only_input_errors(path):
+        name = _kind(path)
+        if name == "DICOM":
+            return FileKind(name, *describe_dicom(path))
+        return FileKind(name, "stored value" if name in ("npy", "NIfTI") else "grey level", None)
+
+
+def read_image(path: Path) -> StoredImage:
+    """Read one image: values (h, w) or (h, w, 3), finite, at least 2 pixels a side. Raises InputError."""
+    with _only_input_errors(path):
+        match _kind(path):
+            case "DICOM":
+                image = read_dicom(path)
+            case "NIfTI":
+                image = _read_nifti(path)
+            case "npy":
+                image = _read_npy(path)
+            case _:
+                image = _read_raster(path)
+        _check(image.values, path)
+        return image
+
+
+@contextmanager
+def _only_input_errors(path: Path) -> Iterator[None]:
+    """Turn whatever a decoder raises into an InputError that names the file."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        text = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(f"expected a readable image, got {text} in {path}") from error
+
+
+def _kind(path: Path) -> str:
+    with path.open("rb") as stream:
+        head = stream.read(132)
+    if head[128:132] == b"DICM":  # before the others: its first 128 bytes may be a TIFF header (PS3.10, 7.1)
+        return "DICOM"
+    for start, name in _STARTS.items():
+        if head.startswith(start):
+            return name
+    if path.name.lower().endswith((".nii", ".nii.gz")):
+        return "NIfTI"
+    found = repr(head[:8]) if head else "an empty file"
+    raise InputError(f"expected PNG, JPEG, TIFF, DICOM, NIfTI or npy, got {found} in {path}")
+
+
+def _read_raster(path: Path) -> StoredImage:
+    """PNG, JPEG or TIFF: 8- or 16-bit grey, float grey, or 8-bit RGB; a palette is looked up, full alpha dropped."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        with Image.open(path) as opened:
+            _check_raster(opened, path)
+            picture: Image.Image = opened
+            if picture.mode == "P" or "transparency" in picture.info:
+                picture = picture.convert("RGBA")
+            if picture.mode in ("LA", "RGBA"):
+                picture = _drop_alpha(picture, path)
+            if picture.mode == "1":
+                picture = picture.convert("L")
+            if picture.mode not in ("L", "RGB", "F") and not picture.mode.startswith("I;16"):
+                raise InputError(f"expected 8- or 16-bit grey or 8-bit RGB, got mode {picture.mode} in {path}")
+            values = np.asarray(picture)
+            inverted = picture.mode.startswith("I;16") and _tag(picture, 262) == 0
+    values = values.astype(values.dtype.newbyteorder("="))
+    if inverted:  # TIFF's WhiteIsZero, which Pillow undoes for 8 bits only
+        values = 65535 - values
+    return StoredImage(values=values, limits=_LIMITS.get(values.dtype.name))
+
+
+def _check_raster(picture: Image.Image, path: Path) -> None:
+    frames = getattr(picture, "n_frames", 1)
+    if frames != 1:
+        raise InputError(f"expected one image, got {frames} frames in {path}")
+    # Pillow cuts 16-bit colour to 8 bits without a word; the bit depth is read from the file itself.
+    if picture.format == "PNG":
+        with path.open("rb") as stream:
+            depth, colour = stream.read(26)[24:]
+        deep = depth == 16 and colour != 0
+    else:
+        bits = _tag(picture, 258)
+        deep = isinstance(bits, tuple) and len(bits) > 1 and max(bits) > 8
+    if deep:
+        raise InputError(f"expected 8-bit colour, got 16-bit colour in {path}")
+
+
+def _tag(picture: Image.Image, number: int) -> object:
+    tags = getattr(picture, "tag_v2", None)
+    return tags.get(number) if tags is not None else None
+
+
+def _drop_alpha(picture: Image.Image, path: Path) -> Image.Image:
+    lowest = picture.getchannel("A").getextrema()[0]
+    if lowest != 255:
+        raise InputError(f"expected an opaque image, got transparent pixels in {path}")
+    return picture.convert("L" if picture.mode == "LA" else "RGB")
+
+
+def _read_npy(path: Path) -> StoredImage:
+    values = np.load(path, allow_pickle=False)
+    if values.dtype.kind not in "iuf":
+        raise InputError(f"expected an array of numbers, got {values.dtype} in {path}")
+    if values.ndim == 3 and values.shape[2] == 1:
+        values = values[:, :, 0]
+    return StoredImage(values=values, limits=_LIMITS.get(values.dtype.name))
+
+
+def _read_nifti(path: Path) -> StoredImage:
+    """A 2-D image or a single slice; the stored array's first axis is the row."""
+    import nibabel  # half a second, and most trees have no NIfTI
+
+    image: Any = nibabel.load(path)
+    shape = tuple(length for length in image.shape if length != 1)
+    if len(shape) != 2:
+        raise InputError(f"expected one slice, got {' x '.join(map(str, image.shape))} voxels in {path}")
+    return StoredImage(values=np.asarray(image.dataobj, dtype=np.float32).reshape(shape), limits=None)
+
+
+def _check(values: np.ndarray, path: Path) -> None:
+    if not (values.ndim == 2 or (values.ndim == 3 and values.shape[2] == 3)):
+        raise InputError(f"expected a grey or RGB image, got {' x '.join(map(str, values.shape))} values in {path}")
+    if min(values.shape[:2]) < _SMALLEST_SIDE:
+        raise InputError(f"expected at least 2 x 2 pixels, got {values.shape[0]} x {values.shape[1]} in {path}")
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        raise InputError(f"expected finite values, got {int((~np.isfinite(values)).sum())} NaN or infinite in {path}")

@@ -1,0 +1,64 @@
+"""What a person should know about an opened LIDC-IDRI tree: what was left out, corrected or decided, in sentences."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+
+from oncorobust.base.files import file_sha256
+from oncorobust.formats.lidc.diagnosis import SHA256
+from oncorobust.formats.lidc.files import ChosenReads, ReadFiles
+from oncorobust.formats.lidc.geometry import Series
+from oncorobust.formats.records import UNVERIFIED
+from oncorobust.settings.data import Lidc
+
+PUBLISHED = {"PatientID": 1010, "SeriesInstanceUID": 1018, "SOPInstanceUID": 243_958}
+"""CT patients, series and images of the whole collection."""
+
+USUAL_SESSIONS = 4
+
+
+def describe_verified(ct: pd.DataFrame, sheet: Path | None) -> str:
+    """Say in words what is as published: the numbers of patients, series and images, and the spreadsheet."""
+    counts = {keyword: ct[keyword].nunique() for keyword in PUBLISHED}
+    parts = ["1,018 CT series as published"] if counts == PUBLISHED else []
+    if sheet is not None and file_sha256(sheet) == SHA256:
+        parts.append("diagnosis sheet: SHA-256 as published")
+    return "; ".join(parts) or UNVERIFIED
+
+
+def describe_tree(ct: pd.DataFrame, files: ReadFiles, sheet: Path | None, settings: Lidc) -> Iterator[str]:
+    """Say which files of the tree have no part in the data set."""
+    without = ct["SeriesInstanceUID"].nunique() - len(files.by_series)
+    if without:
+        yield f"{without} CT series have no XML and were left out"
+    if files.n_cxr:
+        yield f"{files.n_cxr} XML files are reads of chest X-rays and were left out"
+    if files.n_gave_way:
+        yield f"{files.n_gave_way} XML files beside images gave way to XML of the same series elsewhere"
+    if settings.pathology_methods and sheet is None:
+        yield "there is no diagnosis spreadsheet, so all labels are the readers'"
+
+
+def describe_series(series: Series, chosen: ChosenReads) -> Iterator[str]:
+    """Say what is unusual about one series and its reads."""
+    name = f"{series.patient_id} series {series.uid}"
+    if series.n_left_out:
+        yield f"{name}: {series.n_left_out} slices at the position of another were left out (higher InstanceNumber)"
+    if chosen.corrects:
+        yield f"{name}: the corrected reads of {chosen.path.name} were taken"
+    if chosen.reads.n_sessions > USUAL_SESSIONS:
+        yield f"{name}: {chosen.reads.n_sessions} reading sessions instead of {USUAL_SESSIONS}"
+
+
+def describe_labels(nodules: pd.DataFrame, settings: Lidc) -> Iterator[str]:
+    """Say how many nodules were left out and how many labels are by pathology; label is NA where left out."""
+    few = int((nodules["n_readers"] < settings.min_readers).sum())
+    if few:
+        yield f"{few} of {len(nodules)} nodules were left out: fewer than {settings.min_readers} readers"
+    ties = int(nodules["label"].isna().sum()) - few
+    if ties:
+        yield f"{ties} of {len(nodules)} nodules were left out: rated exactly 3"
+    by_pathology = int((nodules["label_source"] == "pathology").sum())
+    if by_pathology:
+        yield f"{by_pathology} nodules have their patient's diagnosis as label instead of the readers'"

@@ -1,0 +1,177 @@
+"""LIDC-IDRI: lung nodules on CT, as downloaded from any of its archives, a row a nodule.
+
+The tree holds CT series in DICOM, in whatever folders; the readers' XML, beside the images or in a tree of its own;
+and, optionally, the diagnosis spreadsheet. Files are joined by UIDs, never by names. Annotations of different readers
+are grouped to nodules (`lidc_clusters`), labelled (`lidc_labels`), and shown on the slice where most of the nodule is
+(`lidc_consensus`), in Hounsfield units, as a square of fixed physical size: 50 mm holds 95 % of the nodules.
+
+Opening reads headers and XML only, a series at a time, and keeps a row a nodule; `read` decodes one slice.
+
+Source: Armato et al., Medical Physics 38, 2011, The Cancer Imaging Archive; annotations CC BY 3.0.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float32
+
+from oncorobust.base.errors import InputError
+from oncorobust.base.progress import Notify
+from oncorobust.formats.dicom.index import index_dicom
+from oncorobust.formats.image_files import read_image
+from oncorobust.formats.lesion_boxes import STORED_SIDE, box_columns
+from oncorobust.formats.lidc.diagnosis import Diagnosis, find_spreadsheet, read_diagnoses
+from oncorobust.formats.lidc.files import ReadFiles, choose_reads, find_reads
+from oncorobust.formats.lidc.geometry import Series, check_series
+from oncorobust.formats.lidc.labels import CLASS_NAMES, label_nodule
+from oncorobust.formats.lidc.nodules import Nodule, find_nodules
+from oncorobust.formats.lidc.notes import describe_labels, describe_series, describe_tree, describe_verified
+from oncorobust.formats.records import RawImages, StoredImage
+from oncorobust.formats.synthetic_mark import is_synthetic
+from oncorobust.settings.data import Lidc
+
+AIR_HU = -1024.0
+_LISTED = 10
+
+
+@dataclass(frozen=True)
+class Square:
+    """A square of pixels on a slice; it may begin before, and end beyond, the first and last row and column."""
+
+    top: int
+    left: int
+    side: int
+
+
+def open_lidc(folder: Path, settings: Lidc, *, on_progress: Notify) -> RawImages:
+    """Open a LIDC-IDRI tree; no pixels are read. Values of `read` are HU.
+
+    The index has, beside the usual columns: series_uid, sop_uid, z_mm, row, col (of the nodule, pixels), spacing_mm,
+    diameter_mm, n_readers, ratings (malignancy, as 3;4;4), mean_rating, label_source (pathology, readers), and the
+    nodule's box (`lesion_boxes`).
+    Raises InputError naming the file and what is wrong with it.
+    """
+    headers = index_dicom(folder, on_progress=on_progress)
+    ct = _ct_only(headers, folder)
+    files = find_reads(folder, image_folders={(folder / path).parent for path in headers["path"]})
+    _check_join(files, ct, folder)
+    sheet = find_spreadsheet(folder)
+    diagnoses = {} if sheet is None else read_diagnoses(sheet)
+    nodules, notes = _read_nodules(ct, files, diagnoses, settings, folder=folder, on_progress=on_progress)
+    index = nodules[nodules["label"].notna()].astype({"label": "int64"}).reset_index(drop=True)
+    if index.empty:
+        raise InputError(f"expected nodules of at least 3 mm with {settings.min_readers} readers, got none in {folder}")
+    return RawImages(
+        index=index,
+        class_names=CLASS_NAMES,
+        read=_reader(index, folder=folder),
+        synthetic=is_synthetic(folder, [flag == "YES" if flag else None for flag in ct["SyntheticData"].unique()]),
+        verified=describe_verified(ct, sheet),
+        intensity_unit="HU",
+        notes=(*describe_tree(ct, files, sheet, settings), *notes, *describe_labels(nodules, settings)),
+    )
+
+
+def square_around(row: float, col: float, *, side: int) -> Square:
+    """The square whose middle is nearest to a point; half a pixel goes up and left."""
+    return Square(top=math.ceil(row - side / 2), left=math.ceil(col - side / 2), side=side)
+
+
+def cut_square(values: np.ndarray, square: Square) -> Float32[np.ndarray, "{square.side} {square.side}"]:
+    """Cut a square out of a slice in HU; what is outside of the image, or below air, becomes air (-1024 HU)."""
+    top, left = max(0, square.top), max(0, square.left)
+    inside = values[top : max(0, square.top + square.side), left : max(0, square.left + square.side)]
+    cut = np.full((square.side, square.side), AIR_HU, dtype=np.float32)
+    above, before = top - square.top, left - square.left
+    cut[above : above + inside.shape[0], before : before + inside.shape[1]] = np.maximum(inside, AIR_HU)
+    return cut
+
+
+def _ct_only(headers: pd.DataFrame, folder: Path) -> pd.DataFrame:
+    ct = headers[headers["Modality"] == "CT"]
+    if ct.empty:
+        others = ", ".join(sorted(set(headers["Modality"]))) or "no DICOM file"
+        raise InputError(f"expected CT series, got {others} in {folder}")
+    for path in ct.loc[ct["SeriesInstanceUID"] == "", "path"]:
+        raise InputError(f"expected SeriesInstanceUID as a UID, got none in {folder / path}")
+    return ct
+
+
+def _check_join(files: ReadFiles, ct: pd.DataFrame, folder: Path) -> None:
+    if not files.by_series:
+        raise InputError(
+            f"expected the readers' XML (LidcReadMessage), got none in {folder}; some archives leave it out, and "
+            "LIDC-XML-only.zip of The Cancer Imaging Archive has all of it"
+        )
+    unknown = sorted(set(files.by_series) - set(ct["SeriesInstanceUID"]))
+    if unknown:
+        listed = ", ".join(f"{uid} ({files.by_series[uid][0]})" for uid in unknown[:_LISTED])
+        raise InputError(
+            f"expected a CT series for each XML file, got none for {len(unknown)} of {len(files.by_series)}: {listed}; "
+            "download these series, or keep the XML of those you have"
+        )
+
+
+def _read_nodules(
+    ct: pd.DataFrame,
+    files: ReadFiles,
+    diagnoses: dict[str, Diagnosis],
+    settings: Lidc,
+    *,
+    folder: Path,
+    on_progress: Notify,
+) -> tuple[pd.DataFrame, list[str]]:
+    """A row for each nodule of each series, label None where it is to be left out; and notes on the series."""
+    rows: list[dict[str, object]] = []
+    notes: list[str] = []
+    series_headers = ct[ct["SeriesInstanceUID"].isin(files.by_series)].groupby("SeriesInstanceUID", observed=True)
+    for done, (uid, headers) in enumerate(series_headers, start=1):
+        series = check_series(headers, folder=folder)
+        chosen = choose_reads(files.by_series[str(uid)])
+        notes += describe_series(series, chosen)
+        diagnosis = diagnoses.get(series.patient_id)
+        for nodule in find_nodules(chosen, series):
+            label = label_nodule(nodule.ratings, diagnosis, settings)
+            rows.append(_row(nodule, series, label, crop_mm=settings.crop_mm))
+        on_progress(done, len(files.by_series), "reads")
+    rows.sort(key=lambda row: str(row["image_id"]))
+    return pd.DataFrame(rows, columns=None if rows else ["label"]), sorted(notes)
+
+
+def _row(nodule: Nodule, series: Series, label: tuple[int, str] | None, *, crop_mm: float) -> dict[str, object]:
+    place = nodule.place
+    square = square_around(place.row, place.col, side=max(2, round(crop_mm / series.spacing_mm)))
+    return {
+        "image_id": f"{series.patient_id}_{series.uid[-8:]}_n{nodule.number:02d}",
+        "patient_id": series.patient_id,
+        "label": None if label is None else label[0],
+        "source": series.paths[place.slice],
+        "series_uid": series.uid,
+        "sop_uid": series.sop_uids[place.slice],
+        "z_mm": float(series.z_mm[place.slice]),
+        "row": place.row,
+        "col": place.col,
+        "spacing_mm": series.spacing_mm,
+        "diameter_mm": nodule.diameter_mm,
+        "n_readers": len(nodule.ratings),
+        "ratings": ";".join(map(str, nodule.ratings)),
+        "mean_rating": float(np.mean(nodule.ratings)),
+        "label_source": None if label is None else label[1],
+        **box_columns(place.box, top=square.top, left=square.left, side=square.side),
+    }
+
+
+def _reader(index: pd.DataFrame, *, folder: Path) -> Callable[[int], StoredImage]:
+    """The function that reads one nodule's slice and cuts the square around it."""
+
+    def read(position: int) -> StoredImage:
+        nodule = index.iloc[position]
+        values = read_image(folder / nodule["source"]).values
+        square = square_around(nodule["row"], nodule["col"], side=int(nodule[STORED_SIDE]))
+        return StoredImage(values=cut_square(values, square), limits=None)
+
+    return read

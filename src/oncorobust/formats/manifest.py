@@ -1,0 +1,197 @@
+"""Anyone's own images: a `manifest.csv` in the raw tree, a row an image, beside files of any kind that can be read.
+
+Columns: `image_id`, `path` (relative to the tree, with forward slashes), `label` (any text), `patient_id`; optional
+`split` (train, validation, test) and a crop in pixels of the stored array: either `crop_top, crop_left, crop_height,
+crop_width`, or `center_row, center_col, crop_size`. Other columns are ignored. Every cell of these columns is filled.
+
+Classes are the labels in alphabetical order, so that benign is 0 and malignant 1; a `classes.txt` beside the manifest
+lists them in another order, a line a class, and a label outside of it is an error. No path leads out of the tree, and
+no link inside it either, but for those that DVC makes: the tree itself may be a link. A file `SYNTHETIC.txt` beside the
+manifest, or the SyntheticData tag of DICOM files, marks made-up images; real and made-up ones are never mixed.
+"""
+
+import math
+import re
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+import pandas as pd
+
+from oncorobust.base.errors import InputError
+from oncorobust.formats.csv_text import check_columns, check_filled, read_table, read_text
+from oncorobust.formats.image_files import FileKind, describe_image, read_image
+from oncorobust.formats.records import SPLITS, UNVERIFIED, RawImages, StoredImage
+from oncorobust.formats.synthetic_mark import is_synthetic
+
+NAME = "manifest.csv"
+REQUIRED = ("image_id", "path", "label", "patient_id")
+BOX = ("crop_top", "crop_left", "crop_height", "crop_width")
+CENTER = ("center_row", "center_col", "crop_size")
+
+_IN_DVC_CACHE = re.compile(r"/files/md5/[0-9a-f]{2}/[0-9a-f]{30}$")
+"""Where a link leads that `dvc checkout` made; the name is the content's MD5."""
+
+Box = tuple[int, int, int, int]
+"""Top, left, height, width of a crop, pixels."""
+
+
+def open_manifest(folder: Path) -> RawImages:
+    """Open a tree with a manifest; every file's header is looked at, no pixels are read.
+
+    Raises InputError naming the manifest's line, or the file, and what is wrong with it.
+    """
+    path = folder / NAME
+    table = _read_table(path)
+    files = [folder / _inside(entry, path, line) for line, entry in table["path"].items()]
+    kinds = _describe(files, table, path)
+    class_names, labels = _classes(table, folder)
+    boxes = _boxes(table, path)
+    _check_splits(table, path)
+    index = pd.DataFrame(
+        {
+            "image_id": table["image_id"],
+            "patient_id": table["patient_id"],
+            "label": labels,
+            "source": table["path"],
+        }
+    )
+    if "split" in table:
+        index["given_split"] = table["split"]
+
+    def read(position: int) -> StoredImage:
+        image = read_image(files[position])
+        return image if boxes is None else _crop(image, boxes[position], files[position])
+
+    return RawImages(
+        index=index.reset_index(drop=True),
+        class_names=class_names,
+        read=read,
+        synthetic=is_synthetic(folder, (kind.synthetic for kind in kinds)),
+        verified=UNVERIFIED,
+        intensity_unit=_unit(kinds, path),
+    )
+
+
+def _read_table(path: Path) -> pd.DataFrame:
+    """The manifest's cells as stripped text; the frame's index is the line in the file."""
+    table = read_table(path)
+    names = [name for name in table.columns if name and name not in REQUIRED]
+    check_columns(table, [*REQUIRED, *names], path)
+    check_filled(table, [name for name in (*REQUIRED, "split", *BOX, *CENTER) if name in table], path)
+    for line in table.index[table["image_id"].duplicated()]:
+        raise InputError(f"expected each image_id once, got {table['image_id'][line]!r} again in {path} line {line}")
+    return table
+
+
+def _inside(entry: str, path: Path, line: object) -> str:
+    """The entry itself when it stays inside the raw tree: a manifest from elsewhere must not read other files."""
+    parts = PurePosixPath(entry.replace("\\", "/"))
+    if parts.is_absolute() or ".." in parts.parts or PureWindowsPath(entry).drive:
+        raise InputError(f"expected a path inside the raw tree, got {entry!r} in {path} line {line}")
+    return entry
+
+
+def _describe(files: list[Path], table: pd.DataFrame, path: Path) -> list[FileKind]:
+    tree = path.parent.resolve()
+    for file, line in zip(files, table.index, strict=True):
+        try:
+            found = file.is_file()
+        except OSError:  # a name that the file system refuses, for its length for instance
+            found = False
+        if not found:
+            raise InputError(f"expected a file {file}, got none, named in {path} line {line}")
+        place = file.resolve()
+        if not (place.is_relative_to(tree) or _IN_DVC_CACHE.search(place.as_posix())):
+            raise InputError(f"expected a file inside the raw tree, got a link to {place}, named in {path} line {line}")
+    return [describe_image(file) for file in files]
+
+
+def _classes(table: pd.DataFrame, folder: Path) -> tuple[tuple[str, ...], pd.Series]:
+    listed = folder / "classes.txt"
+    if listed.is_file():
+        names = [name.strip() for name in read_text(listed).splitlines() if name.strip()]
+        if len(set(names)) != len(names):
+            raise InputError(f"expected each class once, got one twice in {listed}")
+    else:
+        names = sorted(set(table["label"]))
+    for line in table.index[~table["label"].isin(names)]:
+        raise InputError(
+            f"expected a label of {', '.join(names)}, got {table['label'][line]!r} in {folder / NAME} line {line}"
+        )
+    if table["label"].nunique() < 2:
+        raise InputError(
+            f"expected images of at least two classes, got only {table['label'].iloc[0]} in {folder / NAME}"
+        )
+    numbers = {name: number for number, name in enumerate(names)}
+    return tuple(names), table["label"].map(numbers).astype("int64")
+
+
+def _check_splits(table: pd.DataFrame, path: Path) -> None:
+    if "split" not in table:
+        return
+    for line in table.index[~table["split"].isin(SPLITS)]:
+        raise InputError(f"expected train, validation or test, got {table['split'][line]!r} in {path} line {line}")
+    several = table.groupby("patient_id")["split"].unique()
+    for patient, splits in several[several.map(len) > 1].items():
+        lines = [table.index[(table["patient_id"] == patient) & (table["split"] == split)][0] for split in splits[:2]]
+        raise InputError(
+            f"expected each patient in one split, got one in {splits[0]} (line {lines[0]}) and {splits[1]} "
+            f"(line {lines[1]}) in {path}"
+        )
+
+
+def _boxes(table: pd.DataFrame, path: Path) -> list[Box] | None:
+    given = [names for names in (BOX, CENTER) if any(name in table for name in names)]
+    if not given:
+        return None
+    if len(given) == 2:
+        raise InputError(f"expected a crop by box or by centre, got columns of both in {path}")
+    for name in given[0]:
+        if name not in table:
+            raise InputError(f"expected a column {name} beside the other crop columns, got none in {path}")
+    boxes = []
+    for line, cells in table[list(given[0])].iterrows():
+        numbers = [_number(cell, path, line) for cell in cells]
+        box = _from_center(*numbers) if given[0] is CENTER else _from_box(*numbers)
+        if box[0] < 0 or box[1] < 0 or box[2] < 1 or box[3] < 1:
+            raise InputError(f"expected a crop inside the image, got {_text(box)} in {path} line {line}")
+        boxes.append(box)
+    return boxes
+
+
+def _number(cell: str, path: Path, line: object) -> float:
+    try:
+        number = float(cell)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise InputError(f"expected a number of pixels, got {cell!r} in {path} line {line}")
+    return number
+
+
+def _from_box(top: float, left: float, height: float, width: float) -> Box:
+    return round(top), round(left), round(height), round(width)
+
+
+def _from_center(row: float, col: float, size: float) -> Box:
+    """The square whose middle is nearest to the centre; half a pixel goes up and left."""
+    side = round(size)
+    return math.floor(row - (side - 1) / 2), math.floor(col - (side - 1) / 2), side, side
+
+
+def _text(box: Box) -> str:
+    return f"rows {box[0]} to {box[0] + box[2] - 1}, columns {box[1]} to {box[1] + box[3] - 1}"
+
+
+def _crop(image: StoredImage, box: Box, file: Path) -> StoredImage:
+    top, left, height, width = box
+    rows, columns = image.values.shape[:2]
+    if top + height > rows or left + width > columns:
+        raise InputError(f"expected a crop inside {rows} x {columns} pixels, got {_text(box)} in {file}")
+    return StoredImage(values=image.values[top : top + height, left : left + width], limits=image.limits)
+
+
+def _unit(kinds: list[FileKind], path: Path) -> str:
+    units = sorted({kind.unit for kind in kinds})
+    if len(units) > 1:
+        raise InputError(f"expected images of one unit, got {' and '.join(units)} in {path}")
+    return units[0]

@@ -1,0 +1,35 @@
+"""From a format's settings to its reader: the one place that lists them."""
+
+from pathlib import Path
+
+from oncorobust.base.errors import InputError
+from oncorobust.base.progress import Notify
+from oncorobust.formats.brain_mets.reader import open_brain_mets
+from oncorobust.formats.cbis_ddsm.reader import open_cbis_ddsm
+from oncorobust.formats.cifar10 import open_cifar10
+from oncorobust.formats.lidc.reader import open_lidc
+from oncorobust.formats.manifest import open_manifest
+from oncorobust.formats.mnist import open_mnist
+from oncorobust.formats.records import RawImages
+from oncorobust.settings.data import BrainMets, CbisDdsm, Cifar10, Format, Lidc, Manifest, Mnist
+
+
+def open_raw(folder: str | Path, settings: Format, *, seed: int, on_progress: Notify) -> RawImages:
+    """Open a raw tree without reading its pixels (MNIST's files are read at once). Raises InputError."""
+    folder = Path(folder)
+    if not folder.is_dir():
+        name = type(settings).__struct_config__.tag
+        raise InputError(f"expected a folder with a raw tree of format {name}, got none at {folder}")
+    match settings:
+        case Mnist():
+            return open_mnist(folder)
+        case Cifar10():
+            return open_cifar10(folder)
+        case Manifest():
+            return open_manifest(folder)
+        case Lidc():
+            return open_lidc(folder, settings, on_progress=on_progress)
+        case CbisDdsm():
+            return open_cbis_ddsm(folder, settings, on_progress=on_progress)
+        case BrainMets():
+            return open_brain_mets(folder, settings, seed=seed, on_progress=on_progress)

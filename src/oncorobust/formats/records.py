@@ -1,0 +1,97 @@
+"""What every reader of a raw tree gives: a row an image, the names of the classes, and a way to read the pixels.
+
+A reader opens a tree (`RawImages`) without reading its pixels; `RawImages.read(position)` then gives the stored values
+of one image, so that memory stays flat in the number of images. Scaling to [0, 1] is the business of preprocessing:
+readers give values as the format stores them (grey levels, Hounsfield units), with the format's own limits where it
+has any.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from oncorobust.base.errors import InputError
+from oncorobust.base.safe_text import refused_character, same_but_for_spelling
+
+INDEX_COLUMNS = ("image_id", "patient_id", "label", "source")
+SPLITS = ("train", "validation", "test")
+UNVERIFIED = "unverified"
+
+
+@dataclass(frozen=True)
+class StoredImage:
+    """One image as stored: values (h, w) or (h, w, 3), and the format's own limits (None: it has none)."""
+
+    values: np.ndarray
+    limits: tuple[float, float] | None
+
+
+@dataclass(frozen=True)
+class RawImages:
+    """An opened raw tree.
+
+    index: columns image_id, patient_id, label (from 0), source (file, relative to the tree), optional given_split;
+        any other column is kept as it is, but for the boxes of `lesion_boxes`, which follow crop and resize.
+    read: from a row's position to its stored image. Raises InputError naming the file.
+    verified: which files have their publisher's checksum, in words.
+    intensity_unit: unit of the stored values: "grey level", "HU" or "stored value".
+    notes: what was left out or decided on the way, in words, for a person to read.
+    """
+
+    index: pd.DataFrame
+    class_names: tuple[str, ...]
+    read: Callable[[int], StoredImage]
+    synthetic: bool
+    verified: str
+    intensity_unit: str
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Check what holds for every format. Raises InputError."""
+        check_index(self.index, self.class_names)
+
+
+def check_index(index: pd.DataFrame, class_names: tuple[str, ...]) -> None:
+    """Check names, that ids are unique, labels name a class, and at least two classes occur. Raises InputError."""
+    missing = [column for column in INDEX_COLUMNS if column not in index.columns]
+    if missing:
+        raise InputError(f"expected columns {', '.join(INDEX_COLUMNS)}, got none named {missing[0]}")
+    _check_names(index, class_names)
+    repeated = index.loc[index["image_id"].duplicated(), "image_id"]
+    if len(repeated):
+        raise InputError(f"expected each image_id once, got {repeated.iloc[0]!r} twice")
+    outside = index.loc[~index["label"].between(0, len(class_names) - 1), "label"]
+    if len(outside):
+        raise InputError(f"expected labels from 0 to {len(class_names) - 1}, got {outside.iloc[0]}")
+    if index["label"].nunique() < 2:
+        found = ", ".join(class_names[label] for label in sorted(index["label"].unique())) or "none"
+        raise InputError(f"expected images of at least two classes, got {found}")
+
+
+def _check_names(index: pd.DataFrame, class_names: tuple[str, ...]) -> None:
+    """Refuse names that outputs cannot hold (`names`). The message names the file: a patient_id may be a person's."""
+    for name in class_names:
+        if found := refused_character(name):
+            raise InputError(f"expected a class name of plain characters, got {found} in {name!r}")
+    for column in ("source", "image_id", "patient_id"):
+        for name, source in zip(index[column], index["source"], strict=True):
+            if found := refused_character(name):
+                raise InputError(f"expected {column} of plain characters, got {found} in that of {source!r}")
+    if pair := same_but_for_spelling(index["patient_id"].unique()):
+        files = (index["source"][index["patient_id"] == name].iloc[0] for name in pair)
+        raise InputError(
+            f"expected one spelling of each patient_id, got two that differ in Unicode's normal form alone: those of "
+            f"{' and '.join(repr(file) for file in files)}"
+        )
+
+
+def describe_sums(verified: Mapping[str, bool]) -> str:
+    """Say in words which files have their publisher's checksum, e.g. `t10k images: SHA-256 as published`."""
+    parts = []
+    for wanted, text in ((True, "SHA-256 as published"), (False, UNVERIFIED)):
+        names = [name for name, found in verified.items() if found is wanted]
+        if names:
+            parts.append(f"{', '.join(names)}: {text}")
+    return "; ".join(parts) if any(verified.values()) else UNVERIFIED

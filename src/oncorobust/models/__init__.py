@@ -1,0 +1,1 @@
+"""Build, read, save and check classifiers that give logits."""

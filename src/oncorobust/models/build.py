@@ -1,0 +1,47 @@
+"""The model that `model.source` asks for: the paper's VGG16, a network of keras.applications, or a file of one's own.
+
+All take images (size, size, 3) float32 in [0, 1] and give logits (n, n_classes); what else they need is inside.
+"""
+
+from typing import Any
+
+import keras
+
+from oncorobust.base.files import file_sha256
+from oncorobust.models.applications import build_application, find_application_weights
+from oncorobust.models.own import build_own_model
+from oncorobust.models.pretrained_weights import weights_sha256
+from oncorobust.models.vgg16 import build_vgg16
+from oncorobust.settings.training import Application, Model, OwnModel, Vgg16
+
+
+def build_model(settings: Model, *, size: int, n_classes: int, seed: int) -> keras.Model:
+    """The model to train, for images (size, size, 3), its new weights drawn from `seed`.
+
+    Raises InputError when weights or the model's file cannot be found or do not fit.
+    """
+    match settings:
+        case Vgg16():
+            return build_vgg16(settings, size=size, n_classes=n_classes, seed=seed)
+        case Application():
+            return build_application(settings, size=size, n_classes=n_classes, seed=seed)
+        case OwnModel():
+            return build_own_model(settings, size=size, n_classes=n_classes)
+
+
+def model_record(settings: Model) -> dict[str, Any]:
+    """What training.json says of the model: source, architecture (null for a file of one's own), weights, SHA-256.
+
+    weights: as in params.yaml, or the path of the own model; weights_sha256: of the file behind it, null for `none`.
+    """
+    match settings:
+        case Vgg16():
+            about: dict[str, Any] = {"source": "vgg16", "architecture": "VGG16", "weights": settings.weights}
+            return about | {"weights_sha256": weights_sha256(settings.weights)}
+        case Application():
+            path = find_application_weights(settings)
+            about = {"source": "application", "architecture": settings.architecture, "weights": settings.weights}
+            return about | {"weights_sha256": None if path is None else file_sha256(path)}
+        case OwnModel():
+            about = {"source": "path", "architecture": None, "weights": settings.path}
+            return about | {"weights_sha256": file_sha256(settings.path)}

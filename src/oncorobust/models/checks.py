@@ -1,0 +1,73 @@
+"""What an evaluation refuses before it starts.
+
+Logits are attacked. Behind a softmax a confident answer is a probability that float32 rounds to 1, its gradient is 0,
+and the image looks robust; so a model that gives probabilities is refused, by its last activation or by its answers:
+rows in [0, 1] that sum to 1. A gradient that is zero for the logits too is not refused, because attacks without
+gradients still work there: `oncorobust.evaluation.paper` names the share of such images.
+
+Images are checked when a data set reads them, epsilons when params.yaml is read; `check_epsilons` meets those who call
+the engine with a grid of their own. Source: the flags of AutoAttack (Croce and Hein 2020).
+"""
+
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+
+from oncorobust.base.arrays import Logits
+from oncorobust.base.errors import InputError
+
+PROBABILITIES = ("softmax", "sigmoid")
+"""Last activations after which a model no longer gives logits."""
+
+_ROUNDING = 1e-4
+
+
+def check_model(model: keras.Model, *, image_shape: tuple[int, ...], n_classes: int, where: str) -> None:
+    """Refuse a model for other images or classes, or with a softmax or sigmoid at its end.
+
+    image_shape: (h, w, c). where: the model's file or name, for the message. Raises InputError.
+    """
+    found = (tuple(model.input_shape[1:]), model.output_shape[-1])
+    if found != (image_shape, n_classes):
+        raise InputError(
+            f"expected a model for images {image_shape} and {n_classes} classes, "
+            f"got {found[0]} and {found[1]} in {where}"
+        )
+    last = model.layers[-1]
+    activation = getattr(last, "activation", type(last)).__name__.lower()
+    if activation in PROBABILITIES:
+        raise InputError(f"expected logits, got layer {last.name!r} that ends in {activation}: cut it off in {where}")
+
+
+def check_logits(logits: Logits, *, image_ids: Sequence[str], where: str) -> None:
+    """Refuse answers that are not finite, and answers to several images that are all probabilities.
+
+    logits: (n, classes). image_ids: n. where: the model's file or name, for the message. Raises InputError.
+    """
+    broken = ~np.isfinite(logits).all(axis=1)
+    if broken.any():
+        first = int(broken.argmax())
+        raise InputError(
+            f"expected finite logits, got {logits[first].tolist()} for image {image_ids[first]} in {where}"
+        )
+    inside = (logits >= 0).all() and (logits <= 1).all()
+    if len(logits) > 1 and inside and np.allclose(logits.sum(axis=1), 1, rtol=0, atol=_ROUNDING):
+        raise InputError(f"expected logits, got probabilities (rows sum to 1): cut the softmax off in {where}")
+
+
+def check_epsilons(epsilons: Sequence[float], *, where: str) -> None:
+    """Refuse a grid that is empty, leaves (0, 1] or does not increase. Raises InputError naming position and value."""
+    if not epsilons:
+        raise InputError(f"expected at least one epsilon, got none in {where}")
+    for position, epsilon in enumerate(epsilons):
+        # NaN fails both comparisons.
+        if not 0 < epsilon <= 1:
+            raise InputError(
+                f"expected epsilons above 0 and at most 1, got {epsilon} at position {position} in {where}"
+            )
+        if position and epsilon <= epsilons[position - 1]:
+            raise InputError(
+                f"expected strictly increasing epsilons, got {epsilon} at position {position} after "
+                f"{epsilons[position - 1]} in {where}"
+            )

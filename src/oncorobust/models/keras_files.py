@@ -1,0 +1,117 @@
+"""Read a .keras file that somebody else wrote, and run nothing of it.
+
+A .keras file is a zip of `config.json` (the layers), `model.weights.h5` (their weights) and `metadata.json`. The
+configuration may name Python code: a Lambda layer or a PyTorch module brings it along as a pickle, a custom layer by
+the name of a module to import. Keras's safe mode refuses the first and looks for the second; here the configuration is
+read before Keras sees it, so that nothing but Keras's own layers is ever looked up, and the refusal says which part it
+was.
+
+A small file can unpack to more than there is memory or disk, so a part that is packed by more than weights can be is
+refused before it is unpacked, and a configuration of more than 64 MiB.
+
+How a model was compiled (loss, metrics, optimiser) is not read: custom losses do no harm.
+"""
+
+import json
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from oncorobust.base.errors import InputError
+
+_CODE = ("Lambda", "__lambda__", "TorchModuleWrapper", "TFSMLayer", "JaxLayer", "FlaxLayer")
+"""Classes of Keras whose configuration holds code, or the name of a folder with code."""
+
+_PARTS = {
+    *("activations", "constraints", "dtype_policies", "initializers", "layers", "losses", "metrics", "models"),
+    *("ops", "optimizers", "quantizers", "random", "regularizers", "src"),
+}
+"""Modules of Keras that a network is made of; others (config, saving, utils) hold functions that do something."""
+
+_PLAIN_BYTES = 64 * 2**20  # the configuration of a network of 700 layers has 1 MiB
+_MOST_PACKED = 20  # times; Keras packs nothing, and float32 weights pack to nine tenths
+
+_HDF5 = b"\x89HDF\r\n\x1a\n"
+
+
+def read_model(path: str | Path) -> keras.Model:
+    """The model in a .keras file, read in safe mode, not compiled.
+
+    Raises InputError naming the file, for a file that is missing, cut off, of another kind, or holds code.
+    """
+    found = _wrong_kind(Path(path))
+    if found:
+        raise InputError(f"expected a Keras 3 model (.keras), got {found} in {path}")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            config = json.loads(archive.read("config.json"))
+        _refuse_code(config, str(path))
+        model = keras.saving.load_model(str(path), compile=False, safe_mode=True)
+    except InputError:
+        raise
+    except Exception as error:
+        # Keras, zipfile and json raise ValueError, TypeError, KeyError, OSError and more for a file they cannot use.
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise InputError(f"expected a Keras 3 model (.keras), got {reason} in {path}") from error
+    if not isinstance(model, keras.Model):
+        raise InputError(f"expected a Keras 3 model (.keras), got a {type(model).__name__} in {path}")
+    return model
+
+
+def _wrong_kind(path: Path) -> str:
+    """Why a file cannot be a Keras 3 model, in words; empty where it may be one."""
+    if not path.is_file():
+        return "no such file"
+    with path.open("rb") as stream:
+        if stream.read(len(_HDF5)) == _HDF5:
+            return "an HDF5 file, the format of Keras 2: load it there and save it as .keras"
+    if not zipfile.is_zipfile(path):
+        return "a file that is not a whole zip archive"
+    with zipfile.ZipFile(path) as archive:
+        parts = archive.infolist()
+    missing = {"config.json", "model.weights.h5"} - {part.filename for part in parts}
+    if missing:
+        return f"a zip archive without {' and '.join(sorted(missing))}"
+    for part in parts:
+        allowed = _PLAIN_BYTES if part.filename == "config.json" else _PLAIN_BYTES + _MOST_PACKED * part.compress_size
+        if part.file_size > allowed:
+            return f"a part {part.filename!r} that unpacks to {part.file_size >> 20} MiB"
+    return "" if path.suffix == ".keras" else f"a file whose name ends in {path.suffix!r}"
+
+
+def _refuse_code(config: Any, path: str) -> None:
+    for entry in _objects(config):
+        kind, module = entry["class_name"], entry.get("module")
+        if kind in _CODE:
+            raise InputError(
+                f"expected a model without code of its own, got a {kind} layer in {path}: safe mode does not run it"
+            )
+        if not _is_part(module):
+            name = entry.get("registered_name") or kind
+            raise InputError(
+                f"expected a model of Keras's own layers, got custom object {name!r} of module {module!r} in {path}"
+            )
+
+
+def _is_part(module: object) -> bool:
+    """Whether what a module has may be in a network: Keras looks `builtins` and no module up in such modules alone."""
+    if module is None or module in ("builtins", "keras"):
+        return True
+    package, _, rest = str(module).partition(".")
+    return package == "keras" and rest.split(".")[0] in _PARTS
+
+
+def _objects(config: Any) -> Iterator[dict[str, Any]]:
+    """Every object of a configuration that Keras would look up by its class."""
+    if isinstance(config, dict):
+        if isinstance(config.get("class_name"), str):
+            yield config
+        for key, value in config.items():
+            if key != "compile_config":
+                yield from _objects(value)
+    elif isinstance(config, list):
+        for value in config:
+            yield from _objects(value)

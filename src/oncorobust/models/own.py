@@ -1,0 +1,149 @@
+"""A classifier of the user's own, out of a .keras file, as a model that takes our images and gives logits.
+
+    images (size, size, 3) in [0, 1] - one channel? - its height and width? - its range? - network - two logits?
+
+Steps with a question mark are there only where the file needs them. The network is the file's, cut off before its last
+activation, because attacks need logits (`oncorobust.models.checks`):
+
+    softmax(z)    -> z          the same probabilities, and gradients that do not vanish
+    sigmoid(z)    -> (0, z)     softmax((0, z)) = (1 - sigmoid(z), sigmoid(z)): one unit speaks of the second class
+    one unit z    -> (0, z)
+    k units z     -> z
+
+Mixed precision is turned into float32, in which an evaluation must run; weights of another type are refused. Layers are
+trainable where the file says so.
+"""
+
+import keras
+import numpy as np
+from keras import layers
+
+from oncorobust.backend.precision import check_model_is_float32
+from oncorobust.base.errors import InputError
+from oncorobust.models.checks import check_logits
+from oncorobust.models.keras_files import read_model
+from oncorobust.settings.training import OwnModel
+
+_CUT_OFF = ("softmax", "log_softmax", "logsoftmax", "sigmoid")
+"""Last activations that are cut off, under the names of Keras's functions and operations."""
+
+
+def build_own_model(settings: OwnModel, *, size: int, n_classes: int) -> keras.Model:
+    """The model in `settings.path` for images (size, size, 3) in [0, 1], with `n_classes` logits.
+
+    Raises InputError naming the file, for a file that is no Keras 3 model or holds code, and for a model that is no
+    classifier of single images with these classes.
+    """
+    try:
+        return _fitted(settings, size, n_classes)
+    except InputError as error:
+        named = settings.path in str(error)
+        raise error if named else InputError(f"{error} in {settings.path}") from error
+
+
+def _fitted(settings: OwnModel, size: int, n_classes: int) -> keras.Model:
+    network = read_model(settings.path)
+    _to_float32(network)
+    shape = _image_shape(network)
+    network, end = _cut(network, "network")
+    _check_classes(network.output_shape[-1], n_classes, end)
+    inputs = keras.Input((size, size, 3), name="images")
+    logits = network(_fit_images(inputs, shape, settings.input_range))
+    model = keras.Model(inputs, _two_logits(logits) if logits.shape[-1] == 1 else logits, name="own_model")
+    check_model_is_float32(model)
+    noise = np.random.default_rng(0).random((4, size, size, 3), dtype=np.float32)
+    logits_of_noise = keras.ops.convert_to_numpy(model(noise, training=False))
+    check_logits(logits_of_noise, image_ids=[f"{number} of noise" for number in range(4)], where=settings.path)
+    return model
+
+
+def _to_float32(model: keras.Model) -> None:
+    """Let layers that compute in half precision with float32 weights compute in float32."""
+    for layer in model._flatten_layers():
+        if layer.dtype_policy.name in ("mixed_float16", "mixed_bfloat16"):
+            layer.dtype_policy = "float32"
+
+
+def _image_shape(model: keras.Model) -> tuple[int | None, int | None, int]:
+    """Height, width (None: any) and channels of the model's one input. Raises InputError."""
+    # Sequential has None, a model of another class no such attribute.
+    inputs, outputs = getattr(model, "inputs", None), getattr(model, "outputs", None)
+    if not inputs or not outputs:
+        raise InputError("expected a model that knows its input (give it a keras.Input, or call it before saving it)")
+    if (len(inputs), len(outputs)) != (1, 1):
+        raise InputError(f"expected a model of one input and one output, got {len(inputs)} and {len(outputs)}")
+    shape, kind = tuple(inputs[0].shape), keras.backend.standardize_dtype(inputs[0].dtype)
+    if len(shape) != 4 or shape[3] not in (1, 3):
+        raise InputError(f"expected a model of images (number, height, width, 1 or 3 channels), got {shape}")
+    if not keras.backend.is_float_dtype(kind):
+        raise InputError(f"expected a model of images of float numbers, got {kind}, which has no gradient")
+    if len(outputs[0].shape) != 2:
+        raise InputError(f"expected a row of answers for each image, got answers of shape {tuple(outputs[0].shape)}")
+    return shape[1], shape[2], shape[3]
+
+
+def _cut(model: keras.Model, name: str) -> tuple[keras.Model, str]:
+    """The model up to its last activation, and the name of what ends it: an activation, or a layer without one."""
+    answers, end = _before_activation(model.outputs[0])
+    return keras.Model(model.inputs[0], answers, name=name), end
+
+
+def _before_activation(answers: keras.KerasTensor) -> tuple[keras.KerasTensor, str]:
+    history = answers._keras_history
+    last = history.operation
+    before = last._inbound_nodes[history.node_index].input_tensors[0]
+    end = _activation(last)
+    match last:
+        case keras.Model():
+            inner, end = _cut(last, last.name)
+            return inner(before), end
+        case layers.Activation() if end == "linear":
+            return _before_activation(before)
+        case layers.Dense() if end in _CUT_OFF:
+            return _without_activation(last, before), end
+    return (before if end in _CUT_OFF else answers), end
+
+
+def _activation(operation: keras.Operation) -> str:
+    if isinstance(operation, layers.Dense | layers.Activation):
+        return str(operation.activation.__name__)
+    return type(operation).__name__.lower()
+
+
+def _without_activation(layer: layers.Dense, before: keras.KerasTensor) -> keras.KerasTensor:
+    linear = layers.Dense.from_config(layer.get_config() | {"activation": "linear"})
+    logits = linear(before)
+    linear.set_weights(layer.get_weights())
+    return logits
+
+
+def _check_classes(units: int, n_classes: int, end: str) -> None:
+    if units == 1 and n_classes == 2:
+        if end not in ("sigmoid", "linear"):
+            raise InputError(f"expected one unit to end in a sigmoid or a linear dense layer, got {end}")
+    elif units != n_classes:
+        raise InputError(f"expected a model of {n_classes} classes, got {units}")
+    elif end == "sigmoid":
+        raise InputError("expected logits or one softmax over the classes, got a sigmoid for each class")
+
+
+def _fit_images(
+    x: keras.KerasTensor, shape: tuple[int | None, int | None, int], input_range: tuple[float, float]
+) -> keras.KerasTensor:
+    """Our images as the network wants them: channels averaged, resized bilinearly, [0, 1] stretched to its range."""
+    size = x.shape[1]
+    height, width = shape[0] or size, shape[1] or size
+    if shape[2] == 1:
+        x = layers.Reshape((size * size, 3), name="pixels")(x)
+        x = layers.GlobalAveragePooling1D(data_format="channels_first", name="grey")(x)
+        x = layers.Reshape((size, size, 1), name="grey_image")(x)
+    if (height, width) != (size, size):
+        x = layers.Resizing(height, width, interpolation="bilinear", antialias=False, name="resize")(x)
+    low, high = input_range
+    if (low, high) != (0, 1):
+        x = layers.Rescaling(high - low, offset=low, name="input_range")(x)
+    return x
+
+
+def _two_logits(logit: keras.KerasTensor) -> keras.KerasTensor:
+    return layers.Concatenate(name="two_logits")([layers.Rescaling(0.0, name="zero")(logit), logit])

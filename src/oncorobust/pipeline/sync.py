@@ -1,0 +1,195 @@
+"""Carry state between the two runners: what Snakemake made into dvc.lock, and what DVC checked out to Snakemake.
+
+Neither tool sees the other. `dvc commit --force` would record files that were never made with the present parameters,
+so `record` commits only the stages whose Snakemake job is up to date, and leaves the others alone. Snakemake compares
+with its own records, which DVC does not write, so `sync` rewrites them, but only where `dvc status` is clean.
+
+Both hold DVC's repository lock and Snakemake's directory lock while they look and write, so that no run starts between.
+`hold_dvc` is the third lock: while Snakemake runs, DVC's own file lock names it, and `dvc repro` refuses to start.
+"""
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import chdir, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from oncorobust.base.errors import InputError
+from oncorobust.pipeline.dvc_lock import parse_lock, recorded_md5
+from oncorobust.pipeline.dvc_repair import mend_file_locks, mend_record
+
+if TYPE_CHECKING:
+    from dvc.repo import Repo
+    from snakemake.api import DAGApi
+    from snakemake.jobs import Job
+
+OUTPUT_FOLDERS = ("data", "models", "reports")
+CHECKSUM_LIMIT_BYTES = 2_000_000_000
+"""Inputs up to this size count as changed only when their content changed; as in profiles/default."""
+
+_WITHOUT_STAGE = re.compile("all|.*_shard")
+"""Rules that are no stage of dvc.yaml."""
+
+
+class Recorded(NamedTuple):
+    """Stages, by DVC's names, that were committed to dvc.lock, and those that Snakemake would still run."""
+
+    committed: list[str]
+    pending: list[str]
+
+
+def record(root: Path, *, shards: int = 1) -> Recorded:
+    """Commit to dvc.lock every stage whose Snakemake job is up to date; the others keep their old record.
+
+    shards: into how many the run divided the test images (`--set-scatter test_images=N`); a stage that was put
+    together from its shards is recorded like any other, its shards are not. Raises InputError when either tool is at
+    work in this tree, and naming an output that was changed after its stage had made it.
+    """
+    with _dvc_repo(root) as repo, _snakemake(forceall=False, shards=shards) as planned:
+        workflow = planned.workflow_api._workflow
+        workflow._prepare_dag(forceall=False, ignore_incomplete=False, lock_warn_only=False)
+        workflow._build_dag()
+        with workflow.persistence.lock(), repo.scm_context(quiet=True):
+            stages = {_stage_name(job) for job in workflow.dag.jobs if not _WITHOUT_STAGE.fullmatch(job.rule.name)}
+            pending = {_stage_name(job) for job in workflow.dag.needrun_jobs()} & stages
+            _refuse_altered([job for job in workflow.dag.jobs if _stage_name(job) in stages - pending])
+            _commit(repo, stages - pending)
+    return Recorded(sorted(stages - pending), sorted(pending))
+
+
+def sync(root: Path) -> None:
+    """Tell Snakemake that the files which `dvc status` calls clean are up to date.
+
+    Raises InputError when dvc.lock and the tree differ, or when either tool is at work in this tree.
+    """
+    with _dvc_repo(root) as repo:
+        changed = sorted(repo.status())
+        if changed:
+            raise InputError(
+                f"expected a clean `dvc status`, got {len(changed)} changed stages: {', '.join(changed)}; "
+                "run `dvc pull`, `dvc repro` or `snakemake` first"
+            )
+        with _snakemake(forceall=True, shards=1) as planned:
+            planned.execute_workflow(executor="touch")
+
+
+def mend(root: Path) -> None:
+    """Put right what a killed DVC left half-written, so that it starts again.
+
+    Raises InputError when either tool is at work in this tree.
+    """
+    with _dvc_repo(root):
+        pass
+
+
+def _refuse_altered(jobs: list["Job"]) -> None:
+    """Snakemake calls a newer output up to date, whoever wrote it; but it has noted the time at which the stage did."""
+    from oncorobust.base.files import file_md5  # with pandas, for which no other command here waits
+
+    lock = parse_lock(Path("dvc.lock").read_text(encoding="utf-8")) if Path("dvc.lock").is_file() else {}
+    for job, output in [(one, output) for one in jobs for output in one.output]:
+        path, made = Path(output), job.dag.workflow.persistence.metadata(output)
+        if made is None or not path.is_file() or path.stat().st_mtime == made.endtime:
+            continue
+        if recorded_md5(lock, str(path)) != file_md5(path):
+            raise InputError(
+                f"expected outputs as their stages made them, got a later change of {path}: remove it and run "
+                f"snakemake, which makes it again; where only its time is another: snakemake --touch --force {path}"
+            )
+
+
+def _commit(repo: "Repo", names: set[str]) -> None:
+    """`dvc commit --force` for these stages, in the order in which `dvc repro` would write them, in one write."""
+    from dvc.repo.reproduce import plan_repro
+
+    stages = [stage for stage in plan_repro(repo.index.graph) if stage.addressing in names]
+    unknown = names - {stage.addressing for stage in stages}
+    if unknown:
+        raise InputError(f"expected a stage of dvc.yaml for each job, got none for {', '.join(sorted(unknown))}")
+    for stage in stages:
+        stage.save()
+        stage.commit()
+    if stages:
+        stages[0].dvcfile.dump_stages(stages, update_pipeline=False)
+
+
+@contextmanager
+def hold_dvc(root: Path) -> Iterator[None]:
+    """Hold DVC's file lock on everything that the pipeline writes.
+
+    Raises InputError while a DVC command runs here; a DVC command that starts meanwhile names this process and stops.
+    """
+    from dvc.fs import localfs
+    from dvc.lock import LockError
+    from dvc.rwlock import rwlock
+
+    folder = root.resolve() / ".dvc" / "tmp"
+    folder.mkdir(parents=True, exist_ok=True)
+    written = [str(root.resolve() / name) for name in OUTPUT_FOLDERS]
+    try:
+        mend_file_locks(folder)
+        with rwlock(str(folder), localfs, "snakemake", [], written, False):
+            yield
+    except LockError as error:
+        raise InputError(_busy(error)) from error
+
+
+def _busy(error: Exception) -> str:
+    """DVC's message names the process once for each path; once is enough."""
+    process = re.search(r"\(PID (\d+)\): (.*)", str(error))
+    who = f"process {process[1]} ({process[2]})" if process else "another dvc command"
+    return f"{who} is working in this tree; wait until it is done"
+
+
+@contextmanager
+def _dvc_repo(root: Path) -> Iterator["Repo"]:
+    """The DVC repository, locked: no other DVC command starts or finishes a stage meanwhile."""
+    from dvc.exceptions import DvcException
+    from dvc.lock import LockError
+    from dvc.repo import Repo, lock_repo
+
+    place = root.resolve()
+    try:
+        # DVC names stages relative to the current folder. The file lock is taken and released once, so that a stage
+        # which DVC runs at this moment is noticed.
+        with chdir(place), Repo() as repo, lock_repo(repo):
+            with hold_dvc(place):
+                pass
+            mend_record(place)
+            yield repo
+    except LockError as error:
+        raise InputError(_busy(error)) from error
+    except DvcException as error:
+        raise InputError(f"expected a DVC repository in step with dvc.yaml, got: {error}") from error
+
+
+@contextmanager
+def _snakemake(*, forceall: bool, shards: int) -> Iterator["DAGApi"]:
+    """The workflow as `snakemake` with profiles/default parses it in the current folder, ready to plan or touch."""
+    from snakemake.api import SnakemakeApi
+    from snakemake.exceptions import LockException, WorkflowError
+    from snakemake.settings.enums import Quietness
+    from snakemake.settings.types import DAGSettings, OutputSettings, RerunTrigger, ResourceSettings
+
+    settings = DAGSettings(
+        forceall=forceall,
+        force_incomplete=True,
+        rerun_triggers=frozenset(
+            {RerunTrigger.CODE, RerunTrigger.INPUT, RerunTrigger.MTIME, RerunTrigger.PARAMS},
+        ),
+        max_checksum_file_size=CHECKSUM_LIMIT_BYTES,
+    )
+    try:
+        with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
+            resources = ResourceSettings(cores=os.cpu_count() or 1, overwrite_scatter={"test_images": shards})
+            yield api.workflow(resources, snakefile=Path("Snakefile")).dag(settings)
+    except LockException as error:
+        raise InputError("snakemake is working in this tree; wait until it is done") from error
+    except WorkflowError as error:
+        raise InputError(f"expected a workflow that Snakemake can plan, got: {error}") from error
+
+
+def _stage_name(job: "Job") -> str:
+    """DVC's name of a job: rule@dataset, rule@dataset-model, or the rule alone."""
+    return "@".join([job.rule.name, "-".join(job.wildcards)] if len(job.wildcards) else [job.rule.name])

@@ -1,0 +1,75 @@
+"""What a training stage leaves: the model, its history, its curves and its metrics, written whole or not at all.
+
+The metrics, training.json, report two checkpoints, the one that was kept and the last one, because the distance between
+them is what selection on validation patients was worth:
+
+    best, last         epoch, train_accuracy, validation_loss, validation_accuracy, validation_robust_accuracy
+    start              the same, without epoch, of the model before
+    epochs_run, ended  how many, and why not more: all epochs, patience, collapse, not trained
+    collapsed_epochs   in which what had been learnt was lost: no better than one answer for all
+    collapsed          whether the kept weights are no better than that
+
+What a checkpoint has no number for is left out: the model before has no training accuracy, training on clean images no
+accuracy under attack.
+"""
+
+from typing import Any
+
+import keras
+import pandas as pd
+
+from oncorobust.base.files import whole_outputs, write_csv, write_json
+from oncorobust.models.vgg16 import save_model
+from oncorobust.report.figures.training_curves import training_curves
+from oncorobust.training.history import collapsed_epochs
+from oncorobust.training.loop import Trained
+
+_REPORTED = {
+    "accuracy": "train_accuracy",
+    "validation_loss": "validation_loss",
+    "validation_accuracy": "validation_accuracy",
+    "validation_robust_accuracy": "validation_robust_accuracy",
+}
+"""Columns of the history and what training.json calls them."""
+
+
+def summarise_training(trained: Trained) -> dict[str, Any]:
+    """The kept and the last checkpoint, where hardening started, how training ended and whether it collapsed."""
+    history = trained.history.set_index("epoch")
+    summary = {
+        "epochs_run": int((history.index > 0).sum()),
+        "ended": trained.ended,
+        "best": {"epoch": trained.best_epoch} | _checkpoint(history, trained.best_epoch),
+        "last": {"epoch": int(history.index[-1])} | _checkpoint(history, int(history.index[-1])),
+        "collapsed_epochs": collapsed_epochs(trained.history),
+        "collapsed": bool(history.loc[trained.best_epoch, "collapsed"]),
+    }
+    if 0 in history.index:
+        summary["start"] = _checkpoint(history, 0)
+    return summary
+
+
+def _checkpoint(history: pd.DataFrame, epoch: int) -> dict[str, float]:
+    row = history.loc[epoch].dropna().to_dict()
+    return {name: float(row[column]) for column, name in _REPORTED.items() if column in row}
+
+
+def write_training(model: keras.Model, trained: Trained, *, dataset: str, name: str, record: dict[str, Any]) -> None:
+    """Write models/<dataset>/<name>.keras and the training files of reports/<dataset>/<name>/.
+
+    record: what else the metrics file should say (synthetic, backend, weights).
+    """
+    folder = f"reports/{dataset}/{name}"
+    metrics = record | summarise_training(trained)
+    metrics |= {"dataset": dataset, "model": name, "parameters": model.count_params()}
+    outputs = [
+        f"models/{dataset}/{name}.keras",
+        *(f"{folder}/{one}" for one in ("training.json", "history.csv", "curves.png")),
+    ]
+    with whole_outputs(*outputs) as (model_draft, metrics_draft, history_draft, curves_draft):
+        save_model(model, model_draft)
+        write_json(metrics_draft, metrics)
+        write_csv(history_draft, trained.history)
+        title = f"{dataset}, {name} training{' (SYNTHETIC images)' if record['synthetic'] else ''}"
+        curves = training_curves(trained.history, best_epoch=trained.best_epoch, title=title)
+        curves.savefig(curves_draft, dpi=120, metadata={"Software": None})

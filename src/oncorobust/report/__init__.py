@@ -1,0 +1,1 @@
+"""Turn stored numbers into the tables, figures and page that people read."""

@@ -1,0 +1,92 @@
+"""Table G: why the strict accuracy of a clean-trained model differs from the paper's, in four parts that add up.
+
+Both ends and what lies between are accuracies on the same images at the same epsilon:
+
+    paper's PGD, away from the predicted label
+      + labels      = paper's PGD, away from the true label
+      + restarts    = strict accuracy after PGD: random starts, any iterate kept, margin loss, FGSM and BIM counted
+      + worst case  = strict accuracy after the last attack of the suite before the converged one
+      + steps       = strict accuracy after the converged attack, PGD of many more steps
+      total         = strict accuracy - paper's accuracy
+
+It needs both protocols. Where one was not run, the table has no rows and its caption says so, because the files of a
+pipeline are named before it runs.
+"""
+
+from collections.abc import Sequence
+
+from oncorobust.report.tables.cell import Cell, Field, Table, epsilon_text
+from oncorobust.report.tables.common import table_columns
+from oncorobust.report.tables.sources import Metrics, Source, accuracy_source, sourced_cell, strict_source
+from oncorobust.settings.attacks import Protocol
+from oncorobust.settings.pipeline import Report
+
+_CAPTION = (
+    "The gap between the paper's accuracy under PGD and the strict one, for the clean-trained models by epsilon: "
+    "accuracy in %, parts in percentage points that add up to the total before rounding. Labels: attacked away from "
+    "the true label, not from the prediction; restarts: random starts and any iterate kept, with FGSM and BIM counted; "
+    "worst case: every other attack of the suite; steps: many more steps of PGD."
+)
+_MISSING = "Not made, because it needs both protocols and the {missing} was not run (attacks.protocols in params.yaml)."
+_FIELDS = (
+    Field("paper_protocol", "accuracy", "paper's PGD", "percent"),
+    Field("labels", "parts of the gap", "labels", "points"),
+    Field("restarts", "parts of the gap", "restarts", "points"),
+    Field("worst_case", "parts of the gap", "worst case", "points"),
+    Field("steps", "parts of the gap", "steps", "points"),
+    Field("total", "parts of the gap", "total", "points"),
+    Field("strict", "accuracy", "strict", "percent"),
+)
+
+
+def table_g(
+    attack: Metrics,
+    *,
+    report: Report,
+    table_epsilons: Sequence[float],
+    protocols: frozenset[Protocol],
+    cascade: Sequence[str],
+) -> Table:
+    """Table G from the metrics of `attack`; cascade: the attacks of the strict protocol in order, empty without it."""
+    both = protocols >= {"paper", "strict"}
+    epsilons = table_epsilons if both else ()
+    return Table(
+        name="Table G",
+        file="reports/tables/gap.csv",
+        caption=_CAPTION if both else _MISSING.format(missing="paper's" if "strict" in protocols else "strict one"),
+        row_heads=("Epsilon",),
+        rows=tuple(epsilon_text(epsilon) for epsilon in epsilons),
+        data_sets="blocks",
+        columns=table_columns(attack, report),
+        fields=_FIELDS,
+        cells=tuple(
+            cell for dataset in attack for epsilon in epsilons for cell in _cells(attack, dataset, epsilon, cascade)
+        ),
+    )
+
+
+def _cells(attack: Metrics, dataset: str, epsilon: float, cascade: Sequence[str]) -> list[Cell]:
+    return [
+        sourced_cell(attack, source, table="Table G", row=epsilon_text(epsilon), dataset=dataset, field=field)
+        for field, source in _sources(dataset, epsilon, cascade).items()
+    ]
+
+
+def _sources(dataset: str, epsilon: float, cascade: Sequence[str]) -> dict[str, Source]:
+    predicted, true = (
+        accuracy_source(dataset, "clean", attack="pgd", epsilon=epsilon, attacked_label=label)
+        for label in ("predicted", "true")
+    )
+    *_, suite_end, converged = cascade
+    after_pgd, after_suite, strict = (
+        strict_source(dataset, "clean", attack=one, epsilon=epsilon) for one in ("pgd", suite_end, converged)
+    )
+    return {
+        "paper_protocol": predicted,
+        "labels": true.minus(predicted),
+        "restarts": after_pgd.minus(true),
+        "worst_case": after_suite.minus(after_pgd),
+        "steps": strict.minus(after_suite),
+        "total": strict.minus(predicted),
+        "strict": strict,
+    }

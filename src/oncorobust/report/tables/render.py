@@ -1,0 +1,189 @@
+"""Tables for people and for programs: laid out with percents, and as CSV with raw values.
+
+This is where numbers of tables are rounded, and the only place: a share becomes a percentage with two decimals, a
+difference of shares signed percentage points with two decimals, an epsilon four significant digits without exponent
+(three in a unit that a reader knows). An empty cell stays empty. CSV keeps the numbers as they are, a column
+`<data set>.<field>` each (Table 2: a row a data set).
+
+Data sets stand across (Table 1), as rows (Table 2), or as blocks of rows (Tables S5, G and T, whose many numbers a
+data set would not fit across a page).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+
+from oncorobust.report.tables.cell import Cell, Table, TableColumn, Unit, epsilon_text
+
+SYNTHETIC = "SYNTHETIC"
+"""The mark of a data set whose images were generated and show no patient."""
+
+ReadableUnit = tuple[float, str]
+"""What epsilon 1 is in a unit that a reader knows, and the unit's name (`units.readable_unit`)."""
+
+
+@dataclass(frozen=True)
+class Heading:
+    """The head of a column of numbers: what it belongs to, and its own text."""
+
+    group: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Line:
+    """A row as shown: its labels and its numbers, empty where there is none."""
+
+    labels: tuple[str, ...]
+    texts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A table as shown: heads of the label columns, heads of the number columns, rows."""
+
+    label_heads: tuple[str, ...]
+    headings: tuple[Heading, ...]
+    lines: tuple[Line, ...]
+
+
+def lay_out(table: Table, units: Mapping[str, ReadableUnit] | None = None) -> Layout:
+    """Arrange a table for reading; columns that are empty from top to bottom are left out.
+
+    units: by data set; in blocks, whose lines are one data set's each, they stand behind the epsilon.
+    """
+    if table.data_sets == "across":
+        return _data_sets_across(table)
+    return _data_sets_as_rows(table) if table.data_sets == "rows" else _data_sets_as_blocks(table, units or {})
+
+
+def _data_sets_across(table: Table) -> Layout:
+    filled = {(cell.column, cell.field) for cell in table.cells}
+    shown = [(column, one) for column in table.columns for one in table.fields if (column.key, one.name) in filled]
+    return Layout(
+        table.row_heads,
+        tuple(Heading(marked_title(column), one.heading) for column, one in shown),
+        tuple(
+            Line(_row_labels(table, row), tuple(_text(table, row, column.key, one.name) for column, one in shown))
+            for row in table.rows
+        ),
+    )
+
+
+def _data_sets_as_rows(table: Table) -> Layout:
+    shown = [one for one in table.fields if one.name in {cell.field for cell in table.cells}]
+    return Layout(
+        ("Data set",),
+        tuple(Heading(one.group, one.heading) for one in shown),
+        tuple(
+            Line((marked_title(column),), tuple(_text(table, column.key, column.key, one.name) for one in shown))
+            for column in table.columns
+        ),
+    )
+
+
+def _data_sets_as_blocks(table: Table, units: Mapping[str, ReadableUnit]) -> Layout:
+    shown = [one for one in table.fields if one.name in {cell.field for cell in table.cells}]
+    filled = {(cell.column, cell.row) for cell in table.cells}
+    converted = table.row_heads[-1] == "Epsilon" and bool(units)
+    return Layout(
+        ("Data set", *table.row_heads, *(["in units"] if converted else [])),
+        tuple(Heading(one.group, one.heading) for one in shown),
+        tuple(
+            Line(
+                (
+                    marked_title(column),
+                    *_row_labels(table, row),
+                    *([in_units(float(row.split(":")[-1]), units[column.key])] if converted else []),
+                ),
+                tuple(_text(table, row, column.key, one.name) for one in shown),
+            )
+            for column in table.columns
+            for row in table.rows
+            if (column.key, row) in filled
+        ),
+    )
+
+
+def _row_labels(table: Table, row: str) -> tuple[str, ...]:
+    """A label under each of the table's row heads; Baseline has no epsilon."""
+    parts = row.split(":")
+    return (*parts, *[""] * (len(table.row_heads) - len(parts)))
+
+
+def _text(table: Table, row: str, column: str, field: str) -> str:
+    cell = table.find(row=row, column=column, field=field)
+    return display(cell.value, unit_of(table, cell)) if cell else ""
+
+
+def unit_of(table: Table, cell: Cell) -> Unit:
+    """How a cell's number is shown."""
+    return next(one.unit for one in table.fields if one.name == cell.field)
+
+
+def display(value: float, unit: Unit) -> str:
+    """A number as tables show it."""
+    if unit == "epsilon":
+        return epsilon_text(float(f"{value:.4g}"))
+    if unit == "count":
+        return f"{value:.0f}"
+    hundredths = round(100 * value, 2) + 0.0  # a rounded -0.0 becomes 0.0
+    return f"{hundredths:+.2f}" if unit == "points" else f"{hundredths:.2f}"
+
+
+def in_units(epsilon: float, readable: ReadableUnit) -> str:
+    """An epsilon in a unit that a reader knows: 5.6 HU."""
+    scale, name = readable
+    return f"{epsilon * scale:.3g} {name}"
+
+
+def marked_title(column: TableColumn) -> str:
+    """A data set's title, with the mark of synthetic data where it is such."""
+    return f"{column.title} ({SYNTHETIC})" if column.synthetic else column.title
+
+
+def counts_text(table: Table) -> str:
+    """How many test images stand behind each data set's numbers."""
+    return "Test images: " + "; ".join(f"{marked_title(one)} n = {one.n_images}" for one in table.columns) + "."
+
+
+def to_frame(table: Table) -> pd.DataFrame:
+    """The table as CSV holds it: column `row`, then raw values, missing where there is no number, and `synthetic`.
+
+    Every field has its column, the paper's too where it is empty, so that the columns depend on the data sets alone.
+    """
+    found = {(cell.row, cell.column, cell.field): cell.value for cell in table.cells}
+    synthetic = {column.key: column.synthetic for column in table.columns}
+    values: dict[str, list[float] | list[bool]] = {}
+    for key in [""] if table.data_sets == "rows" else synthetic:
+        for one in table.fields:
+            cells = [found.get((row, key or row, one.name), float("nan")) for row in table.rows]
+            values[csv_column(table, key, one.name)] = cells
+        values[csv_column(table, key, "synthetic")] = [synthetic[key or row] for row in table.rows]
+    return pd.DataFrame({"row": table.rows, **values})
+
+
+def csv_column(table: Table, dataset: str, field: str) -> str:
+    """Name of the column of the CSV file that holds a field of a data set."""
+    return field if table.data_sets == "rows" else f"{dataset}.{field}"
+
+
+def to_markdown(table: Table) -> str:
+    """The table in Markdown: caption, numbers of images, a row a line; the caption alone where there are no rows."""
+    if not table.rows:
+        return f"**{table.name}.** {table.caption}\n"
+    layout = lay_out(table)
+    head = [*layout.label_heads, *(f"{one.group}: {one.text}" if one.group else one.text for one in layout.headings)]
+    rule = [":---"] * len(layout.label_heads) + ["---:"] * len(layout.headings)
+    lines = [f"**{table.name}.** {table.caption} {_escape(counts_text(table))}", ""]
+    for texts in (head, rule, *([*line.labels, *line.texts] for line in layout.lines)):
+        lines.append("| " + " | ".join(_escape(text) for text in texts) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _escape(text: str) -> str:
+    """Keep a title's own characters from becoming Markdown: cell borders, HTML, emphasis, line ends."""
+    for character, escaped in (("\\", "\\\\"), ("|", "\\|"), ("<", "&lt;"), ("*", "\\*"), ("_", "\\_"), ("\n", " ")):
+        text = text.replace(character, escaped)
+    return text

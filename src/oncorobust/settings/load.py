@@ -1,0 +1,208 @@
+"""Read params.yaml: the only reader of YAML, and the place where a mistake in it is refused before any job starts.
+
+Errors name the file, the path of the key, what was expected and what was found:
+
+    params.yaml: datasets.mnist.train.epochs: expected `int` >= 1, got 0
+"""
+
+import math
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import yaml
+
+from oncorobust.base.errors import InputError
+from oncorobust.base.safe_text import refused_character
+from oncorobust.settings.base import tag
+from oncorobust.settings.data import Acquire, BrainMets, CbisDdsm, Cifar10, Download, Lidc, Mnist, Packaged, Phantom
+from oncorobust.settings.messages import explain
+from oncorobust.settings.pipeline import Column, Dataset, Params
+from oncorobust.settings.rules import check_dataset, check_increasing
+
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
+_FORMATS_TO_BE_HAD = {
+    Packaged: (Mnist,),
+    Download: (Mnist, Cifar10, Lidc, CbisDdsm),
+    Phantom: (Cifar10, Lidc, CbisDdsm, BrainMets),
+}
+
+
+_Loader: Any = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
+"""The parser in C takes a sixth of the time, which counts where params.yaml has a thousand data sets."""
+
+
+_DEEPEST = 50
+_MOST_VALUES = 2_000_000  # ten times those of a thousand data sets
+
+
+class _StrictLoader(_Loader):
+    """YAML without repeated keys: the second would silently win."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key) for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise InputError(f"expected each key once, got {key!r} twice in line {node.start_mark.line + 1}")
+        return super().construct_mapping(node, deep=deep)
+
+
+def read_yaml(path: str | Path) -> Any:
+    """The content of a YAML file, by PyYAML's rules, which are Snakemake's."""
+    return _load(path, _Loader)
+
+
+def _load(path: str | Path, loader: Any) -> Any:
+    text = Path(path).read_text(encoding="utf-8")
+    _check_nesting(text)
+    return yaml.load(text, Loader=loader)  # noqa: S506  a SafeLoader
+
+
+def _check_nesting(text: str) -> None:
+    """Refuse what ends the process: nesting that fills the parser's stack, and aliases that multiply each other."""
+    sizes: dict[str, int] = {}  # of what has an anchor, in values, its aliases counted as often as they are used
+    inside: list[tuple[str | None, int]] = [(None, 0)]
+    for event in yaml.parse(text, Loader=_Loader):
+        line = event.start_mark.line + 1 if event.start_mark else 0
+        if isinstance(event, yaml.CollectionStartEvent):
+            inside.append((event.anchor, 1))
+        elif isinstance(event, (yaml.CollectionEndEvent, yaml.ScalarEvent, yaml.AliasEvent)):
+            anchor, size = inside.pop() if isinstance(event, yaml.CollectionEndEvent) else (event.anchor, 1)
+            if isinstance(event, yaml.AliasEvent):
+                size = sizes.get(event.anchor or "", _MOST_VALUES + 1)  # of what is still open: it would hold itself
+            elif anchor:
+                sizes[anchor] = size
+            inside[-1] = (inside[-1][0], inside[-1][1] + size)
+        if len(inside) > _DEEPEST or inside[-1][1] > _MOST_VALUES:
+            raise InputError(
+                f"expected at most {_DEEPEST} levels and {_MOST_VALUES:,} values, got more with line {line}"
+            )
+
+
+def load_params(path: str | Path = "params.yaml") -> Params:
+    """Read and check a parameter file.
+
+    Raises InputError naming the file, the key's path, what was expected and what was found.
+    """
+    try:
+        content = _load(path, _StrictLoader)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, InputError) as error:
+        raise InputError(f"{path}: {error}") from error
+    try:
+        return parse_params(content)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def check_overrides(config: Mapping[str, Any], path: str | Path) -> None:
+    """Refuse a Snakemake configuration that differs from the parameter file, which scripts and DVC read instead.
+
+    Raises InputError naming the first top-level key that differs.
+    """
+    stated = read_yaml(path)
+    for key in [*config, *stated]:
+        if config.get(key) != stated.get(key):
+            raise InputError(
+                f"expected the values of {path} alone, got another `{key}` from --config or --configfile: "
+                f"edit {path}, or try a value once with `dvc exp run -S KEY=VALUE`"
+            )
+
+
+def parse_params(content: object) -> Params:
+    """Turn parsed YAML into typed, checked parameters. Raises InputError with the key's path."""
+    _check_finite(content, "")
+    params: Params = _convert(content, Params, "")
+    for name in params.datasets:
+        if not _NAME.fullmatch(name):
+            raise InputError(
+                f"datasets.{name}: expected a name of lower-case letters, digits and underscores, got {name!r}"
+            )
+    _check_names(params)
+    for name, dataset in params.datasets.items():
+        check_dataset(name, dataset)
+    _check_attacks(params)
+    return params
+
+
+def _check_attacks(params: Params) -> None:
+    check_increasing(params.attacks.table_epsilons, "attacks.table_epsilons")
+    if len(set(params.attacks.protocols)) != len(params.attacks.protocols):
+        raise InputError(f"attacks.protocols: expected each protocol once, got {list(params.attacks.protocols)}")
+    if params.report.adversarial_training_epsilon not in params.attacks.table_epsilons:
+        raise InputError(
+            "report.adversarial_training_epsilon: expected one of attacks.table_epsilons, "
+            f"got {params.report.adversarial_training_epsilon}"
+        )
+    if params.attacks.bim.num_random_init != 0:
+        raise InputError(
+            "attacks.bim.num_random_init: expected 0 (BIM starts at the image itself), "
+            f"got {params.attacks.bim.num_random_init}"
+        )
+
+
+def _check_finite(content: object, where: str) -> None:
+    if isinstance(content, dict):
+        for key, value in content.items():
+            _check_finite(value, f"{where}.{key}".lstrip("."))
+    elif isinstance(content, list):
+        for position, value in enumerate(content):
+            _check_finite(value, f"{where}[{position}]")
+    elif isinstance(content, float) and not math.isfinite(content):
+        raise InputError(f"{where}: expected a finite number, got {content}")
+
+
+def _check_names(params: Params) -> None:
+    for position, name in enumerate(params.run.datasets):
+        if name not in params.datasets:
+            raise InputError(f"run.datasets[{position}]: expected a key of datasets, got {name!r}")
+    if len(set(params.run.datasets)) != len(params.run.datasets):
+        raise InputError(f"run.datasets: expected each data set once, got {list(params.run.datasets)}")
+    for name in params.acquire:
+        if name not in params.run.datasets:
+            raise InputError(f"acquire.{name}: expected a data set of run.datasets, got {name!r}")
+    _check_sources(params)
+    for name in params.run.datasets:
+        if name not in params.report.columns:
+            raise InputError(f"report.columns.{name}: expected a title for each data set of run.datasets, got none")
+    _check_columns(params)
+
+
+def _check_columns(params: Params) -> None:
+    for name, column in params.report.columns.items():
+        if name not in params.datasets:
+            raise InputError(f"report.columns.{name}: expected a key of datasets, got {name!r}")
+        if found := refused_character(column.title):
+            raise InputError(f"report.columns.{name}.title: expected plain characters, got {found}")
+
+
+def _check_sources(params: Params) -> None:
+    for name, acquire in params.acquire.items():
+        kinds = _FORMATS_TO_BE_HAD[type(acquire)]
+        found = params.datasets[name].preprocess.format
+        if not isinstance(found, kinds):
+            raise InputError(
+                f"acquire.{name}.source: expected {tag(acquire)} for a format of {', '.join(map(tag, kinds))} alone, "
+                f"got format {tag(found)}"
+            )
+
+
+def _convert(content: object, kind: Any, where: str) -> Any:
+    """Convert with msgspec; entries of mappings one by one, because msgspec does not name their keys in its errors."""
+    if kind is Params and isinstance(content, dict):
+        for section, entry in (("acquire", Acquire), ("datasets", Dataset)):
+            _convert_entries(content.get(section), entry, section)
+        report = content.get("report")
+        if isinstance(report, dict):
+            _convert_entries(report.get("columns"), Column, "report.columns")
+    try:
+        return msgspec.convert(content, kind)
+    except msgspec.ValidationError as error:
+        raise InputError(explain(str(error), content, kind, where)) from error
+
+
+def _convert_entries(entries: object, kind: Any, where: str) -> None:
+    if isinstance(entries, dict):
+        for name, entry in entries.items():
+            _convert(entry, kind, f"{where}.{name}")

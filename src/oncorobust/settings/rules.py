@@ -1,0 +1,97 @@
+"""What a data set's settings must fulfil together, beyond the type and range of each."""
+
+from itertools import pairwise
+from pathlib import PurePath
+
+from oncorobust.base.errors import InputError
+from oncorobust.settings.base import tag
+from oncorobust.settings.pipeline import Dataset
+from oncorobust.settings.training import SGD, Adam, Harden, OwnModel, Stages, Trades, WarmUp
+
+_OUTPUTS = ("models", "reports")
+_SMALLEST_SIZE = 32
+
+
+def check_dataset(name: str, dataset: Dataset) -> None:
+    """Refuse settings that cannot work together. Raises InputError with the path of the key."""
+    where = f"datasets.{name}"
+    check_increasing(dataset.attack.epsilons, f"{where}.attack.epsilons")
+    check_increasing(dataset.attack.threat_epsilons, f"{where}.attack.threat_epsilons")
+    check_increasing(dataset.rank.epsilons, f"{where}.rank.epsilons")
+    limits = dataset.preprocess.intensity_range
+    if not isinstance(limits, str) and limits[0] >= limits[1]:
+        raise InputError(f"{where}.preprocess.intensity_range: expected low < high, got {list(limits)}")
+    _check_model(dataset, where)
+    _check_epsilons(dataset.harden, f"{where}.harden")
+    _check_ways(dataset.harden, f"{where}.harden")
+    for stage, optimizer in (("train", dataset.train.optimizer), ("harden", dataset.harden.optimizer)):
+        _check_optimizer(optimizer, f"{where}.{stage}.optimizer")
+
+
+def _check_model(dataset: Dataset, where: str) -> None:
+    model, size = dataset.model, dataset.preprocess.size
+    if not isinstance(model, OwnModel):
+        if size < _SMALLEST_SIZE:
+            raise InputError(
+                f"{where}.preprocess.size: expected at least {_SMALLEST_SIZE} for model.source {tag(model)}, "
+                f"which halves it five times, got {size}"
+            )
+        return
+    path = PurePath(model.path)
+    if path.suffix != ".keras":
+        raise InputError(f"{where}.model.path: expected a .keras file, got {model.path!r}")
+    if path.is_absolute() or ".." in path.parts:
+        raise InputError(f"{where}.model.path: expected a path inside the repository, got {model.path!r}")
+    if path.parts[0] in _OUTPUTS and path.stem in ("clean", "adversarial"):
+        raise InputError(f"{where}.model.path: expected a file that no stage writes, got {model.path!r}")
+    if model.input_range[0] >= model.input_range[1]:
+        raise InputError(f"{where}.model.input_range: expected low < high, got {list(model.input_range)}")
+
+
+def _check_epsilons(harden: Harden, where: str) -> None:
+    if harden.eps_step > harden.epsilon:
+        raise InputError(f"{where}.eps_step: expected at most epsilon {harden.epsilon}, got {harden.eps_step}")
+    schedule, epochs = harden.schedule, harden.epochs
+    if isinstance(schedule, WarmUp) and schedule.epochs > epochs:
+        raise InputError(
+            f"{where}.schedule.epochs: expected at most harden.epochs {epochs}, "
+            f"or epsilon is never reached, got {schedule.epochs}"
+        )
+    if isinstance(schedule, Stages) and schedule.epochs >= epochs:
+        raise InputError(
+            f"{where}.schedule.epochs: expected less than harden.epochs {epochs}, "
+            f"or the second stage never comes, got {schedule.epochs}"
+        )
+    if isinstance(schedule, Stages) and schedule.first_epsilon >= harden.epsilon:
+        raise InputError(
+            f"{where}.schedule.first_epsilon: expected less than epsilon {harden.epsilon}, got {schedule.first_epsilon}"
+        )
+
+
+def _check_ways(harden: Harden, where: str) -> None:
+    if isinstance(harden.loss, Trades) and harden.num_random_init == 0:
+        raise InputError(
+            f"{where}.num_random_init: expected 1 for trades, whose attack has no gradient at the image itself, got 0"
+        )
+    if harden.max_drop is not None and harden.keep == "last":
+        raise InputError(
+            f"{where}.max_drop: expected null where keep is last, which would keep the weights after the drop, "
+            f"got {harden.max_drop}"
+        )
+
+
+def _check_optimizer(optimizer: SGD | Adam, where: str) -> None:
+    if isinstance(optimizer, SGD) and optimizer.nesterov and optimizer.momentum == 0:
+        raise InputError(f"{where}.nesterov: expected false where momentum is 0, got true")
+    if optimizer.learning_rate * optimizer.weight_decay >= 1:
+        raise InputError(
+            f"{where}.weight_decay: expected less than 1 / learning_rate, or an update takes the whole weight off, "
+            f"got {optimizer.weight_decay}"
+        )
+
+
+def check_increasing(epsilons: tuple[float, ...], where: str) -> None:
+    """Refuse a grid that does not strictly increase. Raises InputError with `where`, the path of its key."""
+    for before, after in pairwise(epsilons):
+        if before >= after:
+            raise InputError(f"{where}: expected strictly increasing epsilons, got {before} before {after}")

@@ -1,0 +1,115 @@
+"""The state of the repository that a trace reads: the work tree, or a git revision.
+
+At a revision, files in git come from `git show`. Rows are too large for git; they come from the work tree where its
+bytes are the recorded ones, else from DVC's cache or remote (`dvc.api.open`), and their MD5 is compared with dvc.lock.
+"""
+
+import hashlib
+import re
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from oncorobust.base.errors import InputError
+from oncorobust.base.files import file_md5
+
+_CREDENTIALS = re.compile(r"//[^/\s]*@")
+"""User and password in a remote's URL."""
+
+_NOT_COUNTED = {".snakemake_timestamp"}  # Snakemake's own file; .dvcignore keeps it out of DVC's hashes
+
+
+@dataclass(frozen=True)
+class Directory:
+    """What a directory of the work tree holds; files: path and MD5 of the first ones in order of their names."""
+
+    n_files: int
+    size: int
+    files: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class State:
+    """The repository at `root`, at a git revision or, with None, as it lies in the work tree."""
+
+    root: Path
+    revision: str | None
+
+    def read(self, path: str) -> bytes:
+        """A file of the work tree or, at a revision, of git. Raises InputError where there is none."""
+        if self.revision is not None:
+            return self._git("show", f"{self.revision}:./{path}")
+        try:
+            return (self.root / path).read_bytes()
+        except OSError as error:
+            raise InputError(f"expected a file, got {error}") from error
+
+    def read_recorded(self, path: str, md5: str | None) -> bytes:
+        """A file that DVC may hold instead of git, of the recorded MD5; without record, the one that is there.
+
+        In the work tree a file that differs from its record is read all the same: what is there is what is traced.
+        """
+        local = self.root / path
+        if local.is_file() and (self.revision is None or file_md5(local) == md5):
+            return local.read_bytes()
+        if md5 is None:
+            return self.read(path)
+        content = self._from_dvc(path)
+        if _md5(content) != md5:
+            raise InputError(f"expected md5 {md5} as dvc.lock records, got {_md5(content)} in {path}")
+        return content
+
+    def md5(self, path: str) -> str | None:
+        """MD5 of a file of the work tree or, at a revision, of git; None where there is none."""
+        if self.revision is None:
+            return file_md5(self.root / path) if (self.root / path).is_file() else None
+        try:
+            return _md5(self.read(path))
+        except InputError:
+            return None
+
+    def directory(self, path: str, *, listed: int) -> Directory | None:
+        """What a directory of the work tree holds, the first `listed` files by name; None where it is not there."""
+        if not (self.root / path).is_dir():
+            return None
+        files = sorted(one for one in (self.root / path).rglob("*") if one.is_file() and one.name not in _NOT_COUNTED)
+        return Directory(
+            n_files=len(files),
+            size=sum(one.stat().st_size for one in files),
+            files=tuple((one.relative_to(self.root).as_posix(), file_md5(one)) for one in files[:listed]),
+        )
+
+    def title(self) -> str:
+        """The commit in words."""
+        if self.revision is not None:
+            return f"commit {self._git('rev-parse', f'{self.revision}^{{commit}}').decode().strip()}"
+        try:
+            commit = self._git("rev-parse", "HEAD").decode().strip()
+            changed = self._git("status", "--porcelain", "--untracked-files=no").strip()
+        except InputError:
+            return "work tree without a commit"
+        return f"work tree at commit {commit}" + (", with changes that are not committed" if changed else "")
+
+    def _git(self, *arguments: str) -> bytes:
+        finished = subprocess.run(["git", *arguments], cwd=self.root, capture_output=True, check=False)
+        if finished.returncode:
+            reason = finished.stderr.decode(errors="replace").strip()
+            raise InputError(f"expected git {' '.join(arguments)} to work, got {reason}")
+        return finished.stdout
+
+    def _from_dvc(self, path: str) -> bytes:
+        # DVC takes more than a second to import, and most traces do without
+        import dvc.api
+
+        try:
+            with dvc.api.open(path, repo=str(self.root), rev=self.revision, mode="rb") as stream:
+                return bytes(stream.read())
+        except Exception as error:  # those of botocore, asyncssh and other libraries of remotes have no common class
+            found = _CREDENTIALS.sub("//", str(error)) or type(error).__name__
+            raise InputError(
+                f"expected {path} in the tree, DVC's cache or remote, got {found}; try dvc pull"
+            ) from error
+
+
+def _md5(content: bytes) -> str:
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()

@@ -1,0 +1,87 @@
+"""A trace as text: the checks of a cell, where its numbers come from, and every stage behind it, last stage first.
+
+The order is a reader's: first whether the numbers agree, then the sources of each, then per stage its command,
+parameters, files written and read, each with MD5 and size as dvc.lock recorded them. A raw tree is listed from the
+work tree, its first files by name, where its number of files and bytes are those recorded.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+
+from oncorobust.pipeline.dvc_lock import FileRecord, StageRecord, compare
+from oncorobust.report.tables.cell import Cell, epsilon_text
+from oncorobust.trace.check import Check, Trace
+from oncorobust.trace.repository import Directory
+
+_NOT_RECORDED = "not recorded: run `oncorobust record`"
+
+
+def trace_text(trace: Trace) -> str:
+    """The whole trace, its verdict in the last line."""
+    cells = [check.cell for check in trace.checks]
+    verdict = "AGREES" if all(check.agrees for check in trace.checks) else "DISAGREES"
+    parts = [
+        f"{trace.table.name}, row {cells[0].row}, column {cells[0].column}; {trace.state}",
+        "\n".join(_check_line(check) for check in trace.checks),
+        "Computed from\n" + "\n".join(_source_lines(cells)),
+        "Stages, the last one first" if trace.stages else f"No stages: dvc.lock has none of them; {_NOT_RECORDED}",
+        *(_stage_block(stage, trace.found, trace.directories) for stage in trace.stages),
+        *(f"{path} is {_NOT_RECORDED}" for path in trace.not_recorded),
+        verdict + (f", but {_NOT_RECORDED}" if trace.not_recorded else ""),
+    ]
+    return "\n\n".join(parts)
+
+
+def _check_line(check: Check) -> str:
+    values = ", ".join(f"{place} {value!r}" for place, value in check.values.items())
+    return f"  {'AGREES   ' if check.agrees else 'DISAGREES'}  {check.cell.field}: {values}"
+
+
+def _source_lines(cells: Iterable[Cell]) -> list[str]:
+    lines = []
+    for cell in cells:
+        lines.append(f"  {cell.field}")
+        lines += [f"    {_sign(metric.sign)} {metric.file} {metric.pointer}" for metric in cell.metrics]
+        for rows in cell.rows:
+            where = " where " + ", ".join(f"{name} = {value}" for name, value in rows.where.items())
+            at = "" if rows.epsilon is None else f" at epsilon {epsilon_text(rows.epsilon)}"
+            lines.append(f"    {_sign(rows.sign)} {rows.statistic}{at} of {rows.file}{where if rows.where else ''}")
+        if cell.paper is not None:
+            lines.append(f"    {cell.paper.file}, row {cell.paper.row}, column {cell.paper.column}")
+    return lines
+
+
+def _sign(sign: int) -> str:
+    return "+" if sign > 0 else "-"
+
+
+def _stage_block(stage: StageRecord, found: Mapping[str, str], directories: Mapping[str, Directory]) -> str:
+    lines = [stage.name, f"  command    {stage.command}"]
+    lines += [f"  parameter  {key} = {json.dumps(value)}" for key, value in stage.parameters.items()]
+    files = [("wrote", one) for one in stage.outputs]
+    files += sorted(((_kind(one.path), one) for one in stage.inputs), key=lambda item: _KINDS.index(item[0]))
+    lines += [line for kind, one in files for line in _file_lines(kind, one, found, directories.get(one.path))]
+    return "\n".join(lines)
+
+
+_KINDS = ("read", "script", "library")
+
+
+def _kind(path: str) -> str:
+    if path.startswith("workflow/scripts/"):
+        return "script"
+    return "library" if path.startswith("src/") else "read"
+
+
+def _file_lines(kind: str, record: FileRecord, found: Mapping[str, str], directory: Directory | None) -> list[str]:
+    line = f"  {kind:<10} {record.path}  md5 {record.md5}, {record.size} bytes"
+    if record.n_files is None:
+        return [line + ("  CHANGED SINCE" if compare(record, found) == "changed" else "")]
+    line += f", {record.n_files} files"
+    if directory is None:
+        return [f"{line}  (not in this tree)"]
+    if (directory.n_files, directory.size) != (record.n_files, record.size):
+        return [f"{line}  CHANGED SINCE: {directory.n_files} files, {directory.size} bytes"]
+    listed = [f"    {path}  md5 {md5}" for path, md5 in directory.files]
+    left = directory.n_files - len(directory.files)
+    return [line, *listed, *([f"    and {left} more files"] if left else [])]
