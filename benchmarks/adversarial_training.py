@@ -73,7 +73,7 @@ def main() -> None:
         "tensorflow",
         "adversarial-robustness-toolbox",
         epoch=f"{batches.n_images} images with their copies, in {batches.n} batches of {batches.batch_size} at most",
-        attack=f"epsilon {settings.epsilon:g}, {settings.max_iter} steps of {settings.eps_step:g}",
+        attack=f"epsilon {settings.epsilon:g}, {settings.max_iter} steps of epsilon x {settings.rel_eps_step:g}",
         optimizer=settings.optimizer,
     )
     sides: dict[str, Side] = {
@@ -103,7 +103,11 @@ class Ours:
 
     def _epoch(self, batches: Batches) -> None:
         settings, rng = self._settings, child_rng(batches.seed, "epoch", 1)
-        attack = np.float32(settings.epsilon), np.float32(settings.eps_step), np.int32(settings.max_iter)
+        attack = (
+            np.float32(settings.epsilon),
+            np.float32(settings.rel_eps_step * settings.epsilon),
+            np.int32(settings.max_iter),
+        )
         one_hot = np.eye(len(batches.data.class_names), dtype=np.float32)
         for x, y in batches.draw(batches.order(rng)):
             self._update(x, one_hot[y], start_noise(x, settings, rng), *attack)
@@ -123,7 +127,7 @@ class Art:
         attack = ProjectedGradientDescent(
             classifier,
             eps=settings.epsilon,
-            eps_step=settings.eps_step,
+            eps_step=settings.rel_eps_step * settings.epsilon,
             max_iter=settings.max_iter,
             num_random_init=settings.num_random_init,
             batch_size=settings.batch_size,

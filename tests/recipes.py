@@ -15,7 +15,7 @@ TRAIN = Train(
 )
 HARDEN = Harden(
     epsilon=0.1,
-    eps_step=0.05,
+    rel_eps_step=0.5,
     max_iter=3,
     num_random_init=1,
     schedule=Constant(),

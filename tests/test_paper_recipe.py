@@ -338,7 +338,7 @@ STAGES = {  # adv_trainer.py, commit 994dc86: epochs and epsilon of its two stag
 def in_stages(column: str) -> dict[str, Any]:
     (first_epochs, first_epsilon), (_, epsilon) = STAGES[column]
     schedule = {"name": "stages", "first_epsilon": first_epsilon, "epochs": first_epochs}
-    return {"harden__epsilon": epsilon, "harden__eps_step": epsilon / 4, "harden__schedule": schedule}
+    return {"harden__epsilon": epsilon, "harden__schedule": schedule}
 
 
 @pytest.mark.parametrize("column", STAGES)

@@ -136,7 +136,7 @@ def test_every_number_of_the_demo_is_covered() -> None:
             10000,
             "expected less than 1 / learning_rate, or an update takes the whole weight off, got 10000.0",
         ),
-        ("datasets.mnist.harden.eps_step", 0.2, "expected at most epsilon 0.05, got 0.2"),
+        ("datasets.mnist.harden.rel_eps_step", 1.5, "expected `float` <= 1.0, got 1.5"),
         ("datasets.mnist.harden.num_random_init", 2, "expected `int` <= 1, got 2"),
         ("datasets.mnist.harden.schedule.name", "cosine", "expected one of constant, warm_up, stages, got 'cosine'"),
         ("datasets.mnist.harden.loss.name", "mart", "expected one of mixture, trades, got 'mart'"),
@@ -278,7 +278,7 @@ def test_only_a_model_of_ones_own_takes_images_below_32_pixels() -> None:
 
 def test_the_fast_mode_is_accepted() -> None:
     content = with_value("datasets.mnist.harden.max_iter", 1)
-    content["datasets"]["mnist"]["harden"]["eps_step"] = content["datasets"]["mnist"]["harden"]["epsilon"]
+    content["datasets"]["mnist"]["harden"]["rel_eps_step"] = 1
     assert parse_params(content).datasets["mnist"].harden.max_iter == 1
 
 

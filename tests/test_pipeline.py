@@ -34,7 +34,7 @@ def small_params() -> dict:
     block["model"] |= {"hidden_units": [16, 8], "dropout": 0.1}
     block["train"] |= {"epochs": 3, "batch_size": 16}
     block["train"]["optimizer"] = {"name": "adam", "learning_rate": 0.0003, "weight_decay": 0}
-    block["harden"] |= {"epochs": 1, "max_iter": 2, "batch_size": 16, "epsilon": 0.03, "eps_step": 0.02}
+    block["harden"] |= {"epochs": 1, "max_iter": 2, "batch_size": 16, "epsilon": 0.03, "rel_eps_step": 0.5}
     block["harden"]["schedule"] = {"name": "constant"}
     block["attack"] |= {"epsilons": FEW, "max_images": 24}
     block["rank"] |= {"epsilons": FEW}

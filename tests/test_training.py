@@ -129,7 +129,7 @@ def test_hardening_raises_robust_accuracy(changes):
 def test_the_fast_mode_hardens_against_longer_attacks_too():
     model, _ = run(TRAIN)
     before = robust_accuracy(model)
-    fast = replace(HARDEN, max_iter=1, eps_step=0.1, keep="validation_robust_accuracy", max_drop=0.3)
+    fast = replace(HARDEN, max_iter=1, rel_eps_step=1.0, keep="validation_robust_accuracy", max_drop=0.3)
     run(fast, harden, model)
     assert robust_accuracy(model) > before + 0.2
 

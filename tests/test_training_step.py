@@ -24,7 +24,7 @@ RATE = 0.5
 PLAIN = SGD(learning_rate=RATE, decay=0.0, momentum=0.0, nesterov=False, weight_decay=0.0)
 replace = msgspec.structs.replace
 TRAIN = replace(recipes.TRAIN, epochs=1, keep="last", optimizer=PLAIN)
-HARDEN = replace(recipes.HARDEN, eps_step=0.04, max_iter=4, epochs=1, keep="last", optimizer=PLAIN)
+HARDEN = replace(recipes.HARDEN, rel_eps_step=0.4, max_iter=4, epochs=1, keep="last", optimizer=PLAIN)
 X = interior_images(8)
 Y = np.arange(8) % 2
 ONE_HOT = np.eye(2, dtype=np.float32)[Y]

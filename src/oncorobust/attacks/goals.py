@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from oncorobust.base.arrays import Labels
+from oncorobust.base.arrays import Labels, Logits, PerImage
 
 Loss = Callable[[Any, Any, Any], Any]
 """(logits, own, rivals) -> one number to climb, the sum over images, in keras.ops."""
@@ -58,6 +58,14 @@ def margin(logits: Any, own: Any) -> Any:
     """(n,) logit of the answer to leave minus the largest other logit, in keras.ops; below 0 the image has left it."""
     others = ops.max(ops.where(own > 0, -1e30, logits), axis=-1)
     return ops.sum(logits * own, axis=-1) - others
+
+
+def margins(logits: Logits, labels: Labels) -> PerImage:
+    """Return (n,) logit of the label minus the largest other logit, in NumPy; negative where another class wins."""
+    others = logits.copy()
+    own = others[np.arange(len(labels)), labels].copy()
+    others[np.arange(len(labels)), labels] = -np.inf
+    return own - others.max(axis=1)
 
 
 def margin_loss(logits: Any, own: Any, rivals: Any) -> Any:

@@ -14,7 +14,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from oncorobust.attacks.goals import Goal, Loss, margin, margin_loss
+from oncorobust.attacks.goals import Goal, Loss, margin, margin_loss, margins
+from oncorobust.attacks.projected_step import ascend, box_around, project
 from oncorobust.backend.functions import Network, compile_function
 from oncorobust.base.arrays import Images, Logits, PerImage
 
@@ -55,9 +56,7 @@ class Target:
 
     def margins(self, x: Images, goal: Goal) -> PerImage:
         """(n,) margin over all other classes; below 0 the image is adversarial."""
-        logits = self.logits(x)
-        others = np.where(goal.own > 0, -np.inf, logits).max(axis=1)
-        return (logits * goal.own).sum(axis=1) - others
+        return margins(self.logits(x), goal.own.argmax(axis=1))
 
     def margin_gradient(self, x: Images, goal: Goal) -> tuple[PerImage, Images]:
         """(n,) margins, and the gradient (n, h, w, c) of the loss with respect to the images."""
@@ -90,17 +89,16 @@ def _walk_along(loss: Loss) -> Any:
     def body(
         network: Network, start: Any, x: Any, radius: Any, eps_step: Any, own: Any, rivals: Any, n_steps: Any
     ) -> tuple[Any, Any, Any]:
-        lower, upper = ops.maximum(x - radius, 0.0), ops.minimum(x + radius, 1.0)
+        box = box_around(x, radius)
 
         def step(_: Any, state: tuple[Any, Any, Any]) -> tuple[Any, Any, Any]:
             x_adv, x_best, least = state
             found, gradient = gradient_of(network, x_adv, own, rivals)
             better = ops.logical_and(found < least, least >= 0)
             x_best = ops.where(ops.reshape(better, (-1, 1, 1, 1)), x_adv, x_best)
-            moved = ops.clip(x_adv + eps_step * ops.sign(gradient), lower, upper)
-            return moved, x_best, ops.where(better, found, least)
+            return ascend(x_adv, gradient, eps_step, box), x_best, ops.where(better, found, least)
 
-        start = ops.clip(start, lower, upper)
+        start = project(start, box)
         least = ops.full_like(start[:, 0, 0, 0], np.inf)
         return ops.fori_loop(0, n_steps, step, (start, start, least))
 

@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 
 from oncorobust.attacks.art_classifier import KerasClassifier
+from oncorobust.attacks.goals import margins
 from oncorobust.attacks.paper_attacks import ATTACK_NAMES, perturb
 from oncorobust.base.arrays import Images, Labels, Logits, PerImage
 from oncorobust.base.epsilons import FEW_WITHOUT_GRADIENT, epsilon_key
@@ -33,14 +34,6 @@ ATTACKED_LABELS = ("predicted", "true")
 
 _AT_ONCE = 256
 """Images that one forward or gradient pass takes."""
-
-
-def margins(logits: Logits, labels: Labels) -> PerImage:
-    """Logit of the label minus the largest other logit; negative where the answer is wrong."""
-    scores = logits.copy()
-    own = scores[np.arange(len(labels)), labels].copy()
-    scores[np.arange(len(labels)), labels] = -np.inf
-    return own - scores.max(axis=1)
 
 
 def attack_rows(

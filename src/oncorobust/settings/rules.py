@@ -49,8 +49,6 @@ def _check_model(dataset: Dataset, where: str) -> None:
 
 
 def _check_epsilons(harden: Harden, where: str) -> None:
-    if harden.eps_step > harden.epsilon:
-        raise InputError(f"{where}.eps_step: expected at most epsilon {harden.epsilon}, got {harden.eps_step}")
     schedule, epochs = harden.schedule, harden.epochs
     if isinstance(schedule, WarmUp) and schedule.epochs > epochs:
         raise InputError(

@@ -131,8 +131,8 @@ class Stages(Settings, frozen=True, kw_only=True, tag_field="name", tag="stages"
 class Harden(Settings, frozen=True, kw_only=True):
     """Adversarial training from the clean model's weights.
 
-    epsilon, eps_step, max_iter, num_random_init: PGD inside each batch; one step of epsilon from a random start is the
-        fast mode, FGSM. While the schedule keeps epsilon smaller, eps_step is smaller in proportion.
+    epsilon, rel_eps_step, max_iter, num_random_init: PGD inside each batch; rel_eps_step is eps_step / epsilon at
+        every epsilon of the schedule. One step of epsilon from a random start is the fast mode, FGSM.
     schedule: of epsilon over the epochs.
     loss: what the update minimises.
     weight_perturbation: AWP's gamma, size of the adversarial step of each layer's weights relative to their norm; null
@@ -145,7 +145,7 @@ class Harden(Settings, frozen=True, kw_only=True):
     """
 
     epsilon: Epsilon
-    eps_step: Epsilon
+    rel_eps_step: Annotated[float, Meta(gt=0, le=1)]
     max_iter: Count
     num_random_init: Annotated[int, Meta(ge=0, le=1)]
     schedule: Constant | WarmUp | Stages

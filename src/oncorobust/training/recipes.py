@@ -86,7 +86,7 @@ def harden(
 
     def step(x: Images, y: Labels, epoch: int, rng: np.random.Generator) -> tuple[float, float]:
         epsilon = epsilon_at(settings, epoch)
-        attack = np.float32(epsilon), np.float32(settings.eps_step * epsilon / settings.epsilon)
+        attack = np.float32(epsilon), np.float32(settings.rel_eps_step * epsilon)
         loss, right = update(x, one_hot[y], start_noise(x, settings, rng), *attack, np.int32(settings.max_iter))
         return float(loss), float(right)
 

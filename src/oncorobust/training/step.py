@@ -18,6 +18,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from oncorobust.attacks.projected_step import ascend, box_around, project
 from oncorobust.backend.functions import Network
 from oncorobust.backend.updates import Forward, Learner, compile_update
 from oncorobust.base.arrays import Images
@@ -117,15 +118,15 @@ def perturb(
     max_iter: Any,
 ) -> Any:
     """PGD's last iterate for images x, from x + move, in keras.ops; `loss` decides what the attack climbs."""
-    lower, upper = ops.maximum(x - epsilon, 0.0), ops.minimum(x + epsilon, 1.0)
+    box = box_around(x, epsilon)
     clean_logits = network.logits(x) if isinstance(loss, Trades) else None
     climbed = attack_loss(loss, clean_logits, one_hot)
 
     def step(_: Any, x_adv: Any) -> Any:
         _, gradient = network.logits_and_gradient(climbed, x_adv)
-        return ops.clip(x_adv + eps_step * ops.sign(gradient), lower, upper)
+        return ascend(x_adv, gradient, eps_step, box)
 
-    return ops.fori_loop(0, max_iter, step, ops.clip(x + move, lower, upper))
+    return ops.fori_loop(0, max_iter, step, project(x + move, box))
 
 
 def _worst_shift(model: keras.Model, gradients: Sequence[Any], gamma: float) -> list[Any]:
