@@ -1,6 +1,6 @@
-"""Auto-PGD in l_inf: momentum, and a step size that halves itself where an image stops making progress.
+"""Auto-PGD in l_inf: PGD with momentum and a step size that halves when an image stops making progress.
 
-Per image, with eta = 2 epsilon at first, P the projection into ball and box, and f = -margin, which is to rise:
+Per image, with eta = 2 epsilon at first, P the projection into ball and box, and f = -margin, which APGD maximises:
 
     z       = P(x_k + eta sign(gradient))
     x_{k+1} = P(x_k + 0.75 (z - x_k) + 0.25 (x_k - x_{k-1}))
@@ -11,8 +11,8 @@ eta is halved and x goes back to the best point so far, if since the last checkp
     1. f rose in fewer than 0.75 of the steps, or
     2. neither was eta halved at that checkpoint nor has a better point been found since.
 
-The gradient is that of the target's loss. Progress is always measured on the margin, which says whether an image has
-been won; with the margin as loss the two are one function.
+The gradient is that of the target's loss. Progress is always measured on the margin, which decides whether an image is
+adversarial; with the margin as loss the two functions are the same.
 Source: Croce and Hein 2020, Algorithm 1. (ART 1.20.1 counts new best points in condition 1, not steps that rise.)
 """
 
@@ -33,9 +33,10 @@ _SHARE_THAT_RISES = 0.75
 def apgd(
     target: Target, ball: Ball, start: Images, *, max_iter: int, num_random_init: int, rng: np.random.Generator
 ) -> Found:
-    """A climb from `start` and, for images still undecided, from `num_random_init` random points of the ball.
+    """Run APGD from `start` and, for images still undecided, from `num_random_init` random points of the ball.
 
-    start: (n, h, w, c), projected into the ball. A climb costs an undecided image `max_iter` gradients and a forward.
+    start: (n, h, w, c), projected into the ball. A run costs `max_iter` gradients and one forward pass per undecided
+    image.
     """
     best = _climb(target, ball, start, max_iter=max_iter)
     for _ in range(num_random_init):
@@ -47,10 +48,10 @@ def apgd(
 def apgd_targeted(
     target: Target, ball: Ball, start: Images, *, max_iter: int, n_targets: int, rng: np.random.Generator
 ) -> Found:
-    """A climb towards each of the `n_targets` likeliest other classes, while an image is undecided.
+    """Run APGD towards each of the `n_targets` likeliest other classes while an image is undecided.
 
-    The first climb begins at `start`, the others at random points of the ball. An iterate is adversarial whichever
-    class it goes to. Raises ValueError for two classes, where `apgd` does all of this, and for too many targets.
+    The first run begins at `start`, the others at random points of the ball. An iterate of any wrong class counts as
+    adversarial. Raises ValueError for two classes, where `apgd` already covers this, and for too many targets.
     """
     if not 1 <= n_targets < target.n_classes or target.n_classes == 2:
         raise ValueError(
@@ -75,7 +76,7 @@ def _climb_undecided(target: Target, ball: Ball, start: Images, best: Found, *, 
 
 @dataclass(frozen=True)
 class _Climb:
-    """Where the climbs of the undecided images stand, a row an image.
+    """The state of the runs of the undecided images, one row per image.
 
     x, direction, margin: the iterate, the sign of its gradient, its margin. x_before: the iterate before. *_best: the
     iterate of least margin. n_rises: steps since the last checkpoint that lowered the margin. rel_eps_step: eta in
@@ -95,12 +96,12 @@ class _Climb:
     margin_checked: PerImage
 
     def at(self, positions: Flags) -> "_Climb":
-        """The climbs of some images."""
+        """Return the runs of some images."""
         return _Climb(**{field.name: getattr(self, field.name)[positions] for field in fields(self)})
 
 
 def _climb(target: Target, ball: Ball, start: Images, *, max_iter: int) -> Found:
-    """One run: every iterate looked at, an image gone at its first adversarial one."""
+    """Do one run: check every iterate, and drop an image at its first adversarial one."""
     climb = _begin(target, ball, ball.project(start))
     found = Found(climb.x.copy(), climb.margin.copy())
     left = np.arange(len(start))
@@ -169,7 +170,7 @@ def _look(target: Target, ball: Ball, climb: _Climb, x: Images) -> _Climb:
 
 
 def _halve(climb: _Climb, *, n_steps: int) -> _Climb:
-    """Where condition 1 or 2 holds, half the step from the best point; x_before stays, as in the source."""
+    """Halve the step and return to the best point where condition 1 or 2 holds; x_before stays, as in the source."""
     few_rises = climb.n_rises < _SHARE_THAT_RISES * n_steps
     no_news = (climb.rel_eps_step == climb.rel_eps_step_checked) & (climb.margin_best == climb.margin_checked)
     halved = few_rises | no_news

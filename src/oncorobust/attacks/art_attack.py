@@ -3,12 +3,12 @@
     attack = LinfPGD(classifier, eps=0.004, eps_step=0.001, max_iter=10, num_random_init=5)
     x_adv = attack.generate(x)
 
-Names, order, defaults and checks of the arguments are ART's, and so is the meaning of y: the labels to leave, the
-model's own predictions where none are given, the labels to reach where `targeted`. What differs makes it stronger or
-faster: the image itself is a starting point beside the random ones; the first adversarial iterate is kept, not the
-last; images that are adversarial are left alone, so a start costs what is still undecided; the margin of the logits is
-climbed, which on a confident answer does not fade; `eps` may be one number an image. FGSM is `eps_step=eps,
-max_iter=1`. Source: Madry 2018; ART 1.20.
+Names, order, defaults and checks of the arguments are ART's, and so is the meaning of y: the labels to move away from
+(the model's own predictions if none are given), or the labels to reach if `targeted`. The differences make it stronger
+or faster: the attack also starts from the image itself, not only from random points; it keeps the first adversarial
+iterate, not the last; it stops attacking an image that is already adversarial, so that each restart costs only the
+undecided images; it climbs the margin of the logits, whose gradient does not vanish where the model is confident; `eps`
+may hold one value per image. FGSM is `eps_step=eps, max_iter=1`. Source: Madry 2018; ART 1.20.
 """
 
 import warnings
@@ -38,13 +38,14 @@ LOSSES: dict[str, Loss] = {"margin": margin_loss, "cross_entropy": cross_entropy
 
 
 class LinfPGD(EvasionAttack):
-    """PGD in the l_inf ball by the compiled engine.
+    """Run PGD in the l_inf ball with the compiled engine, as an ART attack.
 
-    eps, eps_step: l_inf radius and step; both numbers, or both arrays of one an image, (n,) or (n, 1, 1, 1), of one
-        ratio. max_iter: steps from each start. num_random_init: random starts after the walk from the image.
+    eps, eps_step: l_inf radius and step in [0, 1] units; two numbers, or two arrays with one value per image, (n,) or
+        (n, 1, 1, 1), all of one ratio. max_iter: steps from each start. num_random_init: random restarts after the
+        run from the image itself.
     batch_size: images attacked at a time. verbose: show a progress bar. loss: `margin` or `cross_entropy`.
-    seed: of the random starts; a call of `generate` draws the same ones each time.
-    norm, decay, random_eps, summary_writer: for ART's sake, with its defaults alone.
+    seed: seeds the random starts; every call of `generate` draws the same ones.
+    norm, decay, random_eps, summary_writer: accepted for compatibility with ART; only ART's defaults are allowed.
     """
 
     attack_params: ClassVar[list[str]] = [*ProjectedGradientDescent.attack_params, "loss", "seed"]
@@ -78,9 +79,9 @@ class LinfPGD(EvasionAttack):
         self._check_params()
 
     def generate(self, x: np.ndarray, y: np.ndarray | None = None, mask: np.ndarray | None = None) -> Images:
-        """Adversarial examples (n, h, w, c) of images in [0, 1]; where none was found, the closest try.
+        """Return adversarial examples (n, h, w, c) of images in [0, 1]; where none was found, the closest attempt.
 
-        y: (n,) class indices or (n, classes) one-hot. mask: broadcast to the images; pixels where it is 0 stay.
+        y: (n,) class indices or (n, classes) one-hot. mask: broadcasts to the images; pixels where it is 0 stay fixed.
         Raises ValueError for a targeted attack without y, or an eps that does not fit the images.
         """
         x = np.asarray(x, dtype=np.float32)
@@ -107,7 +108,7 @@ class LinfPGD(EvasionAttack):
         return found.x_adv
 
     def _target(self) -> Target:
-        """The compiled model, made once for each loss and direction."""
+        """Return the compiled model, built once per loss and direction."""
         key = (self.loss, self.targeted)
         if key not in self._compiled:
             kind = _Reached if self.targeted else Target
@@ -127,7 +128,7 @@ class LinfPGD(EvasionAttack):
         return np.broadcast_to(np.ravel(self.eps).astype(np.float64), (n,))
 
     def _rel_eps_step(self) -> float:
-        """The one ratio of eps_step to eps; where eps is 0 the step does not matter."""
+        """Return the one ratio of eps_step to eps; where eps is 0 the step does not matter."""
         eps, eps_step = np.ravel(self.eps), np.ravel(self.eps_step)
         ratios = eps_step[eps > 0] / eps[eps > 0]
         if not np.allclose(ratios, ratios[:1]):
@@ -146,7 +147,7 @@ class LinfPGD(EvasionAttack):
 
 
 class _Reached(Target):
-    """A target whose goals name the answers to reach: adversarial is an image that *has* the goal's answer."""
+    """A target for targeted attacks: an image is adversarial once it *has* the goal's answer."""
 
     def __init__(self, model: keras.Model, *, loss: Loss) -> None:
         super().__init__(model, loss=lambda logits, own, rivals: -loss(logits, own, rivals))

@@ -1,8 +1,8 @@
-"""An ART estimator for any Keras 3 classifier: compiled, batched, on TensorFlow, PyTorch or JAX.
+"""An ART estimator for any Keras 3 classifier: compiled and batched, on TensorFlow, PyTorch or JAX.
 
-ART 1.20 has no estimator for Keras 3. Its `TensorFlowV2Classifier` runs gradients eagerly, ignores `batch_size` in
-`predict` and retraces in every `fit`. This one gives ART's attacks, unchanged, compiled predictions and gradients;
-being a full ART neural-network classifier it serves ART's other attacks too.
+ART 1.20's own estimators run a Keras 3 model only on TensorFlow, compute its gradients eagerly, ignore `batch_size` in
+`predict` and retrace in every `fit`. This estimator gives ART's attacks, unchanged, compiled predictions and
+gradients. It is a full ART neural-network classifier, so ART's other attacks can use it too.
 
 The model gives logits; the loss is cross-entropy on logits (see `oncorobust.backend.functions`).
 """
@@ -18,15 +18,15 @@ from oncorobust.backend.functions import compile_gradient, compile_logits, cross
 
 
 class KerasClassifier(ClassGradientsMixin, ClassifierMixin, LossGradientsMixin, NeuralNetworkMixin, BaseEstimator):
-    """A Keras 3 model (images in [0, 1], channels last, logits out) as ART sees it.
+    """Present a Keras 3 model (images in [0, 1], channels last, logits out) to ART.
 
-    batch_size: images in one compiled call where ART gives none, and in every gradient.
+    batch_size: images per compiled call where ART gives no batch size, and in every gradient.
     """
 
     estimator_params = BaseEstimator.estimator_params + NeuralNetworkMixin.estimator_params + ["nb_classes"]
 
     def __init__(self, model: keras.Model, *, batch_size: int = 128) -> None:
-        """Compile the model's logits and the gradients of its loss and of its classes."""
+        """Compile the model's logits and the gradients of its loss and of its logits."""
         super().__init__(model=model, clip_values=(0.0, 1.0), channels_first=False)
         self.nb_classes = model.output_shape[-1]
         self._batch_size = batch_size
@@ -41,7 +41,7 @@ class KerasClassifier(ClassGradientsMixin, ClassifierMixin, LossGradientsMixin, 
         return tuple(self.model.input_shape[1:])
 
     def predict(self, x: np.ndarray, batch_size: int | None = None, **_: Any) -> np.ndarray:
-        """Logits (n, classes) of images (n, h, w, c), `batch_size` at a time."""
+        """Return logits (n, classes) of images (n, h, w, c), `batch_size` images at a time."""
         x = np.asarray(x, dtype=np.float32)
         if len(x) == 0:
             return np.empty((0, self.nb_classes), dtype=np.float32)
@@ -49,11 +49,11 @@ class KerasClassifier(ClassGradientsMixin, ClassifierMixin, LossGradientsMixin, 
         return np.concatenate([self._logits(x[start : start + size]) for start in range(0, len(x), size)])
 
     def loss_gradient(self, x: np.ndarray, y: np.ndarray, **_: Any) -> np.ndarray:
-        """Gradient (n, h, w, c) of each image's cross-entropy; y: one-hot (n, classes) or indices (n,)."""
+        """Return the gradient (n, h, w, c) of each image's cross-entropy; y: one-hot (n, classes) or indices (n,)."""
         return self._in_batches(self._loss_gradient, x, self._one_hot(y))
 
     def class_gradient(self, x: np.ndarray, label: int | list[int] | np.ndarray | None = None, **_: Any) -> np.ndarray:
-        """Gradients (n, k, h, w, c) of logits: of all classes where label is None, of one class an image otherwise."""
+        """Return gradients (n, k, h, w, c) of logits: of all classes if label is None, else of one class per image."""
         if label is not None:
             chosen = np.broadcast_to(np.asarray(label, dtype=np.int64), (len(x),))
             return self._in_batches(self._class_gradient, x, self._one_hot(chosen))[:, np.newaxis]
@@ -61,7 +61,7 @@ class KerasClassifier(ClassGradientsMixin, ClassifierMixin, LossGradientsMixin, 
         return np.stack([self._in_batches(self._class_gradient, x, targets) for targets in classes], axis=1)
 
     def compute_loss(self, x: np.ndarray, y: np.ndarray, **_: Any) -> np.ndarray:
-        """Cross-entropy (n,) of each image; y as in `loss_gradient`."""
+        """Return the cross-entropy (n,) of each image; y as in `loss_gradient`."""
         logits = self.predict(x).astype(np.float64)
         top = logits.max(axis=1, keepdims=True)
         log_sum = top[:, 0] + np.log(np.exp(logits - top).sum(axis=1))
@@ -76,7 +76,7 @@ class KerasClassifier(ClassGradientsMixin, ClassifierMixin, LossGradientsMixin, 
         verbose: bool = False,
         **kwargs: Any,
     ) -> None:
-        """Train the model with its own optimiser, or Adam where it has none; traced once, also when called again."""
+        """Train the model with its own optimiser, or Adam if it has none; later calls reuse the trace."""
         if not self.model.compiled:
             self.model.compile("adam", keras.losses.CategoricalCrossentropy(from_logits=True))
         images = np.asarray(x, dtype=np.float32)
@@ -87,7 +87,7 @@ class KerasClassifier(ClassGradientsMixin, ClassifierMixin, LossGradientsMixin, 
     def get_activations(
         self, x: np.ndarray, layer: int | str, batch_size: int = 128, framework: bool = False
     ) -> np.ndarray:
-        """Output of a layer, by index or name, as an array (or, with `framework`, the backend's tensor)."""
+        """Return the output of a layer, by index or name, as an array (or, with `framework`, as a backend tensor)."""
         found = self.model.get_layer(layer) if isinstance(layer, str) else self.model.layers[layer]
         part = keras.Model(self.model.inputs, found.output)
         if framework:

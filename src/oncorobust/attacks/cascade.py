@@ -1,13 +1,14 @@
-"""The attacks of the strict protocol, in order: Table S1's three, a suite of AutoAttack's strength, and many steps.
+"""The attacks of the strict protocol, in order: Table S1's three, a suite as strong as AutoAttack, many small steps.
 
-    fgsm, bim, pgd    the paper's, with true margins, random starts judged image by image, any adversarial iterate kept
-    apgd              steps that halve themselves, momentum; with more than two classes also against single targets
-    fmn               a minimum-norm attack: another geometry than a ball's surface
-    square            gradient-free, through ART: catches what a masked gradient hides
-    converged         PGD with many small steps: whether more steps would have found more
+    fgsm, bim, pgd    the paper's attacks on the true-label margin; restarts are judged per image, and any adversarial
+                      iterate is kept
+    apgd              momentum and adaptive step sizes; with more than two classes also towards single target classes
+    fmn               a minimum-norm attack: it searches for the smallest ball, not inside a given one
+    square            gradient-free, through ART: finds examples that masked gradients hide
+    converged         PGD with many small steps: shows whether more steps find more examples
 
 AutoAttack (Croce and Hein 2020) is APGD-CE, APGD-DLR, FAB and Square. On two classes DLR is undefined and all losses
-give one direction (`engine.goals`), so the suite climbs the margin, and finds its diversity in starts, step sizes,
+give one direction (`attacks.goals`), so the suite climbs the margin, and finds its diversity in starts, step sizes,
 a minimum-norm attack and Square.
 """
 

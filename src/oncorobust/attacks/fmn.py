@@ -1,6 +1,6 @@
-"""Fast minimum norm in l_inf: not whether epsilon suffices, but the smallest epsilon that does.
+"""Fast minimum-norm attack in l_inf: search for the smallest epsilon instead of attacking at a given one.
 
-Each image has a ball of its own size, epsilon_k, that shrinks while its iterates are adversarial and grows while they
+Each image has its own ball, of radius epsilon_k, which shrinks while its iterates are adversarial and grows while they
 are not. With P_k the projection into that ball and the box,
 
     x_{k+1} = P_k(x_k + alpha_k epsilon_k sign(gradient))         alpha_k: 2 -> 0.01, cosine
@@ -35,10 +35,10 @@ _MAX_NEWTON_STEPS = 20
 
 
 def fmn(target: Target, ball: Ball, start: Images, *, max_iter: int) -> Found:
-    """The adversarial image of least l_inf distance met within each ball; where none, the one of least margin.
+    """Return the adversarial image of least l_inf distance found in each ball, else the image of least margin.
 
-    start: (n, h, w, c), projected into the ball. Distance is measured in the epsilon that allows it: under a reach, a
-    pixel's change counts by its share. Every image costs `max_iter` gradients and a forward.
+    start: (n, h, w, c), projected into the ball. Distance is the epsilon that allows the change: under a reach, a
+    pixel's change is divided by the pixel's share. Every image costs `max_iter` gradients and one forward pass.
     """
     x = ball.project(start)
     epsilon, least = _distance(ball, x), ball.epsilon.astype(np.float64)
@@ -61,12 +61,12 @@ def fmn(target: Target, ball: Ball, start: Images, *, max_iter: int) -> Found:
 
 
 def _annealed(first: float, last: float, share: float) -> float:
-    """From first to last along half a cosine."""
+    """Anneal from first to last along half a cosine."""
     return last + (first - last) * (1 + math.cos(math.pi * share)) / 2
 
 
 def _keep(found: Found, least: np.ndarray, ball: Ball, x: Images, margin: PerImage) -> np.ndarray:
-    """Keep the closest adversarial images or, before the first, the least margins; gives the least distances."""
+    """Keep the closest adversarial images or, before the first, the least margins; return the least distances."""
     distance = _distance(ball, x)
     won, first = margin < 0, ~found.flipped
     kept = np.where(won, first | (distance < least), first & (margin < found.margin))
@@ -75,7 +75,7 @@ def _keep(found: Found, least: np.ndarray, ball: Ball, x: Images, margin: PerIma
 
 
 def _distance(ball: Ball, x: Images) -> np.ndarray:
-    """(n,) the least epsilon of a ball that holds x."""
+    """Return (n,) the smallest epsilon whose ball holds x."""
     change = np.abs(x - ball.x)
     if ball.reach is not None:
         change = np.divide(change, ball.reach, out=np.zeros_like(change), where=ball.reach > 0)
@@ -83,7 +83,7 @@ def _distance(ball: Ball, x: Images) -> np.ndarray:
 
 
 def _linear_epsilon(ball: Ball, x: Images, margin: PerImage, gradient: Images) -> np.ndarray:
-    """(n,) the epsilon at which the margin, linearised at x, can reach 0; at most the ball's.
+    """Return (n,) the epsilon at which the margin, linearised at x, can reach 0; at most the ball's.
 
     gradient: of the loss to climb, minus that of the margin. Within epsilon the linear margin falls by the sum over
     pixels of |gradient| min(epsilon reach, room), room being the way to the box; that is concave and piecewise linear

@@ -1,4 +1,4 @@
-"""Which answer an attack moves an image away from, and the loss it climbs for that.
+"""Goals of an attack (the label to move away from, and its rivals), and the losses that it maximises.
 
 With z the logits, y the answer to leave and R the rivals (all other classes, or one target class):
 
@@ -28,40 +28,43 @@ Loss = Callable[[Any, Any, Any], Any]
 
 @dataclass(frozen=True)
 class Goal:
-    """own: (n, classes) float32, one-hot, the answers to leave. rivals: (n, classes) float32, 1 for each rival."""
+    """The labels to move away from, and the classes that may replace them, one row per image.
+
+    own: (n, classes) float32, one-hot, the labels to move away from. rivals: (n, classes) float32, 1 for each rival.
+    """
 
     own: np.ndarray
     rivals: np.ndarray
 
     def __len__(self) -> int:
-        """Number of images."""
+        """Return the number of images."""
         return len(self.own)
 
     def at(self, positions: np.ndarray) -> "Goal":
-        """The goals of some images."""
+        """Return the goals of some images."""
         return Goal(self.own[positions], self.rivals[positions])
 
 
 def leave(labels: Labels, *, n_classes: int) -> Goal:
-    """Leave these labels for any other class."""
+    """Move away from these labels to any other class."""
     own = np.eye(n_classes, dtype=np.float32)[labels]
     return Goal(own, 1 - own)
 
 
 def leave_for(labels: Labels, targets: Labels, *, n_classes: int) -> Goal:
-    """Leave these labels in the direction of one target class an image."""
+    """Move away from these labels towards one target class per image."""
     one_hot = np.eye(n_classes, dtype=np.float32)
     return Goal(one_hot[labels], one_hot[targets])
 
 
 def margin(logits: Any, own: Any) -> Any:
-    """(n,) logit of the answer to leave minus the largest other logit, in keras.ops; below 0 the image has left it."""
+    """Return (n,) the own logit minus the largest other logit, in keras.ops; below 0 the image is adversarial."""
     others = ops.max(ops.where(own > 0, -1e30, logits), axis=-1)
     return ops.sum(logits * own, axis=-1) - others
 
 
 def margins(logits: Logits, labels: Labels) -> PerImage:
-    """Return (n,) logit of the label minus the largest other logit, in NumPy; negative where another class wins."""
+    """Return (n,) the label's logit minus the largest other logit, in NumPy; below 0 another class wins."""
     others = logits.copy()
     own = others[np.arange(len(labels)), labels].copy()
     others[np.arange(len(labels)), labels] = -np.inf
@@ -69,12 +72,12 @@ def margins(logits: Logits, labels: Labels) -> PerImage:
 
 
 def margin_loss(logits: Any, own: Any, rivals: Any) -> Any:
-    """Largest rival logit minus the own logit, summed over the images."""
+    """Return the largest rival logit minus the own logit, summed over the images."""
     best = ops.max(ops.where(rivals > 0, logits, -1e30), axis=-1)
     return ops.sum(best - ops.sum(logits * own, axis=-1))
 
 
 def cross_entropy_loss(logits: Any, own: Any, rivals: Any) -> Any:
-    """Cross-entropy of the own class against its rivals, summed over the images; see `gradients.cross_entropy`."""
+    """Return the cross-entropy of the own class against its rivals, summed over the images."""
     others = ops.logsumexp(ops.where(rivals > 0, logits, -1e30), axis=-1)
     return ops.sum(ops.softplus(others - ops.sum(logits * own, axis=-1)))

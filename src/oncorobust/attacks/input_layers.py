@@ -1,13 +1,13 @@
-"""Layers in front of a model that narrow what an attack can do to what an imaging chain could store.
+"""Layers in front of a model that restrict an attack to images that an imaging chain can store.
 
 A grey image is stored once and given to the network in three equal channels; a file stores whole grey levels. An attack
-that moves the channels apart, or by a fraction of a level, finds images that no scanner and no file can hold. Each
-function here gives a model of the same logits that takes images before such a step,
+that moves the channels apart, or by a fraction of a level, finds images that no scanner produces and no file can hold.
+Each function here returns a model with the same logits that takes images before such a step,
 
     tied_channels       x (n, h, w, 1) -> f(x, x, x)          gradient: the sum over the channels
     stored_bit_depth    x -> f(round(L x) / L), L = 2^bits - 1     gradient: as if nothing were rounded
 
-so that every attack of the engine searches the narrower set without knowing of it, and fronts can be stacked:
+so that every attack of the engine searches the smaller set without a change, and the layers can be stacked:
 `stored_bit_depth(tied_channels(model), bits=8)`. Weights are shared with the model, not copied.
 
 Source of the straight-through gradient: Bengio, Leonard, Courville 2013.
@@ -26,14 +26,14 @@ from oncorobust.base.units import grey_levels
 
 
 def tied_channels(model: keras.Model) -> keras.Model:
-    """The model for images of one channel (h, w, 1), which it sees in all of its own channels."""
+    """Return the model for images of one channel (h, w, 1), which it receives in all of its own channels."""
     height, width, channels = model.input_shape[1:]
     grey = keras.Input((height, width, 1))
     return keras.Model(grey, model(ops.repeat(grey, channels, axis=-1)))
 
 
 def stored_bit_depth(model: keras.Model, *, bits: int) -> keras.Model:
-    """The model for images that are rounded to `bits` (1 to 16) before it sees them. Raises ValueError."""
+    """Return the model for images that are rounded to `bits` (1 to 16) on input. Raises ValueError for other bits."""
     levels = grey_levels(bits)
     images = keras.Input(model.input_shape[1:])
     rounded = ops.round(images * levels) / levels
@@ -42,7 +42,7 @@ def stored_bit_depth(model: keras.Model, *, bits: int) -> keras.Model:
 
 
 def grey_channel(x: Images, image_ids: Sequence[str]) -> Float[np.ndarray, "n h w 1"]:
-    """The one channel of images whose channels are equal.
+    """Return the one channel of images whose channels are equal.
 
     Raises InputError naming the image whose channels differ, and by how much at most.
     """

@@ -1,11 +1,11 @@
-"""FGSM, BIM and PGD as settings of one l_inf loop, any adversarial iterate kept, decided images left alone.
+"""FGSM, BIM and PGD as settings of one l_inf loop that keeps any adversarial iterate and stops at decided images.
 
     FGSM    max_iter 1, eps_step = epsilon, from the image
     BIM     max_iter 10, eps_step = epsilon / 10, from the image        (Table S1)
     PGD     max_iter 10, eps_step = epsilon / 4, from random points of the ball
 
-An image leaves the walk at its first adversarial iterate, so a batch costs what its undecided images cost. Epsilon is
-a number an image: one batch holds as many epsilons as it has images.
+An image leaves the batch at its first adversarial iterate, so a batch costs only its undecided images. Each image has
+its own epsilon.
 """
 
 from dataclasses import dataclass
@@ -19,10 +19,10 @@ from oncorobust.base.arrays import Flags, Images, PerImage
 
 @dataclass(frozen=True)
 class Ball:
-    """Where images may go and which answers they are to leave.
+    """The l_inf balls in which images may move, and the goals of the attack.
 
-    x: (n, h, w, c) in [0, 1]. epsilon: (n,) l_inf radius. goal: (n). reach: (n, h, w, 1) in [0, 1], the share of
-    epsilon that each pixel may move: 1 inside a region under attack, 0 outside; None is 1 everywhere.
+    x: (n, h, w, c) in [0, 1]. epsilon: (n,) l_inf radius. goal: of the n images. reach: (n, h, w, 1) in [0, 1], the
+    share of epsilon that each pixel may move: 1 inside the region under attack, 0 outside; None is 1 everywhere.
     """
 
     x: Images
@@ -32,48 +32,48 @@ class Ball:
 
     @property
     def radius(self) -> np.ndarray:
-        """The l_inf radius of each pixel, (n, 1, 1, 1) or (n, h, w, 1) float32."""
+        """Return the l_inf radius of each pixel, (n, 1, 1, 1) or (n, h, w, 1) float32."""
         radius = self.epsilon.astype(np.float32).reshape(-1, 1, 1, 1)
         return radius if self.reach is None else radius * self.reach.astype(np.float32)
 
     def at(self, positions: np.ndarray) -> "Ball":
-        """The balls of some images."""
+        """Return the balls of some images."""
         reach = None if self.reach is None else self.reach[positions]
         return Ball(self.x[positions], self.epsilon[positions], self.goal.at(positions), reach)
 
     def project(self, x: Images) -> Images:
-        """The nearest points (in l_inf) of the balls and of the box [0, 1]."""
+        """Return the nearest points (in l_inf) inside the balls and the box [0, 1]."""
         radius = self.radius
         return np.clip(x, np.maximum(self.x - radius, 0), np.minimum(self.x + radius, 1))
 
     def random_points(self, rng: np.random.Generator) -> Images:
-        """A uniform point of each ball, cut to the box."""
+        """Draw a uniform point of each ball, clipped to the box."""
         return self.project(self.x + (self.radius * rng.uniform(-1, 1, self.x.shape)).astype(np.float32))
 
 
 @dataclass(frozen=True)
 class Found:
-    """The outcome of an attack: x_adv (n, h, w, c), adversarial where margin (n,) is below 0, else the closest try."""
+    """The outcome of an attack: x_adv (n, h, w, c), adversarial where margin (n,) < 0, else the closest attempt."""
 
     x_adv: Images
     margin: PerImage
 
     @property
     def flipped(self) -> Flags:
-        """(n,) whether the attack found an adversarial example."""
+        """Return (n,) whether the attack found an adversarial example."""
         return self.margin < 0
 
     def put(self, positions: np.ndarray, other: "Found") -> None:
-        """Take over, for some images, the other outcome where its margin is smaller."""
+        """Replace the outcome of some images by the other one where its margin is smaller."""
         better = other.margin < self.margin[positions]
         self.x_adv[positions[better]] = other.x_adv[better]
         self.margin[positions[better]] = other.margin[better]
 
 
 def walk(target: Target, ball: Ball, start: Images, *, rel_eps_step: float, max_iter: int) -> Found:
-    """Up to `max_iter` steps of `rel_eps_step` x epsilon from a point of each ball, until an image is adversarial.
+    """Take up to `max_iter` steps of `rel_eps_step` x epsilon from a point of each ball, until an image is adversarial.
 
-    Every iterate is looked at, the starting point and the last one too.
+    Every iterate is checked, including the starting point and the last one.
     """
     best = Found(ball.project(start), np.full(len(start), np.inf, dtype=np.float32))
     left, current = np.arange(len(start)), best.x_adv.copy()
@@ -94,7 +94,7 @@ def walk(target: Target, ball: Ball, start: Images, *, rel_eps_step: float, max_
 def pgd(
     target: Target, ball: Ball, *, rel_eps_step: float, max_iter: int, num_random_init: int, rng: np.random.Generator
 ) -> Found:
-    """A walk from the image and, for images still undecided, from `num_random_init` random points of the ball."""
+    """Walk from the image and, for images still undecided, from `num_random_init` random points of the ball."""
     best = walk(target, ball, ball.x, rel_eps_step=rel_eps_step, max_iter=max_iter)
     for _ in range(num_random_init):
         # Drawn for all images, so that an image's starts do not depend on which others are decided.

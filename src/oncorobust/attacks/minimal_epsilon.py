@@ -1,20 +1,20 @@
-"""The smallest epsilon at which each image's answer changes, as an interval [last safe, first flipped].
+"""Search for each image's minimal epsilon, as an interval [last safe, first flipped].
 
     last safe       largest epsilon at which none of the attacks so far changed the answer
-    first flipped   l_inf distance of the nearest image found whose answer differs; infinite where none lies within the
+    first flipped   l_inf distance of the nearest image found with another answer; infinite if none lies within the
                     largest epsilon: the image is right-censored
 
-Attacks follow one another in a cascade. The first climbs from the linear estimate, margin / l1 norm of the gradient,
-until it flips the image. Each later one is asked at the last safe epsilon, where it has to do better than all before
-it. Whenever an image flips, a cheap walk narrows the interval: down in growing strides while nothing is known to be
-safe, then by secant on the margins, from a warm start (the image found, drawn back to the smaller ball), until the
-interval is no wider than `relative_width` of its upper end and holds none of the grid's epsilons inside. The attack is
-then asked again, until it fails.
+Attacks follow one another in a cascade. The first one starts at the linear estimate, margin / l1 norm of the gradient,
+and raises epsilon until it flips the image. Each later attack starts at the last safe epsilon, where all earlier ones
+failed. Whenever an image flips, a cheap attack narrows the interval: in growing strides downwards while no safe epsilon
+is known, then by the secant method on the margins, each time from a warm start (the example found, projected into the
+smaller ball), until the interval is no wider than `relative_width` of its upper end and contains no epsilon of the
+grid. The attack then runs again at the new last safe epsilon, until it fails.
 
-One such run is every accuracy-epsilon curve: an image is flipped at epsilon where first flipped is at most epsilon. It
-holds at any epsilon up to the width of the intervals, and on the grid without that. The curves fall with epsilon and
-from attack to attack by construction. A failed attack proves nothing: last safe is as strong as the attacks that failed
-there.
+One such run gives every curve of accuracy against epsilon: an image counts as flipped at epsilon if its first flipped
+is at most epsilon. The curves are exact at the epsilons of the grid, and elsewhere up to the width of the intervals.
+They fall with epsilon and from attack to attack by construction. A failed attack proves nothing: last safe is only as
+strong as the attacks that failed there.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -39,7 +39,7 @@ _SECANT_TRIES = 2
 
 @dataclass(frozen=True)
 class Stage:
-    """One attack of a cascade. narrow: the cheap attack that follows up its successes from a warm start."""
+    """One attack of a cascade. narrow: the cheap attack that narrows the interval after a success, warm-started."""
 
     name: str
     attack: Attack
@@ -48,10 +48,9 @@ class Stage:
 
 @dataclass(frozen=True)
 class Intervals:
-    """Where each image flips. last_safe, first_flipped: (n,). won_by: (n,) the stage that found x_flipped, or "".
+    """Minimal epsilon per image. last_safe, first_flipped: (n,). won_by: (n,) the stage that found x_flipped, or "".
 
-    x_flipped: (n, h, w, c), an image at distance first_flipped with another answer; the image itself where none was
-    found.
+    x_flipped: (n, h, w, c), an image at distance first_flipped with another answer; the image itself if none was found.
     """
 
     last_safe: PerImage
@@ -63,12 +62,13 @@ class Intervals:
 def search(
     target: Target, x: Images, goal: Goal, *, stages: Sequence[Stage], epsilons: Sequence[float], relative_width: float
 ) -> Iterator[tuple[str, Intervals]]:
-    """The intervals after each stage, which shrink from stage to stage.
+    """Yield each stage's name and the intervals after it, which shrink from stage to stage.
 
-    x: (n, h, w, c) in [0, 1]. goal: the answers to leave; an image that has left its answer already flips at 0.
-    epsilons: increasing, l_inf radii of which none will lie inside an interval, so that a curve at them is exact;
-    images are searched up to the last. relative_width: widest interval, as a share of first_flipped. Raises InputError
-    for such epsilons as `check_epsilons` refuses and for logits that are not numbers, ValueError for another width.
+    x: (n, h, w, c) in [0, 1]. goal: the labels to move away from; an image already answered otherwise flips at 0.
+    epsilons: increasing l_inf radii, none of which will lie inside an interval, so that curves at them are exact; the
+    search ends at the last. relative_width: largest width of an interval, as a share of first_flipped. Raises
+    InputError for epsilons that `check_epsilons` refuses and for logits that are not finite numbers, ValueError for a
+    relative_width outside its range.
     """
     check_epsilons(epsilons, where="the search's epsilons")
     if not 0 < relative_width < 1:
@@ -83,7 +83,7 @@ def search(
 
 
 class _Search:
-    """The state of a search: bounds, the margins there, and the nearest flipped images."""
+    """The state of a search: the bounds, the margins at the bounds, and the nearest flipped images."""
 
     def __init__(
         self, target: Target, x: Images, goal: Goal, *, epsilons: Sequence[float], relative_width: float
@@ -106,7 +106,7 @@ class _Search:
         return Intervals(self._safe.copy(), self._flipped.copy(), self._x_flipped.copy(), self._won_by.copy())
 
     def climb(self, stage: Stage) -> None:
-        """Widen the ball from the linear estimate until the image flips or the largest epsilon is reached."""
+        """Raise epsilon from the linear estimate until the image flips or the largest epsilon is reached."""
         with np.errstate(divide="ignore", invalid="ignore"):
             epsilon = np.minimum(self._margin / self._slope, self._max_epsilon)
         while True:
@@ -118,7 +118,7 @@ class _Search:
         self._narrow(stage)
 
     def challenge(self, stage: Stage) -> None:
-        """Ask an attack at the last safe epsilon, and again below wherever it flips the image."""
+        """Run an attack at the last safe epsilon, and again below wherever it flips the image."""
         left = np.flatnonzero(self._safe > 0)
         while len(left):
             left = left[self._try(stage.name, stage.attack, left, self._safe[left])]
@@ -142,7 +142,7 @@ class _Search:
             tries[at] += known
 
     def _between(self, at: np.ndarray, tries: np.ndarray) -> PerImage:
-        """An epsilon inside the interval: just above the secant's zero of the margin; its middle after some tries."""
+        """Choose an epsilon inside the interval: just above the secant's zero of the margin, later the midpoint."""
         safe, flipped, start = self._safe[at], self._flipped[at], self._margin[at]
         with np.errstate(divide="ignore", invalid="ignore"):
             zero = safe * start / (start - self._safe_margin[at])
@@ -154,7 +154,7 @@ class _Search:
         )
 
     def _try(self, name: str, attack: Attack, at: np.ndarray, epsilon: PerImage) -> Flags:
-        """Attack some images within epsilon and move their bounds; gives which of them flipped."""
+        """Attack some images within epsilon and move their bounds; return which of them flipped."""
         with np.errstate(invalid="ignore"):
             share = np.where(np.isfinite(self._flipped[at]), epsilon / self._flipped[at], 0).astype(np.float32)
         x = self._x[at]

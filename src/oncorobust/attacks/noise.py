@@ -1,10 +1,10 @@
-"""Noise of the same l_inf size as an attack: what chance does with the epsilon that a search has.
+"""Random noise of the same l_inf size as an attack: the baseline that an attack must beat.
 
     uniform    x + epsilon u, u uniform in [-1, 1] for each pixel
     sign       x + epsilon s, s = +1 or -1 for each pixel, the largest noise (in every norm) inside the ball
 
-both cut to [0, 1]. One draw of u or s serves all epsilons, so that a curve over epsilon is the same noise turned up; it
-need not be monotone. An attack that is not far above this baseline has found nothing.
+both clipped to [0, 1]. One draw of u or s serves all epsilons, so that a curve over epsilon shows one noise pattern at
+growing amplitude; it need not be monotone. An attack that is not far above this baseline has found nothing.
 """
 
 import numpy as np
@@ -20,7 +20,7 @@ from oncorobust.settings.attacks import NoiseKind
 def noise_margins(
     target: Target, x: Images, goal: Goal, *, epsilons: tuple[float, ...], kind: NoiseKind, rng: np.random.Generator
 ) -> Float[np.ndarray, "epsilons n"]:
-    """Margins of noisy images at each epsilon, one forward pass each; below 0 the noise flipped the image.
+    """Return the margins of noisy images at each epsilon, one forward pass each; below 0 the noise flipped the image.
 
     The share of images that noise flips at each epsilon is `(margins < 0).mean(axis=1)`.
     """

@@ -1,12 +1,11 @@
-"""The paper's l_inf attacks: ART's own, with the settings of Table S1.
+"""The paper's l_inf attacks: ART's own FGSM, BIM and PGD with the settings of Table S1.
 
-All three of the paper's attacks (Table S1) repeat one step inside the ball of radius epsilon around the image x and
-the box [0, 1]:
+All three repeat one step inside the ball of radius epsilon around the image x and the box [0, 1]:
 
     x_adv <- clip(x_adv + eps_step sign(d/dx CE(f(x_adv), y)), max(x - epsilon, 0), min(x + epsilon, 1))
 
-FGSM is one step of epsilon; BIM 10 steps of epsilon / 10 from x; PGD 10 steps of epsilon / 4 from random points of the
-ball. The label y is moved away from: the model's own prediction in the paper, the true label in a stricter reading.
+FGSM takes one step of epsilon; BIM 10 steps of epsilon / 10 from x; PGD 10 steps of epsilon / 4 from random points of
+the ball. The attack moves away from label y: the model's own prediction in the paper, the true label when strict.
 Sources: Goodfellow 2015 (FGSM), Kurakin 2017 (BIM), Madry 2018 (PGD); ART 1.20.
 """
 
@@ -41,10 +40,10 @@ def perturb(
     settings: Attacks,
     seed: int,
 ) -> Images:
-    """Adversarial examples by one of ART's attacks with the settings of Table S1.
+    """Return adversarial examples by one of ART's attacks with the settings of Table S1.
 
-    x: (n, h, w, c) in [0, 1]. one_hot: (n, classes), the labels to move away from. seed: of the random starts; ART
-    draws them from NumPy's global generator, which is seeded here.
+    x: (n, h, w, c) in [0, 1]. one_hot: (n, classes), the labels to move away from. seed: seeds the random starts,
+    which ART draws from NumPy's global generator.
     Returns images within epsilon of x and in [0, 1]. Raises ValueError for an unknown attack.
     """
     match attack:
@@ -84,7 +83,7 @@ def perturb_pgd(
     batch_size: int,
     seed: int,
 ) -> Images:
-    """ART's ProjectedGradientDescent; shapes, range and seed as in `perturb`."""
+    """Run ART's ProjectedGradientDescent; shapes, range and seed as in `perturb`."""
     np.random.seed(child_seed(seed, "pgd", epsilon))
     art_attack = ProjectedGradientDescent(
         classifier,
@@ -99,7 +98,7 @@ def perturb_pgd(
 
 
 def _inside(x_adv: Images, x: Images, epsilon: float) -> Images:
-    """The adversarial examples, once they are shown to lie in the ball and the box."""
+    """Return the adversarial examples after checking that they lie in the ball and the box."""
     linf = float(np.abs(x_adv - x).max(initial=0))
     if linf > epsilon + _ROUNDING or x_adv.min(initial=0) < 0 or x_adv.max(initial=0) > 1:
         raise ArithmeticError(

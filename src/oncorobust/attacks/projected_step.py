@@ -1,4 +1,4 @@
-"""The projected sign step that every l_inf attack here takes, in keras.ops.
+"""The projected sign step of every l_inf attack of the engine and of training, in keras.ops.
 
     x_adv <- clip(x_adv + eps_step sign(gradient), max(x - radius, 0), min(x + radius, 1))
 

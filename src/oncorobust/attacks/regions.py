@@ -1,14 +1,14 @@
-"""Which pixels an attack may move: the lesion's box, or all the others.
+"""Regions that an attack may change: the lesion's box, or everything outside it.
 
-An attack on the lesion alone asks whether the model's evidence can be erased; one on the background, whether the model
-can be led by pixels that a radiologist would not look at. `Ball.reach` is 1 where pixels may move and 0 elsewhere. A
-pixel that the box touches at all is the lesion's, so that a box of less than a pixel still has one, and lesion and
-background together are the image.
+An attack on the lesion alone tests whether the model's evidence can be erased; an attack on the background tests
+whether pixels that a radiologist would not look at can mislead the model. `Ball.reach` is 1 where pixels may move and 0
+elsewhere. Every pixel that the box touches belongs to the lesion, so a box smaller than a pixel still has one, and
+lesion and background together make up the image.
 
-Boxes come from the readers (`data.lesion_boxes`) in the columns lesion_top, lesion_left, lesion_bottom, lesion_right of
-index.csv, edges in pixels of the processed image: the readers' consensus (LIDC-IDRI), the segmented component or a
-sphere of the listed diameter (brain metastases). There is none for images without a lesion and for formats that do not
-tell (CBIS-DDSM's crops are all lesion).
+Boxes come from the readers (`formats.lesion_boxes`) in the columns lesion_top, lesion_left, lesion_bottom, lesion_right
+of index.csv, edges in pixels of the processed image: the readers' consensus (LIDC-IDRI), the segmented component or a
+sphere of the listed diameter (brain metastases). Images without a lesion have no box, nor have formats that give none
+(CBIS-DDSM's crops are all lesion).
 """
 
 import numpy as np
@@ -27,14 +27,14 @@ _ROUNDING = 1e-6
 
 
 def has_lesion_box(index: pd.DataFrame) -> Flags:
-    """Which images (n,) have a lesion box; none where index.csv has no such columns."""
+    """Return which images (n,) have a lesion box; none if index.csv has no such columns."""
     return np.asarray(~np.isnan(_boxes(index)).any(axis=1))
 
 
 def lesion_reach(index: pd.DataFrame, shape: tuple[int, int]) -> Reach:
-    """The pixels (n, h, w, 1) that the lesion box touches, for images that all have one, of this height and width.
+    """Return the pixels (n, h, w, 1) that the lesion box touches; every image needs a box and this height and width.
 
-    Raises InputError naming the image that has no box, or one outside of the image.
+    Raises InputError naming the image whose box is missing or lies outside the image.
     """
     for name in index.loc[~has_lesion_box(index), "image_id"]:
         raise InputError(f"expected a lesion box, got none in {name}")
@@ -55,11 +55,11 @@ def lesion_reach(index: pd.DataFrame, shape: tuple[int, int]) -> Reach:
 
 
 def background_reach(index: pd.DataFrame, shape: tuple[int, int]) -> Reach:
-    """All pixels that `lesion_reach` leaves out."""
+    """Return all pixels outside `lesion_reach`."""
     return 1 - lesion_reach(index, shape)
 
 
 def _boxes(index: pd.DataFrame) -> Float[np.ndarray, "n 4"]:
-    """The boxes as numbers, NaN where there is none; index.csv is read with empty cells as text."""
+    """Return the boxes as numbers, NaN where there is none; index.csv is read with empty cells as text."""
     edges = index.reindex(columns=list(LESION_BOX))
     return np.stack([pd.to_numeric(edges[name]).to_numpy(dtype=np.float64) for name in LESION_BOX], axis=1)

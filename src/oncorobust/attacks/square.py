@@ -1,19 +1,19 @@
 """The Square attack, through ART: squares of +-epsilon at random places, kept where they lower the margin.
 
-It asks for logits only, so it succeeds where gradients are masked; winning more than the white-box attacks is a sign
-that they are. ART's `SquareAttack` knows one epsilon, draws the first stripes image by image from NumPy's global
-generator, and (1.20.1) never places a square on the last row or column, nor runs where its first square fills the
-image. It is therefore given a canvas instead of images: a direction in [-1, 1] for each pixel, a row and a column
-larger, and a model that looks at
+It uses logits only, so it works where gradients are masked; if it beats the white-box attacks, gradients are masked.
+ART's `SquareAttack` takes one epsilon for all images, draws the first stripes per image from NumPy's global generator,
+and (1.20.1) never places a square on the last row or column, nor runs where its first square fills the image. This
+module therefore gives it a canvas instead of images: a direction in [-1, 1] for each pixel, one row and one column
+larger than the image, and a model that computes the logits of
 
     clip(x + radius direction, 0, 1)
 
-So each image has its own epsilon (and reach), every pixel can be part of a square, and ART's walk is the published one:
-a square of +-1 in the canvas is a square of +-epsilon in the image. What is drawn depends on the seed and the round
-alone, so an image's outcome does not depend on the others. (Within a round ART tries one place for all images.)
+Each image then has its own epsilon (and reach), every pixel can be part of a square, and ART's search is the published
+one: a square of +-1 in the canvas is a square of +-epsilon in the image. Random draws depend only on the seed and the
+round, so an image's outcome does not depend on the others. (Within a round ART tries one place for all images.)
 
-Cost: at most `max_queries` forward passes an image, until it is adversarial. ART asks for three a round, two of them
-for directions already looked at; the canvas remembers those.
+Cost: at most `max_queries` forward passes per image, until it is adversarial. ART requests three per round, two of them
+for directions already evaluated; the canvas remembers those.
 Source: Andriushchenko 2020; ART 1.20.1, `art/attacks/evasion/square_attack.py`.
 """
 
@@ -43,10 +43,10 @@ _FIRST_SHARE = 0.8
 
 
 def square(classifier: KerasClassifier, ball: Ball, *, max_queries: int, seed: int) -> Found:
-    """Adversarial images, or the tries of least margin, by the Square attack.
+    """Run the Square attack; return adversarial images, or the attempts of least margin.
 
-    max_queries: forward passes an image, 2 or more; the first is for the stripes it starts from. Images leave the
-    answers of the ball's goal for any other class. Raises ValueError for fewer queries.
+    max_queries: forward passes per image, 2 or more; the first evaluates the initial stripes. Images move away from the
+    labels of the ball's goal to any other class. Raises ValueError for fewer queries.
     """
     if max_queries < 2:
         raise ValueError(f"expected max_queries of 2 or more, got {max_queries}")
@@ -68,10 +68,10 @@ def square(classifier: KerasClassifier, ball: Ball, *, max_queries: int, seed: i
 
 
 class _Canvas(NeuralNetworkMixin, BaseEstimator):
-    """The model as a function of directions, for ART; "predicts" margins.
+    """Present the model to ART as a function of directions that "predicts" margins.
 
-    least, margin: the direction of least margin looked at so far, an image each, and that margin. ART keeps the same
-    ones. Not an ART classifier, so that ART hands the rows' positions through to the loss in the place of labels.
+    least, margin: per image, the direction of least margin evaluated so far, and that margin. ART keeps the same ones.
+    Not an ART classifier, so that ART passes the rows' positions to the loss in place of labels.
     """
 
     def __init__(self, classifier: KerasClassifier, ball: Ball, seed: int) -> None:
@@ -85,17 +85,17 @@ class _Canvas(NeuralNetworkMixin, BaseEstimator):
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """Shape of one direction: (h + 1, w + 1, c)."""
+        """Return the shape of one direction: (h + 1, w + 1, c)."""
         return tuple(self.least.shape[1:])
 
     def predict(self, x: np.ndarray, **_: Any) -> np.ndarray:
-        """(n,) margins of all images' directions; ART asks for them at the head of each round."""
+        """Return (n,) margins of all images' directions; ART calls this at the start of each round."""
         self._round += 1
         np.random.seed(child_seed(self._seed, "square", self._round))
         return self.margins(x, np.arange(len(x)))
 
     def margins(self, directions: Directions, positions: Labels) -> PerImage:
-        """(n,) margins of some images' directions; only those not yet looked at cost a forward pass."""
+        """Return (n,) margins of some images' directions; only new directions cost a forward pass."""
         margins = self.margin[positions]
         new = np.flatnonzero((directions != self.least[positions]).any(axis=(1, 2, 3)))
         # In the first round ART proposes stripes drawn by an image's place in the batch: they pass for no better.
@@ -106,7 +106,7 @@ class _Canvas(NeuralNetworkMixin, BaseEstimator):
         return margins
 
     def images(self, directions: Directions, positions: Labels) -> Images:
-        """The images that directions lead to, in ball and box."""
+        """Return the images that directions lead to, inside ball and box."""
         ball = self._ball.at(positions)
         return ball.project(ball.x + ball.radius * directions[:, :-1, :-1])
 
@@ -116,9 +116,9 @@ class _Canvas(NeuralNetworkMixin, BaseEstimator):
         return (logits * own).sum(axis=1) - np.where(own > 0, -np.inf, logits).max(axis=1)
 
     def fit(self, x: np.ndarray, y: np.ndarray, **_: Any) -> None:
-        """Not for training."""
+        """Refuse: a canvas cannot be trained."""
         raise NotImplementedError("a canvas answers queries only")
 
     def get_activations(self, x: np.ndarray, layer: int | str, batch_size: int, framework: bool = False) -> np.ndarray:
-        """Not for looking inside."""
+        """Refuse: a canvas has no layers."""
         raise NotImplementedError("a canvas answers queries only")

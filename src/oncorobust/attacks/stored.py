@@ -1,7 +1,7 @@
-"""Images as files of 8, 12 or 16 bits hold them, and whether an adversarial example outlives being stored.
+"""Rounding of images to files of 8, 12 or 16 bits, and whether an adversarial example survives it.
 
-Of b bits, a file holds the whole grey levels k = 0 ... 2^b - 1, read back as k / (2^b - 1). Rounding undoes every
-change of less than half a level of a pixel that was stored before, so no epsilon below
+A file of b bits holds the whole grey levels k = 0 ... 2^b - 1, read back as k / (2^b - 1). Rounding undoes every change
+of less than half a level of a pixel that was stored before, so no epsilon below
 
     1 / (2 (2^b - 1))        0.00196 for 8 bits, 0.00012 for 12, 0.0000076 for 16
 
@@ -21,17 +21,17 @@ from oncorobust.base.units import grey_levels
 
 
 def to_stored(x: Images, *, bits: int) -> UInt8[np.ndarray, "n h w c"] | UInt16[np.ndarray, "n h w c"]:
-    """The whole grey levels nearest to images in [0, 1], ready for a file (halves go to the even level)."""
+    """Return the whole grey levels nearest to images in [0, 1], ready for a file (halves round to even)."""
     return np.round(x * np.float32(grey_levels(bits))).astype(np.uint8 if bits <= 8 else np.uint16)
 
 
 def round_to_bits(x: Images, *, bits: int) -> Images:
-    """Images (n, h, w, c) in [0, 1] as they come back from a file of `bits`, float32."""
+    """Return images (n, h, w, c) in [0, 1] as they come back from a file of `bits`, float32."""
     return to_stored(x, bits=bits).astype(np.float32) / np.float32(grey_levels(bits))
 
 
 def survives_rounding(target: Target, found: Found, goal: Goal, *, bits: int) -> Flags:
-    """Which images (n,) an attack flipped and storing in `bits` leaves flipped; one forward pass for each flipped."""
+    """Return which images (n,) stay flipped after storing in `bits`; one forward pass per flipped image."""
     survives = found.flipped
     positions = np.flatnonzero(survives)
     if len(positions):

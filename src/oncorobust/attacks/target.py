@@ -1,10 +1,10 @@
-"""A model as the attacks see it: margins, gradients and steps of the one l_inf loop, each compiled once.
+"""The model under attack: margins, gradients and steps of the l_inf loop, each compiled once.
 
-The loop, of which FGSM, BIM and PGD are settings, repeats for each image, with a radius and a step of its own,
+FGSM, BIM and PGD are settings of this loop, which repeats for each image, with its own radius and step,
 
     x_adv <- clip(x_adv + eps_step sign(d/dx loss(f(x_adv))), max(x - radius, 0), min(x + radius, 1))
 
-The gradient's forward pass gives the margin of the iterate it starts from, so looking at every iterate costs nothing.
+The gradient's forward pass gives the margin of the iterate it starts from, so checking every iterate costs nothing.
 Sources: Goodfellow 2015, Kurakin 2017, Madry 2018; composition as in deepmind-research `adversarial_robustness`.
 """
 
@@ -21,10 +21,10 @@ from oncorobust.base.arrays import Images, Logits, PerImage
 
 
 class Walk(NamedTuple):
-    """What some steps of the loop leave behind.
+    """The outcome of some steps of the loop.
 
-    x_last: the last iterate, not yet looked at. x_best: the first adversarial iterate looked at, elsewhere the one of
-    least margin. margin: (n,) the margin of x_best.
+    x_last: the last iterate, not yet checked. x_best: the first adversarial iterate, or else the one of least margin.
+    margin: (n,) the margin of x_best.
     """
 
     x_last: Images
@@ -35,8 +35,8 @@ class Walk(NamedTuple):
 class Target:
     """A Keras model (images in [0, 1], channels last, logits out) under attack.
 
-    loss: what the gradient climbs; the margin of the logits, or cross-entropy.
-    n_gradients, n_forwards: images that went through each so far, the measure of an attack's cost.
+    loss: the function that the attack maximises: the margin loss of the logits, or cross-entropy.
+    n_gradients, n_forwards: images passed through each so far, the measure of an attack's cost.
     """
 
     def __init__(self, model: keras.Model, *, loss: Loss = margin_loss) -> None:
@@ -50,16 +50,16 @@ class Target:
         self._walk = compile_function(model, _walk_along(loss))
 
     def logits(self, x: Images) -> Logits:
-        """Logits (n, classes) of images (n, h, w, c)."""
+        """Return logits (n, classes) of images (n, h, w, c)."""
         self.n_forwards += len(x)
         return self._logits(x)
 
     def margins(self, x: Images, goal: Goal) -> PerImage:
-        """(n,) margin over all other classes; below 0 the image is adversarial."""
+        """Return (n,) margins over all other classes; below 0 the image is adversarial."""
         return margins(self.logits(x), goal.own.argmax(axis=1))
 
     def margin_gradient(self, x: Images, goal: Goal) -> tuple[PerImage, Images]:
-        """(n,) margins, and the gradient (n, h, w, c) of the loss with respect to the images."""
+        """Return (n,) margins and the gradient (n, h, w, c) of the loss with respect to the images."""
         self.n_gradients += len(x)
         return self._gradient(x, goal.own, goal.rivals)
 

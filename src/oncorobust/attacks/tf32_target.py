@@ -12,22 +12,22 @@ from oncorobust.base.arrays import Images, PerImage
 
 
 class Tf32Target(Target):
-    """A target whose gradients may be computed in TF32, and whose every success full float32 has confirmed.
+    """A target that may compute gradients in TF32 and confirms every success in full float32.
 
-    An image that TF32 alone calls adversarial gets its float32 margin, which is not below 0, and stays in the attack;
-    so steps are to be taken one at a time. Margins of 0 and more are TF32's own.
+    An image that only TF32 calls adversarial gets its float32 margin, which is not below 0, and stays under attack;
+    therefore take steps one at a time. Margins of 0 and more are TF32's own.
     """
 
     def walk(
         self, start: Images, x: Images, goal: Goal, *, radius: np.ndarray, eps_step: PerImage, n_steps: int
     ) -> Walk:
-        """As `Target.walk`, in TF32, with the margin of each x_best below 0 only if it is in float32."""
+        """Walk as `Target.walk` does, in TF32; the margin of x_best is below 0 only if it is so in float32."""
         with tf32_allowed():
             found = super().walk(start, x, goal, radius=radius, eps_step=eps_step, n_steps=n_steps)
         return found._replace(margin=self._confirmed(found.x_best, found.margin, goal))
 
     def margin_gradient(self, x: Images, goal: Goal) -> tuple[PerImage, Images]:
-        """As `Target.margin_gradient`, in TF32, with margins below 0 only where they are in float32."""
+        """Compute `Target.margin_gradient` in TF32; margins are below 0 only where they are so in float32."""
         with tf32_allowed():
             margin, gradient = super().margin_gradient(x, goal)
         return self._confirmed(x, margin, goal), gradient

@@ -1,8 +1,8 @@
-"""The search under several threats at several epsilons, each started where the threats within it came closest.
+"""The search under several threat models at several epsilons, warm-started from the threats that each one contains.
 
-Epsilon grows in the outer loop. A threat starts from the try of least margin among its own at smaller epsilons and
-those of its parts at this one: what flips a part flips the whole, at the price of one gradient. An image flipped at
-one epsilon is flipped at all larger ones, because the balls are nested, and is not attacked again.
+Epsilon grows in the outer loop. A threat starts from the attempt of least margin among its own at smaller epsilons and
+those of its parts at this one: an example of a part is an example of the whole, at the cost of one gradient. An image
+flipped at one epsilon is flipped at all larger ones, because the balls are nested, and is not attacked again.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ FlippedAt = Bool[np.ndarray, "epsilons n"]
 
 @dataclass(frozen=True)
 class Stored:
-    """A file of `bits` in which an image has to stay adversarial, and the unrounded model that says whether it does."""
+    """A file of `bits` in which an image must stay adversarial, and the unrounded model that judges it."""
 
     bits: int
     plain: Target
@@ -32,10 +32,10 @@ class Stored:
 
 @dataclass(frozen=True)
 class Threat:
-    """One threat against some images.
+    """One threat model for some images.
 
-    x: (n, h, w, c) as the target takes them. applies: which images have it. reach: as in Ball. parts: names of
-    threats searched before it whose tries it starts from. stored: None where images need not outlive a file.
+    x: (n, h, w, c) as the target takes them. applies: which images it applies to. reach: as in Ball. parts: names of
+    threats searched before it, from whose attempts it starts. stored: None if images need not survive rounding.
     """
 
     name: str
@@ -76,7 +76,7 @@ def _outlives(stored: Stored | None, found: Found, goal: Goal) -> Flags:
 
 
 def _closest(threat: Threat, tries: dict[str, Found], positions: np.ndarray) -> Found:
-    """The tries of least margin so far, of the threat itself and its parts; margin inf where there are none."""
+    """Return the attempts of least margin so far, of the threat itself and its parts; margin inf if there are none."""
     own = tries[threat.name]
     closest = Found(own.x_adv[positions], own.margin[positions])
     for part in threat.parts:
@@ -87,7 +87,7 @@ def _closest(threat: Threat, tries: dict[str, Found], positions: np.ndarray) -> 
 
 
 def _search(target: Target, ball: Ball, start: Found, settings: IterativeAttack, *, rng: np.random.Generator) -> Found:
-    """A walk from the closest try, where there is one, and PGD for images that this leaves undecided."""
+    """Walk from the closest attempt, if there is one, then run PGD for images still undecided."""
     best = Found(ball.x.copy(), np.full(len(ball.x), np.inf, dtype=np.float32))
     warm = np.flatnonzero(np.isfinite(start.margin))
     if len(warm):
