@@ -1,19 +1,17 @@
-"""Compiled functions of a Keras 3 model, and gradients of its logits, on whichever backend.
+"""Compiled functions of a Keras 3 model, and gradients of its logits, on TensorFlow, PyTorch or JAX.
 
-With `oncorobust.backend.updates`, which adds the gradients of the weights, the only code that knows a backend.
-
-A body is written once in `keras.ops`, in terms of a `Network`; `compile_function` makes of it a plain function from
-NumPy arrays to NumPy arrays, compiled once for TensorFlow, PyTorch or JAX:
+A body is written once in `keras.ops`, in terms of a `Network`; `compile_function` turns it into a plain function from
+NumPy arrays to NumPy arrays, compiled once for the backend:
 
     logits          x -> f(x)
     loss gradient   x, y -> d/dx CE(f(x), y)        CE: cross-entropy on logits, summed over the batch
     class gradient  x, c -> d/dx f(x)[c]
 
-The sum, not the mean, makes each image's gradient its own, whatever batch it stands in. The model runs in inference
+The loss is summed, not averaged, so that an image's gradient does not depend on its batch. The model runs in inference
 mode (dropout off). Variables are read at each call, so the functions stay valid while the model trains.
 
-The number of images may change from call to call without compiling anew: TensorFlow leaves that axis open, and for
-JAX, which cannot, images are padded to one of few lengths.
+The number of images may change from call to call without recompiling: TensorFlow leaves that axis open; JAX cannot, so
+its batches are padded to one of a few lengths. Gradients of weights are in `oncorobust.backend.updates`.
 """
 
 from collections.abc import Callable
@@ -40,18 +38,18 @@ class Network(Protocol):
     """A model inside a compiled function."""
 
     def logits(self, x: Any) -> Any:
-        """Logits (n, classes) of images."""
+        """Return logits (n, classes) of images."""
 
     def logits_and_gradient(self, loss: Callable[[Any], Any], x: Any) -> tuple[Any, Any]:
-        """Logits of images, and the gradient of `loss(logits)`, one number, with respect to the images."""
+        """Return logits of images, and the gradient of `loss(logits)`, one number, with respect to the images."""
 
 
 def cross_entropy(logits: Any, targets: Any) -> Any:
-    """Cross-entropy of logits against one-hot targets, summed over the batch.
+    """Return the cross-entropy of logits against one-hot targets, summed over the batch.
 
-    Written as log(1 + exp(-m)), with m the label's logit minus the log-sum-exp of the others. The usual gradient,
-    softmax - target, rounds to nothing in float32 once m passes 17, and an attack on a confident answer stands still;
-    this one keeps its direction up to m = 87.
+    Computed as log(1 + exp(-m)), with m the label's logit minus the log-sum-exp of the others. The usual gradient,
+    softmax - target, rounds to zero in float32 once m exceeds 17, which stops an attack on a confident answer; this
+    one keeps its direction up to m = 87.
     """
     own = ops.sum(logits * targets, axis=-1)
     others = ops.logsumexp(ops.where(targets > 0, -1e30, logits), axis=-1)
@@ -59,17 +57,17 @@ def cross_entropy(logits: Any, targets: Any) -> Any:
 
 
 def selected_logits(logits: Any, targets: Any) -> Any:
-    """The logits that one-hot targets select, summed over the batch."""
+    """Return the logits that one-hot targets select, summed over the batch."""
     return ops.sum(logits * targets)
 
 
 def compile_logits(model: keras.Model) -> LogitsFunction:
-    """The model's logits as a compiled function of images (n, h, w, c) in [0, 1]; gives (n, classes)."""
+    """Compile the model's logits as a function of images (n, h, w, c) in [0, 1] that returns (n, classes)."""
     return compile_function(model, lambda network, x: network.logits(x))
 
 
 def compile_gradient(model: keras.Model, scalar: Scalar) -> GradientFunction:
-    """The gradient of `scalar(logits, targets)` with respect to images, as a compiled function."""
+    """Compile the gradient of `scalar(logits, targets)` with respect to images."""
 
     def gradient(network: Network, x: Any, targets: Any) -> Any:
         return network.logits_and_gradient(lambda logits: scalar(logits, targets), x)[1]
@@ -78,10 +76,10 @@ def compile_gradient(model: keras.Model, scalar: Scalar) -> GradientFunction:
 
 
 def compile_function(model: keras.Model, body: Callable[..., Any]) -> Callable[..., Any]:
-    """Make `body(network, *tensors)` a compiled function of arrays.
+    """Compile `body(network, *tensors)` into a function of arrays.
 
-    All arrays have the images along their first axis, but for those without an axis, which are numbers; the body
-    returns a tensor or a tuple of them, images along the first axis. Raises ValueError for an unknown backend.
+    Every array has the images along its first axis, unless it is a scalar; the body returns a tensor or a tuple of
+    tensors with the images along the first axis. Raises ValueError for an unknown backend.
     """
     match keras.backend.backend():
         case "tensorflow":
@@ -103,11 +101,11 @@ class GraphNetwork:
         self._model = model
 
     def logits(self, x: Any) -> Any:
-        """Logits (n, classes) of images."""
+        """Return logits (n, classes) of images."""
         return self._model(x, training=False)
 
     def logits_and_gradient(self, loss: Callable[[Any], Any], x: Any) -> tuple[Any, Any]:
-        """Logits of images, and the gradient of `loss(logits)` with respect to the images."""
+        """Return logits of images, and the gradient of `loss(logits)` with respect to the images."""
         import tensorflow as tf
 
         with tf.GradientTape(watch_accessed_variables=False) as tape:
@@ -118,7 +116,7 @@ class GraphNetwork:
 
 
 def compile_graph(body: Callable[..., Any]) -> Callable[..., Any]:
-    """Make `body(*tensors)` a function of arrays that TensorFlow traces once, with an open first axis."""
+    """Compile `body(*tensors)` into a function of arrays that TensorFlow traces once, with an open first axis."""
     import tensorflow as tf
 
     def open_length(array: np.ndarray) -> tf.TensorSpec:
@@ -146,14 +144,14 @@ class EagerNetwork:
         self._model = model
 
     def logits(self, x: Any) -> Any:
-        """Logits (n, classes) of images."""
+        """Return logits (n, classes) of images."""
         import torch
 
         with torch.no_grad():
             return self._model(x, training=False)
 
     def logits_and_gradient(self, loss: Callable[[Any], Any], x: Any) -> tuple[Any, Any]:
-        """Logits of images, and the gradient of `loss(logits)` with respect to the images."""
+        """Return logits of images, and the gradient of `loss(logits)` with respect to the images."""
         import torch
 
         with torch.enable_grad():
@@ -164,7 +162,7 @@ class EagerNetwork:
 
 
 def run_eagerly(network: EagerNetwork, body: Callable[..., Any]) -> Callable[..., Any]:
-    """Make `body(network, *tensors)` a function of arrays that PyTorch runs as it stands."""
+    """Wrap `body(network, *tensors)` into a function of arrays that PyTorch runs eagerly."""
     import torch
 
     def call(*arrays: Any) -> Any:
@@ -175,18 +173,18 @@ def run_eagerly(network: EagerNetwork, body: Callable[..., Any]) -> Callable[...
 
 
 class TracedNetwork:
-    """A model under JAX's tracing, its variables' values those of the stateless scope around it."""
+    """A model under JAX's tracing; its variables take their values from the surrounding stateless scope."""
 
     def __init__(self, model: keras.Model) -> None:
         """The model in inference mode."""
         self._model = model
 
     def logits(self, x: Any) -> Any:
-        """Logits (n, classes) of images."""
+        """Return logits (n, classes) of images."""
         return self._call(x, training=False)[0]
 
     def logits_and_gradient(self, loss: Callable[[Any], Any], x: Any) -> tuple[Any, Any]:
-        """Logits of images, and the gradient of `loss(logits)` with respect to the images."""
+        """Return logits of images, and the gradient of `loss(logits)` with respect to the images."""
         import jax
 
         def value(images: Any) -> tuple[Any, Any]:
@@ -224,7 +222,7 @@ def _compile_jax(model: keras.Model, body: Callable[..., Any]) -> Callable[..., 
 
 
 def padded_length(n: int) -> int:
-    """The least of 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, ... that is at least n: few lengths, a quarter of padding at most.
+    """Return the smallest of 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, ... that is at least n, to limit padding and compiles.
 
     Raises ValueError for n below 1.
     """
@@ -235,7 +233,7 @@ def padded_length(n: int) -> int:
 
 
 def to_numpy(outputs: Any) -> Any:
-    """A tensor, or a tuple of them, as arrays."""
+    """Convert a tensor, or a tuple of tensors, to arrays."""
     if isinstance(outputs, tuple | list):
         return tuple(map(ops.convert_to_numpy, outputs))
     return ops.convert_to_numpy(outputs)

@@ -8,10 +8,10 @@ A pixel of 0.5 keeps a perturbation of 0.0001 only if its number format has the 
     float16     10 bits     0.0005              0.001
     bfloat16     7 bits     0.004               0.008
 
-Two checks, because either can be wrong alone. The model's layers and variables must be float32. The device must
-compute in it: GPUs take float32 numbers and round them to TF32 inside, so a product is measured. An array of 24-bit
-numbers times the identity is the array itself, whatever the order of the sums; a relative error of 2^-(b+1) means that
-b bits of mantissa were kept.
+Two checks are needed, because either can pass alone. The model's layers and variables must be float32. The device must
+compute in float32: GPUs accept float32 numbers and round them to TF32 internally, so the check measures a product. An
+array of 24-bit numbers times the identity is the array itself, whatever the order of the sums; a relative error of
+2^-(b+1) means that b bits of mantissa were kept.
 """
 
 from collections.abc import Callable
@@ -39,7 +39,7 @@ def check_full_float32(model: keras.Model) -> None:
 def check_model_is_float32(model: keras.Model) -> None:
     """Refuse a model with a layer or a variable of another type. Raises InputError naming the first.
 
-    Whole numbers among the variables, such as counters, are let through; quantised layers are not.
+    Integer variables, such as counters, are accepted; quantised layers are not.
     """
     for layer in [*model._flatten_layers(include_self=False), model]:
         # An input layer computes nothing, but casts the images to its type.
@@ -58,7 +58,7 @@ def _compiled(model: keras.Model, values: np.ndarray) -> np.ndarray:
 def check_device_is_float32(*, compute: Compute = _compiled) -> None:
     """Refuse a device that rounds the factors of a product. Raises InputError with the measured error.
 
-    compute: runs a model; as the attacks do, unless told otherwise.
+    compute: runs a model; by default as the attacks do.
     """
     chosen = {"use_bias": False, "dtype": "float32"}
     dense = layers.Dense(64, **chosen)

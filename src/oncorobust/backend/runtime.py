@@ -1,9 +1,9 @@
 """Set up Keras's backend for a stage: threads, seeds, determinism and full float32, on TensorFlow, PyTorch and JAX.
 
-Epsilons here go down to 0.00001. TF32 keeps 10 bits of mantissa and bfloat16 7, which rounds such a perturbation away
-in the first convolution, and GPUs use TF32 unless told not to: it is switched off in every backend, and allowed again
-only inside `tf32_allowed`, for a search whose findings are checked in full float32. The number of threads decides the
-order of floating-point sums, so it is set, not left to the machine.
+Epsilons go down to 0.00001. TF32 keeps 10 bits of mantissa and bfloat16 7, so the first convolution would round such a
+perturbation away. GPUs use TF32 by default; this module switches it off on every backend and allows it only inside
+`tf32_allowed`, for a search whose findings are confirmed in full float32. The number of threads decides the order of
+floating-point sums, so it is set explicitly.
 
 `KERAS_BACKEND` chooses the backend (default tensorflow), as everywhere in Keras.
 """
@@ -14,9 +14,9 @@ from contextlib import AbstractContextManager, contextmanager
 
 
 def prepare(*, threads: int, seed: int) -> str:
-    """Configure the backend; call it before anything else imports Keras. Returns the backend's name.
+    """Configure the backend and return its name; call this before anything else imports Keras.
 
-    threads: processor threads of one operation. seed: of Keras's, NumPy's and Python's global generators.
+    threads: processor threads per operation. seed: seeds Keras's, NumPy's and Python's global generators.
     """
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -68,7 +68,7 @@ def _prepare_jax() -> None:
 
 
 def tf32_allowed() -> AbstractContextManager[None]:
-    """Inside, products of float32 may be computed in TF32 where the device has it; afterwards as before.
+    """Allow TF32 for float32 products inside the block, where the device has it; restore the setting afterwards.
 
     Raises ValueError for an unknown backend.
     """

@@ -1,12 +1,12 @@
-"""Compiled updates of a Keras 3 model's weights, on whichever backend; `functions` has the rest of it.
+"""Compiled updates of a Keras 3 model's weights, on TensorFlow, PyTorch or JAX.
 
-A body is written once in `keras.ops`, in terms of a `Learner`; `compile_update` makes of it a function from NumPy
-arrays to NumPy numbers that attacks a batch, takes the gradient of the weights and applies it, all in one graph:
-TensorFlow traces it once for batches of every length, JAX once a length, PyTorch runs it as it stands. Nothing
-returns to NumPy between the steps of an attack.
+A body is written once in `keras.ops`, in terms of a `Learner`; `compile_update` turns it into a function from NumPy
+arrays to NumPy numbers that attacks a batch, computes the gradient of the weights and applies it, all in one graph:
+TensorFlow traces it once for batches of any length, JAX once per length, PyTorch runs it eagerly. Nothing returns to
+NumPy between the steps of an attack.
 
-`logits` and `logits_and_gradient` see the model as evaluation does, without dropout and with the stored statistics of
-batch normalisation (Pang 2020: attacks are made in that mode); only `weight_gradients` runs it in training mode.
+`logits` and `logits_and_gradient` run the model as evaluation does, without dropout and with the stored statistics of
+batch normalisation (Pang 2020: attacks run in that mode); only `weight_gradients` runs it in training mode.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -30,7 +30,7 @@ class Learner(Network, Protocol):
     """A model inside a compiled update."""
 
     def weight_gradients(self, loss: TrainingLoss, *, shift: Sequence[Any] | None = None) -> tuple[Any, Any, list[Any]]:
-        """Loss, logits, and the loss's gradient by each trainable weight, taken at weights + shift."""
+        """Return loss, logits, and the loss's gradient by each trainable weight, taken at weights + shift."""
 
 
 def compile_update(
@@ -40,11 +40,11 @@ def compile_update(
     changed: Sequence[keras.Variable],
     precision: str,
 ) -> Callable[..., tuple[Any, ...]]:
-    """Make `body(learner, *tensors)`, which may assign to variables, a compiled function of arrays.
+    """Compile `body(learner, *tensors)`, which may assign to variables, into a function of arrays.
 
-    body returns numbers. changed: variables beside the model's own that it assigns to (the optimiser's, averages).
-    precision: `float32`, or `mixed`: in training mode all layers behind the first that has weights and before the
-    last compute in bfloat16; weights stay float32. The images' own layer is spared because bfloat16 would round an
+    body returns numbers. changed: variables other than the model's own that it assigns to (the optimiser's, averages).
+    precision: `float32`, or `mixed`: in training mode all layers after the first one with weights and before the last
+    one compute in bfloat16; weights stay float32. The first layer stays float32 because bfloat16 would round an
     adversarial perturbation away. Raises ValueError for an unknown backend.
     """
     match keras.backend.backend():
@@ -143,7 +143,7 @@ def _compile_jax(
 
 @contextmanager
 def _moved(model: keras.Model, shift: Sequence[Any] | None) -> Iterator[None]:
-    """Inside, the trainable weights stand at their values + shift; afterwards at the very values they had."""
+    """Move the trainable weights by shift inside the block; restore their exact values afterwards."""
     if shift is None:
         yield
         return
@@ -157,7 +157,7 @@ def _moved(model: keras.Model, shift: Sequence[Any] | None) -> Iterator[None]:
 
 @contextmanager
 def computing_in(precision: str, model: keras.Model) -> Iterator[None]:
-    """Inside, with `mixed`, the layers between the first and the last that have weights compute in bfloat16."""
+    """With `mixed`, compute the layers between the first and the last one with weights in bfloat16 inside the block."""
     layers = _leaves(model)
     weighted = [position for position, layer in enumerate(layers) if layer.trainable_variables]
     inner = layers[weighted[0] + 1 : weighted[-1]] if precision == "mixed" and weighted else []
@@ -172,7 +172,7 @@ def computing_in(precision: str, model: keras.Model) -> Iterator[None]:
 
 
 def _leaves(layer: keras.Layer) -> list[keras.Layer]:
-    """The layers of a model in their order, those of nested models in their place."""
+    """Return the layers of a model in order, those of nested models in place."""
     if not isinstance(layer, keras.Model):
         return [layer]
     return [leaf for inner in layer.layers for leaf in _leaves(inner)]
