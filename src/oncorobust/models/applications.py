@@ -8,9 +8,9 @@ The scaling is what `preprocess_input` does, as layers of the model:
     DenseNet121       (x - mean) / standard deviation of ImageNet's red, green and blue
     EfficientNetB0    grey levels; its own first layers scale them
 
-Keras's layers draw their weights and dropout from seeds of their own, so the model is cloned with seeds derived from
-ours. EfficientNetB0's released file holds ImageNet's standard deviations where Keras's layer expects variances; Keras
-corrects that in its own download only (tensorflow issue 49930), here it is corrected whenever a file holds them.
+Keras's layers seed their weights and dropout themselves, so the model is cloned with seeds derived from ours.
+EfficientNetB0's released file holds ImageNet's standard deviations where Keras's layer expects variances; Keras fixes
+that only in its own download (tensorflow issue 49930); this module corrects it in any file that holds them.
 """
 
 import re
@@ -34,7 +34,7 @@ IMAGENET_MEAN_RGB = (0.485, 0.456, 0.406)
 IMAGENET_STD_RGB = (0.229, 0.224, 0.225)
 
 SMALLEST_SIZE = 32
-"""Pixels a side that the five halvings of all three architectures need."""
+"""Smallest height and width in pixels; all three architectures halve the image five times."""
 
 _STORAGE = "https://storage.googleapis.com"
 
@@ -69,7 +69,7 @@ RELEASES = {
 
 
 def build_application(settings: Application, *, size: int, n_classes: int, seed: int) -> keras.Model:
-    """A network of keras.applications for images (size, size, 3) with `n_classes` logits.
+    """Build a network of keras.applications for images (size, size, 3) with `n_classes` logits.
 
     Raises InputError for images of less than 32 pixels, and for weights that cannot be found or do not fit.
     """
@@ -89,7 +89,7 @@ def build_application(settings: Application, *, size: int, n_classes: int, seed:
 
 
 def find_application_weights(settings: Application) -> Path | None:
-    """The file behind `model.weights`: `none` gives None, `imagenet` downloads, other words are a path.
+    """Return the file behind `model.weights`: None for `none`, a download for `imagenet`, otherwise the path itself.
 
     Raises InputError when a file is missing or a download fails, saying what to do instead.
     """
@@ -103,7 +103,7 @@ def find_application_weights(settings: Application) -> Path | None:
 
 
 def _released(settings: Application, size: int) -> keras.Model | None:
-    """The bare network with the file's weights, and no scaling but its own; None without a file."""
+    """Return the bare network with the file's weights and only its own scaling; None without a file."""
     path = find_application_weights(settings)
     if path is None:
         return None
@@ -121,7 +121,7 @@ def _released(settings: Application, size: int) -> keras.Model | None:
 
 
 def _scaling(architecture: str) -> layers.Layer:
-    """The layer that `preprocess_input` is, for images in [0, 1]."""
+    """Return `preprocess_input` as a layer, for images in [0, 1]."""
     match architecture:
         case "ResNet50":
             return caffe_scaling()
@@ -132,7 +132,7 @@ def _scaling(architecture: str) -> layers.Layer:
 
 
 def _fixed_normalization(released: keras.Model | None) -> dict[str, list[float]]:
-    """Mean and variance of EfficientNetB0's own scaling, as a file has them, standard deviations squared."""
+    """Return mean and variance of EfficientNetB0's own scaling from a file, squaring standard deviations."""
     own = [layer for layer in released.layers if isinstance(layer, layers.Normalization)] if released else []
     if not own:
         return {"mean": [0.0] * 3, "variance": [1.0] * 3}
@@ -142,7 +142,7 @@ def _fixed_normalization(released: keras.Model | None) -> dict[str, list[float]]
 
 
 def _seeded(model: keras.Model, seed: int, normalization: dict[str, list[float]]) -> keras.Model:
-    """The same model with new weights, whose seeds and names depend on nothing but `seed`.
+    """Return the same model with new weights, whose seeds and names depend only on `seed`.
 
     normalization: for a Normalization layer that would keep its constants as weights.
     """
@@ -169,7 +169,7 @@ _AUTOMATIC = re.compile(r"(rescaling|normalization|zero_padding2d)(?:_\d+)?")
 
 
 def _fill(model: keras.Model, released: keras.Model, *, turned: str) -> None:
-    """Copy weights layer by layer; `turned` names the convolution whose input channels are turned round."""
+    """Copy weights layer by layer; `turned` names the convolution whose input channels are reversed."""
     for layer in released.layers:
         if layer.weights and not isinstance(layer, layers.Normalization):
             values = layer.get_weights()

@@ -1,6 +1,6 @@
-"""The model that `model.source` asks for: the paper's VGG16, a network of keras.applications, or a file of one's own.
+"""Build the model that `model.source` names: the paper's VGG16, a network of keras.applications, or the user's own.
 
-All take images (size, size, 3) float32 in [0, 1] and give logits (n, n_classes); what else they need is inside.
+All take images (size, size, 3) float32 in [0, 1] and return logits (n, n_classes); any scaling is part of the model.
 """
 
 from typing import Any
@@ -16,7 +16,7 @@ from oncorobust.settings.training import Application, Model, OwnModel, Vgg16
 
 
 def build_model(settings: Model, *, size: int, n_classes: int, seed: int) -> keras.Model:
-    """The model to train, for images (size, size, 3), its new weights drawn from `seed`.
+    """Build the model to train, for images (size, size, 3); new weights are drawn from `seed`.
 
     Raises InputError when weights or the model's file cannot be found or do not fit.
     """
@@ -30,7 +30,7 @@ def build_model(settings: Model, *, size: int, n_classes: int, seed: int) -> ker
 
 
 def model_record(settings: Model) -> dict[str, Any]:
-    """What training.json says of the model: source, architecture (null for a file of one's own), weights, SHA-256.
+    """Describe the model for training.json: source, architecture (null for the user's own file), weights, SHA-256.
 
     weights: as in params.yaml, or the path of the own model; weights_sha256: of the file behind it, null for `none`.
     """

@@ -1,12 +1,12 @@
-"""What an evaluation refuses before it starts.
+"""Checks of a model, its logits and an epsilon grid before an evaluation starts.
 
-Logits are attacked. Behind a softmax a confident answer is a probability that float32 rounds to 1, its gradient is 0,
-and the image looks robust; so a model that gives probabilities is refused, by its last activation or by its answers:
-rows in [0, 1] that sum to 1. A gradient that is zero for the logits too is not refused, because attacks without
-gradients still work there: `oncorobust.evaluation.paper` names the share of such images.
+Attacks need logits. After a softmax, float32 rounds a confident probability to 1, its gradient is 0, and the image
+looks robust. A model that gives probabilities is therefore refused, by its last activation or by its answers: rows in [0, 1]
+that sum to 1. A gradient that is zero for the logits too is not refused, because gradient-free attacks still work
+there; `oncorobust.evaluation.paper` reports the share of such images.
 
-Images are checked when a data set reads them, epsilons when params.yaml is read; `check_epsilons` meets those who call
-the engine with a grid of their own. Source: the flags of AutoAttack (Croce and Hein 2020).
+Images are checked when a data set is read, epsilons when params.yaml is read; `check_epsilons` serves callers of the
+engine who bring their own grid. Source: the flags of AutoAttack (Croce and Hein 2020).
 """
 
 from collections.abc import Sequence
@@ -18,13 +18,13 @@ from oncorobust.base.arrays import Logits
 from oncorobust.base.errors import InputError
 
 PROBABILITIES = ("softmax", "sigmoid")
-"""Last activations after which a model no longer gives logits."""
+"""Last activations whose output is no longer logits."""
 
 _ROUNDING = 1e-4
 
 
 def check_model(model: keras.Model, *, image_shape: tuple[int, ...], n_classes: int, where: str) -> None:
-    """Refuse a model for other images or classes, or with a softmax or sigmoid at its end.
+    """Refuse a model for other images or classes, or one that ends in a softmax or sigmoid.
 
     image_shape: (h, w, c). where: the model's file or name, for the message. Raises InputError.
     """
@@ -41,7 +41,7 @@ def check_model(model: keras.Model, *, image_shape: tuple[int, ...], n_classes: 
 
 
 def check_logits(logits: Logits, *, image_ids: Sequence[str], where: str) -> None:
-    """Refuse answers that are not finite, and answers to several images that are all probabilities.
+    """Refuse logits that are not finite, and logits of several images that are all probabilities.
 
     logits: (n, classes). image_ids: n. where: the model's file or name, for the message. Raises InputError.
     """

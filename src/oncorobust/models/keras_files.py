@@ -38,7 +38,7 @@ _HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
 def read_model(path: str | Path) -> keras.Model:
-    """The model in a .keras file, read in safe mode, not compiled.
+    """Read the model in a .keras file, in safe mode, without compiling it.
 
     Raises InputError naming the file, for a file that is missing, cut off, of another kind, or holds code.
     """
@@ -62,7 +62,7 @@ def read_model(path: str | Path) -> keras.Model:
 
 
 def _wrong_kind(path: Path) -> str:
-    """Why a file cannot be a Keras 3 model, in words; empty where it may be one."""
+    """Return why a file cannot be a Keras 3 model; empty if it may be one."""
     if not path.is_file():
         return "no such file"
     with path.open("rb") as stream:
@@ -105,7 +105,7 @@ def _is_part(module: object) -> bool:
 
 
 def _objects(config: Any) -> Iterator[dict[str, Any]]:
-    """Every object of a configuration that Keras would look up by its class."""
+    """Yield every object of a configuration that Keras would look up by its class."""
     if isinstance(config, dict):
         if isinstance(config.get("class_name"), str):
             yield config

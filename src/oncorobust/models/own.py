@@ -1,17 +1,17 @@
-"""A classifier of the user's own, out of a .keras file, as a model that takes our images and gives logits.
+"""Read the user's own classifier from a .keras file, as a model that takes our images and returns logits.
 
     images (size, size, 3) in [0, 1] - one channel? - its height and width? - its range? - network - two logits?
 
-Steps with a question mark are there only where the file needs them. The network is the file's, cut off before its last
+Steps with a question mark are added only if the file needs them. The network is the file's, without its last
 activation, because attacks need logits (`oncorobust.models.checks`):
 
     softmax(z)    -> z          the same probabilities, and gradients that do not vanish
-    sigmoid(z)    -> (0, z)     softmax((0, z)) = (1 - sigmoid(z), sigmoid(z)): one unit speaks of the second class
+    sigmoid(z)    -> (0, z)     softmax((0, z)) = (1 - sigmoid(z), sigmoid(z)): a single unit is the second class
     one unit z    -> (0, z)
     k units z     -> z
 
-Mixed precision is turned into float32, in which an evaluation must run; weights of another type are refused. Layers are
-trainable where the file says so.
+Mixed precision becomes float32, which an evaluation requires; weights of another type are refused. Layers are trainable
+if the file says so.
 """
 
 import keras
@@ -25,11 +25,11 @@ from oncorobust.models.keras_files import read_model
 from oncorobust.settings.training import OwnModel
 
 _CUT_OFF = ("softmax", "log_softmax", "logsoftmax", "sigmoid")
-"""Last activations that are cut off, under the names of Keras's functions and operations."""
+"""Last activations that are removed, by the names of Keras's functions and operations."""
 
 
 def build_own_model(settings: OwnModel, *, size: int, n_classes: int) -> keras.Model:
-    """The model in `settings.path` for images (size, size, 3) in [0, 1], with `n_classes` logits.
+    """Read the model in `settings.path` for images (size, size, 3) in [0, 1], with `n_classes` logits.
 
     Raises InputError naming the file, for a file that is no Keras 3 model or holds code, and for a model that is no
     classifier of single images with these classes.
@@ -58,14 +58,14 @@ def _fitted(settings: OwnModel, size: int, n_classes: int) -> keras.Model:
 
 
 def _to_float32(model: keras.Model) -> None:
-    """Let layers that compute in half precision with float32 weights compute in float32."""
+    """Make layers that compute in half precision with float32 weights compute in float32."""
     for layer in model._flatten_layers():
         if layer.dtype_policy.name in ("mixed_float16", "mixed_bfloat16"):
             layer.dtype_policy = "float32"
 
 
 def _image_shape(model: keras.Model) -> tuple[int | None, int | None, int]:
-    """Height, width (None: any) and channels of the model's one input. Raises InputError."""
+    """Return height, width (None: any) and channels of the model's one input. Raises InputError."""
     # Sequential has None, a model of another class no such attribute.
     inputs, outputs = getattr(model, "inputs", None), getattr(model, "outputs", None)
     if not inputs or not outputs:
@@ -83,7 +83,7 @@ def _image_shape(model: keras.Model) -> tuple[int | None, int | None, int]:
 
 
 def _cut(model: keras.Model, name: str) -> tuple[keras.Model, str]:
-    """The model up to its last activation, and the name of what ends it: an activation, or a layer without one."""
+    """Return the model without its last activation, and the name of that activation or of the last layer."""
     answers, end = _before_activation(model.outputs[0])
     return keras.Model(model.inputs[0], answers, name=name), end
 
@@ -130,7 +130,7 @@ def _check_classes(units: int, n_classes: int, end: str) -> None:
 def _fit_images(
     x: keras.KerasTensor, shape: tuple[int | None, int | None, int], input_range: tuple[float, float]
 ) -> keras.KerasTensor:
-    """Our images as the network wants them: channels averaged, resized bilinearly, [0, 1] stretched to its range."""
+    """Convert our images to the network's input: average channels, resize bilinearly, stretch [0, 1] to its range."""
     size = x.shape[1]
     height, width = shape[0] or size, shape[1] or size
     if shape[2] == 1:

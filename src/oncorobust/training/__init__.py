@@ -1,1 +1,1 @@
-"""Fine-tuning and adversarial training: recipes, one compiled step, one loop, and the state that survives a kill."""
+"""Fine-tuning and adversarial training: recipes, one compiled step, one loop, and resuming after a kill."""

@@ -1,6 +1,6 @@
-"""The batches of an epoch: every training image and each of its augmented copies once, in an order of the epoch's own.
+"""Batches of one epoch: every training image and each of its augmented copies once, in a random order.
 
-An epoch's random numbers come from its number alone, so that a run that goes on after a kill draws the same ones.
+An epoch's random numbers depend only on its number, so that a run that resumes after a kill draws the same ones.
 """
 
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from oncorobust.settings.data import Augment
 
 @dataclass(frozen=True)
 class Batches:
-    """Training images, what copies of them are made, and how many stand in a batch. seed: of the copies."""
+    """Training images with their augmentation and batch size. seed: seeds the augmented copies."""
 
     data: LabelledImages
     augment_settings: Augment
@@ -26,20 +26,20 @@ class Batches:
 
     @property
     def n(self) -> int:
-        """Batches of an epoch; the last may be smaller."""
+        """Return the number of batches per epoch; the last batch may be smaller."""
         return -(-self.n_images // self.batch_size)
 
     @property
     def n_images(self) -> int:
-        """Images of an epoch, copies included."""
+        """Return the number of images per epoch, copies included."""
         return len(self.data) * (1 + self.augment_settings.copies)
 
     def order(self, rng: np.random.Generator) -> np.ndarray:
-        """The order of an epoch's images, copies included, drawn from `rng`."""
+        """Draw the order of an epoch's images, copies included, from `rng`."""
         return rng.permutation(self.n_images)
 
     def draw(self, order: np.ndarray, *, first: int = 0) -> Iterator[tuple[Images, Labels]]:
-        """Images (n, h, w, c) and labels of one batch after the other, in this order, from the batch `first` on."""
+        """Yield images (n, h, w, c) and labels batch by batch, in this order, from batch `first` on."""
         ids = self.data.image_ids
         copies, positions = np.divmod(order, len(ids))
         for start in range(first * self.batch_size, self.n_images, self.batch_size):
@@ -52,7 +52,7 @@ class Batches:
 
 
 def check_images_of_all_classes(data: LabelledImages, *, split: str) -> None:
-    """Refuse a part of a data set in which a class is missing. Raises InputError naming the class."""
+    """Refuse a split in which a class has no images. Raises InputError naming the class."""
     counts = np.bincount(data.labels, minlength=len(data.class_names))
     if (counts == 0).any():
         missing = data.class_names[int((counts == 0).argmax())]
@@ -60,7 +60,7 @@ def check_images_of_all_classes(data: LabelledImages, *, split: str) -> None:
 
 
 def check_batch_size(batches: Batches) -> None:
-    """Refuse batches larger than an epoch. Raises InputError with both numbers."""
+    """Refuse batches larger than the training set. Raises InputError with both numbers."""
     if batches.batch_size > batches.n_images:
         raise InputError(
             f"expected batch_size at most the {batches.n_images} training images of {batches.data.name}, "

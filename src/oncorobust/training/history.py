@@ -1,12 +1,12 @@
-"""What the rows of a training history say together."""
+"""Detect collapsed epochs in a training history."""
 
 import pandas as pd
 
 
 def collapsed_epochs(history: pd.DataFrame) -> list[int]:
-    """Epochs that were no better than one answer for all after an earlier one was: what had been learnt is lost.
+    """Return the epochs that were no better than one answer for all after an earlier epoch had been.
 
-    history: columns epoch, collapsed. Epochs before anything was learnt are not among them.
+    history: columns epoch, collapsed. Epochs before the model learnt anything do not count as collapsed.
     """
     learnt = (~history["collapsed"]).cummax()
     return history.loc[learnt & history["collapsed"], "epoch"].astype(int).tolist()

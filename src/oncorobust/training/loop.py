@@ -1,14 +1,14 @@
-"""The loop of fine-tuning and of adversarial training: epochs, validation, what is kept, when it ends, going on.
+"""The training loop: epochs, validation, choice of the best epoch, early stopping and resuming after a kill.
 
-After each epoch validation patients judge the weights, or their moving average where there is one; the weights that
-`keep` prefers are set aside; the whole state is saved, and in the middle of an epoch where the process is asked to end.
-Whatever decides (which epoch is kept, whether training ends)
-is computed from the rows of the history alone, so that a run that was killed and goes on decides the same.
+After each epoch the loop evaluates the weights, or their moving average if there is one, on validation patients, keeps
+the weights that `keep` prefers, and saves the whole state; it also saves in the middle of an epoch when the process is
+asked to end. Every decision (which epoch to keep, whether to stop) depends only on the rows of the history, so that a
+resumed run decides the same.
 
 A model that gives one answer to everything can look robust: with two balanced classes half of its answers are right and
-no attack changes them. Robust accuracy decides only between epochs that do better, by more than a standard error, on
-clean images and under attack; where none does under attack, the mean of both accuracies decides, by which one answer
-for all gains nothing. Nothing here sees a test image.
+no attack changes them. Robust accuracy therefore decides only between epochs that beat this baseline, by more than a
+standard error, on clean images and under attack; if none does under attack, the mean of both accuracies decides, which
+one answer for all cannot raise. The loop never sees a test image.
 """
 
 from collections.abc import Callable, Iterator
@@ -32,9 +32,9 @@ from oncorobust.training.validation import Scores
 
 @dataclass(frozen=True)
 class Trained:
-    """What training leaves beside the model's weights.
+    """The outcome of training besides the model's weights.
 
-    history: a row an epoch; row 0 judges the weights before training. best_epoch: whose weights were kept. ended: `all
+    history: one row per epoch; row 0 describes the weights before training. best_epoch: the epoch kept. ended: `all
     epochs`, `patience`, `collapse`, or `not trained`.
     """
 
@@ -45,10 +45,10 @@ class Trained:
 
 @dataclass(frozen=True)
 class Course:
-    """What a recipe gives the loop.
+    """The functions that a recipe passes to the loop.
 
-    step: images, labels, epoch and its random numbers -> mean loss and number of right answers, changing the weights.
-    score: epoch -> what its row says of the weights.
+    step: (images, labels, epoch, random generator) -> mean loss and number of right answers; updates the weights.
+    score: epoch -> the validation columns of its row.
     """
 
     step: Callable[[Images, Labels, int, np.random.Generator], tuple[float, float]]
@@ -64,7 +64,7 @@ def fit(
     checkpoint: Checkpoint | None,
     listener: Listener,
 ) -> Trained:
-    """Train in place; the model ends with the weights that were kept.
+    """Train in place; afterwards the model has the weights of the epoch kept.
 
     checkpoint: where the state is saved after each epoch and when `listener` raises Stopped, and taken up again; None
     saves nothing. Raises InputError when a loss is not a number, and where the state cannot be saved or read.
@@ -93,7 +93,7 @@ def fit(
 
 
 def best_epoch(rows: list[Scores], settings: Train | Harden) -> int:
-    """The epoch whose weights are to be kept: by `settings.keep`, the earliest of equals.
+    """Return the epoch whose weights to keep, by `settings.keep`; the earliest if several are equal.
 
     Where robust accuracy is asked for, epoch 0, before training, is a candidate and epochs that collapsed are not;
     where accuracies are equal the smaller validation loss decides.
@@ -112,7 +112,7 @@ def best_epoch(rows: list[Scores], settings: Train | Harden) -> int:
 
 
 def how_ended(rows: list[Scores], settings: Train | Harden) -> str:
-    """Why training is over after these rows: `collapse`, `patience`, `all epochs`; empty while it goes on."""
+    """Return why training ends after these rows: `collapse`, `patience`, `all epochs`; empty if it continues."""
     epoch = rows[-1]["epoch"]
     max_drop = settings.max_drop if isinstance(settings, Harden) else None
     if max_drop is not None and best_robust_accuracy(rows) - rows[-1]["validation_robust_accuracy"] > max_drop:
@@ -129,14 +129,14 @@ def how_ended(rows: list[Scores], settings: Train | Harden) -> str:
 
 
 def best_robust_accuracy(rows: list[Scores]) -> float:
-    """The largest robust validation accuracy that more than one answer for all has reached; 0 before there is one."""
+    """Return the largest robust validation accuracy of epochs that beat one answer for all; 0 before there is one."""
     found = [row["validation_robust_accuracy"] for row in rows if not row["collapsed"]]
     return max((one for one in found if one > rows[0]["validation_floor"]), default=0.0)
 
 
 @dataclass
 class _Part:
-    """What is done of an epoch: batches, the sums over their images, and where its random numbers stand."""
+    """Progress within an epoch: batches done, sums over their images, and the state of its random generator."""
 
     batches: int = 0
     images: int = 0
@@ -147,7 +147,7 @@ class _Part:
 
 @dataclass
 class _State:
-    """Where training stands: variables, weights to be kept, the history, and the epoch that is under way."""
+    """The state of training: variables, weights to keep, history, and progress within the current epoch."""
 
     trainee: Trainee
     kept: list[np.ndarray]
@@ -176,11 +176,11 @@ def _taken_up(state: _State, checkpoint: Checkpoint, listener: Listener) -> bool
 
 
 def _one_epoch(batches: Batches, course: Course, part: _Part, *, epoch: int, epochs: int, listener: Listener) -> Scores:
-    """The row of an epoch, but for what validation says; `part` grows with each batch.
+    """Run an epoch and return its row without the validation columns; `part` is updated with each batch.
 
     Raises InputError when a loss is not a number.
     """
-    # From the epoch's number alone: a run that goes on after a kill draws the same.
+    # Depends only on the epoch's number, so that a resumed run draws the same.
     rng = child_rng(batches.seed, "epoch", epoch)
     order = batches.order(rng)
     if part.random is not None:
@@ -188,7 +188,7 @@ def _one_epoch(batches: Batches, course: Course, part: _Part, *, epoch: int, epo
     for x, y in batches.draw(order, first=part.batches):
         loss, right = course.step(x, y, epoch, rng)
         if not np.isfinite(loss):
-            # The update has spoilt the weights; what was saved last is still on disk.
+            # The update has damaged the weights; the last saved state is still on disk.
             raise InputError(
                 f"expected a finite loss, got {loss} in batch {part.batches + 1} of epoch {epoch}: lower learning_rate"
             )
@@ -205,7 +205,7 @@ def _means(part: _Part) -> Scores:
 
 
 def _tell(rows: list[Scores], settings: Train | Harden, listener: Listener) -> None:
-    """Say what an epoch brought, and any collapse in words."""
+    """Report an epoch's results, and warn of a collapse."""
     row = rows[-1]
     listener.say(f"epoch {row['epoch']} of {settings.epochs}: {_text(row)}")
     if row["collapsed"] and not all(one["collapsed"] for one in rows):
@@ -221,7 +221,7 @@ def _tell(rows: list[Scores], settings: Train | Harden, listener: Listener) -> N
 
 @contextmanager
 def _averaged(trainee: Trainee) -> Iterator[None]:
-    """Inside, the model has the moving average of its weights, where there is one."""
+    """Use the moving average of the weights, if there is one, inside the block."""
     variables = trainee.model.trainable_variables if trainee.averages else []
     before = [variable.numpy() for variable in variables]
     for variable, average in zip(variables, trainee.averages, strict=True):
@@ -232,7 +232,7 @@ def _averaged(trainee: Trainee) -> Iterator[None]:
 
 
 def _frame(rows: list[Scores]) -> pd.DataFrame:
-    # Row 0 lacks what only an epoch has; the last row has every column, in order.
+    # Row 0 lacks the columns of an epoch; the last row has every column, in order.
     return pd.DataFrame(rows, columns=list(rows[-1]))
 
 

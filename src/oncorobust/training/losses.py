@@ -1,4 +1,4 @@
-"""What adversarial training climbs with its attack and descends with its update, in keras.ops.
+"""Losses of adversarial training, for the attack and for the update, in keras.ops.
 
     mixture     attack: CE(f(x'), y)            update: mean CE over the batch, of which a share is x' for x
     TRADES      attack: KL(f(x) || f(x'))       update: mean CE(f(x), y) + beta mean KL(f(x) || f(x'))
@@ -16,14 +16,14 @@ from oncorobust.settings.training import Mixture, Trades
 
 
 def n_adversarial(loss: Mixture | Trades, n: int) -> int:
-    """How many of a batch's n images, its first, are attacked."""
+    """Return how many of a batch's n images are attacked; they are its first ones."""
     return n if isinstance(loss, Trades) else round(n * loss.adversarial_share)
 
 
 def attack_loss(loss: Mixture | Trades, clean_logits: Any, one_hot: Any) -> Any:
-    """The function of logits that the attack climbs, summed over the images.
+    """Return the function of logits that the attack maximises, summed over the images.
 
-    clean_logits: of the images under attack, which TRADES moves away from. one_hot: (n, classes), true labels.
+    clean_logits: of the images under attack; TRADES moves away from them. one_hot: (n, classes), true labels.
     """
     if isinstance(loss, Trades):
         return lambda logits: ops.sum(divergence(clean_logits, logits))
@@ -31,7 +31,7 @@ def attack_loss(loss: Mixture | Trades, clean_logits: Any, one_hot: Any) -> Any:
 
 
 def training_loss(loss: Mixture | Trades, forward: Forward, x: Any, x_adv: Any, one_hot: Any) -> tuple[Any, Any]:
-    """The number that an update minimises, and logits for the images of the batch.
+    """Return the loss that an update minimises, and logits for the images of the batch.
 
     x: (n, h, w, c). x_adv: adversarial examples of the first of them. one_hot: (n, classes).
     """
@@ -46,11 +46,11 @@ def training_loss(loss: Mixture | Trades, forward: Forward, x: Any, x_adv: Any, 
 
 
 def mean_cross_entropy(logits: Any, one_hot: Any) -> Any:
-    """Cross-entropy on logits, the mean over a batch."""
+    """Return the mean cross-entropy on logits over a batch."""
     return -ops.mean(ops.sum(one_hot * ops.log_softmax(logits), axis=-1))
 
 
 def divergence(logits: Any, other: Any) -> Any:
-    """KL(softmax(logits) || softmax(other)) of each image, (n,)."""
+    """Return KL(softmax(logits) || softmax(other)) of each image, (n,)."""
     log_p, log_q = ops.log_softmax(logits), ops.log_softmax(other)
     return ops.sum(ops.exp(log_p) * (log_p - log_q), axis=-1)

@@ -1,6 +1,6 @@
-"""Keras optimisers of the settings.
+"""Build Keras optimisers from the settings.
 
-Old Keras, which the paper used, divided the learning rate by 1 + decay x updates at every update; Keras 3 has that as a
+Old Keras, which the paper used, divided the learning rate by 1 + decay x updates at every update; in Keras 3 that is a
 schedule. Weight decay is decoupled (Loshchilov and Hutter 2019): w <- w - learning_rate x weight_decay x w.
 """
 
@@ -10,7 +10,7 @@ from oncorobust.settings.training import SGD, Adam
 
 
 def make_optimizer(settings: SGD | Adam) -> keras.optimizers.Optimizer:
-    """The optimiser of the settings, not yet built for a model's weights."""
+    """Return the optimiser of the settings, not yet built for a model's weights."""
     weight_decay = settings.weight_decay or None
     if isinstance(settings, Adam):
         return keras.optimizers.Adam(settings.learning_rate, weight_decay=weight_decay)

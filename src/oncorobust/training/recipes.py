@@ -1,13 +1,13 @@
 """The recipes: fine-tuning on clean images, and adversarial training from the clean model's weights.
 
-    train    each batch as it is
-    measure  nothing: a model of your own may be taken as it is
-    harden   each batch attacked with PGD by the model as it then is; loss, epsilon's schedule, weight perturbation,
-             averaging and selection by settings (Madry 2018; TRADES, Zhang 2019; AWP, Wu 2020; FGSM from a random start
+    train    train on clean batches
+    measure  do not train: evaluate a model of your own as it is
+    harden   attack each batch with PGD on the current model; loss, epsilon schedule, weight perturbation,
+             averaging and selection are settings (Madry 2018; TRADES, Zhang 2019; AWP, Wu 2020; FGSM from a random start
              is PGD with one step, Wong 2020)
 
-Loss: cross-entropy on logits. Keras's `binary_crossentropy` on a two-way softmax would train another loss than the
-paper's; on logits the two-class and the ten-class case are one.
+Loss: cross-entropy on logits. Keras's `binary_crossentropy` on a two-way softmax is not the paper's loss; on logits the
+two-class and the ten-class case are the same.
 """
 
 import keras
@@ -45,7 +45,7 @@ def train(
     checkpoint: Checkpoint | None,
     listener: Listener,
 ) -> Trained:
-    """Fine-tune `model` in place on clean images; it ends with the weights that `settings.keep` prefers.
+    """Fine-tune `model` in place on clean images and leave it with the weights that `settings.keep` prefers.
 
     Raises InputError for a class without images, a batch larger than the set, a model without trainable weights, and
     as `fit` does.
@@ -74,7 +74,7 @@ def harden(
     checkpoint: Checkpoint | None,
     listener: Listener,
 ) -> Trained:
-    """Train `model` in place against PGD; it ends with the weights that `settings.keep` prefers.
+    """Train `model` in place against PGD and leave it with the weights that `settings.keep` prefers.
 
     Raises InputError for a class without images, a batch larger than the set, a model without trainable weights, and
     as `fit` does.
@@ -99,7 +99,7 @@ def harden(
 
 
 def measure(model: keras.Model, validation: LabelledImages, *, batch_size: int) -> Trained:
-    """No training at all: a history of one row, epoch 0, for a model that is taken as it is."""
+    """Evaluate a model on validation patients without training it; return a history of one row, epoch 0."""
     check_images_of_all_classes(validation, split="validation")
     scores = Validation(model, validation, batch_size=batch_size).clean()
     return Trained(pd.DataFrame([{"epoch": 0} | scores]), best_epoch=0, ended="not trained")
@@ -108,7 +108,7 @@ def measure(model: keras.Model, validation: LabelledImages, *, batch_size: int) 
 def _begin(
     model: keras.Model, batches: Batches, validation: LabelledImages, settings: Train | Harden
 ) -> tuple[Trainee, Validation]:
-    """Refuse what cannot be trained; then what is trained, and what judges it."""
+    """Check that training is possible; return the trainee and its validation."""
     if not model.trainable_variables:
         raise InputError(f"expected a model with weights to train, got {model.name!r}, whose layers are all frozen")
     check_images_of_all_classes(batches.data, split="training")

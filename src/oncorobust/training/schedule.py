@@ -1,15 +1,15 @@
 """Epsilon over the epochs of adversarial training.
 
-A barely trained model that meets the full epsilon at once may give up and answer one class for everything; a warm-up
+A barely trained model that faces the full epsilon at once may collapse to one answer for everything; a warm-up
     epsilon_t = epsilon x min(t / epochs, 1)        t = 1, 2, ...
-lets it follow. The paper's released code trains in two stages, the first with a smaller epsilon.
+prevents that. The paper's released code trains in two stages, the first with a smaller epsilon.
 """
 
 from oncorobust.settings.training import Harden, Stages, WarmUp
 
 
 def epsilon_at(settings: Harden, epoch: int) -> float:
-    """The l_inf radius of the attack in an epoch, counted from 1."""
+    """Return the l_inf radius of the attack in an epoch, counted from 1."""
     match settings.schedule:
         case WarmUp(epochs=epochs):
             return settings.epsilon * min(epoch / epochs, 1.0)

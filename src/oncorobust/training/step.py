@@ -6,8 +6,8 @@
     update  the optimiser takes the gradient found there, from the weights before the move; Keras's constraints follow
     average a <- m a + (1 - m) w,  m = min(momentum, (1 + t) / (10 + t)) at update t
 
-so that an average of few updates is not one of where training began. The random numbers u come in as an argument: the
-same attack starts on every backend.
+The growing m keeps the initial weights from dominating an average of few updates. The random numbers u are an
+argument, so that the attack starts from the same points on every backend.
 """
 
 from collections.abc import Callable, Sequence
@@ -29,9 +29,9 @@ from oncorobust.training.optimizers import make_optimizer
 
 @dataclass(frozen=True)
 class Trainee:
-    """A model with what an update of it changes besides.
+    """A model with everything else that an update changes.
 
-    averages: moving averages of the trainable weights, in their order; empty where none are wanted.
+    averages: moving averages of the trainable weights, in their order; empty if none are wanted.
     """
 
     model: keras.Model
@@ -40,12 +40,12 @@ class Trainee:
 
     @property
     def variables(self) -> list[keras.Variable]:
-        """All that training changes, the states of random layers too: what must be saved to go on."""
+        """Return everything that training changes, including the states of random layers: what a resumed run needs."""
         return [*self.model.variables, *self.optimizer.variables, *self.averages]
 
 
 def make_trainee(model: keras.Model, settings: Train | Harden) -> Trainee:
-    """The model with a new optimiser and, if `settings.average` asks for them, averages that begin at its weights."""
+    """Return the model with a new optimiser and, if `settings.average` is set, averages that start at its weights."""
     optimizer = make_optimizer(settings.optimizer)
     optimizer.build(model.trainable_variables)
     averaged = model.trainable_variables if settings.average is not None else []
@@ -54,7 +54,7 @@ def make_trainee(model: keras.Model, settings: Train | Harden) -> Trainee:
 
 
 def compile_clean_step(trainee: Trainee, settings: Train) -> Callable[..., tuple[Any, ...]]:
-    """(x, one_hot) -> mean loss and number of right answers of the batch, before the update that it makes."""
+    """Compile (x, one_hot) -> mean loss and number of right answers of the batch, before the update."""
 
     def body(learner: Learner, x: Any, one_hot: Any) -> tuple[Any, Any]:
         def loss(forward: Forward) -> tuple[Any, Any]:
@@ -69,7 +69,7 @@ def compile_clean_step(trainee: Trainee, settings: Train) -> Callable[..., tuple
 
 
 def compile_adversarial_step(trainee: Trainee, settings: Harden) -> Callable[..., tuple[Any, ...]]:
-    """(x, one_hot, noise, epsilon, eps_step, max_iter) -> mean loss and number of right answers before the update.
+    """Compile (x, one_hot, noise, epsilon, eps_step, max_iter) -> mean loss and right answers before the update.
 
     noise: (n_adversarial, h, w, c) in [-1, 1], the random start of each attacked image in units of epsilon; 0 starts at
     the image. max_iter: int32.
@@ -95,7 +95,7 @@ def compile_adversarial_step(trainee: Trainee, settings: Harden) -> Callable[...
 
 
 def start_noise(x: Images, settings: Harden, rng: np.random.Generator) -> np.ndarray:
-    """The noise that `compile_adversarial_step` takes for a batch (n, h, w, c)."""
+    """Draw the noise that `compile_adversarial_step` takes for a batch (n, h, w, c)."""
     shape = (n_adversarial(settings.loss, len(x)), *x.shape[1:])
     if settings.num_random_init == 0:
         return np.zeros(shape, dtype=np.float32)
@@ -117,7 +117,7 @@ def perturb(
     eps_step: Any,
     max_iter: Any,
 ) -> Any:
-    """PGD's last iterate for images x, from x + move, in keras.ops; `loss` decides what the attack climbs."""
+    """Return PGD's last iterate for images x, from x + move, in keras.ops; the attack maximises `loss`."""
     box = box_around(x, epsilon)
     clean_logits = network.logits(x) if isinstance(loss, Trades) else None
     climbed = attack_loss(loss, clean_logits, one_hot)
@@ -130,7 +130,7 @@ def perturb(
 
 
 def _worst_shift(model: keras.Model, gradients: Sequence[Any], gamma: float) -> list[Any]:
-    """AWP's move of each kernel; vectors (biases, statistics) stay, as in the authors' code."""
+    """Return AWP's shift of each kernel; vectors (biases, statistics) are not shifted, as in the authors' code."""
     shift = []
     for variable, gradient in zip(model.trainable_variables, gradients, strict=True):
         norm = ops.norm(ops.reshape(gradient, (-1,)))

@@ -1,15 +1,15 @@
-"""What validation patients say of a model after an epoch.
+"""Evaluate a model on validation patients after an epoch.
 
     validation_loss             mean cross-entropy; in adversarial training the loss of the update, on clean images and
                                 adversarial examples of them
     validation_accuracy         on clean images
-    validation_floor            accuracy of one answer for all, and a standard error
+    validation_floor            accuracy of one answer for all, plus a standard error
     collapsed                   whether validation_accuracy is not above that floor
-    validation_robust_accuracy  share of images, clean errors left out, that PGD at the full epsilon does not turn
+    validation_robust_accuracy  share of images answered right that PGD at the full epsilon cannot change
 
-PGD here climbs the margin of the logits, and any adversarial iterate counts, as in the strict protocol; the loss is
-that of the last iterate, as in the update. It starts at the image, so that nothing random stands between two epochs;
-its step is 2.5 x epsilon / max_iter (Madry's), whatever the step in the batches: a fast mode's long step would hide a
+PGD maximises the margin loss of the logits, and any adversarial iterate counts, as in the strict protocol; the loss is
+that of the last iterate, as in the update. It starts at the image, so that epochs compare without randomness; its step
+is 2.5 x epsilon / max_iter (Madry's), whatever the step in training: the long step of the fast mode would hide a
 collapse.
 """
 
@@ -32,7 +32,7 @@ _STEPS_ACROSS = 2.5
 
 
 class Validation:
-    """A model and the images that judge it, `batch_size` at a time."""
+    """A model with its validation images, evaluated `batch_size` at a time."""
 
     def __init__(self, model: keras.Model, data: LabelledImages, *, batch_size: int) -> None:
         """Prepare the compiled functions."""
@@ -41,12 +41,12 @@ class Validation:
         self._batch_size = batch_size
 
     def clean(self) -> Scores:
-        """Loss and accuracy on clean images, and whether that is any better than one answer for all."""
+        """Return loss and accuracy on clean images, and whether they beat one answer for all."""
         logits = np.concatenate([self._logits(x) for x, _ in self._batches()])
         return _clean_scores(logits, self._data.labels, cross_entropies(logits, self._data.labels))
 
     def adversarial(self, settings: Harden) -> Scores:
-        """The same with the loss of adversarial training, and robust accuracy at `settings.epsilon`."""
+        """Return the same with the loss of adversarial training, and robust accuracy at `settings.epsilon`."""
         clean, adversarial, safe = [], [], []
         for x, y in self._batches():
             walk = self._attack(x, y, settings)
@@ -88,13 +88,13 @@ def _clean_scores(logits: Logits, labels: Labels, losses: PerImage) -> Scores:
 
 
 def one_answer_for_all(labels: Labels) -> float:
-    """Accuracy of always giving the commonest label, and a standard error: what a model has to beat."""
+    """Return the accuracy of always giving the commonest label, plus a standard error: the baseline to beat."""
     share = float(np.bincount(labels).max()) / len(labels)
     return share + math.sqrt(share * (1 - share) / len(labels))
 
 
 def _losses(settings: Harden, clean: Logits, adversarial: Logits, labels: Labels) -> PerImage:
-    """The loss of the update for each image (`training.losses`), in float64."""
+    """Return the loss of the update for each image (`training.losses`), in float64."""
     if isinstance(settings.loss, Mixture):
         share = settings.loss.adversarial_share
         return (1 - share) * cross_entropies(clean, labels) + share * cross_entropies(adversarial, labels)
@@ -104,7 +104,7 @@ def _losses(settings: Harden, clean: Logits, adversarial: Logits, labels: Labels
 
 
 def cross_entropies(logits: Logits, labels: Labels) -> PerImage:
-    """Cross-entropy of each image, (n,), in the logits' precision."""
+    """Return the cross-entropy of each image, (n,), in the logits' precision."""
     return -_log_softmax(logits)[np.arange(len(labels)), labels]
 
 
