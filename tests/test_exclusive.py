@@ -1,8 +1,9 @@
 """One process at a time, and no lock outlives its holder."""
 
+import errno
+import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -45,15 +46,54 @@ def test_a_second_process_is_told_who_the_first_is(tmp_path):
         pass
 
 
+def test_a_process_that_waits_in_vain_leaves_the_name_of_the_holder(tmp_path):
+    other = holder("exclusive", tmp_path / ".lock")
+    for _ in range(2):
+        with (
+            pytest.raises(InputError, match=f"got process {other.pid} on "),
+            exclusive(tmp_path / ".lock", what="trains", seconds=0.2),
+        ):
+            pass
+    other.kill()
+    other.wait()
+
+
 def test_a_holder_that_is_about_to_end_is_waited_for(tmp_path):
     other = holder("exclusive", tmp_path / ".lock")
-    before = time.monotonic()
-    killer = subprocess.Popen([sys.executable, "-c", f"import os, time; time.sleep(0.5); os.kill({other.pid}, 9)"])
+    end = "import os, sys, time; time.sleep(0.5); open(sys.argv[1], 'w').close(); os.kill(int(sys.argv[2]), 9)"
+    killer = subprocess.Popen([sys.executable, "-c", end, str(tmp_path / "killed"), str(other.pid)])
+    assert not (tmp_path / "killed").exists()
     with exclusive(tmp_path / ".lock", what="trains", seconds=20.0):
-        waited = time.monotonic() - before
+        assert (tmp_path / "killed").exists()
     killer.wait()
     assert other.wait() == -9
-    assert waited > 0.4
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS])
+def test_on_a_file_system_without_locks_nothing_is_locked(tmp_path, monkeypatch, number):
+    def flock(file, operation):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    entered = []
+    with exclusive(tmp_path / ".lock", what="trains", seconds=0.0):
+        entered.append((tmp_path / ".lock").read_text().split()[1])
+    assert entered == [str(os.getpid())]
+    assert [path.name for path in tmp_path.iterdir()] == [".lock"]
+
+
+def test_a_folder_that_cannot_be_written_is_an_error_that_names_the_lock(tmp_path, monkeypatch):
+    def refuse(path, *_):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+
+    monkeypatch.setattr("os.open", refuse)
+    with (
+        pytest.raises(OSError, match=r"Read-only file system: .*\.lock") as caught,
+        exclusive(tmp_path / ".lock", what="trains", seconds=20.0),
+    ):
+        pass
+    assert caught.value.errno == errno.EROFS
+    assert caught.value.filename == str(tmp_path / ".lock")
 
 
 def test_locks_of_a_killed_snakemake_are_removed_and_of_a_living_one_kept(tmp_path):

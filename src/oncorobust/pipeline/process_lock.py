@@ -1,8 +1,8 @@
-"""One process at a time, by a lock that the kernel frees when its holder ends, however it ends.
+"""Locks that let one process at a time work, and that end with the process that holds them.
 
-A file says who holds it; the lock itself is flock(2) on that file, so that neither kill -9 nor a power failure leaves
-one behind that a person would have to remove. On network file systems flock works between machines where the file
-system supports it (NFS 4, Lustre with `flock`, GPFS); where there is none at all, nothing is locked.
+The lock is flock(2) on a file, taken with `filelock`, so that neither kill -9 nor a power failure leaves a lock that a
+person has to remove; the file names the process that holds it. On network file systems flock works between machines
+where the file system supports it (NFS 4, Lustre with `flock`, GPFS). On a file system without locks nothing is locked.
 """
 
 import errno
@@ -10,41 +10,51 @@ import fcntl
 import os
 import shutil
 import socket
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
+from filelock import FileLock, Timeout
+
 from oncorobust.base.errors import InputError
 
 _NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS}
-"""What a file system answers that has none."""
+"""Errors of a file system that has no locks."""
 
 
 @contextmanager
 def exclusive(path: Path, *, what: str, seconds: float) -> Iterator[None]:
-    """Hold the file `path`, which is made where it is missing and stays.
+    """Hold a lock on the file `path`, which is created where it is missing and stays.
 
-    what: what the holder does, for the message. seconds: how long to wait for another holder: a stage that is asked
-    to end needs some to save. Raises InputError naming the other process.
+    what: what the holder does, for the message. seconds: how long to wait for another holder, because a stage that was
+    asked to end needs time to save. Raises InputError naming the other process.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+") as file:
-        end = time.monotonic() + seconds
-        while not _held(file):
-            if time.monotonic() > end:
-                raise InputError(f"expected to be alone, got {_holder(file)}, which {what}; wait until it is done")
-            time.sleep(0.1)
+    # filelock's own fallback, a lock file without flock, could outlive its holder.
+    lock = FileLock(path, poll_interval=0.1, fallback_to_soft=False)
+    try:
+        lock.acquire(timeout=seconds)
+    except Timeout:
+        holder = path.read_text() or "another process"
+        raise InputError(f"expected to be alone, got {holder}, which {what}; wait until it is done") from None
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+    try:
+        path.write_text(f"process {os.getpid()} on {socket.gethostname()}")
         yield
+    finally:
+        lock.release()
 
 
 def release_left_locks(root: Path) -> IO[str]:
-    """Remove the locks that a killed Snakemake left in `root`, if none is alive there.
+    """Remove the locks that a killed Snakemake left in `root`, unless another Snakemake runs there.
 
-    Snakemake's locks are files that say nothing of their owner: after a kill a person would have to run
-    `snakemake --unlock`. Every Snakemake that comes by here holds a shared lock as long as it lives, on the file that
-    is returned and must be kept open; whoever gets the lock for itself alone knows that the others are gone.
+    Snakemake's locks are files that do not name their owner: after a kill a person would have to run
+    `snakemake --unlock`. Every Snakemake that calls this function holds a shared lock while it runs, on the file that
+    is returned and must be kept open; the process that gets the exclusive lock knows that no other one runs. filelock
+    has no shared lock on a file, so this one is taken with flock(2) itself.
     """
     folder = root / ".snakemake"
     folder.mkdir(exist_ok=True)
@@ -53,26 +63,6 @@ def release_left_locks(root: Path) -> IO[str]:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         shutil.rmtree(folder / "locks", ignore_errors=True)
     with suppress(OSError):
-        # Waits for another Snakemake that is at the three lines above; one without this lock would count as dead.
+        # Wait for another Snakemake that holds the exclusive lock; a process without this lock would count as ended.
         fcntl.flock(file, fcntl.LOCK_SH)
     return file
-
-
-def _held(file: IO[str]) -> bool:
-    """Take the lock on an open file and write into it who has it; False where another process does."""
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError as error:
-        if error.errno not in _NO_LOCKS:
-            raise
-    file.truncate(0)
-    file.write(f"process {os.getpid()} on {socket.gethostname()}")
-    file.flush()
-    return True
-
-
-def _holder(file: IO[str]) -> str:
-    file.seek(0)
-    return file.read() or "another process"
