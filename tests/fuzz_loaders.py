@@ -24,8 +24,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from fuzz_harm import mutations_for
 from fuzz_mutations import ENTITIES
+from fuzz_refused import mutations_for
 from fuzz_trees import LOADERS, Loader
 
 from oncorobust.base.errors import InputError

@@ -2,7 +2,8 @@
 
 Every mutation takes a file's bytes and a generator and gives other bytes. Blind ones flip, cut, repeat and swap; the
 others replace numbers in text by numbers that programs stumble over, exchange fields, spoil DICOM, NIfTI, npy and PNG
-headers without spoiling their structure, and put entities and deep nesting where they would do harm.
+headers without spoiling their structure, and add entities and nesting. Every input is small: sizes and depths are just
+above our limits.
 """
 
 import gzip
@@ -141,19 +142,14 @@ TEXT: list[Mutation] = [
     swap_matches(rb"([^\n]*\n)"),
     replace_match(rb"([^\n]*\n)", [b"", b"\n", b",\n", b",,,,,,,,,,,,,,,,\n", b'"\n', b"a" * 200_000 + b"\n"]),
     insert(
-        [b'"', b",", b"\n", b"\r", b"\0", b"\xff", "\N{BYTE ORDER MARK}".encode(), b"../../x", b"/etc/passwd", b"=1"]
+        [b'"', b",", b"\n", b"\r", b"\0", b"\xff", "\N{BYTE ORDER MARK}".encode(), b"../../x", b"/outside/x", b"=1"]
     ),
     replace_match(
-        rb"([\w./-]{1,60}\.\w{1,5})", [b"../../canary/precious", b"/etc/passwd", b"C:\\x", b"a\0b", b".", b"x" * 5000]
+        rb"([\w./-]{1,60}\.\w{1,5})", [b"../../canary/precious", b"/outside/x", b"C:\\x", b"a\0b", b".", b"x" * 5000]
     ),
 ]
 
-LAUGHS = b"".join(b'<!ENTITY l%d "%s">' % (k, b"&l%d;" % (k - 1) * 10) for k in range(1, 10))
-ENTITIES: list[bytes] = [
-    b'<!DOCTYPE a [<!ENTITY l0 "ha">' + LAUGHS + b"]>",
-    b'<!DOCTYPE a [<!ENTITY l9 SYSTEM "file:///etc/passwd">]>',
-    b'<!DOCTYPE a [<!ENTITY % p SYSTEM "http://127.0.0.1:9/p.dtd"> %p; <!ENTITY l9 "x">]>',
-]
+ENTITIES: list[bytes] = [b'<!DOCTYPE a [<!ENTITY one "1">]>', b'<!DOCTYPE a [<!ENTITY one SYSTEM "absent.txt">]>']
 
 
 def entities(content: bytes, rng: np.random.Generator) -> bytes:
@@ -161,15 +157,13 @@ def entities(content: bytes, rng: np.random.Generator) -> bytes:
     root = re.search(rb"<\w", content)
     if root is None:
         return content
-    body = replace_match(rb">([^<>]*)<", [b"&l9;"])(content[root.start() :], rng)
+    body = replace_match(rb">([^<>]*)<", [b"&one;"])(content[root.start() :], rng)
     return content[: root.start()] + pick(ENTITIES, rng) + body
 
 
 XML: list[Mutation] = [
     entities,
-    insert(
-        [b"<a>" * 100_000, b"<a>" * 5000 + b"</a>" * 5000, b"<a>", b"</a>", b"&#0;", b"&lt;", b"<!--", b"<![CDATA["]
-    ),
+    insert([b"<a>" * 12, b"<a>" * 12 + b"</a>" * 12, b"<a>", b"</a>", b"&#0;", b"&lt;", b"<!--", b"<![CDATA["]),
     replace_match(rb"<(\w+)", [b"a", b"roi", b"edgeMap", b"xCoord", b"characteristics", b"x:y", b"readingSession"]),
     replace_match(rb"(<\w+>[^<]*</\w+>)", [b"", b"<malignancy>6</malignancy>", b"<xCoord>-1</xCoord>"]),
     swap_matches(rb"(<\w+>[^<]*</\w+>)"),
@@ -180,7 +174,7 @@ NESTED = b"\x08\0\x40\x11SQ\0\0\xff\xff\xff\xff\xfe\xff\0\xe0\xff\xff\xff\xff"
 """Start of a sequence with an item, both of undefined length."""
 
 DICOM: list[Mutation] = [
-    replace_match(rb"(\x08\x00\x16\x00UI)", [NESTED * 30 + b"\x08\0\x16\0UI", NESTED * 3000 + b"\x08\0\x16\0UI"]),
+    replace_match(rb"(\x08\x00\x16\x00UI)", [NESTED + b"\x08\0\x16\0UI", NESTED * 5 + b"\x08\0\x16\0UI"]),
     replace_match(rb"(?:US|SS)\x02\x00(..)", SHORTS),
     replace_match(rb"(?:DS|IS)..([-\d. \\]+)", NUMBERS, keep_length=True),
     replace_match(rb"(?:DS|IS)..([-\d. \\]+)", [b"\\" * 40, b"1\\" * 20, b"-" * 40], keep_length=True),
@@ -197,15 +191,13 @@ NPY: list[Mutation] = [
     replace_match(
         rb"'descr': ('[^']*')", [b"'|O'", b"'<c16'", b"'<M8[ns]'", b"[('a','<f4')]", b"'|V1000'", b"'<U9'", b"9"]
     ),
-    replace_match(
-        rb"\(([^)]*)\)", [b"99999, 99999", b"-1, 5", b"", b"2,", b"True, 2", b"1e3, 2", b"(), ()", b"2**40, 1"]
-    ),
+    replace_match(rb"\(([^)]*)\)", [b"99, 99", b"-1, 5", b"", b"2,", b"True, 2", b"1e3, 2", b"(), ()", b"2**4, 1"]),
 ]
 
 
 def chunk(content: bytes, rng: np.random.Generator) -> bytes:
     """A PNG whose header is another, with the right checksum."""
-    sides = [0, 1, 2, 12, 60_000, 2**31 - 1, 2**32 - 1]
+    sides = [0, 1, 2, 11, 12, 13, 200]
     fields = struct.pack(">II", *(sides[int(k)] for k in rng.integers(len(sides), size=2)))
     fields += bytes(int(k) for k in rng.choice([0, 1, 2, 3, 4, 6, 8, 16, 255], size=5))
     header = b"IHDR" + fields

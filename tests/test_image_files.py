@@ -124,7 +124,7 @@ def test_deep_colour_png_is_not_cut_to_8_bits(tmp_path: Path) -> None:
         read_image(path)
 
 
-def test_decompression_bomb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_pixels_than_the_limit_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Image.fromarray(np.zeros((40, 40), np.uint8)).save(tmp_path / "a.png")
     for limit in (1000, 100):  # a warning of Pillow's, and its error
         monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
@@ -302,6 +302,18 @@ def test_damaged_files_raise_nothing_but_input_error(
         assert name in str(error)
     else:
         assert np.isfinite(image.values).all()
+
+
+@pytest.mark.parametrize("kind", [RecursionError, MemoryError])
+def test_a_decoder_at_its_limits_is_an_input_error(kind: type[Exception], tmp_path: Path, monkeypatch) -> None:
+    path = write_dicom(tmp_path / "a.dcm", DEEP)
+
+    def dcmread(*_: object, **__: object) -> None:
+        raise kind
+
+    monkeypatch.setattr(pydicom, "dcmread", dcmread)
+    with pytest.raises(InputError, match=rf"expected a readable image, got {kind.__name__} in .*a\.dcm"):
+        read_image(path)
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.tif", "a.npy", "a.nii.gz", "a.dcm"])

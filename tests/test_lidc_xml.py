@@ -144,7 +144,7 @@ def test_a_roi_without_points_is_refused(tmp_path: Path) -> None:
         read_reads(write(tmp_path, trees.reads_xml([note])))
 
 
-BOMB = '<!DOCTYPE b [<!ENTITY a "aa"><!ENTITY b "&a;&a;">]>'
+ENTITY = '<!DOCTYPE LidcReadMessage [<!ENTITY a "1">]>'
 
 
 @pytest.mark.parametrize(
@@ -158,12 +158,11 @@ BOMB = '<!DOCTYPE b [<!ENTITY a "aa"><!ENTITY b "&a;&a;">]>'
         (TEXT[:300], "expected XML without entities, got no element found|unclosed"),
         (TEXT[:-500], "expected XML without entities, got (no element found|unclosed)"),
         (
-            TEXT.replace("<LidcReadMessage", BOMB + "<LidcReadMessage"),
+            TEXT.replace("<LidcReadMessage", ENTITY + "<LidcReadMessage"),
             "expected XML without entities, got DTDForbidden",
         ),
         (TEXT.replace("Version>", "a>" * 1, 1), "expected XML without entities, got mismatched tag"),
-        (TEXT.replace("<Version>", "<a>" * 50), "expected the elements of LidcReadMessage, got more or deeper ones"),
-        (TEXT.replace("<Version>", "<noduleID/>" * 20_000 + "<Version>"), "got more or deeper ones in"),
+        (TEXT.replace("<Version>", "<a>" * 12), "expected the elements of LidcReadMessage, got more or deeper ones"),
         (TEXT.replace("UTF-8", "klingon"), "expected XML without entities, got unknown encoding"),
     ],
 )
@@ -172,11 +171,16 @@ def test_what_is_no_file_of_reads(tmp_path: Path, text: str, message: str) -> No
         read_reads(write(tmp_path, text))
 
 
-def test_a_file_that_is_too_large_is_refused_unread(tmp_path: Path) -> None:
-    path = write(tmp_path, TEXT)
-    with path.open("ab") as stream:
-        stream.truncate(40 * 2**20)  # a sparse file
-    with pytest.raises(InputError, match=r"expected at most 32 MiB of XML, got 40 MiB in .*069\.xml"):
+def test_more_elements_inside_one_than_the_limit_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("oncorobust.formats.lidc.xml._MOST_CHILDREN", 5)
+    with pytest.raises(InputError, match=r"got more or deeper ones in .*069\.xml"):
+        read_reads(write(tmp_path, TEXT.replace("<Version>", "<noduleID/>" * 7 + "<Version>")))
+
+
+def test_a_file_that_is_too_large_is_refused_unread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("oncorobust.formats.lidc.xml._LARGEST_BYTES", 2**20)
+    path = write(tmp_path, TEXT + " " * 2**21)
+    with pytest.raises(InputError, match=r"expected at most 1 MiB of XML, got 2 MiB in .*069\.xml"):
         read_series_uid(path)
 
 

@@ -1,5 +1,5 @@
-# Included before `configfile:`, which is the point: Snakemake runs a parameter file that asks for it (`__use_yte__`) as a
-# template with Python in it. A params.yaml from somebody else is therefore read and checked here first, as plain YAML.
+# Read and check params.yaml as plain YAML. The Snakefile includes this file before `configfile:`, so that Snakemake reads
+# only a params.yaml that the library accepts.
 import os
 import sys
 from pathlib import Path

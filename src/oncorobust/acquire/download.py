@@ -114,7 +114,7 @@ def _copy(answer: http.client.HTTPResponse, stream: BinaryIO, *, total: int, tex
 
 
 def unpack(archive: Path, folder: Path) -> None:
-    """Unpack a zip or tar archive. Raises InputError for a damaged one, and for members that would climb out."""
+    """Unpack a zip or tar archive. Raises InputError for a damaged one, and for members outside of its folder."""
     try:
         if zipfile.is_zipfile(archive):
             with zipfile.ZipFile(archive) as packed:
@@ -123,7 +123,7 @@ def unpack(archive: Path, folder: Path) -> None:
                 packed.extractall(folder)
         else:
             with tarfile.open(archive) as tar:
-                tar.extractall(folder, filter="data")  # refuses paths and links that climb out, and devices
+                tar.extractall(folder, filter="data")  # refuses paths and links to outside, and devices
     except InputError:
         raise
     except Exception as error:  # a damaged archive raises nearly anything

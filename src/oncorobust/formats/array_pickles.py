@@ -1,10 +1,8 @@
-"""Pickles of containers, numbers, texts and NumPy arrays of numbers, read without running anything they name.
+"""Reading of pickles of containers, numbers, text and NumPy arrays of numbers, without calling what they name.
 
-A pickle is a program that may call whatever Python can import, and NumPy's own pieces are no safe choice either:
-`numpy.ndarray` called with a buffer and the type `object` makes references out of the file's bytes. So the few names
-that a pickled array mentions stand here for classes that take the bytes of an array, its shape and a type of plain
-numbers, and every other name is refused. Source: Python's library reference, `pickle`, "Restricting Globals", and
-NumPy's `ndarray.__reduce__`.
+Accepted are the few names that a pickled array of numbers mentions; each stands for a class or function of this module.
+Every other name, and every type that is not a plain number, is refused. Source: Python's library reference, `pickle`,
+"Restricting Globals".
 """
 
 import pickle
@@ -20,7 +18,7 @@ _NUMBERS = re.compile(r"[biuf][1248]")
 
 
 class PickledArray:
-    """What stands for an array in a pickle that was read: `values` is the array."""
+    """An array of a pickle that was read, in `values`."""
 
     def __init__(self) -> None:
         """Start empty, as NumPy does; the state follows."""

@@ -54,7 +54,7 @@ def _read_shape(stream: BufferedIOBase, n_axes: int, magic: int, path: Path) -> 
 
 
 def _read_up_to(stream: BufferedIOBase, limit: int) -> bytes:
-    """The rest of the stream, but no more than `limit` bytes: a small file can unpack to more than there is memory."""
+    """Read the rest of the stream, but not more than `limit` bytes."""
     content = bytearray()
     while chunk := stream.read(min(_CHUNK_BYTES, limit - len(content))):
         content += chunk

@@ -1,15 +1,12 @@
-"""Read a .keras file that somebody else wrote, and run nothing of it.
+"""Reading of .keras files from other people, without running anything in them.
 
-A .keras file is a zip of `config.json` (the layers), `model.weights.h5` (their weights) and `metadata.json`. The
-configuration may name Python code: a Lambda layer or a PyTorch module brings it along as a pickle, a custom layer by
-the name of a module to import. Keras's safe mode refuses the first and looks for the second; here the configuration is
-read before Keras sees it, so that nothing but Keras's own layers is ever looked up, and the refusal says which part it
-was.
+A .keras file is a zip archive of `config.json` (the layers), `model.weights.h5` (their weights) and `metadata.json`.
+The configuration is checked before Keras reads it. Accepted are objects of Keras's own modules that a network is made
+of; layers that hold code and objects of any other module are refused, and the error names them. Keras then reads the
+file in safe mode, whose advisories are in maintenance/reviewed.toml.
 
-A small file can unpack to more than there is memory or disk, so a part that is packed by more than weights can be is
-refused before it is unpacked, and a configuration of more than 64 MiB.
-
-How a model was compiled (loss, metrics, optimiser) is not read: custom losses do no harm.
+Parts whose unpacked size is above a limit are refused before they are unpacked. The compile settings of a model (loss,
+metrics, optimiser) are not read.
 """
 
 import json
@@ -23,13 +20,13 @@ import keras
 from oncorobust.base.errors import InputError
 
 _CODE = ("Lambda", "__lambda__", "TorchModuleWrapper", "TFSMLayer", "JaxLayer", "FlaxLayer")
-"""Classes of Keras whose configuration holds code, or the name of a folder with code."""
+"""Classes of Keras whose configuration holds code, or names a folder with code."""
 
 _PARTS = {
     *("activations", "constraints", "dtype_policies", "initializers", "layers", "losses", "metrics", "models"),
     *("ops", "optimizers", "quantizers", "random", "regularizers", "src"),
 }
-"""Modules of Keras that a network is made of; others (config, saving, utils) hold functions that do something."""
+"""Modules of Keras that a network is made of."""
 
 _PLAIN_BYTES = 64 * 2**20  # the configuration of a network of 700 layers has 1 MiB
 _MOST_PACKED = 20  # times; Keras packs nothing, and float32 weights pack to nine tenths
@@ -40,7 +37,7 @@ _HDF5 = b"\x89HDF\r\n\x1a\n"
 def read_model(path: str | Path) -> keras.Model:
     """Read the model in a .keras file, in safe mode, without compiling it.
 
-    Raises InputError naming the file, for a file that is missing, cut off, of another kind, or holds code.
+    Raises InputError naming the file, for a file that is missing, cut off, of another kind, or that holds code.
     """
     found = _wrong_kind(Path(path))
     if found:
@@ -97,7 +94,7 @@ def _refuse_code(config: Any, path: str) -> None:
 
 
 def _is_part(module: object) -> bool:
-    """Whether what a module has may be in a network: Keras looks `builtins` and no module up in such modules alone."""
+    """Say whether an object of a module may be part of a network."""
     if module is None or module in ("builtins", "keras"):
         return True
     package, _, rest = str(module).partition(".")
@@ -105,7 +102,7 @@ def _is_part(module: object) -> bool:
 
 
 def _objects(config: Any) -> Iterator[dict[str, Any]]:
-    """Yield every object of a configuration that Keras would look up by its class."""
+    """Yield every object of a configuration that has a class name."""
     if isinstance(config, dict):
         if isinstance(config.get("class_name"), str):
             yield config

@@ -11,8 +11,7 @@ counts, because Python runs it. DVC cannot put a list into `deps`, so `refresh` 
 for `train` the user's own models, for the aggregate stages the files of every data set; `check_in_step` says when that
 is to be done again.
 
-`refresh` writes the names of the data sets, too, once they are checked. DVC would take them from params.yaml itself,
-but as they are: into a shell, and into paths of outputs, which it removes before a stage runs.
+`refresh` also writes the names of the data sets, which DVC uses in commands and paths, after it has checked them.
 """
 
 import ast
@@ -143,7 +142,7 @@ def _names_of(file: Path, *, root: Path, package: Path) -> set[str]:
 def refresh(root: Path) -> bool:
     """Bring dvc.yaml in step with params.yaml and the real imports, keeping its comments. True when it changed.
 
-    Raises InputError for a params.yaml that `load_params` refuses: what this writes, DVC runs.
+    Raises InputError for a params.yaml that `load_params` refuses.
     """
     from ruamel.yaml import YAML
 

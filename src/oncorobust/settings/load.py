@@ -1,4 +1,4 @@
-"""Read params.yaml: the only reader of YAML, and the place where a mistake in it is refused before any job starts.
+"""Reading and checking of params.yaml, the library's only reader of YAML, before any job starts.
 
 Errors name the file, the path of the key, what was expected and what was found:
 
@@ -31,7 +31,7 @@ _FORMATS_TO_BE_HAD = {
 
 
 _Loader: Any = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
-"""The parser in C takes a sixth of the time, which counts where params.yaml has a thousand data sets."""
+"""The parser in C takes a sixth of the time, which matters where params.yaml has a thousand data sets."""
 
 
 _DEEPEST = 50
@@ -39,7 +39,7 @@ _MOST_VALUES = 2_000_000  # ten times those of a thousand data sets
 
 
 class _StrictLoader(_Loader):
-    """YAML without repeated keys: the second would silently win."""
+    """YAML without repeated keys, of which PyYAML would silently take the last."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = [self.construct_object(key) for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
@@ -50,7 +50,7 @@ class _StrictLoader(_Loader):
 
 
 def read_yaml(path: str | Path) -> Any:
-    """The content of a YAML file, by PyYAML's rules, which are Snakemake's."""
+    """Read a YAML file by PyYAML's rules, which are Snakemake's."""
     return _load(path, _Loader)
 
 
@@ -61,8 +61,8 @@ def _load(path: str | Path, loader: Any) -> Any:
 
 
 def _check_nesting(text: str) -> None:
-    """Refuse what ends the process: nesting that fills the parser's stack, and aliases that multiply each other."""
-    sizes: dict[str, int] = {}  # of what has an anchor, in values, its aliases counted as often as they are used
+    """Refuse more than _DEEPEST levels, more than _MOST_VALUES values, and an anchor that contains itself."""
+    sizes: dict[str, int] = {}  # values of each anchor; an alias counts as often as it is used
     inside: list[tuple[str | None, int]] = [(None, 0)]
     for event in yaml.parse(text, Loader=_Loader):
         line = event.start_mark.line + 1 if event.start_mark else 0
@@ -71,7 +71,7 @@ def _check_nesting(text: str) -> None:
         elif isinstance(event, (yaml.CollectionEndEvent, yaml.ScalarEvent, yaml.AliasEvent)):
             anchor, size = inside.pop() if isinstance(event, yaml.CollectionEndEvent) else (event.anchor, 1)
             if isinstance(event, yaml.AliasEvent):
-                size = sizes.get(event.anchor or "", _MOST_VALUES + 1)  # of what is still open: it would hold itself
+                size = sizes.get(event.anchor or "", _MOST_VALUES + 1)  # no size yet: inside itself
             elif anchor:
                 sizes[anchor] = size
             inside[-1] = (inside[-1][0], inside[-1][1] + size)

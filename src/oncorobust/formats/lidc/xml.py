@@ -1,4 +1,4 @@
-"""One XML file of LIDC-IDRI: what up to four readers marked on one CT series.
+"""Reading of one XML file of LIDC-IDRI: the marks of up to four readers on one CT series.
 
     LidcReadMessage / ResponseHeader / SeriesInstanceUid
                     / readingSession / unblindedReadNodule / noduleID, characteristics, roi
@@ -6,8 +6,8 @@
 
 Nodules of 3 mm or more have ratings and a contour. Smaller ones use the same element with one edge point, and their
 `characteristics` are absent or empty; they are passed over, like `nonNodule`. Reads of chest X-rays have another root
-element. The file is read element by element and each is dropped when it ends, so memory holds one file's contours and
-nothing else; document types, entities and nesting are refused (defusedxml), because the files come from anywhere.
+element. The file is read element by element and each is dropped when it ends, so memory holds only the contours of one
+file. Document types and entities are refused (defusedxml), and so are files, nesting and lists above a limit.
 
 Source: Armato et al., Medical Physics 38, 2011; schema http://www.nih.gov LidcReadMessage.xsd.
 """
@@ -79,7 +79,7 @@ class Reads:
 
 @dataclass(frozen=True)
 class _Outline:
-    """A roi as text: marks below 3 mm are dropped before anyone asks for numbers."""
+    """A roi as text; marks below 3 mm are dropped before their numbers are read."""
 
     z_mm: str
     sop_uid: str
