@@ -1,9 +1,12 @@
-"""The elements at the start of a DICOM file, as bytes, for files laid out plainly; others are left to pydicom.
+"""Reading of the elements at the start of a plainly laid out DICOM file, as bytes; other files are left to pydicom.
 
-Archives hold hundreds of thousands of files of which a reader needs a dozen elements. pydicom builds an object for
-each of a header's fifty; this walks over them and keeps what is asked for, which is several times faster. It knows
-uncompressed little-endian files, implicit and explicit, without sequences of undefined length, as LIDC-IDRI and
-CBIS-DDSM are; it gives up, and never guesses, at anything else: `scan_header` gives None, and the caller asks pydicom.
+Archives hold hundreds of thousands of files of which a reader needs a dozen elements. Walking over the bytes is 9 to 12
+times as fast as pydicom 3.0.2: 13 of the 51 elements of a phantom CT slice (implicit VR, file in the page cache, one
+process) took about 0.09 ms against 0.95 ms for `dcmread(stop_before_pixels=True, specific_tags=...)`, measured by
+benchmarks/dicom_header.py on a machine with other work (two cores, Python 3.11).
+
+The walk reads uncompressed little-endian files, implicit and explicit, without sequences of undefined length, such as
+those of LIDC-IDRI and CBIS-DDSM. For every other layout `scan_header` returns None, and the caller asks pydicom.
 
 Source: DICOM PS3.5, section 7.1 (data elements), PS3.10, section 7.1 (file meta information).
 """
@@ -27,10 +30,10 @@ _length = struct.Struct("<I")
 
 
 def scan_header(start: bytes, wanted: Collection[int]) -> tuple[str, dict[int, bytes]] | None:
-    """TransferSyntaxUID, and the values of the wanted elements by tag (0xGGGGEEEE) as far as they are there.
+    """Return the TransferSyntaxUID, and the values of those wanted elements that are there, by tag (0xGGGGEEEE).
 
-    start: the first bytes of a file, with the preamble. None where the file is not laid out plainly, or its header
-    goes on beyond these bytes.
+    start: the first bytes of a file, with the preamble. Returns None where the file is not laid out plainly, or its
+    header is longer than these bytes.
     """
     begin = _META_BEGIN + len(_META_LENGTH) + _length.size
     if not start.startswith(_META_LENGTH, _META_BEGIN):
