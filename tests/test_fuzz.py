@@ -77,18 +77,18 @@ def test_entities_are_put_before_the_root_and_used() -> None:
 
 
 @pytest.mark.parametrize(
-    "content",
+    ("content", "found"),
     [
-        {b"data": np.array([1, 2], dtype=object), b"labels": [1, 2]},
-        {b"data": Call(np.ndarray, (1, 3072), "u1"), b"labels": [1]},
-        {b"data": Call(bytearray, 3), b"labels": [1]},
+        ({b"data": np.array([1, 2], dtype=object), b"labels": [1, 2]}, "an array of O8"),
+        ({b"data": Call(np.ndarray, (1, 3072), "u1"), b"labels": [1]}, ".* positional argument.*"),
+        ({b"data": Call(bytearray, 3), b"labels": [1]}, ".*bytearray"),
     ],
     ids=["an array of objects", "an array that is called with a shape", "another type of Python"],
 )
-def test_other_objects_in_a_pickled_batch_are_refused(content: dict[bytes, object], tmp_path: Path) -> None:
+def test_other_objects_in_a_pickled_batch_are_refused(content: dict[bytes, object], found: str, tmp_path: Path) -> None:
     write_cifar10_python(tmp_path)
     (tmp_path / "data_batch_1").write_bytes(pickle.dumps(content, protocol=2))
-    with pytest.raises(InputError, match=r"expected a pickled batch of arrays and lists, got .* in .*data_batch_1"):
+    with pytest.raises(InputError, match=rf"expected a pickled batch of arrays and lists, got {found} in .*batch_1"):
         open_cifar10(tmp_path)
 
 

@@ -1,6 +1,5 @@
 """Division into training, validation and test: patients disjoint, classes everywhere, the same with the same seed."""
 
-
 import numpy as np
 import pandas as pd
 import pytest
