@@ -1,11 +1,11 @@
-"""Names that come with somebody's files: what no output can hold, and nobody should be shown, is refused at the door.
+"""Checks for control and bidirectional characters in identifiers, file names and titles.
 
-Image ids, patient ids, class names, file names and titles are text of others. They go into CSV, JSON, PNG and HTML,
-into logs and onto terminals, and never into a shell. Quotes, spaces, `$()`, leading dashes, every script and combining
-marks are all well there. What is not: control characters, since a carriage return ends a row of a CSV for some readers
-and an escape moves a terminal's cursor; halves of surrogate pairs, which is how Python shows bytes of a file's name
-that are no UTF-8; and the characters that turn the direction of the text around them (Unicode TR36, section 2.2), since
-`12.34 %` must not be readable as `43.21 %`. Tabs and line breaks are kept.
+Image ids, patient ids, class names, file names and titles come from users' files. They are written to CSV, JSON, PNG
+and HTML, to logs and to terminals, and never passed to a shell. Quotes, spaces, `$()`, leading dashes, all scripts and
+combining marks are safe there. Not allowed are control characters, because some readers end a CSV row at a carriage
+return and an escape moves a terminal's cursor; halves of surrogate pairs, which Python uses for the bytes of a file
+name that is not UTF-8; and characters that change the direction of the surrounding text (Unicode TR36, section 2.2),
+because `12.34 %` must not be displayed as `43.21 %`. Tabs and line breaks are allowed.
 """
 
 import re
@@ -16,13 +16,13 @@ _REFUSED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud
 
 
 def refused_character(name: str) -> str | None:
-    """The first character of a name that is refused, as U+000D; None where there is none."""
+    """Return the first character that is not allowed in a name, written as U+000D; None if there is none."""
     found = _REFUSED.search(name)
     return f"U+{ord(found[0]):04X}" if found else None
 
 
 def same_but_for_spelling(names: Iterable[str]) -> tuple[str, str] | None:
-    """Two names that look the same and differ in how Unicode spells them (NFC); None where there are none."""
+    """Return two names that look the same but differ in Unicode normalization (NFC); None if there are none."""
     seen: dict[str, str] = {}
     for name in names:
         other = seen.setdefault(unicodedata.normalize("NFC", name), name)

@@ -1,9 +1,10 @@
-"""The elements at the start of a DICOM file, as bytes, for files laid out plainly; others are left to pydicom.
+"""Fast scanner for selected header elements, as bytes, of DICOM files with a simple layout.
 
-Archives hold hundreds of thousands of files of which a reader needs a dozen elements. pydicom builds an object for
-each of a header's fifty; this walks over them and keeps what is asked for, which is several times faster. It knows
-uncompressed little-endian files, implicit and explicit, without sequences of undefined length, as LIDC-IDRI and
-CBIS-DDSM are; it gives up, and never guesses, at anything else: `scan_header` gives None, and the caller asks pydicom.
+Archives hold hundreds of thousands of files, and a reader needs a dozen elements of each. pydicom builds an object for
+each of about fifty elements in a header; this scanner passes over them and keeps only the wanted ones, which is several
+times faster. It supports uncompressed little-endian files, implicit and explicit, without sequences of undefined
+length, as in LIDC-IDRI and CBIS-DDSM. For any other file it does not guess: `scan_header` returns None, and the caller
+uses pydicom.
 
 Source: DICOM PS3.5, section 7.1 (data elements), PS3.10, section 7.1 (file meta information).
 """
@@ -27,10 +28,10 @@ _length = struct.Struct("<I")
 
 
 def scan_header(start: bytes, wanted: Collection[int]) -> tuple[str, dict[int, bytes]] | None:
-    """TransferSyntaxUID, and the values of the wanted elements by tag (0xGGGGEEEE) as far as they are there.
+    """Return TransferSyntaxUID and, by tag (0xGGGGEEEE), the values of those wanted elements that are present.
 
-    start: the first bytes of a file, with the preamble. None where the file is not laid out plainly, or its header
-    goes on beyond these bytes.
+    start: the first bytes of a file, with the preamble. Returns None if the scanner does not support the file's layout
+    or the header extends beyond these bytes.
     """
     begin = _META_BEGIN + len(_META_LENGTH) + _length.size
     if not start.startswith(_META_LENGTH, _META_BEGIN):
@@ -47,7 +48,7 @@ def scan_header(start: bytes, wanted: Collection[int]) -> tuple[str, dict[int, b
 
 
 def _scan(start: bytes, position: int, end: int, wanted: Collection[int], *, explicit: bool) -> dict[int, bytes]:
-    """Wanted elements up to `end` or the pixels. Raises ValueError for a value that does not end before `end`."""
+    """Return wanted elements up to `end` or the pixels. Raises ValueError for a value that extends beyond `end`."""
     found: dict[int, bytes] = {}
     while position < end:
         if explicit:
