@@ -33,7 +33,7 @@ _SMALLEST_SIDE = 2
 
 @dataclass(frozen=True)
 class FileKind:
-    """What a file's header says before its pixels are read; synthetic is None where the format cannot say."""
+    """Kind, unit and synthetic mark of a file, from its header; synthetic is None where the format has no such mark."""
 
     name: str
     unit: str
