@@ -128,7 +128,8 @@ def _judge(loader: Loader, tree: Path, rng: np.random.Generator, path: Path) -> 
         return "read"
     except InputError as error:
         signal.setitimer(signal.ITIMER_REAL, 0)
-        return "refused" if "expected" in str(error) else f"an InputError without `expected`: {error}"
+        says_what_is_right = any(word in str(error) for word in ("expected", "known: "))
+        return "refused" if says_what_is_right else f"an InputError without `expected` or `known`: {error}"
     except TooLong:
         return f"took more than {SECONDS_PER_CASE} s: {traceback.format_exc(limit=-3)}"
     except BaseException:

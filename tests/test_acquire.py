@@ -83,7 +83,7 @@ def test_packaged_digits_do_not_change(tmp_path: Path) -> None:
 
 def test_format_that_is_not_packaged(tmp_path: Path) -> None:
     with pytest.raises(
-        InputError, match=r"expected a format that is packaged, got cifar10; .* remove acquire\.objects"
+        InputError, match=r"expected a format available as a package, got cifar10; .* remove acquire\.objects"
     ):
         acquire(tmp_path / "objects", Packaged(), Cifar10(), dataset="objects", on_progress=quiet)
     assert list(tmp_path.iterdir()) == []
@@ -127,7 +127,7 @@ def test_no_network(tmp_path: Path, refused: str, monkeypatch: pytest.MonkeyPatc
     with pytest.raises(InputError) as caught:
         acquire(tmp_path / "mnist", Download(), Mnist(), dataset="mnist", on_progress=quiet)
     message = str(caught.value)
-    assert message.startswith(f"expected to download {refused}train-images-idx3-ubyte.gz, got ")
+    assert message.startswith(f"download of {refused}train-images-idx3-ubyte.gz failed: ")
     assert "refused" in message
     assert message.endswith(f"put them in {tmp_path / 'mnist'} and remove acquire.mnist from params.yaml")
     assert "\n" not in message
@@ -135,13 +135,13 @@ def test_no_network(tmp_path: Path, refused: str, monkeypatch: pytest.MonkeyPatc
 
 
 def test_file_that_is_not_there(published: tuple[Path, str], tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"expected to download http.*/no\.gz, got HTTP Error 404"):
+    with pytest.raises(InputError, match=r"download of http.*/no\.gz failed: HTTP Error 404"):
         fetch(published[1] + "no.gz", tmp_path / "no.gz", sha256="0", on_progress=quiet)
     assert [path.name for path in tmp_path.iterdir()] == ["published"]
 
 
 def test_address_that_is_none(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"expected to download nowhere/a\.gz, got unknown url type"):
+    with pytest.raises(InputError, match=r"download of nowhere/a\.gz failed: unknown url type"):
         fetch("nowhere/a.gz", tmp_path / "a.gz", sha256="0", on_progress=quiet)
 
 
@@ -188,9 +188,7 @@ def test_server_that_fails_first(
     url = f"http://127.0.0.1:{server.server_port}/a.gz"
     sha256 = hashlib.sha256(b"as published" * 1000).hexdigest()
     told: list[tuple[int, int, str]] = []
-    with (
-        nullcontext() if says is None else pytest.raises(InputError, match=f"expected to download {url}, got .*{says}")
-    ):
+    with nullcontext() if says is None else pytest.raises(InputError, match=f"download of {url} failed: .*{says}"):
         fetch(url, tmp_path / "a.gz", sha256=sha256, on_progress=lambda *step: told.append(step))
     server.shutdown()
     server.server_close()
@@ -298,7 +296,9 @@ def test_download_replaces_a_tree_only_at_the_end(tmp_path: Path) -> None:
 def test_own_data_are_not_replaced(tmp_path: Path) -> None:
     own = empty(tmp_path / "mnist")
     (own / "train-images-idx3-ubyte").write_text("precious")
-    with pytest.raises(InputError, match=r"expected no data of your own, got files without SOURCE\.txt in .*mnist"):
+    with pytest.raises(
+        InputError, match=r"expected a folder made by oncorobust, got files without SOURCE\.txt in .*mnist"
+    ):
         acquire(own, Packaged(), Mnist(), dataset="mnist", on_progress=quiet)
     assert (own / "train-images-idx3-ubyte").read_text() == "precious"
 
@@ -306,6 +306,6 @@ def test_own_data_are_not_replaced(tmp_path: Path) -> None:
 def test_linked_data_are_not_replaced(tmp_path: Path) -> None:
     own = empty(tmp_path / "own")
     (tmp_path / "mnist").symlink_to(own)
-    with pytest.raises(InputError, match=r"expected a folder to write, got a link in .*mnist"):
+    with pytest.raises(InputError, match=r"expected a folder that can be replaced, got a link at .*mnist"):
         acquire(tmp_path / "mnist", Packaged(), Mnist(), dataset="mnist", on_progress=quiet)
     assert own.is_dir()

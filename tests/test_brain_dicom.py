@@ -111,7 +111,7 @@ def test_places_in_pixels_of_an_image(tmp_path: Path) -> None:
     assert raw.index["diameter_mm"].iloc[0] == 5 * scene.affine[1, 1]
     np.testing.assert_array_equal(raw.read(1).values, expected.read(1).values)
     write_lesions(tmp_path, [*rows[:3], rows[3].replace("1.2.3.11", "9.9")], header=header)
-    with pytest.raises(InputError, match=r"a sop_uid of series 1\.2\.3, got 9\.9 in .*lesions\.csv line 5"):
+    with pytest.raises(InputError, match=r"a sop_uid of series 1\.2\.3, got 9\.9 in .*lesions\.csv, line 5"):
         open_tree(tmp_path)
 
 
@@ -167,45 +167,45 @@ def only(label: int) -> Callable[[Path], None]:
 REJECTED: dict[str, tuple[Callable[[Path], None], str]] = {
     "series": (
         change_row(2, "1.2.3,", "1.2.7,"),
-        r"a series_uid of the tree, got 1\.2\.7, none of the 1 series below .*, in .*lesions\.csv line 4",
+        r"lesions\.csv, line 4: unknown series_uid 1\.2\.7 \(expected one of the 1 series below .*\)",
     ),
     "study": (
         lambda folder: (
             write_lesions(folder, [row.replace("p1,1.2,", "p1,1.9,") for row in rows_of(axial_affine())]) and None
         ),
-        r"StudyInstanceUID 1\.9, got 1\.2 in series 1\.2\.3, named in .*lesions\.csv line 2",
+        r"lesions\.csv, line 2: StudyInstanceUID of series 1\.2\.3 is 1\.2 \(expected 1\.9\)",
     ),
     "modality": (
         change_all(Modality="CT"),
-        r"Modality MR, got CT in series 1\.2\.3, named in .*lesions\.csv line 2",
+        r"lesions\.csv, line 2: Modality of series 1\.2\.3 is CT \(expected MR\)",
     ),
-    "label": (change_row(1, "-1,1,", "-1,2,"), r"label 1 \(lesion\) or 0, got '2' in .*lesions\.csv line 3"),
+    "label": (change_row(1, "-1,1,", "-1,2,"), r"label 1 \(lesion\) or 0, got '2' in .*lesions\.csv, line 3"),
     "lesion id": (
         change_row(1, "1.2.3-1", "1.2.3-0"),
-        r"each lesion_id once over all patients and time points, got '1\.2\.3-0' again in .*lesions\.csv line 3",
+        r"each lesion_id once over all patients and time points, got '1\.2\.3-0' again in .*lesions\.csv, line 3",
     ),
-    "patient": (change_row(3, "p1,", ","), r"a value of patient_id, got an empty cell in .*lesions\.csv line 5"),
+    "patient": (change_row(3, "p1,", ","), r"a value of patient_id, got an empty cell in .*lesions\.csv, line 5"),
     "two patients": (
         change_row(3, "p1,", "p2,"),
         r"one patient_id for study_uid 1\.2, got 2 in .*lesions\.csv",
     ),
-    "no negatives": (only(1), r"rows of label 1 and of label 0, got only 1 in .*lesions\.csv"),
-    "no lesions": (only(0), r"rows of label 1 and of label 0, got only 0 in .*lesions\.csv"),
-    "no diameter": (change_row(0, ",10", ","), r"a number as diameter_mm, got '' in .*lesions\.csv line 2"),
-    "diameter": (change_row(0, ",10", ",0"), r"a diameter_mm above 0, got 0 in .*lesions\.csv line 2"),
-    "number": (change_row(0, ",-12.5,", ",left,"), r"a number as y_mm, got 'left' in .*lesions\.csv line 2"),
+    "no negatives": (only(1), r"rows with label 1 and with label 0, got only 1 in .*lesions\.csv"),
+    "no lesions": (only(0), r"rows with label 1 and with label 0, got only 0 in .*lesions\.csv"),
+    "no diameter": (change_row(0, ",10", ","), r"a number as diameter_mm, got '' in .*lesions\.csv, line 2"),
+    "diameter": (change_row(0, ",10", ",0"), r"a diameter_mm above 0, got 0 in .*lesions\.csv, line 2"),
+    "number": (change_row(0, ",-12.5,", ",left,"), r"a number as y_mm, got 'left' in .*lesions\.csv, line 2"),
     "outside": (
         change_row(1, ",25.0,", ",95.0,"),
         r"the 18 x 60 x 56 voxels .* of series 1\.2\.3, got \(95\.0, 5\.5, 12\.8\) mm, "
-        r"which is voxel \(11\.0, 33\.0, 75\.0\), in .*lesions\.csv line 3",
+        r"which is voxel \(11\.0, 33\.0, 75\.0\), in .*lesions\.csv, line 3",
     ),
     "background": (
         change_row(2, ",-12.5,", ",-60.5,"),
-        r"a place in the brain, got pixel \(0\.0, 37\.0\) of .*012\.dcm, .* nothing but 0, in .*lesions\.csv line 4",
+        r"a position in the brain, got pixel \(0\.0, 37\.0\) of .*012\.dcm, .* all pixels are 0, in .*csv, line 4",
     ),
     "too near": (
         change_row(2, ",19.0,", ",-5.0,"),
-        r"non-lesions at least 10 mm away from lesions, got '1\.2\.3-2' at 9\.0 mm from lesion '1\.2\.3-0' in .*csv "
+        r"non-lesions at least 10 mm from all lesions, got '1\.2\.3-2' at 9\.0 mm from lesion '1\.2\.3-0' in .*csv, "
         r"line 4",
     ),
     "columns": (
@@ -214,11 +214,11 @@ REJECTED: dict[str, tuple[Callable[[Path], None], str]] = {
     ),
     "no place": (
         change_header("patient_id,study_uid,series_uid,lesion_id,label\np,1,2,3,1\n"),
-        r"places as x_mm, y_mm, z_mm or as sop_uid, row, col, got neither in .*lesions\.csv",
+        r"positions as x_mm, y_mm, z_mm or as sop_uid, row, col, got neither in .*lesions\.csv",
     ),
     "both places": (
         change_header(HEADER + ",sop_uid,row,col\np,1,2,3,1,0,0,0,1,5,6,7\n"),
-        r"places as x_mm, y_mm, z_mm or as sop_uid, row, col, got both in .*lesions\.csv",
+        r"positions as x_mm, y_mm, z_mm or as sop_uid, row, col, got both in .*lesions\.csv",
     ),
     "no header": (change_header(""), r"one column `patient_id`, got an empty file in .*lesions\.csv"),
     "a missing slice": (
@@ -249,10 +249,10 @@ REJECTED: dict[str, tuple[Callable[[Path], None], str]] = {
         r"two unit vectors at right angles as ImageOrientationPatient, got .* in .*\.dcm",
     ),
     "oblong": (change_all(PixelSpacing=[2.0, 1.5]), r"square pixels on the slices, got 2 x 1\.5 mm in .*\.dcm"),
-    "multi-frame": (change_slice(2, NumberOfFrames=3), r"a file for each slice, got 3 frames in .*016\.dcm"),
+    "multi-frame": (change_slice(2, NumberOfFrames=3), r"one file per slice, got 3 frames in .*016\.dcm"),
     "one slice": (
         lambda folder: [remove_slice(number)(folder) for number in range(18) if number != 6] and None,
-        r"a series of several slices, got one in .*012\.dcm",
+        r"a series of several slices, got only .*012\.dcm",
     ),
     "two slopes": (change_slice(2, RescaleSlope=2), r"one RescaleSlope in a series, got .* in .*\.dcm"),
     "colour": (change_slice(2, SamplesPerPixel=3), r"SamplesPerPixel 1 \(grey\), got 3 in .*016\.dcm"),
@@ -285,14 +285,16 @@ def test_structures_instead_of_a_list(tmp_path: Path, modality: str) -> None:
     ):
         open_tree(tmp_path)
     change_slice(0, Modality=modality)(tmp_path)
-    message = rf"got {modality}, which is not supported, in .*018\.dcm; convert it to lesions\.csv, a row a region"
+    message = (
+        rf"got {modality}, which is not supported, in .*018\.dcm; convert it to lesions\.csv with one row per region"
+    )
     with pytest.raises(InputError, match=message):
         open_tree(tmp_path)
 
 
 def test_both_layouts(tmp_path: Path) -> None:
     write_case(write_tree(tmp_path), CASE, make_scene())
-    message = r"DICOM with lesions\.csv or NIfTI, one of the two, got .*(dcm|csv) and .*nii\.gz"
+    message = r"expected either DICOM with lesions\.csv or NIfTI, got both .*(dcm|csv) and .*nii\.gz"
     with pytest.raises(InputError, match=message):
         open_tree(tmp_path)
 

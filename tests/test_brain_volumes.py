@@ -94,9 +94,9 @@ def test_shares_of_the_percentiles() -> None:
 
 
 def test_what_cannot_be_scaled() -> None:
-    with pytest.raises(InputError, match=r"expected an image, got a volume of nothing but 0 in a\.nii"):
+    with pytest.raises(InputError, match=r"expected an image, got a volume in which every voxel is 0 in a\.nii"):
         to_percentile_share(np.zeros((2, 2, 2), dtype=np.float32), "a.nii")
-    with pytest.raises(InputError, match=r"more than one value, got 7 from percentile 0\.5 to 99\.5 in a\.nii"):
+    with pytest.raises(InputError, match=r"more than one value, got 7 at percentiles 0\.5 and 99\.5 in a\.nii"):
         to_percentile_share(np.full((2, 2, 2), 7, dtype=np.float32), "a.nii")
 
 

@@ -103,7 +103,7 @@ def test_rows_of_files_with_every_quirk(tmp_path: Path) -> None:
             "mask_study": f"{uid}3",
             "mask_series": f"{uid}4",
             "given_split": "train",
-            "where": f"{tmp_path / TRAIN} line 2",
+            "where": f"{tmp_path / TRAIN}, line 2",
         },
         {
             "image_id": "mass_P_00001_RIGHT_MLO_2",
@@ -121,7 +121,7 @@ def test_rows_of_files_with_every_quirk(tmp_path: Path) -> None:
             "mask_study": f"{uid}9",
             "mask_series": f"{uid}10",
             "given_split": "train",
-            "where": f"{tmp_path / TRAIN} line 5",
+            "where": f"{tmp_path / TRAIN}, line 5",
         },
     ]
 
@@ -212,7 +212,7 @@ def test_what_is_refused(tmp_path: Path, old: str, new: str, message: str) -> No
     write_csvs(tmp_path, *PAIR)
     path = tmp_path / TRAIN
     edit(path, lambda text: text.replace(old, new))
-    with pytest.raises(InputError, match=message.format(path=re.escape(str(path)), row=re.escape(f"{path} line 2"))):
+    with pytest.raises(InputError, match=message.format(path=re.escape(str(path)), row=re.escape(f"{path}, line 2"))):
         read(tmp_path)
 
 
@@ -228,7 +228,7 @@ def test_what_is_refused(tmp_path: Path, old: str, new: str, message: str) -> No
         (
             b"patient_id,side,view,abn_num,breast_density,mass_shape,mass_margins,assessment,pathology,subtlety,"
             b"od_img_path,od_crop_path,mask_path\r\nP_00001,LEFT,CC,1,3,OVAL,N/A,4,BENIGN,4,.\\a\\b,.\\c\\d,.\\e\\f\r\n",
-            r"expected the columns now published, got those of the 2016 release \(side, view, abn num, od img path,",
+            r"expected the columns of the current release, got those of 2016 \(side, view, abn num, od img path,",
         ),
     ],
 )
@@ -247,7 +247,7 @@ def test_a_folder_in_place_of_a_file_is_no_csv(tmp_path: Path) -> None:
 
 def test_a_lesion_twice(tmp_path: Path) -> None:
     write_csvs(tmp_path, *PAIR, PAIR[0])
-    with pytest.raises(InputError, match=rf"each lesion once, got mass_P_00001_LEFT_CC_1 again in .*{TRAIN} line 4"):
+    with pytest.raises(InputError, match=rf"each lesion once, got mass_P_00001_LEFT_CC_1 again in .*{TRAIN}, line 4"):
         read(tmp_path)
 
 
@@ -256,13 +256,13 @@ def test_one_image_under_two_lesions(tmp_path: Path) -> None:
     write_csvs(tmp_path, *PAIR, first, second)
     edit(tmp_path / TRAIN, lambda text: text.replace(second.uids("mask")[1], first.uids("crop")[1]))
     with pytest.raises(
-        InputError, match=rf"one lesion for each series, got {first.uids('crop')[1]} again in .* line 6"
+        InputError, match=rf"each series for only one lesion, got {first.uids('crop')[1]} again in .* line 6"
     ):
         read(tmp_path)
 
 
 def test_a_patient_in_both_splits_of_one_type(tmp_path: Path) -> None:
     write_csvs(tmp_path, *PAIR, Lesion("P_00001", split="test", view="MLO"))
-    message = rf"each patient's mass rows in one split, got P_00001 in .*{TRAIN} line 2 and in .*test_set\.csv line 4"
+    message = rf"each patient's mass rows in one split, got P_00001 in .*{TRAIN}, line 2 and in .*test_set\.csv, line 4"
     with pytest.raises(InputError, match=message):
         read(tmp_path)

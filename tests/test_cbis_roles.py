@@ -92,7 +92,7 @@ GREY_MASK = np.tile(np.arange(30, dtype=np.uint8), (40, 1))
 )
 def test_pixels_that_tell_no_crop_from_a_mask(tmp_path: Path, crop: np.ndarray, mask: np.ndarray, message: str) -> None:
     files = write(tmp_path, crop, mask)
-    expected = "expected a crop of more than two values and a mask of 0 and one other, "
+    expected = "expected a crop with more than two values and a mask with 0 and one other value, "
     with pytest.raises(InputError, match=expected + message):
         read_crop(files[0], mask=files[1])
 
@@ -101,7 +101,7 @@ def test_pixels_that_tell_no_crop_from_a_mask(tmp_path: Path, crop: np.ndarray, 
     ("crop", "mask", "changes", "message"),
     [
         (0 * grey() + 7, outline(), {}, r"expected a crop of more than one value, got only 7 in .*crop\.dcm"),
-        (grey(), 0 * outline(), {}, r"expected a mask that covers the lesion, got nothing but 0 in .*mask\.dcm"),
+        (grey(), 0 * outline(), {}, r"expected a mask that covers the lesion, got only 0 in .*mask\.dcm"),
         (
             grey() // 8,
             outline(),

@@ -84,15 +84,15 @@ def test_no_decoder(monkeypatch: pytest.MonkeyPatch, name: str, syntax: UID, sai
     with pytest.raises(InputError) as caught:
         read_image(sample(name))
     message = str(caught.value)
-    assert message.startswith(f"expected a decoder of {said}")
+    assert message.startswith(f"expected a decoder for {said}")
     assert f"({syntax}), got none for " in message
-    assert message.endswith(f"{name}; more decoders: pip install 'oncorobust[compressed]'")
+    assert message.endswith(f"{name}; to install more decoders: pip install 'oncorobust[compressed]'")
 
 
 def test_decoder_that_cannot(monkeypatch: pytest.MonkeyPatch) -> None:
     # Pillow says that it decodes JPEG Extended, but not with 12 bits.
     without_plugins(monkeypatch, JPEGExtended12Bit, keep=("pillow",))
-    says = r"expected a decoder of JPEG Extended .*51\), got .*12-bit.*JPGExtended\.dcm; more .*\[compressed\]'$"
+    says = r"expected a decoder for JPEG Extended .*51\), got .*12-bit.*JPGExtended\.dcm; to install .*\[compressed\]'$"
     with pytest.raises(InputError, match=says):
         read_image(sample("JPGExtended.dcm"))
 

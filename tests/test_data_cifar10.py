@@ -140,7 +140,10 @@ def test_cifar100(tmp_path: Path) -> None:
         ({b"data": TRAIN[:, 1:].astype(float), b"labels": [1, 2, 3]}, "expected data of n x 3072 unsigned bytes"),
         ({b"data": TRAIN[:, 2:], b"labels": [1, 2, 3]}, "expected data of n x 3072 unsigned bytes"),
         ({b"data": TRAIN[:, 1:], b"labels": [1, 2]}, "expected 3 labels"),
-        ({b"data": TRAIN[:, 1:], b"labels": [1, 2, "three"]}, "expected labels from 0 to 9, got something else"),
+        (
+            {b"data": TRAIN[:, 1:], b"labels": [1, 2, "three"]},
+            "expected whole numbers from 0 to 9 as labels, got other values",
+        ),
         ({b"data": TRAIN[:, 1:], b"labels": [1, 2, 10]}, "expected labels from 0 to 9, got 10"),
     ],
 )

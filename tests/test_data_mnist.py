@@ -80,7 +80,9 @@ def test_marked_as_synthetic(tmp_path: Path) -> None:
 
 
 def test_missing_folder(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"expected a folder with a raw tree of format mnist, got none at .*nowhere"):
+    with pytest.raises(
+        InputError, match=r"expected a folder with a raw tree of format mnist, got no folder at .*nowhere"
+    ):
         open_raw(tmp_path / "nowhere", Mnist(), seed=0, on_progress=lambda *_: None)
 
 
@@ -99,7 +101,7 @@ def test_missing_half(tmp_path: Path, kind: str) -> None:
 def test_twice_the_same_file(tmp_path: Path) -> None:
     write_part(tmp_path)
     (tmp_path / "train-images.idx3-ubyte").write_bytes(b"")
-    with pytest.raises(InputError, match="expected one file of train images, got train-images-idx3-ubyte and"):
+    with pytest.raises(InputError, match="expected one file for train images, got train-images-idx3-ubyte and"):
         open_mnist(tmp_path)
 
 

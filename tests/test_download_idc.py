@@ -194,7 +194,7 @@ def test_object_of_several_parts_has_no_md5(bucket: Bucket, tmp_path: Path) -> N
 
 def test_truncated_body(bucket: Bucket, tmp_path: Path) -> None:
     bucket.faults["bucket/u1/a.dcm"] = "half"
-    with pytest.raises(InputError, match=f"expected to download from {bucket.url}, got .*EOF"):
+    with pytest.raises(InputError, match=f"download from {bucket.url} failed: .*EOF"):
         download_series(ALL, tmp_path, endpoint=bucket.url, on_progress=quiet)
     assert not (tmp_path / "P1").exists()
 
@@ -207,7 +207,7 @@ def test_server_error_then_success(bucket: Bucket, tmp_path: Path) -> None:
 
 def test_bucket_that_is_not_as_listed(bucket: Bucket, tmp_path: Path) -> None:
     bucket.objects["bucket/u2/c.dcm"] = b"one more"
-    says = "expected 2 images of 200 bytes in all as idc-index-data states, got 3 of 208 in s3://bucket/u2/"
+    says = "expected 2 images with 200 bytes in total according to idc-index-data, got 3 with 208 in s3://bucket/u2/"
     with pytest.raises(InputError, match=says):
         download_series(ALL, tmp_path, endpoint=bucket.url, on_progress=quiet)
 
@@ -222,7 +222,7 @@ def test_name_that_is_not_plain(bucket: Bucket, tmp_path: Path, name: str) -> No
 
 def test_series_that_is_not_there(bucket: Bucket, tmp_path: Path) -> None:
     gone = Series(Path("P4", "1.4", "2.4"), "s3://bucket/u4/", 2, 200)
-    with pytest.raises(InputError, match=r"expected to download from http.*, got no object found"):
+    with pytest.raises(InputError, match=r"download from http.* failed: no object found"):
         download_series([gone], tmp_path, endpoint=bucket.url, on_progress=quiet)
 
 
@@ -233,7 +233,7 @@ def test_too_little_disk_space(bucket: Bucket, tmp_path: Path) -> None:
 
 
 def test_no_network(tmp_path: Path, refused: str) -> None:
-    with pytest.raises(InputError, match=rf"expected to download from {refused}, got .*connection refused$") as caught:
+    with pytest.raises(InputError, match=rf"download from {refused} failed: .*connection refused$") as caught:
         download_series(ALL, tmp_path, endpoint=refused, on_progress=quiet)
     assert "\n" not in str(caught.value)
 
@@ -257,7 +257,7 @@ def test_without_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refu
     monkeypatch.setattr(download_collections, "_fetch_all", nothing)
     monkeypatch.setattr(download_collections, "unpack", nothing)
     name = module.replace("_", "-")
-    says = rf"expected the package {name}, got none: pip install 'oncorobust\[download\]'; get the files with"
+    says = rf"the package {name} is not installed: pip install 'oncorobust\[download\]'; download the files with"
     with pytest.raises(InputError, match=says):
         acquire(
             tmp_path / "lidc",
@@ -318,7 +318,7 @@ def test_interruption_then_another_start(
 
     monkeypatch.setattr("oncorobust.acquire.acquire.download_cbis_ddsm", here)
     bucket.faults["bucket/u3/a.dcm"] = "other"
-    with pytest.raises(InputError, match=r"expected MD5 .*; get the files with NBIA Data Retriever or idc-index"):
+    with pytest.raises(InputError, match=r"expected MD5 .*; download the files with NBIA Data Retriever or idc-index"):
         start()
     assert [path.name for path in tmp_path.iterdir()] == [".cbis.download"]
     bucket.faults.clear()

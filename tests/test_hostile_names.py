@@ -143,7 +143,7 @@ def test_a_manifest_reads_nothing_outside_of_its_tree(path: str, tmp_path: Path)
         Image.new("L", (4, 4)).save(place)
     (folder / "link.png").symlink_to(tmp_path / "secret.png")
     (folder / "manifest.csv").write_text(f"image_id,path,label,patient_id\n1,a.png,x,p\n2,{path},y,q\n")
-    with pytest.raises(InputError, match=r"expected a (path|file) inside the raw tree, got .*secret\.png.* line 3"):
+    with pytest.raises(InputError, match=r"got '.*secret\.png' in .*, line 3$|, line 3: .* links to .*secret\.png"):
         open_manifest(folder)
 
 

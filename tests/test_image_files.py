@@ -149,8 +149,8 @@ def test_npy_with_one_channel(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        (np.array([[1, np.nan], [np.nan, 1]]), r"expected finite values, got 2 NaN or infinite in .*a\.npy"),
-        (np.array([[1, np.inf], [1, 1]]), "expected finite values, got 1 NaN or infinite"),
+        (np.array([[1, np.nan], [np.nan, 1]]), r"expected finite values, got 2 that are NaN or infinite in .*a\.npy"),
+        (np.array([[1, np.inf], [1, 1]]), "expected finite values, got 1 that are NaN or infinite"),
         (np.zeros((3, 4, 5)), "expected a grey or RGB image, got 3 x 4 x 5 values"),
         (np.zeros(4), "expected a grey or RGB image, got 4 values"),
         (np.zeros((0, 4)), "expected at least 2 x 2 pixels, got 0 x 4"),
@@ -182,7 +182,7 @@ def test_nifti_volume(tmp_path: Path) -> None:
 
 def test_nifti_with_nan(tmp_path: Path) -> None:
     nibabel.save(nibabel.Nifti1Image(np.full((2, 3), np.nan, np.float32), np.eye(4)), tmp_path / "a.nii")
-    with pytest.raises(InputError, match="expected finite values, got 6 NaN"):
+    with pytest.raises(InputError, match="expected finite values, got 6 that are NaN"):
         read_image(tmp_path / "a.nii")
 
 
@@ -212,7 +212,7 @@ def test_padding_range(tmp_path: Path) -> None:
 
 def test_nothing_but_padding(tmp_path: Path) -> None:
     path = write_dicom(tmp_path / "a.dcm", np.full((2, 2), 5, np.uint16), PixelPaddingValue=5)
-    with pytest.raises(InputError, match="expected an image, got nothing but padding"):
+    with pytest.raises(InputError, match="expected an image, got only padded pixels"):
         read_image(path)
 
 
@@ -244,7 +244,7 @@ def test_synthetic_flag(tmp_path: Path, flag: str | None, expected: bool | None)
 @pytest.mark.parametrize(
     ("tags", "message"),
     [
-        ({"Modality": "CT"}, "expected RescaleSlope and RescaleIntercept in a CT image, got none"),
+        ({"Modality": "CT"}, "expected RescaleSlope and RescaleIntercept in a CT image, got at most one"),
         (
             {"Modality": "CT", "RescaleSlope": "0", "RescaleIntercept": "1"},
             "expected a RescaleSlope other than 0, got 0",

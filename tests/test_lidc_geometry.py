@@ -128,7 +128,9 @@ def test_slices_that_cannot_be_told_apart_are_refused(tmp_path: Path, number: in
     if number is None:
         trees.write_slice(tmp_path / "1-003.dcm", 2, InstanceNumber=None)
         found = "none"
-    with pytest.raises(InputError, match=rf"slices at z -95 mm apart, got {found} in .*1-003\.dcm and .*copy\.dcm"):
+    with pytest.raises(
+        InputError, match=rf"InstanceNumbers of the slices at z -95 mm, got {found} in .*1-003\.dcm and .*copy\.dcm"
+    ):
         check_series(headers(tmp_path), folder=tmp_path)
 
 

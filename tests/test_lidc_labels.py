@@ -104,13 +104,13 @@ def test_the_spreadsheet_is_read_by_how_its_headers_begin(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        (("LIDC-IDRI-0001", 4, 2), "expected a diagnosis from 0 to 3, got '4' in .*xls row 3"),
-        (("LIDC-IDRI-0001", None, 2), "expected a diagnosis from 0 to 3, got '' in .*xls row 3"),
-        (("LIDC-IDRI-0001", 1.5, 2), r"expected a diagnosis from 0 to 3, got '1\.5' in .*xls row 3"),
-        (("LIDC-IDRI-0001", 1, 5), "expected a diagnosis method from 0 to 4, got '5' in .*xls row 3"),
-        (("LIDC-IDRI-0001", 1, "biopsy"), "expected a diagnosis method from 0 to 4, got 'biopsy' in .*xls row 3"),
-        (("R-004", 1, 2), "expected a patient like LIDC-IDRI-0001, got another in .*xls row 3"),
-        (("LIDC-IDRI-0068", 1, 2), "expected each patient once, got LIDC-IDRI-0068 again in .*xls row 3"),
+        (("LIDC-IDRI-0001", 4, 2), "expected a diagnosis from 0 to 3, got '4' in .*xls, row 3"),
+        (("LIDC-IDRI-0001", None, 2), "expected a diagnosis from 0 to 3, got '' in .*xls, row 3"),
+        (("LIDC-IDRI-0001", 1.5, 2), r"expected a diagnosis from 0 to 3, got '1\.5' in .*xls, row 3"),
+        (("LIDC-IDRI-0001", 1, 5), "expected a diagnosis method from 0 to 4, got '5' in .*xls, row 3"),
+        (("LIDC-IDRI-0001", 1, "biopsy"), "expected a diagnosis method from 0 to 4, got 'biopsy' in .*xls, row 3"),
+        (("R-004", 1, 2), "expected a patient ID like LIDC-IDRI-0001, got another in .*xls, row 3"),
+        (("LIDC-IDRI-0068", 1, 2), "expected each patient once, got LIDC-IDRI-0068 again in .*xls, row 3"),
     ],
 )
 def test_rows_that_are_refused(tmp_path: Path, row: tuple[Any, ...], message: str) -> None:
@@ -125,13 +125,14 @@ def test_a_wrong_sheet_is_refused(tmp_path: Path) -> None:
 
 def test_a_missing_column_is_refused(tmp_path: Path) -> None:
     header = (*HEADER[:2], *HEADER[3:])
-    message = "expected a column 'Diagnosis Method', got TCIA Patient ID, Diagnosis at the Patient Level, Primary .* in"
+    names = "TCIA Patient ID, Diagnosis at the Patient Level, Primary .*"
+    message = f"expected a column 'Diagnosis Method', got the columns {names} in"
     with pytest.raises(InputError, match=message):
         read_diagnoses(write_sheet(tmp_path, [], header=header))
 
 
 def test_an_empty_sheet_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"expected a row of headers, got an empty sheet in .*\.xls"):
+    with pytest.raises(InputError, match=r"expected a header row, got an empty sheet in .*\.xls"):
         read_diagnoses(write_sheet(tmp_path, [], header=()))
 
 

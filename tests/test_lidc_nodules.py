@@ -125,7 +125,7 @@ def test_without_a_pixel_of_half_of_the_readers_those_of_most_readers_count() ->
 
 
 def test_cavities_that_leave_nothing_are_refused() -> None:
-    with pytest.raises(InputError, match=r"expected contours that enclose a nodule, got cavities only in a\.xml"):
+    with pytest.raises(InputError, match=r"expected contours that enclose a nodule, got only cavities in a\.xml"):
         find_place([[outline(9, 9, 3), outline(9, 9, 3, included=False)]], where="a.xml")
 
 

@@ -256,7 +256,7 @@ def test_progress_reaches_the_end_of_headers_and_of_reads(tmp_path: Path) -> Non
     trees.write_tree(tmp_path)
     told: list[tuple[int, int, str]] = []
     open_lidc(tmp_path, SETTINGS, on_progress=lambda *step: told.append(step))
-    assert told[-2:] == [(1, 2, "reads"), (2, 2, "reads")]
+    assert told[-2:] == [(1, 2, "series"), (2, 2, "series")]
     assert told[0][2] == "headers"
 
 
@@ -292,8 +292,8 @@ def test_a_series_uid_is_required(tmp_path: Path) -> None:
     ("annotations", "message"),
     [
         ([], "expected images of at least two classes, got benign"),
-        ([trees.annotate(4, sop_uid="1.2", z_mm=3.0)], r"expected a slice of series .* in .*069\.xml session 1 nodule"),
-        ([trees.annotate(4, col=61)], r"expected a contour inside 64 rows x 64 columns, .* in .*069\.xml session 1"),
+        ([trees.annotate(4, sop_uid="1.2", z_mm=3.0)], r"expected a slice of series .* in .*069\.xml, session 1, "),
+        ([trees.annotate(4, col=61)], r"expected a contour inside 64 rows x 64 columns, .* in .*069\.xml, session 1"),
     ],
 )
 def test_reads_that_are_refused_name_their_file(tmp_path: Path, annotations: Sequence[Any], message: str) -> None:

@@ -110,7 +110,9 @@ def test_a_resubmitted_correction_is_preferred(tmp_path: Path) -> None:
 
 def test_two_different_files_of_a_series_are_refused(tmp_path: Path) -> None:
     paths = [write(tmp_path, TEXT, "a.xml"), write(tmp_path, TEXT.replace("<malignancy>2", "<malignancy>5"), "b.xml")]
-    with pytest.raises(InputError, match=r"expected the same reads .* 2\.25\.200, got others in .*b\.xml than in .*a"):
+    with pytest.raises(
+        InputError, match=r"expected the same reads .* 2\.25\.200, got different ones in .*b\.xml and .*a"
+    ):
         choose_reads(paths)
 
 
@@ -121,9 +123,9 @@ def test_two_different_files_of_a_series_are_refused(tmp_path: Path) -> None:
         ("<malignancy>4<", "<malignancy>4.5<", r"expected malignancy from 1 to 5, got '4\.5'"),
         ("<calcification>1<", "<calcification>7<", "expected calcification from 1 to 6, got '7'"),
         ("<internalStructure>1<", "<internalStructure>0<", "expected internalStructure from 1 to 5, got '0'"),
-        ("<texture>1</texture>", "", "expected nine characteristics, got no texture"),
+        ("<texture>1</texture>", "", "expected nine characteristics, got none named texture"),
         ("<inclusion>TRUE<", "<inclusion>MAYBE<", "expected inclusion TRUE or FALSE, got 'MAYBE'"),
-        ("<inclusion>TRUE<", "<inclusion>FALSE<", "expected a roi with inclusion TRUE, got none"),
+        ("<inclusion>TRUE<", "<inclusion>FALSE<", "expected at least one roi with inclusion TRUE, got none"),
         ("<xCoord>36<", "<xCoord>36.5<", r"expected whole pixels from 0 in an edgeMap, got '36\.5'"),
         ("<yCoord>26<", "<yCoord>-1<", "expected whole pixels from 0 in an edgeMap, got '-1'"),
         ("<xCoord>36</xCoord>", "", "expected whole pixels from 0 in an edgeMap, got ''"),
@@ -133,7 +135,7 @@ def test_two_different_files_of_a_series_are_refused(tmp_path: Path) -> None:
 )
 def test_what_a_nodule_must_not_have(tmp_path: Path, old: str, new: str, message: str) -> None:
     assert old in TEXT
-    with pytest.raises(InputError, match=rf"{message} in .*069\.xml session 1 nodule 'Nodule 001'"):
+    with pytest.raises(InputError, match=rf"{message} in .*069\.xml, session 1, nodule 'Nodule 001'"):
         read_reads(write(tmp_path, TEXT.replace(old, new)))
 
 

@@ -362,9 +362,7 @@ def test_difficulty_divides_what_contrast_agent_adds() -> None:
 
 
 def test_a_brain_without_room_is_refused() -> None:
-    with pytest.raises(
-        InputError, match="expected a brain with room for 60 metastases and negatives, got none in 20 attempts"
-    ):
+    with pytest.raises(InputError, match="no room for 60 metastases and negatives in the brain after 20 attempts"):
         render_brain(n_metastases=60, difficulty=1.0, rng=rng())
     healthy = render_brain(n_metastases=0, difficulty=1.0, rng=rng())
     assert not healthy.segmentation.any() and not healthy.negatives

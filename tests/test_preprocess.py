@@ -309,7 +309,7 @@ def test_script_leaves_nothing_half_written(
         run_script("preprocess", monkeypatch, "--dataset", "mnist")
     assert list(folder.iterdir()) == []
     error = capsys.readouterr().err.splitlines()[-1]
-    assert error == "error: expected finite values, got 64 NaN or infinite in data/raw/mnist/30.npy"
+    assert error == "error: expected finite values, got 64 that are NaN or infinite in data/raw/mnist/30.npy"
 
 
 def test_scripts_name_an_unknown_data_set(

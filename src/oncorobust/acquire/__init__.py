@@ -1,1 +1,1 @@
-"""Fetch or make raw trees: downloads, images inside installed packages, and synthetic phantoms."""
+"""Sources of raw trees: downloads, images inside installed packages, and synthetic phantoms."""

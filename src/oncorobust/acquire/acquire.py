@@ -1,8 +1,8 @@
-"""Make a raw tree: out of an installed package, by download, or synthetic; in its place whole or not at all.
+"""Creation of raw trees from an installed package, by download, or as phantoms; incomplete trees are not put in place.
 
-A tree that this module made has a SOURCE.txt. A folder without one is somebody's own data and is never replaced. What
-a download has fetched stays beside the tree, so that a start after an interruption, or after the tree was removed,
-fetches only what is missing.
+Every tree that this module makes has a SOURCE.txt. A folder without one is the user's own data and is never replaced.
+Downloaded files stay beside the tree, so that a run after an interruption, or after the tree was removed, fetches only
+what is missing.
 """
 
 import os
@@ -39,7 +39,7 @@ from oncorobust.settings.data import (
 def acquire(folder: str | Path, source: Acquire, raw_format: Format, *, dataset: str, on_progress: Notify) -> None:
     """Make the raw tree of `dataset` in `folder`, in `raw_format`.
 
-    Raises InputError where that is not to be had, with a way around it.
+    Raises InputError if the data cannot be obtained; the message says how to get them by hand.
     """
     final = Path(folder)
     try:
@@ -56,13 +56,13 @@ def acquire(folder: str | Path, source: Acquire, raw_format: Format, *, dataset:
     except InputError as error:
         by_hand = "with NBIA Data Retriever or idc-index" if isinstance(raw_format, Lidc | CbisDdsm) else "elsewhere"
         raise InputError(
-            f"{error}; get the files {by_hand}, put them in {final} and remove acquire.{dataset} from params.yaml"
+            f"{error}; download the files {by_hand}, put them in {final} and remove acquire.{dataset} from params.yaml"
         ) from error
 
 
 def _write_packaged(draft: Path, raw_format: Format) -> None:
     if not isinstance(raw_format, Mnist):
-        raise _not_to_be_had("packaged", raw_format)
+        raise _unavailable("a package", raw_format)
     write_packaged_mnist(draft)
 
 
@@ -77,7 +77,7 @@ def _write_phantom(draft: Path, settings: Phantom, raw_format: Format) -> None:
         case Cifar10():
             write_cifar10_phantom(draft, settings)
         case _:
-            raise _not_to_be_had("a phantom", raw_format)
+            raise _unavailable("a phantom", raw_format)
 
 
 def _download(draft: Path, raw_format: Format, *, on_progress: Notify) -> None:
@@ -91,16 +91,16 @@ def _download(draft: Path, raw_format: Format, *, on_progress: Notify) -> None:
         case CbisDdsm():
             download_cbis_ddsm(draft, on_progress=on_progress)
         case _:
-            raise _not_to_be_had("a download", raw_format)
+            raise _unavailable("a download", raw_format)
 
 
-def _not_to_be_had(wanted: str, raw_format: Format) -> InputError:
-    return InputError(f"expected a format that is {wanted}, got {raw_format.__struct_config__.tag}")
+def _unavailable(source: str, raw_format: Format) -> InputError:
+    return InputError(f"expected a format available as {source}, got {raw_format.__struct_config__.tag}")
 
 
 @contextmanager
 def whole_folder(folder: str | Path) -> Iterator[Path]:
-    """Give an empty folder beside `folder`; put it in its place when the block succeeds, remove it when it fails.
+    """Yield an empty folder beside `folder`; move it to `folder` if the block succeeds, remove it if the block fails.
 
     Raises InputError when `folder` is a link or holds files that no acquisition made.
     """
@@ -120,11 +120,11 @@ def whole_folder(folder: str | Path) -> Iterator[Path]:
 
 @contextmanager
 def resumed_folder(folder: str | Path) -> Iterator[Path]:
-    """Give the download folder beside `folder` as the last start left it; link its files into `folder` on success.
+    """Yield the download folder beside `folder` as the last run left it; link its files into `folder` on success.
 
-    The download folder stays, because both runners remove an output before they make it again, and some downloads take
-    a day; hard links to it cost no space. What stood in `folder` is replaced only at the end. Raises InputError when
-    `folder` is a link or holds files that no acquisition made.
+    The download folder is kept, because both runners remove an output before they make it again, and some downloads
+    take a day; hard links to it take no space. The content of `folder` is replaced only at the end. Raises InputError
+    when `folder` is a link or holds files that no acquisition made.
     """
     final = _replaceable(folder)
     downloads = final.with_name(f".{final.name}.download")
@@ -141,7 +141,7 @@ def resumed_folder(folder: str | Path) -> Iterator[Path]:
 def _replaceable(folder: str | Path) -> Path:
     final = Path(folder)
     if final.is_symlink():
-        raise InputError(f"expected a folder to write, got a link in {final}")
+        raise InputError(f"expected a folder that can be replaced, got a link at {final}")
     if final.exists() and not (final / "SOURCE.txt").is_file() and any(final.iterdir()):
-        raise InputError(f"expected no data of your own, got files without SOURCE.txt in {final}")
+        raise InputError(f"expected a folder made by oncorobust, got files without SOURCE.txt in {final}")
     return final

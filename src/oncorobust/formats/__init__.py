@@ -1,1 +1,1 @@
-"""Read raw trees of images into image records, one module or folder for each published format."""
+"""Readers of raw image trees: one module or folder per published format."""

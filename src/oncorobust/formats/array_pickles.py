@@ -1,4 +1,4 @@
-"""Reading of pickles of containers, numbers, text and NumPy arrays of numbers, without calling what they name.
+"""Reader of pickled containers, numbers, text and numeric NumPy arrays that calls nothing named by the pickle.
 
 Accepted are the few names that a pickled array of numbers mentions; each stands for a class or function of this module.
 Every other name, and every type that is not a plain number, is refused. Source: Python's library reference, `pickle`,
@@ -21,17 +21,17 @@ class PickledArray:
     """An array of a pickle that was read, in `values`."""
 
     def __init__(self) -> None:
-        """Start empty, as NumPy does; the state follows."""
+        """Start empty, as NumPy does; `__setstate__` fills the array."""
         self.values = np.empty(0, dtype=np.uint8)
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
-        """Take version, shape, type, order of the axes and bytes."""
+        """Set the array from version, shape, type, axis order and bytes."""
         _, shape, kind, column_major, content = state
         self.values = np.frombuffer(content, dtype=kind.dtype).reshape(shape, order="F" if column_major else "C")
 
 
 class _Kind:
-    """Stands for a dtype: its name at first, then its byte order."""
+    """Stand-in for a dtype, made from its name; `__setstate__` sets its byte order."""
 
     def __init__(self, name: str | bytes, *_flags: object) -> None:
         text = name.decode("ascii") if isinstance(name, bytes) else name
@@ -49,7 +49,7 @@ def _reconstruct(*_arguments: object) -> PickledArray:
 
 
 def _encode(text: str, encoding: str) -> bytes:
-    """Bytes as Python 3 writes them into a pickle that Python 2 can read: text in Latin-1."""
+    """Encode Latin-1 text as bytes, which is how Python 3 writes bytes into pickles that Python 2 can read."""
     if encoding != "latin1":
         raise pickle.UnpicklingError(f"text in {encoding}")
     return text.encode("latin1")
@@ -72,11 +72,11 @@ class _ArrayUnpickler(pickle.Unpickler):
 
 
 def read_pickle(path: Path) -> dict[bytes, Any]:
-    """Read a pickled dictionary; text of Python 2 stays bytes, arrays are PickledArray. Raises InputError."""
+    """Read a pickled dictionary; Python 2 text stays bytes, arrays become PickledArray. Raises InputError."""
     try:
         with path.open("rb") as stream:
             content = _ArrayUnpickler(stream, encoding="bytes").load()
-    except Exception as error:  # a damaged pickle raises nearly anything
+    except Exception as error:  # a damaged pickle can raise almost any exception
         text = " ".join(str(error).split()) or type(error).__name__
         raise InputError(f"expected a pickled batch of arrays and lists, got {text} in {path}") from error
     if not isinstance(content, dict):

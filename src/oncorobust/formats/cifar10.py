@@ -1,8 +1,8 @@
-"""CIFAR-10 as published: the binary version (`data_batch_1.bin` ... `test_batch.bin`) or the Python version.
+"""Reader of CIFAR-10 as published: the binary version (`data_batch_1.bin` ... `test_batch.bin`) or the Python version.
 
-A binary batch is a run of 3,073-byte records: the label, then 32 x 32 red, green and blue bytes. A Python batch is a
-pickled dictionary with the same planes under `data` and the labels under `labels`. Both versions hold the same records,
-so one list of checksums serves both. Each image stands for its own patient.
+A binary batch is a sequence of 3,073-byte records: the label, then 32 x 32 red, green and blue bytes. A Python batch is
+a pickled dictionary with the same planes under `data` and the labels under `labels`. Both versions hold the same
+records, so one list of checksums covers both. Each image counts as its own patient.
 
 Source: Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009, and its download page.
 """
@@ -31,11 +31,11 @@ SHA256 = {
     "data_batch_5": "755304fc0b379caeae8c14f0dac912fbc7d6cd469eb67a1029a08a39453a9add",
     "test_batch": "8e2eb146ae340b09e24670f29cabc6326dba54da8789dab6768acf480273f65b",
 }
-"""Checksums of the batches' records, as in the binary version's files."""
+"""Checksums of the records of each batch, as in the files of the binary version."""
 
 
 def open_cifar10(folder: Path) -> RawImages:
-    """Open a folder with CIFAR-10's batches. Raises InputError naming the file that is missing or wrong."""
+    """Open a folder of CIFAR-10 batches. Raises InputError naming the file that is missing or wrong."""
     paths = _find_batches(folder)
     batches = {path.stem: _read_batch(path) for path in paths}
     frames = [_index(path, batches[path.stem][:, 0], folder) for path in paths]
@@ -58,7 +58,7 @@ def open_cifar10(folder: Path) -> RawImages:
 
 
 def _find_batches(folder: Path) -> list[Path]:
-    """The batches of one version in reading order; a subset must be data_batch_1 to some k, and test_batch."""
+    """Find the batches of one version in reading order; a subset must be data_batch_1 to some k, and test_batch."""
     found = [
         (place, suffix)
         for place in (folder / name for name in FOLDERS)
@@ -68,7 +68,7 @@ def _find_batches(folder: Path) -> list[Path]:
     if not found:
         raise InputError(f"expected data_batch_1.bin or data_batch_1, got neither in {folder}")
     if len(found) > 1:
-        raise InputError(f"expected one version of CIFAR-10, got the binary and the Python one in {folder}")
+        raise InputError(f"expected one version of CIFAR-10, got the binary and the Python version in {folder}")
     place, suffix = found[0]
     present = [name for name in SHA256 if (place / f"{name}{suffix}").is_file()]
     last = max((int(name[-1]) for name in present if name != "test_batch"), default=1)
@@ -79,7 +79,7 @@ def _find_batches(folder: Path) -> list[Path]:
 
 
 def _read_batch(path: Path) -> np.ndarray:
-    """Records (n, 3073) of unsigned bytes, label first; a binary batch stays on disk."""
+    """Read records (n, 3073) of unsigned bytes, label first; a binary batch stays on disk."""
     records = _read_binary(path) if path.suffix == ".bin" else _read_pickled(path)
     labels = records[:, 0]
     if labels.max() > 9:
@@ -104,9 +104,9 @@ def _read_pickled(path: Path) -> np.ndarray:
     if not isinstance(data, np.ndarray) or data.dtype != np.uint8 or data.shape[1:] != (RECORD_BYTES - 1,):
         raise InputError(f"expected data of n x 3072 unsigned bytes, got another array in {path}")
     if not isinstance(labels, list) or len(labels) != len(data) or not len(data):
-        raise InputError(f"expected {len(data)} labels, one an image and at least one, got another list in {path}")
+        raise InputError(f"expected {len(data)} labels, one per image and at least one, got another list in {path}")
     if not all(isinstance(label, int) and 0 <= label < 256 for label in labels):
-        raise InputError(f"expected labels from 0 to 9, got something else in {path}")
+        raise InputError(f"expected whole numbers from 0 to 9 as labels, got other values in {path}")
     return np.column_stack([np.array(labels, dtype=np.uint8), data])
 
 

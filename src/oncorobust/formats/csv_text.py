@@ -1,8 +1,8 @@
-"""A CSV that a person or an archive wrote, as text cells with the line of the file beside each row.
+"""CSV files from users and archives as text cells, with each row's line number in the file.
 
-UTF-8 with or without a byte order mark, commas, a header; cells are stripped of spaces and line breaks, blank rows
-passed over. What often lies in a CSV's place is told by name: a git-lfs pointer, an HTML page of a server's login. What
-the cells mean is the business of each reader, which names the line that is wrong.
+Files are UTF-8 with or without a byte order mark, separated by commas, with a header. Spaces and line breaks around
+cells are removed and blank rows skipped. Messages recognise what is often saved in place of a CSV: a git-lfs pointer or
+a server's HTML login page. Each reader interprets the cells itself and names the line of an error.
 """
 
 import csv
@@ -16,7 +16,7 @@ from oncorobust.base.errors import InputError
 
 
 def read_text(path: Path) -> str:
-    """A text file in UTF-8. Raises InputError naming the file."""
+    """Read a text file in UTF-8. Raises InputError naming the file."""
     try:
         return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
@@ -24,9 +24,9 @@ def read_text(path: Path) -> str:
 
 
 def read_table(path: Path, *, rename: Callable[[str], str] = str.strip) -> pd.DataFrame:
-    """Stripped cells as text; the frame's index is the line at which a row begins.
+    """Read a CSV as stripped text cells; the frame's index is the line at which each row begins.
 
-    rename: from a header's cell to the column's name. Raises InputError naming the file, and the line that is wrong.
+    rename: turns a header cell into a column name. Raises InputError naming the file and the line.
     """
     text = read_text(path)
     if text.startswith("version https://git-lfs"):
@@ -37,13 +37,13 @@ def read_table(path: Path, *, rename: Callable[[str], str] = str.strip) -> pd.Da
     columns = [rename(cell) for cell in header[1]]
     for line, cells in rows:
         if len(cells) != len(columns):
-            raise InputError(f"expected {len(columns)} cells, got {len(cells)} in {path} line {line}")
+            raise InputError(f"expected {len(columns)} cells, got {len(cells)} in {path}, line {line}")
     lines = pd.Index([line for line, _ in rows], dtype="int64")
     return pd.DataFrame([cells for _, cells in rows], columns=pd.Index(columns), index=lines, dtype=object)
 
 
 def check_columns(table: pd.DataFrame, required: Iterable[str], path: Path) -> None:
-    """Check that each of the columns is there once, and that there is a row. Raises InputError."""
+    """Check that each required column occurs once and that the table has a row. Raises InputError."""
     columns = [str(column) for column in table.columns]
     for name in required:
         if columns.count(name) != 1:
@@ -58,11 +58,11 @@ def check_filled(table: pd.DataFrame, names: Iterable[str], path: Path) -> None:
     """Check that no cell of these columns is empty. Raises InputError naming the line."""
     for name in names:
         for line in table.index[table[name] == ""]:
-            raise InputError(f"expected a value of {name}, got an empty cell in {path} line {line}")
+            raise InputError(f"expected a value of {name}, got an empty cell in {path}, line {line}")
 
 
 def _rows(text: str, path: Path) -> list[tuple[int, list[str]]]:
-    """Cells of each row that is not blank, with the line of the file at which the row begins."""
+    """Return the cells of each row that is not blank, with the line at which the row begins."""
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     rows, line = [], 1
     try:
@@ -72,5 +72,5 @@ def _rows(text: str, path: Path) -> list[tuple[int, list[str]]]:
                 rows.append((line, cells))
             line = reader.line_num + 1
     except csv.Error as error:
-        raise InputError(f"expected a CSV, got {error} in {path} line {line}") from error
+        raise InputError(f"expected a CSV, got {error} in {path}, line {line}") from error
     return rows

@@ -1,7 +1,8 @@
-"""The idx format of MNIST: a big-endian header (magic, then one count an axis) and unsigned bytes.
+"""Reader and writer of MNIST's idx format: a big-endian header (magic number, length of each axis) and unsigned bytes.
 
-The magic number's third byte is the type (8: unsigned byte), its fourth the number of axes, so images (n, h, w) have
-2051 and labels (n,) 2049. Files may be gzipped, as published. Source: LeCun, Cortes and Burges, "The MNIST database".
+The third byte of the magic number is the type (8: unsigned byte) and the fourth the number of axes, so images (n, h, w)
+have 2051 and labels (n,) 2049. Files may be gzipped, as published. Source: LeCun, Cortes and Burges, "The MNIST
+database".
 """
 
 import gzip
@@ -22,10 +23,10 @@ _CHUNK_BYTES = 1 << 20
 
 
 def read_idx(path: Path, *, magic: int) -> np.ndarray:
-    """Read unsigned bytes of the shape in the header.
+    """Read unsigned bytes in the shape that the header gives.
 
     magic: the expected number, 2051 for images (n, h, w) or 2049 for labels (n,).
-    Raises InputError for a file that cannot be read, is corrupt, has another magic number or another length.
+    Raises InputError for a file that is unreadable or corrupt, or has another magic number or length.
     """
     n_axes = magic % 256
     try:

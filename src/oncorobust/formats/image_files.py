@@ -1,9 +1,9 @@
-"""One image file to stored values: PNG, JPEG, TIFF, npy, NIfTI; DICOM has a module of its own.
+"""Reader of single image files: PNG, JPEG, TIFF, npy, NIfTI and, through `formats.dicom`, DICOM.
 
-The kind is told by the file's first bytes, not by its name (NIfTI, whose plain header has no bytes of its own at the
-start, by its name). Values are as stored, without orientation tags: a row and column of a manifest mean the stored
-array's own. What cannot be one image of finite numbers, grey or RGB, is refused; InputError, naming the file, is the
-only exception that leaves this module, whatever a decoder does with damaged bytes.
+The first bytes of a file decide its kind, not its name (except for NIfTI, whose plain header does not begin with a
+signature). Values are as stored and orientation tags are not applied: rows and columns in a manifest are those of the
+stored array. Files that do not hold one grey or RGB image of finite numbers are rejected. InputError, naming the file,
+is the only exception that leaves this module, whatever a decoder raises on damaged bytes.
 """
 
 import warnings
@@ -33,7 +33,7 @@ _SMALLEST_SIDE = 2
 
 @dataclass(frozen=True)
 class FileKind:
-    """What a file's header tells before its pixels are read; synthetic is None where the format cannot say."""
+    """Kind, unit and synthetic mark of a file, from its header; synthetic is None where the format has no such mark."""
 
     name: str
     unit: str
@@ -41,7 +41,7 @@ class FileKind:
 
 
 def describe_image(path: Path) -> FileKind:
-    """Read a file's kind, the unit of its values, and whether it says that it is synthetic. Raises InputError."""
+    """Read a file's kind, the unit of its values, and whether it is marked as synthetic. Raises InputError."""
     with _only_input_errors(path):
         name = _kind(path)
         if name == "DICOM":
@@ -50,7 +50,7 @@ def describe_image(path: Path) -> FileKind:
 
 
 def read_image(path: Path) -> StoredImage:
-    """Read one image: values (h, w) or (h, w, 3), finite, at least 2 pixels a side. Raises InputError."""
+    """Read one image: values (h, w) or (h, w, 3), finite, at least 2 x 2 pixels. Raises InputError."""
     with _only_input_errors(path):
         match _kind(path):
             case "DICOM":
@@ -67,7 +67,7 @@ def read_image(path: Path) -> StoredImage:
 
 @contextmanager
 def _only_input_errors(path: Path) -> Iterator[None]:
-    """Turn whatever a decoder raises into an InputError that names the file."""
+    """Turn any exception of a decoder into an InputError that names the file."""
     try:
         yield
     except InputError:
@@ -80,7 +80,7 @@ def _only_input_errors(path: Path) -> Iterator[None]:
 def _kind(path: Path) -> str:
     with path.open("rb") as stream:
         head = stream.read(132)
-    if head[128:132] == b"DICM":  # before the others: its first 128 bytes may be a TIFF header (PS3.10, 7.1)
+    if head[128:132] == b"DICM":  # checked first: its first 128 bytes may be a TIFF header (PS3.10, 7.1)
         return "DICOM"
     for start, name in _STARTS.items():
         if head.startswith(start):
@@ -92,7 +92,7 @@ def _kind(path: Path) -> str:
 
 
 def _read_raster(path: Path) -> StoredImage:
-    """PNG, JPEG or TIFF: 8- or 16-bit grey, float grey, or 8-bit RGB; a palette is looked up, full alpha dropped."""
+    """Read PNG, JPEG or TIFF: 8- or 16-bit grey, float grey or 8-bit RGB; apply a palette and drop opaque alpha."""
     with warnings.catch_warnings():
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         with Image.open(path) as opened:
@@ -109,7 +109,7 @@ def _read_raster(path: Path) -> StoredImage:
             values = np.asarray(picture)
             inverted = picture.mode.startswith("I;16") and _tag(picture, 262) == 0
     values = values.astype(values.dtype.newbyteorder("="))
-    if inverted:  # TIFF's WhiteIsZero, which Pillow undoes for 8 bits only
+    if inverted:  # TIFF's WhiteIsZero, which Pillow inverts for 8 bits only
         values = 65535 - values
     return StoredImage(values=values, limits=_LIMITS.get(values.dtype.name))
 
@@ -118,7 +118,7 @@ def _check_raster(picture: Image.Image, path: Path) -> None:
     frames = getattr(picture, "n_frames", 1)
     if frames != 1:
         raise InputError(f"expected one image, got {frames} frames in {path}")
-    # Pillow cuts 16-bit colour to 8 bits without a word; the bit depth is read from the file itself.
+    # Pillow silently reduces 16-bit colour to 8 bits, so the bit depth is read from the file itself.
     if picture.format == "PNG":
         with path.open("rb") as stream:
             depth, colour = stream.read(26)[24:]
@@ -152,8 +152,8 @@ def _read_npy(path: Path) -> StoredImage:
 
 
 def _read_nifti(path: Path) -> StoredImage:
-    """A 2-D image or a single slice; the stored array's first axis is the row."""
-    import nibabel  # half a second, and most trees have no NIfTI
+    """Read a 2-D image or a single slice; the first axis of the stored array is the row."""
+    import nibabel  # takes half a second, and most trees have no NIfTI
 
     image: Any = nibabel.load(path)
     shape = tuple(length for length in image.shape if length != 1)
@@ -168,4 +168,5 @@ def _check(values: np.ndarray, path: Path) -> None:
     if min(values.shape[:2]) < _SMALLEST_SIDE:
         raise InputError(f"expected at least 2 x 2 pixels, got {values.shape[0]} x {values.shape[1]} in {path}")
     if values.dtype.kind == "f" and not np.isfinite(values).all():
-        raise InputError(f"expected finite values, got {int((~np.isfinite(values)).sum())} NaN or infinite in {path}")
+        bad = int((~np.isfinite(values)).sum())
+        raise InputError(f"expected finite values, got {bad} that are NaN or infinite in {path}")

@@ -1,12 +1,13 @@
-"""Boxes around lesions: from the slice to the square cut out of it, and on to the processed image.
+"""Boxes around lesions, in pixels of the slice, of the square cut from it, and of the processed image.
 
-Edges are counted, not centres: pixel i reaches from i to i + 1, so a box of rows 3 to 5 has top 3 and bottom 6, and an
-edge at e of a square of s pixels lies, after its centre crop from c with k pixels is resized to n, at
+Coordinates are those of pixel edges, not centres: pixel i extends from i to i + 1, so a box of rows 3 to 5 has top 3
+and bottom 6. When the centre crop that starts at c and has k pixels is resized to n pixels, an edge at e moves to
 
-    (e - c) n / k        cut to [0, n].
+    (e - c) n / k        clipped to [0, n].
 
-A reader gives `stored_side`, the side of the square as stored, and the box in its pixels in the columns of LESION_BOX;
-they are empty (NaN) for images without a lesion. Preprocessing turns them into pixels of the processed image.
+A reader returns `stored_side`, the side of the square as stored, and the box in pixels of that square in the columns
+of LESION_BOX; they are empty (NaN) for images without a lesion. Preprocessing converts them to pixels of the processed
+image.
 """
 
 from dataclasses import dataclass
@@ -29,18 +30,18 @@ class Box:
 
 
 def box_of_pixels(rows: np.ndarray, columns: np.ndarray) -> Box:
-    """The smallest box that holds the pixels with these rows and columns (at least one)."""
+    """Return the smallest box that holds the pixels with these rows and columns (at least one)."""
     return Box(float(rows.min()), float(columns.min()), float(rows.max() + 1), float(columns.max() + 1))
 
 
 def box_around(row: float, column: float, *, diameter: float) -> Box:
-    """The box around a circle; row and column of its centre as indices, so that whole numbers are pixels' centres."""
+    """Return the box around a circle; its centre is given in indices, so whole numbers are pixel centres."""
     middle_row, middle_column, radius = row + 0.5, column + 0.5, diameter / 2
     return Box(middle_row - radius, middle_column - radius, middle_row + radius, middle_column + radius)
 
 
 def box_columns(box: Box | None, *, top: int, left: int, side: int) -> dict[str, float | int]:
-    """The columns of an image: the box in pixels of the square of this corner and side, and cut to it; None is NaN."""
+    """Return an image's columns: the box in pixels of the given square, clipped to it; NaN where `box` is None."""
     edges = [np.nan] * 4 if box is None else [box.top - top, box.left - left, box.bottom - top, box.right - left]
     return {
         **{name: float(np.clip(edge, 0, side)) for name, edge in zip(LESION_BOX, edges, strict=True)},
@@ -49,9 +50,9 @@ def box_columns(box: Box | None, *, top: int, left: int, side: int) -> dict[str,
 
 
 def resize_boxes(index: pd.DataFrame, *, crop_fraction: float, size: int) -> pd.DataFrame:
-    """The index with its boxes in pixels of the processed image; as it is where its reader knows none.
+    """Convert the boxes of an index to pixels of the processed image; return an index without boxes unchanged.
 
-    A lesion that the crop leaves out has no box in what is left. crop_fraction, size: as in `settings.Preprocess`.
+    A lesion outside the crop has no box afterwards. crop_fraction, size: as in `settings.Preprocess`.
     """
     if STORED_SIDE not in index:
         return index
@@ -63,5 +64,5 @@ def resize_boxes(index: pd.DataFrame, *, crop_fraction: float, size: int) -> pd.
 
 
 def cropped_side(shorter_side: int, fraction: float) -> int:
-    """The side of the centre crop, pixels, at least one."""
+    """Return the side of the centre crop, pixels, at least one."""
     return max(1, round(fraction * shorter_side))

@@ -1,13 +1,14 @@
-"""Anyone's own images: a `manifest.csv` in the raw tree, a row an image, beside files of any kind that can be read.
+"""Reader of your own images: a `manifest.csv` with one row per image, beside image files of any supported kind.
 
-Columns: `image_id`, `path` (relative to the tree, with forward slashes), `label` (any text), `patient_id`; optional
+Columns: `image_id`, `path` (relative to the tree, with forward slashes), `label` (any text), `patient_id`; optionally
 `split` (train, validation, test) and a crop in pixels of the stored array: either `crop_top, crop_left, crop_height,
-crop_width`, or `center_row, center_col, crop_size`. Other columns are ignored. Every cell of these columns is filled.
+crop_width`, or `center_row, center_col, crop_size`. Every cell of these columns must be filled. Other columns are
+ignored.
 
-Classes are the labels in alphabetical order, so that benign is 0 and malignant 1; a `classes.txt` beside the manifest
-lists them in another order, a line a class, and a label outside of it is an error. No path leads out of the tree, and
-no link inside it either, but for those that DVC makes: the tree itself may be a link. A file `SYNTHETIC.txt` beside the
-manifest, or the SyntheticData tag of DICOM files, marks made-up images; real and made-up ones are never mixed.
+Classes are the labels in alphabetical order, so that benign is 0 and malignant 1. A `classes.txt` beside the manifest
+may list them in another order, one class per line; a label that it does not list is an error. Paths must stay inside
+the tree, and so must links, except those that DVC makes; the tree itself may be a link. A file `SYNTHETIC.txt` beside
+the manifest, or the SyntheticData tag of DICOM files, marks synthetic images; real and synthetic ones are never mixed.
 """
 
 import math
@@ -28,16 +29,16 @@ BOX = ("crop_top", "crop_left", "crop_height", "crop_width")
 CENTER = ("center_row", "center_col", "crop_size")
 
 _IN_DVC_CACHE = re.compile(r"/files/md5/[0-9a-f]{2}/[0-9a-f]{30}$")
-"""Where a link leads that `dvc checkout` made; the name is the content's MD5."""
+"""Target of a link made by `dvc checkout`; the name is the MD5 of the content."""
 
 Box = tuple[int, int, int, int]
-"""Top, left, height, width of a crop, pixels."""
+"""Top, left, height and width of a crop, pixels."""
 
 
 def open_manifest(folder: Path) -> RawImages:
-    """Open a tree with a manifest; every file's header is looked at, no pixels are read.
+    """Open a tree with a manifest: read every file's header, but no pixels.
 
-    Raises InputError naming the manifest's line, or the file, and what is wrong with it.
+    Raises InputError naming the line of the manifest or the file, and what is wrong with it.
     """
     path = folder / NAME
     table = _read_table(path)
@@ -72,21 +73,21 @@ def open_manifest(folder: Path) -> RawImages:
 
 
 def _read_table(path: Path) -> pd.DataFrame:
-    """The manifest's cells as stripped text; the frame's index is the line in the file."""
+    """Read the manifest's cells as stripped text; the frame's index is the line in the file."""
     table = read_table(path)
     names = [name for name in table.columns if name and name not in REQUIRED]
     check_columns(table, [*REQUIRED, *names], path)
     check_filled(table, [name for name in (*REQUIRED, "split", *BOX, *CENTER) if name in table], path)
     for line in table.index[table["image_id"].duplicated()]:
-        raise InputError(f"expected each image_id once, got {table['image_id'][line]!r} again in {path} line {line}")
+        raise InputError(f"expected each image_id once, got {table['image_id'][line]!r} again in {path}, line {line}")
     return table
 
 
 def _inside(entry: str, path: Path, line: object) -> str:
-    """The entry itself when it stays inside the raw tree: a manifest from elsewhere must not read other files."""
+    """Return a path that stays inside the raw tree: a manifest from elsewhere must not reach other files."""
     parts = PurePosixPath(entry.replace("\\", "/"))
     if parts.is_absolute() or ".." in parts.parts or PureWindowsPath(entry).drive:
-        raise InputError(f"expected a path inside the raw tree, got {entry!r} in {path} line {line}")
+        raise InputError(f"expected a path inside the raw tree, got {entry!r} in {path}, line {line}")
     return entry
 
 
@@ -95,13 +96,13 @@ def _describe(files: list[Path], table: pd.DataFrame, path: Path) -> list[FileKi
     for file, line in zip(files, table.index, strict=True):
         try:
             found = file.is_file()
-        except OSError:  # a name that the file system refuses, for its length for instance
+        except OSError:  # the file system rejects the name, for example because it is too long
             found = False
         if not found:
-            raise InputError(f"expected a file {file}, got none, named in {path} line {line}")
+            raise InputError(f"{path}, line {line}: expected a file at {file}, got none")
         place = file.resolve()
         if not (place.is_relative_to(tree) or _IN_DVC_CACHE.search(place.as_posix())):
-            raise InputError(f"expected a file inside the raw tree, got a link to {place}, named in {path} line {line}")
+            raise InputError(f"{path}, line {line}: {file} links to {place} (expected a file inside the raw tree)")
     return [describe_image(file) for file in files]
 
 
@@ -110,13 +111,12 @@ def _classes(table: pd.DataFrame, folder: Path) -> tuple[tuple[str, ...], pd.Ser
     if listed.is_file():
         names = [name.strip() for name in read_text(listed).splitlines() if name.strip()]
         if len(set(names)) != len(names):
-            raise InputError(f"expected each class once, got one twice in {listed}")
+            raise InputError(f"expected each class once, got a class twice in {listed}")
     else:
         names = sorted(set(table["label"]))
     for line in table.index[~table["label"].isin(names)]:
-        raise InputError(
-            f"expected a label of {', '.join(names)}, got {table['label'][line]!r} in {folder / NAME} line {line}"
-        )
+        found = table["label"][line]
+        raise InputError(f"{folder / NAME}, line {line}: unknown label {found!r} (known: {', '.join(names)})")
     if table["label"].nunique() < 2:
         raise InputError(
             f"expected images of at least two classes, got only {table['label'].iloc[0]} in {folder / NAME}"
@@ -129,13 +129,14 @@ def _check_splits(table: pd.DataFrame, path: Path) -> None:
     if "split" not in table:
         return
     for line in table.index[~table["split"].isin(SPLITS)]:
-        raise InputError(f"expected train, validation or test, got {table['split'][line]!r} in {path} line {line}")
+        found = table["split"][line]
+        raise InputError(f"{path}, line {line}: unknown split {found!r} (known: {', '.join(SPLITS)})")
     several = table.groupby("patient_id")["split"].unique()
     for patient, splits in several[several.map(len) > 1].items():
         lines = [table.index[(table["patient_id"] == patient) & (table["split"] == split)][0] for split in splits[:2]]
         raise InputError(
-            f"expected each patient in one split, got one in {splits[0]} (line {lines[0]}) and {splits[1]} "
-            f"(line {lines[1]}) in {path}"
+            f"expected each patient in one split, got the same patient in {splits[0]} (line {lines[0]}) and "
+            f"{splits[1]} (line {lines[1]}) of {path}"
         )
 
 
@@ -144,16 +145,16 @@ def _boxes(table: pd.DataFrame, path: Path) -> list[Box] | None:
     if not given:
         return None
     if len(given) == 2:
-        raise InputError(f"expected a crop by box or by centre, got columns of both in {path}")
+        raise InputError(f"expected crops given by box or by centre, got columns of both in {path}")
     for name in given[0]:
         if name not in table:
-            raise InputError(f"expected a column {name} beside the other crop columns, got none in {path}")
+            raise InputError(f"{path}: no column {name} (expected all of {', '.join(given[0])})")
     boxes = []
     for line, cells in table[list(given[0])].iterrows():
         numbers = [_number(cell, path, line) for cell in cells]
         box = _from_center(*numbers) if given[0] is CENTER else _from_box(*numbers)
         if box[0] < 0 or box[1] < 0 or box[2] < 1 or box[3] < 1:
-            raise InputError(f"expected a crop inside the image, got {_text(box)} in {path} line {line}")
+            raise InputError(f"expected a crop inside the image, got {_text(box)} in {path}, line {line}")
         boxes.append(box)
     return boxes
 
@@ -164,7 +165,7 @@ def _number(cell: str, path: Path, line: object) -> float:
     except ValueError:
         number = math.nan
     if not math.isfinite(number):
-        raise InputError(f"expected a number of pixels, got {cell!r} in {path} line {line}")
+        raise InputError(f"expected a number of pixels, got {cell!r} in {path}, line {line}")
     return number
 
 
@@ -173,7 +174,7 @@ def _from_box(top: float, left: float, height: float, width: float) -> Box:
 
 
 def _from_center(row: float, col: float, size: float) -> Box:
-    """The square whose middle is nearest to the centre; half a pixel goes up and left."""
+    """Return the square whose middle is nearest to the centre; ties go up and left."""
     side = round(size)
     return math.floor(row - (side - 1) / 2), math.floor(col - (side - 1) / 2), side, side
 
@@ -193,5 +194,5 @@ def _crop(image: StoredImage, box: Box, file: Path) -> StoredImage:
 def _unit(kinds: list[FileKind], path: Path) -> str:
     units = sorted({kind.unit for kind in kinds})
     if len(units) > 1:
-        raise InputError(f"expected images of one unit, got {' and '.join(units)} in {path}")
+        raise InputError(f"expected all images in one unit, got {' and '.join(units)} in {path}")
     return units[0]

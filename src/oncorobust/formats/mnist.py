@@ -1,9 +1,9 @@
-"""MNIST as published: images and labels of a training and a t10k (test) part, each an idx file, plain or gzipped.
+"""Reader of MNIST as published: images and labels of a training and a t10k (test) part in idx files, plain or gzipped.
 
 Both `train-images-idx3-ubyte` and `train-images.idx3-ubyte` are read, with or without `.gz`. Either part may be absent.
-Fashion-MNIST, KMNIST and others have the same headers, so only the published checksums tell that a file is MNIST;
-where they differ (a subset, for instance) the data are reported as unverified. No writer is known for a digit, so each
-image stands for its own patient.
+Fashion-MNIST, KMNIST and others have the same headers, so only the published checksums show that a file is MNIST; where
+they differ (for example for a subset) the data are reported as unverified. The writers of the digits are unknown, so
+each image counts as its own patient.
 """
 
 from pathlib import Path
@@ -20,7 +20,7 @@ from oncorobust.formats.synthetic_mark import is_synthetic
 SIDE = 28
 CLASS_NAMES = tuple(str(digit) for digit in range(10))
 PARTS = {"train": "train", "t10k": "test"}
-"""Part of the publication, and the split it is."""
+"""The split of each published part."""
 
 SHA256 = {
     "train images": {
@@ -43,7 +43,7 @@ SHA256 = {
 
 
 def open_mnist(folder: Path) -> RawImages:
-    """Open a folder with MNIST's files. Raises InputError naming the file that is missing or wrong."""
+    """Open a folder of MNIST files. Raises InputError naming the file that is missing or wrong."""
     parts = [part for part in PARTS if _find(folder, part, "images") or _find(folder, part, "labels")]
     if not parts:
         raise InputError(f"expected train-images-idx3-ubyte or t10k-images-idx3-ubyte (or .gz), got none in {folder}")
@@ -100,7 +100,7 @@ def _names(part: str, kind: str) -> list[str]:
 def _find(folder: Path, part: str, kind: str) -> Path | None:
     found = [folder / name for name in _names(part, kind) if (folder / name).is_file()]
     if len(found) > 1:
-        raise InputError(f"expected one file of {part} {kind}, got {found[0].name} and {found[1].name} in {folder}")
+        raise InputError(f"expected one file for {part} {kind}, got {found[0].name} and {found[1].name} in {folder}")
     return found[0] if found else None
 
 

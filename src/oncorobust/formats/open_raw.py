@@ -1,4 +1,4 @@
-"""From a format's settings to its reader: the one place that lists them."""
+"""The function that opens a raw tree with the reader that its format settings name."""
 
 from pathlib import Path
 
@@ -15,11 +15,11 @@ from oncorobust.settings.data import BrainMets, CbisDdsm, Cifar10, Format, Lidc,
 
 
 def open_raw(folder: str | Path, settings: Format, *, seed: int, on_progress: Notify) -> RawImages:
-    """Open a raw tree without reading its pixels (MNIST's files are read at once). Raises InputError."""
+    """Open a raw tree without reading its pixels (MNIST's files are read whole). Raises InputError."""
     folder = Path(folder)
     if not folder.is_dir():
         name = type(settings).__struct_config__.tag
-        raise InputError(f"expected a folder with a raw tree of format {name}, got none at {folder}")
+        raise InputError(f"expected a folder with a raw tree of format {name}, got no folder at {folder}")
     match settings:
         case Mnist():
             return open_mnist(folder)

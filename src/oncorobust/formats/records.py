@@ -1,9 +1,8 @@
-"""What every reader of a raw tree gives: a row an image, the names of the classes, and a way to read the pixels.
+"""The result of opening a raw tree: an index with one row per image, the class names, and a function that reads pixels.
 
-A reader opens a tree (`RawImages`) without reading its pixels; `RawImages.read(position)` then gives the stored values
-of one image, so that memory stays flat in the number of images. Scaling to [0, 1] is the business of preprocessing:
-readers give values as the format stores them (grey levels, Hounsfield units), with the format's own limits where it
-has any.
+A reader opens a tree (`RawImages`) without reading its pixels. `RawImages.read(position)` then returns the stored
+values of one image, so memory use does not grow with the number of images. Values stay as the format stores them (grey
+levels, Hounsfield units), with the format's own limits where it has any; preprocessing scales them to [0, 1].
 """
 
 from collections.abc import Callable, Mapping
@@ -22,7 +21,7 @@ UNVERIFIED = "unverified"
 
 @dataclass(frozen=True)
 class StoredImage:
-    """One image as stored: values (h, w) or (h, w, 3), and the format's own limits (None: it has none)."""
+    """One image as stored: values (h, w) or (h, w, 3), and the format's own limits (None where it has none)."""
 
     values: np.ndarray
     limits: tuple[float, float] | None
@@ -32,12 +31,13 @@ class StoredImage:
 class RawImages:
     """An opened raw tree.
 
-    index: columns image_id, patient_id, label (from 0), source (file, relative to the tree), optional given_split;
-        any other column is kept as it is, but for the boxes of `lesion_boxes`, which follow crop and resize.
-    read: from a row's position to its stored image. Raises InputError naming the file.
-    verified: which files have their publisher's checksum, in words.
+    index: one row per image, with columns image_id, patient_id, label (from 0), source (file, relative to the tree) and
+        optionally given_split. Other columns are kept unchanged, except the boxes of `lesion_boxes`, which follow crop
+        and resize.
+    read: returns the stored image at a row's position. Raises InputError naming the file.
+    verified: text that says which files match their publisher's checksum.
     intensity_unit: unit of the stored values: "grey level", "HU" or "stored value".
-    notes: what was left out or decided on the way, in words, for a person to read.
+    notes: sentences for the user that say what was left out or decided while the tree was opened.
     """
 
     index: pd.DataFrame
@@ -49,15 +49,15 @@ class RawImages:
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Check what holds for every format. Raises InputError."""
+        """Check the rules that every format has to follow. Raises InputError."""
         check_index(self.index, self.class_names)
 
 
 def check_index(index: pd.DataFrame, class_names: tuple[str, ...]) -> None:
-    """Check names, that ids are unique, labels name a class, and at least two classes occur. Raises InputError."""
+    """Check names, unique ids, labels within the classes, and at least two classes. Raises InputError."""
     missing = [column for column in INDEX_COLUMNS if column not in index.columns]
     if missing:
-        raise InputError(f"expected columns {', '.join(INDEX_COLUMNS)}, got none named {missing[0]}")
+        raise InputError(f"missing column {missing[0]} (expected {', '.join(INDEX_COLUMNS)})")
     _check_names(index, class_names)
     repeated = index.loc[index["image_id"].duplicated(), "image_id"]
     if len(repeated):
@@ -71,7 +71,10 @@ def check_index(index: pd.DataFrame, class_names: tuple[str, ...]) -> None:
 
 
 def _check_names(index: pd.DataFrame, class_names: tuple[str, ...]) -> None:
-    """Refuse names that outputs cannot hold (`names`). The message names the file: a patient_id may be a person's."""
+    """Reject names that outputs cannot hold (`safe_text`).
+
+    Messages about ids name the file instead of the id, because a patient_id may be a person's name.
+    """
     for name in class_names:
         if found := refused_character(name):
             raise InputError(f"expected a class name of plain characters, got {found} in {name!r}")
@@ -82,13 +85,13 @@ def _check_names(index: pd.DataFrame, class_names: tuple[str, ...]) -> None:
     if pair := same_but_for_spelling(index["patient_id"].unique()):
         files = (index["source"][index["patient_id"] == name].iloc[0] for name in pair)
         raise InputError(
-            f"expected one spelling of each patient_id, got two that differ in Unicode's normal form alone: those of "
+            f"expected one spelling of each patient_id, got two that differ only in Unicode normalization: those of "
             f"{' and '.join(repr(file) for file in files)}"
         )
 
 
 def describe_sums(verified: Mapping[str, bool]) -> str:
-    """Say in words which files have their publisher's checksum, e.g. `t10k images: SHA-256 as published`."""
+    """Describe which files match their publisher's checksum, e.g. `t10k images: SHA-256 as published`."""
     parts = []
     for wanted, text in ((True, "SHA-256 as published"), (False, UNVERIFIED)):
         names = [name for name, found in verified.items() if found is wanted]

@@ -1,7 +1,8 @@
-"""Whether a raw tree is synthetic: read from its files, never from its name, and never both.
+"""Detection of synthetic raw trees from their files, never from their names.
 
-DICOM files say so themselves (SyntheticData, (0008,001C), PS3.3 C.12.1). Formats that cannot say so are covered by a
-file SYNTHETIC.txt at the top of the tree. A tree that holds both kinds is refused: its numbers would mean nothing.
+Synthetic DICOM files are marked by an attribute (SyntheticData, (0008,001C), PS3.3 C.12.1). Files of formats without
+such a mark are synthetic if SYNTHETIC.txt is at the top of the tree. A tree with real and synthetic images is rejected,
+because results on it would mean nothing.
 """
 
 from collections.abc import Iterable
@@ -13,10 +14,10 @@ MARKER = "SYNTHETIC.txt"
 
 
 def is_synthetic(folder: Path, flags: Iterable[bool | None] = (None,)) -> bool:
-    """Say whether the images of a tree are synthetic.
+    """Return whether the images of a tree are synthetic.
 
-    flags: for each file what it says of itself; None where it says nothing, and SYNTHETIC.txt decides.
-    Raises InputError when some are and some are not.
+    flags: each file's own mark; None where it has none, so that SYNTHETIC.txt decides.
+    Raises InputError when some files are synthetic and others are not.
     """
     marked = (folder / MARKER).is_file()
     found = {marked if flag is None else flag for flag in flags}

@@ -1,4 +1,4 @@
-"""All files below a folder, through links, each folder once: archives are often linked in from another disk."""
+"""Listing of all files below a folder that follows links, because archives are often linked from another disk."""
 
 import os
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def files_below(folder: Path) -> Iterator[Path]:
-    """Paths of all files below the folder, in no particular order; a linked folder that leads back is not followed."""
+    """Yield the paths of all files below a folder, in no particular order, visiting each real folder once."""
     seen = set()
     for place, folders, names in os.walk(folder, followlinks=True):
         real = os.path.realpath(place)

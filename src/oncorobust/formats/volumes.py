@@ -1,14 +1,14 @@
-"""Volumes of slices, and where their voxels lie in the patient.
+"""Volumes of slices and the position of their voxels in the patient.
 
 A grid maps voxel (slice, row, column) to millimetres in DICOM's patient coordinates (LPS: x to the patient's left, y to
 the back, z to the head; PS3.3 C.7.6.2.1.1):
 
     (x, y, z, 1) = affine @ (slice, row, column, 1)
 
-Files store voxels along any axes and in any direction. `display_order` says how to turn a stored array so that every
-volume is seen alike: slices from feet to head, rows from front to back, columns from right to left; where the slices
-are not axial, rows run from head to feet (sagittal: columns from front to back). Voxels are only moved, never
-interpolated. A crop is a square of whole voxels on one slice, which is why pixels have to be square.
+Files store voxels along any axes and in any direction. `display_order` returns how to reorder a stored array so that
+all volumes are displayed in the same orientation: slices from feet to head, rows from front to back, columns from right
+to left. If the slices are not axial, rows run from head to feet (sagittal: columns from front to back). Voxels are only
+reordered, never interpolated. A crop is a square of whole voxels on one slice, so pixels have to be square.
 """
 
 import math
@@ -26,35 +26,35 @@ _HEAD = 2
 
 @dataclass(frozen=True)
 class Grid:
-    """Where voxels lie: affine (4, 4) from voxel indices to LPS mm, and the number of voxels along each axis."""
+    """Positions of voxels: affine (4, 4) from voxel indices to LPS mm, and the number of voxels along each axis."""
 
     affine: Float[np.ndarray, "4 4"]
     shape: tuple[int, int, int]
 
     @property
     def spacing_mm(self) -> tuple[float, float, float]:
-        """Distance between neighbouring voxels along each axis."""
+        """Distance between neighbouring voxels along each axis, mm."""
         first, second, third = np.linalg.norm(self.affine[:3, :3], axis=0)
         return float(first), float(second), float(third)
 
     def to_voxel(self, x_mm: float, y_mm: float, z_mm: float) -> Float[np.ndarray, "3"]:
-        """Voxel indices of a point, with fractions; voxel centres are whole numbers."""
+        """Return the fractional voxel indices of a point; voxel centres are whole numbers."""
         voxel: np.ndarray = np.linalg.solve(self.affine[:3, :3], np.array((x_mm, y_mm, z_mm)) - self.affine[:3, 3])
         return voxel
 
     def to_mm(self, first: float, second: float, third: float) -> Float[np.ndarray, "3"]:
-        """LPS position of a voxel, mm."""
+        """Return the LPS position of a voxel, mm."""
         position: np.ndarray = self.affine[:3, :3] @ np.array((first, second, third)) + self.affine[:3, 3]
         return position
 
     def holds(self, voxel: Float[np.ndarray, "3"]) -> bool:
-        """Whether a point lies in one of the voxels, each of which reaches half a voxel around its centre."""
+        """Return whether a point lies in one of the voxels, which extend half a voxel around their centres."""
         return bool(np.all((voxel >= -0.5) & (voxel < np.array(self.shape) - 0.5)))
 
 
 @dataclass(frozen=True)
 class Order:
-    """How stored axes become (slice, row, column): which axis, and whether it is reversed."""
+    """How stored axes become (slice, row, column): the stored axis of each, and whether it is reversed."""
 
     axes: tuple[int, int, int]
     reverse: tuple[bool, bool, bool]
@@ -62,14 +62,14 @@ class Order:
 
 @dataclass(frozen=True)
 class Volume:
-    """Values (slices, rows, columns) in display order, and where they lie."""
+    """Values (slices, rows, columns) in display order, and their grid."""
 
     values: Float[np.ndarray, "slices rows columns"]
     grid: Grid
 
 
 def check_grid(grid: Grid, where: str) -> None:
-    """Check that the axes are finite, have a length, and stand at right angles. Raises InputError naming `where`."""
+    """Check that voxels have a finite size above 0 and axes at right angles. Raises InputError naming `where`."""
     spacing = np.array(grid.spacing_mm)
     if not np.isfinite(grid.affine).all() or (spacing < _TOLERANCE).any():
         raise InputError(f"expected voxels of a positive finite size, got {_millimetres(spacing)} in {where}")
@@ -81,15 +81,15 @@ def check_grid(grid: Grid, where: str) -> None:
 
 
 def check_square_pixels(grid: Grid, where: str) -> None:
-    """Check that rows and columns (the second and third axis) have one spacing. Raises InputError naming `where`."""
+    """Check that rows and columns (second and third axis) have the same spacing. Raises InputError naming `where`."""
     row, column = grid.spacing_mm[1:]
     if abs(row - column) > _TOLERANCE * max(row, column):
         raise InputError(f"expected square pixels on the slices, got {row:g} x {column:g} mm in {where}")
 
 
 def display_order(grid: Grid, *, slice_axis: int | None) -> Order:
-    """How to turn a stored array; slices lie along `slice_axis`, or along the axis nearest to the head's (None)."""
-    from nibabel.orientations import io_orientation  # half a second, and most trees have no volumes
+    """Return the display order; `slice_axis` is the axis across slices (None: the axis nearest to feet-head)."""
+    from nibabel.orientations import io_orientation  # takes half a second, and most trees have no volumes
 
     nearest = io_orientation(grid.affine)
     patient = [int(axis) for axis in nearest[:, 0]]
@@ -103,13 +103,13 @@ def display_order(grid: Grid, *, slice_axis: int | None) -> Order:
 
 
 def reorder(values: Shaped[np.ndarray, "_ _ _"], order: Order) -> Shaped[np.ndarray, "_ _ _"]:
-    """A stored array in display order."""
+    """Return a stored array in display order."""
     turned = values.transpose(order.axes)
     return np.ascontiguousarray(np.flip(turned, tuple(axis for axis in range(3) if order.reverse[axis])))
 
 
 def reorder_grid(grid: Grid, order: Order) -> Grid:
-    """The grid of `reorder`'s result."""
+    """Return the grid of an array that `reorder` returned."""
     affine = grid.affine.copy()
     for place, (axis, reverse) in enumerate(zip(order.axes, order.reverse, strict=True)):
         step = grid.affine[:3, axis]
@@ -123,20 +123,23 @@ def reorder_grid(grid: Grid, order: Order) -> Grid:
 def to_percentile_share(
     values: Float[np.ndarray, "slices rows columns"], where: str
 ) -> Float[np.ndarray, "slices rows columns"]:
-    """(v - p0.5) / (p99.5 - p0.5) over the voxels that are not 0; not clipped. Raises InputError naming `where`."""
+    """Scale to (v - p0.5) / (p99.5 - p0.5), percentiles of the voxels other than 0, without clipping.
+
+    Raises InputError naming `where`.
+    """
     inside = values[values != 0]
     if not inside.size:
-        raise InputError(f"expected an image, got a volume of nothing but 0 in {where}")
+        raise InputError(f"expected an image, got a volume in which every voxel is 0 in {where}")
     low, high = (np.float32(value) for value in np.percentile(inside, PERCENTILES))
     if not low < high:
         raise InputError(
-            f"expected an image of more than one value, got {low:g} from percentile 0.5 to 99.5 in {where}"
+            f"expected an image of more than one value, got {low:g} at percentiles 0.5 and 99.5 in {where}"
         )
     return (values - low) / (high - low)
 
 
 def crop_side(grid: Grid, *, crop_mm: float, where: str) -> int:
-    """The side of the square on a slice, voxels. Raises InputError naming `where` when it is under two voxels."""
+    """Return the side of the crop on a slice, voxels. Raises InputError naming `where` if it is below two voxels."""
     side = round(crop_mm / grid.spacing_mm[1])
     if side < 2:
         raise InputError(f"expected crop_mm of at least two pixels, got {crop_mm:g} mm for {where}")
@@ -144,10 +147,10 @@ def crop_side(grid: Grid, *, crop_mm: float, where: str) -> int:
 
 
 def square_corner(row: float, column: float, *, side: int) -> tuple[int, int]:
-    """First row and column of the square whose middle is nearest to (row, column).
+    """Return the first row and column of the square whose middle is nearest to (row, column).
 
-    Half a pixel goes up and left; a thousandth of a pixel is rounding error, so that a centre that went through
-    millimetres and back gives the same square.
+    Ties go up and left. Differences below a thousandth of a pixel count as rounding error, so that a centre converted
+    to millimetres and back gives the same square.
     """
     top, left = (math.floor(round(centre - (side - 1) / 2, 3)) for centre in (row, column))
     return top, left
@@ -156,7 +159,7 @@ def square_corner(row: float, column: float, *, side: int) -> tuple[int, int]:
 def crop_square(
     values: Float[np.ndarray, "rows columns"], *, row: float, column: float, side: int
 ) -> Float[np.ndarray, "{side} {side}"]:
-    """The square of `square_corner`, with 0 where it leaves the slice."""
+    """Cut out the square of `square_corner`, with 0 where it extends beyond the slice."""
     top, left = square_corner(row, column, side=side)
     square = np.zeros((side, side), dtype=values.dtype)
     inside = values[max(top, 0) : max(top + side, 0), max(left, 0) : max(left + side, 0)]

@@ -1,7 +1,7 @@
-"""Synthetic images in the formats of the real data sets, for a machine that has none of them.
+"""Synthetic images in the formats of the real data sets, for machines without those data.
 
-Renderers make arrays and never see a file: `texture` (shared shapes), `lung`, `breast`, `brain` (its places in
-`brain_places`), `objects` (its things in `object_kinds`). Writers make trees of them in the published layouts, marked
-as synthetic in every file that can say so: `dicom_writing`, `lidc_tree`, `cbis_ddsm_tree`, `brain_mets_tree`,
+Renderers make arrays and never access files: `texture` (shared shapes), `lung`, `breast`, `brain` (positions in
+`brain_places`), `objects` (shapes in `object_kinds`). Writers save them as trees in the published layouts and mark
+every file as synthetic if its format allows: `dicom_writing`, `lidc_tree`, `cbis_ddsm_tree`, `brain_mets_tree`,
 `cifar10_batches`.
 """

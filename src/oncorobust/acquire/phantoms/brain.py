@@ -1,13 +1,13 @@
-"""Brain MRI phantoms: skull-stripped, contrast-enhanced T1 volumes with metastases, and places without any.
+"""Brain MRI phantoms: skull-stripped, contrast-enhanced T1 volumes with metastases and positions without any.
 
 A volume is a slab of axial slices through the upper brain: white matter, a folded cortex with fluid between the folds,
 ventricles, deep grey nuclei; a bias field; Rician noise. Vessels (tubes, and dots where they cross a slice) and dura
-take up contrast agent wherever they are, so brightness alone does not make a metastasis. Metastases have lognormal
-diameters; large ones may be rings about a necrotic core, and have oedema around them, dark on T1.
+take up contrast agent everywhere, so brightness alone does not identify a metastasis. Metastases have lognormal
+diameters; large ones may have a ring of enhancement around a necrotic core, and are surrounded by oedema, dark on T1.
 
-Each metastasis has a negative, 10 mm or more from any segmented voxel: of two places a coin decides which is which.
-`difficulty` divides the signal that contrast agent adds to a metastasis, whose median is `CONTRAST` at difficulty 1
-(white matter has 0.78, the noise 0.035).
+Each metastasis has a negative, at least 10 mm from any segmented voxel; which of their two positions is the metastasis
+is random. `difficulty` divides the signal that contrast agent adds to a metastasis, whose median is `CONTRAST` at
+difficulty 1 (for comparison: white matter 0.78, noise 0.035).
 """
 
 from dataclasses import dataclass
@@ -35,13 +35,13 @@ CONTRAST = 0.75
 """Median signal that contrast agent adds to a metastasis at difficulty 1."""
 
 CROP_MM = 40.0
-"""Side of the square around a lesion or negative, of which at least nine tenths lie in the brain."""
+"""Side of the square around a lesion or negative; at least 90 % of the square lies in the brain."""
 
 NECROSIS, OEDEMA, ENHANCING = 1, 2, 3
 """Labels of a segmentation, as in BraTS-METS."""
 
 WHITE, GREY, FLUID, NOISE = 0.78, 0.62, 0.30, 0.035
-"""Signal of the tissues on T1, and its noise."""
+"""Signal of the tissues on T1, and standard deviation of the noise."""
 
 _HALF_AXES_MM = (62.0, 71.0, 57.0)
 
@@ -58,7 +58,7 @@ class Metastasis:
 class BrainPhantom:
     """A volume in arbitrary units, 0 outside the brain, with its segmentation.
 
-    negatives: centres (slice, row, column) in voxels of places without a metastasis, as many as metastases.
+    negatives: centres (slice, row, column), in voxels, of positions without a metastasis, as many as metastases.
     """
 
     t1c: Float32[np.ndarray, "slices rows cols"]
@@ -77,7 +77,7 @@ def render_brain(
     pixel_spacing_mm: float = 1.25,
     slice_thickness_mm: float = 3.0,
 ) -> BrainPhantom:
-    """Render a volume with metastases and as many negatives in the same slices.
+    """Render a volume with metastases and as many negatives, in the same slices where there is room.
 
     Raises InputError when the brain has no room for them.
     """
@@ -102,7 +102,7 @@ def render_brain(
 
 
 def _turn(axes: Axes, rng: np.random.Generator) -> Axes:
-    """The head lies a little turned and off the centre."""
+    """Turn and shift the axes slightly, because the head is not exactly centred."""
     angle = rng.normal(0, 0.08)
     rows, columns = axes[1] - np.float32(rng.normal(0, 2)), axes[2] - np.float32(rng.normal(0, 2))
     cosine, sine = np.float32(np.cos(angle)), np.float32(np.sin(angle))
@@ -110,7 +110,7 @@ def _turn(axes: Axes, rng: np.random.Generator) -> Axes:
 
 
 def _distance_to_centre(axes: Axes) -> Field:
-    """Distance from the brain's centre as a share of the brain's radius in that direction."""
+    """Return the distance from the brain's centre, as a fraction of the brain's radius in that direction."""
     front = 1 + 0.08 * axes[1] / np.float32(_HALF_AXES_MM[1])  # narrower at the forehead
     height = axes[0] + 5
     return norm(
@@ -123,7 +123,7 @@ def _distance_to_centre(axes: Axes) -> Field:
 
 
 def _tissue(axes: Axes, surface: Field, spacing: tuple[float, ...], rng: np.random.Generator) -> Field:
-    """Signal of white and grey matter and fluid, and of the dura, which takes up contrast agent."""
+    """Render the signal of white matter, grey matter, fluid, and the dura, which takes up contrast agent."""
     z, y, x = axes
     depth = (1 - surface) * 60
     folds = np.abs(fold_noise(surface.shape, period=13.0, rng=rng, spacing=spacing))
@@ -146,7 +146,7 @@ def _tissue(axes: Axes, surface: Field, spacing: tuple[float, ...], rng: np.rand
 def _vessels(
     brain: Bool[np.ndarray, "slices rows cols"], spacing: tuple[float, ...], rng: np.random.Generator
 ) -> Field:
-    """Signal that contrast agent adds to vessels, each a short tube somewhere in the brain."""
+    """Render the signal that contrast agent adds to vessels, each a short tube somewhere in the brain."""
     signal = np.zeros(brain.shape, np.float32)
     starts = np.argwhere(brain)
     for start in starts[rng.integers(len(starts), size=rng.integers(30, 60))]:
@@ -194,7 +194,7 @@ def _add_metastasis(
 def _scan(
     signal: Field, brain: Bool[np.ndarray, "slices rows cols"], rng: np.random.Generator
 ) -> Float32[np.ndarray, "slices rows cols"]:
-    """What the scanner gives: bias field, Rician noise, arbitrary scale, and the skull stripped off."""
+    """Simulate the scan: bias field, Rician noise, arbitrary scale, and skull stripping."""
     bias = 1 + 0.15 * np.clip(power_law(signal.shape[1:], beta=4.0, rng=rng) / 2, -1, 1)
     blurred = gaussian_filter(signal, (0, 0.4, 0.4)) * bias
     real, imaginary = rng.standard_normal((2, *signal.shape), dtype=np.float32) * np.float32(NOISE)

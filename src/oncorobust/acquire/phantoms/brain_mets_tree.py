@@ -1,14 +1,14 @@
-"""Phantoms of brain metastases on disk: DICOM series with lesions.csv, or NIfTI volumes with segmentations.
+"""Writers of brain-metastases phantoms: DICOM series with lesions.csv, or NIfTI volumes with segmentations.
 
     dicom/PHANTOM-9001/study-1/t1-post/0001.dcm ...     lesions.csv
     nifti/BraTS-MET-90001-000/BraTS-MET-90001-000-t1c.nii.gz  ...-seg.nii.gz
 
-Every study shows one to three metastases and as many places without one; one patient in four comes back for a second
-study. Slices are axial and a voxel (slice k, row i, column j) lies at
+Every study shows one to three metastases and as many positions without one; one patient in four has a second study.
+Slices are axial and a voxel (slice k, row i, column j) lies at
 
     x = x0 + s j,   y = y0 + s i,   z = z0 + t k   mm, in DICOM's patient coordinates (left, posterior, superior: LPS);
 
-NIfTI's are right, anterior, superior, so its affine turns the signs of x and y.
+NIfTI's coordinates are right, anterior, superior, so its affine reverses the signs of x and y.
 """
 
 from collections.abc import Iterator
@@ -33,7 +33,7 @@ LESION_COLUMNS = "patient_id,study_uid,series_uid,lesion_id,label,x_mm,y_mm,z_mm
 
 @dataclass(frozen=True)
 class Study:
-    """One volume: patient and time point, both from 0; corner_mm is the centre of its first voxel in LPS."""
+    """One volume: patient and time point, both from 0; corner_mm is the centre of its first voxel, LPS."""
 
     patient: int
     time_point: int
@@ -42,7 +42,7 @@ class Study:
 
 
 def write_brain_mets_phantom(folder: Path, settings: Phantom) -> None:
-    """Write DICOM series and lesions.csv: `n_images` rows, half of them lesions (of an odd number the smaller half)."""
+    """Write DICOM series and lesions.csv with `n_images` rows, half of them lesions (rounded down)."""
     mark_synthetic(folder, settings, stands_for="brain metastases on MRI (DICOM and lesions.csv)")
     lines: list[str] = []
     for study in _plan_studies(settings):
@@ -50,13 +50,13 @@ def write_brain_mets_phantom(folder: Path, settings: Phantom) -> None:
         series = _series(settings, study)
         _write_series(folder / "dicom", phantom, study, series)
         lines += _lesion_lines(phantom, study, series)
-    if settings.n_images % 2:  # a metastasis without its row is no negative either
+    if settings.n_images % 2:  # a metastasis without a row does not become a negative
         del lines[next(place for place, line in enumerate(lines) if line.split(",")[4] == "1")]
     (folder / "lesions.csv").write_text("\n".join([LESION_COLUMNS, *lines, ""]), encoding="utf-8")
 
 
 def write_brain_mets_nifti_phantom(folder: Path, settings: Phantom) -> None:
-    """Write NIfTI volumes and segmentations of n_images / 2 metastases; readers draw the negatives themselves."""
+    """Write NIfTI volumes and segmentations with n_images / 2 metastases; the reader chooses the negatives."""
     mark_synthetic(folder, settings, stands_for="brain metastases on MRI (NIfTI in the naming of BraTS-METS)")
     for study in _plan_studies(settings):
         phantom = _render(study, settings)
@@ -68,7 +68,7 @@ def write_brain_mets_nifti_phantom(folder: Path, settings: Phantom) -> None:
 
 
 def _plan_studies(settings: Phantom) -> list[Study]:
-    """Studies of one to three metastases each until there are enough; the last patients' turn comes only once."""
+    """Plan studies with one to three metastases each until there are enough; the last patients have one study."""
     rng = child_rng(settings.seed, "brain_mets", "plan")
     left = (settings.n_images + 1) // 2
     counts: list[int] = []
@@ -76,7 +76,7 @@ def _plan_studies(settings: Phantom) -> list[Study]:
         counts.append(min(int(rng.integers(1, 4)), left))
         left -= counts[-1]
     n_patients = int(np.ceil(PATIENTS_PER_STUDY * len(counts)))
-    corners = rng.integers(-360, -280, (len(counts), 3)) / 4  # multiples of 0.25 mm stay short as decimal text
+    corners = rng.integers(-360, -280, (len(counts), 3)) / 4  # multiples of 0.25 mm have short decimal text
     return [
         Study(number % n_patients, number // n_patients, count, (float(x), float(y), float(z)))
         for number, (count, (x, y, z)) in enumerate(zip(counts, corners, strict=True))
@@ -107,7 +107,7 @@ def _series(settings: Phantom, study: Study) -> Series:
 
 
 def _write_series(folder: Path, phantom: BrainPhantom, study: Study, series: Series) -> None:
-    """Write the slices; in every other study the first instance is the highest slice."""
+    """Write the slices; for half of the patients the first instance is the highest slice."""
     place = folder / series.patient_id / f"study-{study.time_point + 1}" / "t1-post"
     n_slices = len(phantom.t1c)
     descending = study.patient % 4 >= 2
@@ -128,14 +128,14 @@ def _twelve_bits(values: np.ndarray) -> UInt16[np.ndarray, "rows cols"]:
 
 
 def _position_mm(study: Study, voxel: tuple[float, float, float]) -> tuple[float, float, float]:
-    """LPS coordinates of a voxel (slice, row, column)."""
+    """Return the LPS coordinates of a voxel (slice, row, column), mm."""
     k, i, j = voxel
     x, y, z = study.corner_mm
     return x + PIXEL_SPACING_MM * j, y + PIXEL_SPACING_MM * i, z + SLICE_THICKNESS_MM * k
 
 
 def _lesion_lines(phantom: BrainPhantom, study: Study, series: Series) -> Iterator[str]:
-    """Rows of lesions.csv; a place without a metastasis has no diameter."""
+    """Yield the rows of lesions.csv; a position without a metastasis has no diameter."""
     found = [(metastasis.centre, f"{metastasis.diameter_mm:.1f}") for metastasis in phantom.metastases]
     places = [*((1, *place) for place in found), *((0, centre, "") for centre in phantom.negatives)]
     for number, (label, centre, diameter) in enumerate(places, start=1):
@@ -145,8 +145,8 @@ def _lesion_lines(phantom: BrainPhantom, study: Study, series: Series) -> Iterat
 
 
 def _write_nifti(path: Path, volume: np.ndarray, study: Study) -> None:
-    """Write (slice, row, column) as NIfTI's (x, y, z), with the affine from voxels to RAS in both of its places."""
-    import nibabel  # half a second, and the DICOM tree does without
+    """Write (slice, row, column) as NIfTI's (x, y, z), with the affine from voxels to RAS as qform and sform."""
+    import nibabel  # takes half a second, and the DICOM tree does not need it
 
     x, y, z = study.corner_mm
     affine = np.diag([-PIXEL_SPACING_MM, -PIXEL_SPACING_MM, SLICE_THICKNESS_MM, 1.0])

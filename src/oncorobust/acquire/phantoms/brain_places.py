@@ -1,8 +1,8 @@
-"""Where the metastases of a brain phantom lie, and where the places without one: exchangeable, so no shortcut.
+"""Positions of metastases and negatives in a brain phantom, exchangeable so that position does not predict the class.
 
-Two places are drawn for each metastasis, in one slice where that has room, and a coin decides which of them is the
-lesion. Whatever the brain's shape does to the places, it then does to both classes alike. Every place keeps 10 mm from
-the furthest voxel that a lesion at any other place could have.
+Two positions are drawn for each metastasis, in one slice if it has room, and one of them is chosen at random as the
+lesion. The shape of the brain therefore affects both classes alike. Every position is at least 10 mm from the furthest
+voxel that a lesion at any other position could have.
 """
 
 from typing import NamedTuple
@@ -15,14 +15,14 @@ from oncorobust.base.errors import InputError
 
 MEDIAN_DIAMETER_MM, DIAMETER_LIMITS_MM = 8.0, (4.0, 22.0)
 MIN_DISTANCE_MM, USUAL_DISTANCE_MM = 10.0, 20.0
-"""Least distance of a negative from any segmented voxel, and from its own metastasis where there is room: half a crop,
-so that a negative's crop seldom holds a metastasis beside its centre."""
+"""Least distance of a negative from any segmented voxel, and from its own metastasis if there is room. The latter is
+half a crop, so that a negative's crop seldom shows a metastasis beside its centre."""
 
 OEDEMA_FROM_MM = 9.0
 """Diameter above which a metastasis has oedema."""
 
 MOST_BUMPY, WIDEST_OEDEMA = 1.2, 0.9
-"""Largest radius of an outline, and largest width of the oedema around it, as shares of the metastasis's radius."""
+"""Largest radius of an outline and largest width of the oedema around it, as fractions of the metastasis's radius."""
 
 _ATTEMPTS = 20
 
@@ -31,7 +31,7 @@ Place = tuple[float, float, float]
 
 
 class Pair(NamedTuple):
-    """A metastasis's diameter in mm and centre, and its negative."""
+    """A metastasis's diameter in mm, its centre, and the centre of its negative."""
 
     diameter_mm: float
     lesion: Place
@@ -41,21 +41,21 @@ class Pair(NamedTuple):
 def draw_pairs(
     n: int, places: Bool[np.ndarray, "slices rows cols"], *, spacing: tuple[float, ...], rng: np.random.Generator
 ) -> list[Pair]:
-    """Draw n metastases with their negatives among the allowed places, the largest first.
+    """Draw n metastases with their negatives at allowed positions, the largest first.
 
-    spacing: mm between slices, rows and columns. Raises InputError when there is no room for so many.
+    spacing: mm between slices, rows and columns. Raises InputError when there is not enough room.
     """
     for _ in range(_ATTEMPTS):
         pairs = _try_pairs(n, places, spacing, rng)
         if len(pairs) == n:
             return pairs
-    raise InputError(f"expected a brain with room for {n} metastases and negatives, got none in {_ATTEMPTS} attempts")
+    raise InputError(f"no room for {n} metastases and negatives in the brain after {_ATTEMPTS} attempts")
 
 
 def _try_pairs(
     n: int, places: Bool[np.ndarray, "slices rows cols"], spacing: tuple[float, ...], rng: np.random.Generator
 ) -> list[Pair]:
-    """Fewer than n pairs where room runs out."""
+    """Draw up to n pairs; fewer if there is not enough room."""
     clearance = np.where(places, np.float32(np.inf), np.float32(-np.inf))
     pairs: list[Pair] = []
     for diameter_mm in np.sort(np.clip(rng.lognormal(np.log(MEDIAN_DIAMETER_MM), 0.5, n), *DIAMETER_LIMITS_MM))[::-1]:
@@ -81,7 +81,7 @@ def _try_pairs(
 
 
 def _reach_mm(diameter_mm: float) -> float:
-    """Furthest that a metastasis and its oedema can come from its centre."""
+    """Return the largest distance of a metastasis's voxels, including oedema, from its centre, mm."""
     return diameter_mm / 2 * (MOST_BUMPY + (WIDEST_OEDEMA if diameter_mm > OEDEMA_FROM_MM else 0))
 
 

@@ -1,11 +1,11 @@
-"""Mammographic phantoms of masses, drawn from the real shapes and margins of CBIS-DDSM.
+"""Mammographic phantoms of masses with the frequencies of shapes and margins in CBIS-DDSM.
 
-A mass's shape and margins are drawn with the frequencies that its class has among the 1,696 real masses, its density,
-assessment and subtlety likewise; the rendering follows these five, and nothing else knows the class. Tissue is a field
-with power spectrum 1 / f^beta, beta 2.8 on average (Burgess, SPIE 5034, 2003), of which the densest part is glandular.
-The mass is the projection of a lumpy ball with, where the margins say so, a blurred or hidden border, small lobules, or
-radiating spicules (after VICTRE's breastMass: de Sisternes et al. 2015); the more suspicious the assessment, the
-denser the mass and the more marked these signs.
+Shape and margins of a mass, and its density, assessment and subtlety, are sampled with their frequencies in its class
+among the 1,696 real masses. Rendering depends only on these five attributes; nothing else reveals the class. Tissue is
+a field with power spectrum 1 / f^beta, beta 2.8 on average (Burgess, SPIE 5034, 2003), of which the densest part is
+glandular. The mass is the projection of a lumpy ball that has, depending on the margins, a blurred or hidden border,
+small lobules, or radiating spicules (after VICTRE's breastMass: de Sisternes et al. 2015). The more suspicious the
+assessment, the denser the mass and the more marked these signs.
 
 `difficulty` divides the mass's contrast, whose median is `CONTRAST` standard deviations of the tissue at difficulty 1.
 """
@@ -33,7 +33,7 @@ CONTRAST = 9.0
 """Median contrast of a mass at difficulty 1, in standard deviations of the tissue."""
 
 FULL_SHAPE = (320, 256)
-"""Rows and columns of the whole mammogram; the chest wall is its left edge."""
+"""Rows and columns of the whole mammogram; the chest wall is on its left edge."""
 
 MARGINS = ("CIRCUMSCRIBED", "OBSCURED", "MICROLOBULATED", "ILL_DEFINED", "SPICULATED", "N/A")
 MASS_COUNTS: dict[str, tuple[tuple[int, int], ...]] = {
@@ -43,23 +43,23 @@ MASS_COUNTS: dict[str, tuple[tuple[int, int], ...]] = {
     "IRREGULAR": ((0, 0), (21, 7), (15, 14), (192, 136), (294, 267), (0, 0)),
     "OTHER": ((31, 0), (1, 0), (0, 0), (58, 30), (58, 40), (60, 11)),
 }
-"""(masses, malignant ones) of each shape, in the order of MARGINS: CBIS-DDSM's mass CSVs, training and test, where
-shapes or margins of several words count as the most suspicious one."""
+"""Numbers of masses and of malignant masses for each shape, in the order of MARGINS, from CBIS-DDSM's mass CSVs
+(training and test); of several shapes or margins the most suspicious one counts."""
 
 DENSITY_COUNTS = {False: (178, 399, 244, 91), True: (159, 358, 205, 62)}
-"""Masses with breast density 1 to 4, by malignancy (CBIS-DDSM's mass CSVs, as below)."""
+"""Numbers of masses with breast density 1 to 4, by malignancy; from CBIS-DDSM's mass CSVs, as are the next two."""
 
 ASSESSMENT_COUNTS = {False: (140, 0, 90, 315, 356, 11), True: (22, 3, 1, 49, 346, 363)}
-"""Masses with BI-RADS assessment 0 to 5, by malignancy."""
+"""Numbers of masses with BI-RADS assessment 0 to 5, by malignancy."""
 
 SUBTLETY_COUNTS = {False: (21, 64, 229, 276, 320), True: (34, 77, 129, 177, 367)}
-"""Masses with subtlety 1 (hardly visible) to 5 (obvious), by malignancy; two of 0 left out."""
+"""Numbers of masses with subtlety 1 (hardly visible) to 5 (obvious), by malignancy, without two of subtlety 0."""
 
 _AXIS_RATIO = {"ROUND": 1.0, "OVAL": 0.7, "LOBULATED": 0.85, "IRREGULAR": 0.85, "OTHER": 0.75}
 _BUMPS = {"ROUND": (0.03, 6), "OVAL": (0.04, 6), "LOBULATED": (0.15, 5), "IRREGULAR": (0.30, 12), "OTHER": (0.20, 9)}
-"""Bumpiness and number of waves of the outline."""
+"""Bumpiness of the outline and number of its waves."""
 _SUSPICION = (0.4, 0.0, 0.1, 0.3, 0.6, 1.0)
-"""How marked the signs are, 0 to 1, at BI-RADS assessment 0 (incomplete) to 5."""
+"""Strength of the signs of malignancy, 0 to 1, for BI-RADS assessment 0 (incomplete) to 5."""
 
 _EDGE = {  # as a share of the mass's radius
     "CIRCUMSCRIBED": 0.04,
@@ -73,7 +73,7 @@ _EDGE = {  # as a share of the mass's radius
 
 @dataclass(frozen=True)
 class MassAttributes:
-    """What the CSV files say of a mass.
+    """A mass's attributes in the CSV files.
 
     shape: a key of MASS_COUNTS. margins: one of MARGINS. density: 1 to 4. assessment: 0 to 5. subtlety: 1 to 5.
     """
@@ -88,7 +88,7 @@ class MassAttributes:
 
 @dataclass(frozen=True)
 class BreastPhantom:
-    """A mammogram, which of its pixels are mass, and the box (top, left, height, width) of the cropped lesion."""
+    """A mammogram, the mask of its mass, and the box (top, left, height, width) of the cropped lesion."""
 
     full: UInt16[np.ndarray, "rows cols"]
     mask: Bool[np.ndarray, "rows cols"]
@@ -96,7 +96,7 @@ class BreastPhantom:
 
 
 def sample_masses(n: int, *, rng: np.random.Generator) -> list[MassAttributes]:
-    """Draw n masses in random order, half of them malignant (of an odd number the smaller half)."""
+    """Draw n masses in random order, half of them malignant (rounded down)."""
     return [_sample_mass(bool(malignant), rng) for malignant in rng.permutation(np.arange(n) % 2)]
 
 
@@ -115,7 +115,7 @@ def _sample_mass(malignant: bool, rng: np.random.Generator) -> MassAttributes:
 
 
 def _draw(counts: list[int] | tuple[int, ...], rng: np.random.Generator) -> int:
-    """A position, as often as its count."""
+    """Draw a position with a probability proportional to its count."""
     return int(rng.choice(len(counts), p=np.array(counts) / sum(counts)))
 
 
@@ -141,7 +141,7 @@ def render_breast(attributes: MassAttributes, *, difficulty: float, rng: np.rand
 
 
 def _tissue(density: int, rng: np.random.Generator) -> tuple[Field, Field]:
-    """Parenchyma in standard deviations of its texture, and the share of breast in each pixel."""
+    """Render parenchyma, in standard deviations of its texture, and the share of breast in each pixel."""
     nipple_row = FULL_SHAPE[0] / 2 + rng.uniform(-10, 10)
     axes = axes_about(FULL_SHAPE, spacing=(1.0, 1.0), centre=(nipple_row, 0.0))
     reach = (axes[0] / np.float32(rng.uniform(165, 190))) ** 2 + (axes[1] / np.float32(rng.uniform(215, 240))) ** 2
@@ -160,7 +160,7 @@ def _place_box(rng: np.random.Generator) -> tuple[int, int, int, int]:
 def _mass(
     attributes: MassAttributes, axes: Axes, radius: float, rng: np.random.Generator
 ) -> tuple[Field, Bool[np.ndarray, "rows cols"]]:
-    """Thickness of the mass at each pixel, 1 at most, and its outline filled."""
+    """Render the thickness of the mass at each pixel, at most 1, and the mask inside its outline."""
     direction = random_direction(2, rng)
     stretch = _AXIS_RATIO[attributes.shape] ** 0.5
     turned = (project(axes, direction) * stretch, project(axes, (-direction[1], direction[0])) / np.float32(stretch))

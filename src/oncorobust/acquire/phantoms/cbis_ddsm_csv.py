@@ -1,8 +1,8 @@
-"""CBIS-DDSM's description of its masses as the archive publishes it: a CSV whose lines are not its rows.
+"""Writer of CBIS-DDSM's mass descriptions as the archive publishes them: CSV files with two lines per row.
 
-Lines end in CR LF. The last cell of a row, the mask's path, is quoted and ends in a line feed of its own, so a file of
-n rows has 2 n + 1 lines. Missing shapes and margins are NA. Shapes other than round, oval, lobulated and irregular are
-the lymph nodes, distortions and asymmetries of the real files.
+Lines end in CR LF. The last cell of a row, the mask path, is quoted and ends in an additional line feed, so a file of n
+rows has 2 n + 1 lines. Missing margins are NA. Shapes other than round, oval, lobulated and irregular are lymph nodes,
+architectural distortions and asymmetries, as in the real files.
 """
 
 from collections.abc import Iterable

@@ -1,14 +1,14 @@
-"""A phantom of CBIS-DDSM's masses on disk: the CSV files as published, and mammograms, crops and masks in DICOM.
+"""Writer of a CBIS-DDSM phantom: CSV files in the published form, and mammograms, crops and masks in DICOM.
 
     mass_case_description_train_set.csv  mass_case_description_test_set.csv
     CBIS-DDSM/Mass-Training_P_90001_LEFT_CC/10-04-2016-DDSM-NA-<study>/1.000000-full mammogram images-<series>/1-1.dcm
     CBIS-DDSM/Mass-Training_P_90001_LEFT_CC_1/10-04-2016-DDSM-NA-<study>/1.000000-cropped images-<series>/1-1.dcm, 1-2
 
-the layout that the archive's download client writes now, <...> being the last five digits of the UID. The real
-collection's traps are kept: PatientID is the case; crop and mask lie in one series, in either order, under a
-description drawn at random, except for 6 in 100 lesions, whose mask has a study and a series of its own; the CSV's
-paths are those of an older client, so only their UIDs lead to the files. Most masses are seen in two views. Patients
-are P_90001 and up; the real ones end at P_02584.
+This is the layout of the archive's current download client; <...> are the last five digits of the UID. The tree
+reproduces the difficulties of the real collection: PatientID is the case; crop and mask are in one series, in either
+order, under a description drawn at random, except for 6 in 100 lesions, whose mask has its own study and series; the
+paths in the CSV are those of an older client, so only their UIDs lead to the files. Most masses are seen in two views.
+Patients start at P_90001; the real ones end at P_02584.
 """
 
 from dataclasses import dataclass, replace
@@ -26,7 +26,7 @@ from oncorobust.settings.data import Phantom
 FIRST_PATIENT = 90001
 MASSES_PER_PATIENT = 1.13  # 1,005 real masses of 892 patients
 TEST_SHARE = 0.22  # of the patients
-TWO_VIEWS_SHARE = 0.41  # real masses in two views, over rows
+TWO_VIEWS_SHARE = 0.41  # real masses in two views, divided by the number of rows
 SEPARATE_SHARE = 0.06  # 103 of 1,696 rows
 WITHOUT_CALLBACK_SHARE = 0.15  # 141 of 912 benign rows
 
@@ -35,7 +35,7 @@ DESCRIPTIONS = ("cropped images", "ROI mask images")
 
 @dataclass(frozen=True)
 class View:
-    """One row of a CSV: a mass as one view of one breast shows it."""
+    """One row of a CSV: a mass in one view of one breast."""
 
     attributes: MassAttributes
     patient_id: str
@@ -51,12 +51,12 @@ class View:
 
     @property
     def mass_case(self) -> str:
-        """Name of the mass's case: its number among the masses of the view is always 1."""
+        """Name of the mass's case; its number among the masses of the view is always 1."""
         return f"{self.image_case}_1"
 
 
 def write_cbis_ddsm_phantom(folder: Path, settings: Phantom) -> None:
-    """Write the tree: `n_images` rows, half of them malignant (of an odd number the smaller half)."""
+    """Write a tree with `n_images` rows, half of them malignant (rounded down)."""
     mark_synthetic(folder, settings, stands_for="CBIS-DDSM (masses on mammograms)")
     views = _plan_views(settings)
     rows = {view: _write_view(folder, settings, view) for view in views}
@@ -66,7 +66,7 @@ def write_cbis_ddsm_phantom(folder: Path, settings: Phantom) -> None:
 
 
 def _plan_views(settings: Phantom) -> list[View]:
-    """All rows, in the order of the patients: masses to patients, patients to training or test."""
+    """Plan all rows, in the order of the patients: assign masses to patients, and patients to training or test."""
     rng = child_rng(settings.seed, "cbis_ddsm", "plan")
     masses = _draw_masses(settings.n_images, rng)
     n_patients = int(np.ceil(len(masses) / MASSES_PER_PATIENT))
@@ -75,7 +75,8 @@ def _plan_views(settings: Phantom) -> list[View]:
     views = []
     for number, (attributes, names) in enumerate(masses):
         patient = number % n_patients
-        side = ("LEFT", "RIGHT")[(first_sides[patient] + number // n_patients) % 2]  # a second mass: the other breast
+        # A patient's second mass is in the other breast.
+        side = ("LEFT", "RIGHT")[(first_sides[patient] + number // n_patients) % 2]
         called = attributes.malignant or rng.random() >= WITHOUT_CALLBACK_SHARE
         benign = "BENIGN" if called else "BENIGN_WITHOUT_CALLBACK"
         shared = View(
@@ -91,7 +92,7 @@ def _plan_views(settings: Phantom) -> list[View]:
 
 
 def _draw_masses(n_rows: int, rng: np.random.Generator) -> list[tuple[MassAttributes, tuple[str, ...]]]:
-    """Masses with their views, in random order: together `n_rows` views, half of them of malignant masses."""
+    """Draw masses with their views in random order: `n_rows` views in total, half of them of malignant masses."""
     masses = sample_masses(n_rows, rng=rng)
     chosen = []
     for malignant, rows in ((True, n_rows // 2), (False, n_rows - n_rows // 2)):
@@ -103,7 +104,7 @@ def _draw_masses(n_rows: int, rng: np.random.Generator) -> list[tuple[MassAttrib
 
 
 def _write_view(folder: Path, settings: Phantom, view: View) -> CaseRow:
-    """Render a view and write its mammogram, crop and mask; give its row."""
+    """Render a view, write its mammogram, crop and mask, and return its row."""
     rng = child_rng(settings.seed, "cbis_ddsm", view.mass_case)
     phantom = render_breast(view.attributes, difficulty=settings.difficulty, rng=rng)
     top, left, height, width = phantom.box
@@ -155,5 +156,5 @@ def _write_series(folder: Path, series: Series, images: list[np.ndarray], view: 
 
 
 def _published_path(series: Series, name: str) -> str:
-    """The path as the CSV gives it: an older client's folders and file names, with the UIDs in full."""
+    """Return the path for the CSV: an older client's folders and file names, with complete UIDs."""
     return f"{series.patient_id}/{series.study_uid}/{series.series_uid}/{name}"

@@ -1,9 +1,9 @@
-"""A stand-in for CIFAR-10 in its binary format: data_batch_1.bin, test_batch.bin, batches.meta.txt.
+"""Writer of a CIFAR-10 phantom in its binary format: data_batch_1.bin, test_batch.bin, batches.meta.txt.
 
 A record has 3,073 bytes: the label, then 32 x 32 red, green and blue bytes (Krizhevsky, "Learning Multiple Layers of
-Features from Tiny Images", 2009, and its download page). As in the real set, one image in six is for testing. The
-format cannot say that an image is synthetic: SYNTHETIC.txt does, and classes are named drawn-airplane and so on,
-because what is drawn is no photograph of an airplane.
+Features from Tiny Images", 2009, and its download page). As in the real set, one image in six is a test image. The
+format cannot mark an image as synthetic, so SYNTHETIC.txt does, and classes are named drawn-airplane and so on, because
+the images are drawings and not photographs.
 """
 
 from pathlib import Path
@@ -20,7 +20,7 @@ TEST_ONE_IN = 6
 
 
 def write_cifar10_phantom(folder: Path, settings: Phantom) -> None:
-    """Write `n_images` records, as many of each kind as can be, in random order."""
+    """Write `n_images` records in random order, with the kinds as balanced as possible."""
     mark_synthetic(folder, settings, stands_for="CIFAR-10 (binary version)")
     rng = child_rng(settings.seed, "cifar10")
     n_test = max(len(CLASS_NAMES), settings.n_images // TEST_ONE_IN)

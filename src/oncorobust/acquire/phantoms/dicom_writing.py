@@ -1,12 +1,12 @@
-"""Synthetic images as DICOM files that a validator accepts and a person cannot take for a patient's.
+"""Writer of synthetic images as valid DICOM files that cannot be mistaken for those of a patient.
 
-One function a kind of image (CT, MR, secondary capture, computed radiography) gives a data set with the attributes
-that its information object asks for (PS3.3 A.2, A.3, A.4, A.8); `write_dicom` writes it. `dciodvfy` of dicom3tools
-finds nothing in them but that it does not know SyntheticData yet, which is younger than the program.
+One function per kind of image (CT, MR, secondary capture, computed radiography) returns a data set with the attributes
+that its information object requires (PS3.3 A.2, A.3, A.4, A.8); `write_dicom` writes it. `dciodvfy` of dicom3tools
+reports only that it does not know SyntheticData, which is newer than the program.
 
-Every file says what it is: SyntheticData (0008,001C) YES, PatientName SYNTHETIC^PHANTOM, DeidentificationMethod and
-ImageComments. UIDs are 2.25 and a 128-bit number (PS3.5 B.2), here the SHA-256 of names, so that the same settings
-write the same bytes; nothing depends on the day or the machine.
+Every file is marked as synthetic: SyntheticData (0008,001C) YES, PatientName SYNTHETIC^PHANTOM, DeidentificationMethod
+and ImageComments. UIDs are 2.25 followed by a 128-bit number (PS3.5 B.2), here from the SHA-256 of names, so that the
+same settings write the same bytes; nothing depends on the date or the machine.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ from pydicom.uid import UID
 
 COMMENT = "SYNTHETIC PHANTOM"
 PADDING_VALUE = -2000
-"""Stored value of CT pixels outside of the scanner's circle, as GE's scanners write it."""
+"""Stored value of CT pixels outside the scanner's circle, as in images of GE scanners."""
 
 AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 CT_INTERCEPT_HU = -1024
@@ -29,7 +29,7 @@ CT_INTERCEPT_HU = -1024
 
 @dataclass(frozen=True)
 class Series:
-    """What the images of one series share; dates are DICOM's YYYYMMDD."""
+    """Attributes shared by the images of one series; dates are DICOM's YYYYMMDD."""
 
     patient_id: str
     study_uid: str
@@ -42,7 +42,7 @@ class Series:
 
 @dataclass(frozen=True)
 class Geometry:
-    """Where an axial slice lies: centre of its first pixel (x, y, z) in the patient's coordinates (LPS), all in mm."""
+    """Position and size of an axial slice, in mm; position_mm is the centre of its first pixel (x, y, z), LPS."""
 
     position_mm: tuple[float, float, float]
     pixel_spacing_mm: float
@@ -50,13 +50,13 @@ class Geometry:
 
 
 def synthetic_uid(*names: str | int) -> str:
-    """A UID below 2.25 that depends on the names alone."""
+    """Return a UID below 2.25 that depends only on the names."""
     digest = hashlib.sha256("\0".join(map(str, names)).encode()).digest()
     return f"2.25.{int.from_bytes(digest[:16])}"
 
 
 def instance_uid(series: Series, number: int) -> str:
-    """The SOPInstanceUID of a series' image with this InstanceNumber."""
+    """Return the SOPInstanceUID of the series' image with this InstanceNumber."""
     return synthetic_uid(series.series_uid, number)
 
 
@@ -68,10 +68,10 @@ def ct_slice(
     geometry: Geometry,
     padded: bool,
 ) -> FileDataset:
-    """An axial CT image, HU = stored - 1024.
+    """Return an axial CT image, HU = stored - 1024.
 
-    padded: PixelPaddingValue is given, and is -2000 written as 63536: real files do so, though VR US with signed
-    pixels means that readers must take it through PixelRepresentation.
+    padded: whether to add PixelPaddingValue, -2000 stored as 63536 as in real files: its VR is US although the pixels
+    are signed, so readers must interpret it by PixelRepresentation.
     """
     header = _header(series, number, sop_class=pydicom.uid.CTImageStorage, modality="CT")
     header.ImageType = ["DERIVED", "PRIMARY", "AXIAL"]
@@ -95,7 +95,7 @@ def ct_slice(
 def mr_slice(
     stored: UInt16[np.ndarray, "rows cols"], *, series: Series, number: int, geometry: Geometry
 ) -> FileDataset:
-    """An axial T1 image after contrast agent, 12 bits."""
+    """Return an axial contrast-enhanced T1 image, 12 bits."""
     header = _header(series, number, sop_class=pydicom.uid.MRImageStorage, modality="MR")
     header.ImageType = ["DERIVED", "PRIMARY", "OTHER"]
     header.DerivationDescription = COMMENT
@@ -123,12 +123,12 @@ def secondary_capture(
     number: int,
     laterality: str,
 ) -> FileDataset:
-    """A digitised mammogram, or a part or mask of one; laterality is L or R."""
+    """Return a digitised mammogram, or a crop or mask of one; laterality is L or R."""
     header = _header(series, number, sop_class=pydicom.uid.SecondaryCaptureImageStorage, modality="MG")
     header.ConversionType = "WSD"
     header.BodyPartExamined = "BREAST"
     header.Laterality = laterality
-    header.PatientOrientation = None  # a view such as CC is no patient orientation
+    header.PatientOrientation = None  # a view such as CC is not a patient orientation
     _add_pixels(header, stored, bits_stored=8 * stored.dtype.itemsize)
     header.SmallestImagePixelValue = int(stored.min())
     header.LargestImagePixelValue = int(stored.max())
@@ -136,7 +136,7 @@ def secondary_capture(
 
 
 def radiograph(stored: UInt16[np.ndarray, "rows cols"], *, series: Series, number: int) -> FileDataset:
-    """A chest X-ray, 15 bits."""
+    """Return a chest X-ray, 15 bits."""
     header = _header(series, number, sop_class=pydicom.uid.ComputedRadiographyImageStorage, modality="CR")
     header.BodyPartExamined = "CHEST"
     header.ViewPosition = "PA"
@@ -146,13 +146,13 @@ def radiograph(stored: UInt16[np.ndarray, "rows cols"], *, series: Series, numbe
 
 
 def write_dicom(image: FileDataset, path: Path) -> None:
-    """Write a file, and the folders above it."""
+    """Write a file and create the folders above it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     image.save_as(path, enforce_file_format=True)
 
 
 def _header(series: Series, number: int, *, sop_class: UID, modality: str) -> FileDataset:
-    """What all images have: the patient, study, series and equipment modules, and the marks of a phantom."""
+    """Return the attributes common to all images: patient, study, series and equipment modules, and phantom marks."""
     syntax = pydicom.uid.ImplicitVRLittleEndian if series.implicit_vr else pydicom.uid.ExplicitVRLittleEndian
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = sop_class
@@ -188,7 +188,7 @@ def _header(series: Series, number: int, *, sop_class: UID, modality: str) -> Fi
 
 
 def _add_plane(header: FileDataset, series: Series, geometry: Geometry) -> None:
-    """Image Plane and Frame of Reference modules; the images of a series share one frame of reference."""
+    """Add the Image Plane and Frame of Reference modules; the images of a series share one frame of reference."""
     header.FrameOfReferenceUID = synthetic_uid(series.study_uid, "frame of reference")
     header.PositionReferenceIndicator = None
     header.ImagePositionPatient = list(geometry.position_mm)
@@ -199,7 +199,7 @@ def _add_plane(header: FileDataset, series: Series, geometry: Geometry) -> None:
 
 
 def _add_pixels(header: FileDataset, stored: np.ndarray, *, bits_stored: int) -> None:
-    """Image Pixel module of one grey image, uncompressed; an odd number of bytes is filled up (PS3.5 8.1.1)."""
+    """Add the Image Pixel module of one uncompressed grey image, padded to an even number of bytes (PS3.5 8.1.1)."""
     bits = 8 * stored.dtype.itemsize
     header.SamplesPerPixel = 1
     header.PhotometricInterpretation = "MONOCHROME2"

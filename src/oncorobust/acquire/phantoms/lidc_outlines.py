@@ -1,8 +1,8 @@
-"""Outlines as LIDC-IDRI's readers drew them: the first pixels outside of a region, once around, the first repeated.
+"""Outlines as drawn by LIDC-IDRI's readers: the first pixels outside a region, closed by repeating the first point.
 
 The region's outer neighbours are the border of the region grown by one pixel up, down, left and right. They are
-followed clockwise from pixel to touching pixel (Moore's neighbour tracing), until the walk would repeat its first step
-(Jacob's criterion), so a polygon through them holds the whole region strictly inside.
+followed clockwise from pixel to touching pixel (Moore neighbour tracing), until the path would repeat its first step
+(Jacob's criterion), so a polygon through them contains the whole region strictly inside.
 """
 
 import numpy as np
@@ -13,11 +13,11 @@ Outline = tuple[tuple[int, int], ...]
 """Points (x, y) = (column, row), from 0."""
 
 _AROUND = ((0, 1), (1, 1), (1, 0), (1, -1), (0, -1), (-1, -1), (-1, 0), (-1, 1))
-"""The eight neighbours (row, column) in the clockwise order of an image whose rows go down."""
+"""The eight neighbours (row, column) in clockwise order, with rows counted downwards."""
 
 
 def largest_region(mask: Bool[np.ndarray, "rows cols"]) -> Bool[np.ndarray, "rows cols"]:
-    """The largest part of touching pixels, its holes filled: what a reader would go around in one line."""
+    """Return the largest connected region with its holes filled, as a reader would outline it."""
     parts, count = label(mask, structure=np.ones((3, 3)))
     if count == 0:
         return np.zeros_like(mask)
@@ -25,10 +25,10 @@ def largest_region(mask: Bool[np.ndarray, "rows cols"]) -> Bool[np.ndarray, "row
 
 
 def trace_outline(region: Bool[np.ndarray, "rows cols"]) -> Outline:
-    """The closed outline of one region that does not touch the image's edge."""
+    """Trace the closed outline of one region that does not touch the image's edge."""
     rows, columns = np.nonzero(binary_dilation(region))
     grown = set(zip(rows.tolist(), columns.tolist(), strict=True))
-    start = place = min(grown)  # the topmost row's leftmost pixel: nothing lies above or left of it
+    start = place = min(grown)  # the leftmost pixel of the topmost row: nothing lies above it or to its left
     search_from = 0
     points = [start]
     first_step = None
@@ -40,7 +40,8 @@ def trace_outline(region: Bool[np.ndarray, "rows cols"]) -> Outline:
         first_step = step if first_step is None else first_step
         place = following
         points.append(place)
-        search_from = step + (6 if step % 2 else 7)  # the pixel before was passed over as background on the last step
+        # The neighbour before this direction was found to be background in the last step.
+        search_from = step + (6 if step % 2 else 7)
 
 
 def _neighbour(place: tuple[int, int], step: int) -> tuple[int, int]:

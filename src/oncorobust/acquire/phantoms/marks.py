@@ -1,9 +1,8 @@
-"""What makes a phantom's tree a synthetic one at first sight: SYNTHETIC.txt and SOURCE.txt at its top.
+"""Writer of SYNTHETIC.txt and SOURCE.txt, which mark a phantom's tree as synthetic.
 
-The pipeline reads SYNTHETIC.txt for files that cannot say so themselves (`oncorobust.formats.synthetic_mark`), and
-SOURCE.txt tells `acquire` that the tree is its own and may be replaced. Both name the settings and nothing of the
-machine or the
-day, so that the same settings give the same bytes.
+SYNTHETIC.txt marks files whose format has no such mark (`oncorobust.formats.synthetic_mark`). SOURCE.txt tells
+`acquire` that it made the tree and may replace it, and lists the settings. Neither file depends on the machine or the
+date, so that the same settings write the same bytes.
 """
 
 from pathlib import Path

@@ -1,7 +1,7 @@
-"""The ten kinds of things that stand in for CIFAR-10's classes, and the scenes they are seen in: a table, no code.
+"""Table of the ten kinds of objects that stand in for CIFAR-10's classes, and of their scenes.
 
-A kind is a handful of polygons and ovals in a square from -1 to 1, with the paint of each, the hues that its body may
-have and its scenes. Kinds share hues, scenes and parts (wheels, legs, fur), so that no single cue tells them apart.
+A kind consists of a few polygons and ovals in a square from -1 to 1, the colour role of each, the hues that its body
+may have, and its scenes. Kinds share hues, scenes and parts (wheels, legs, fur), so that no single cue separates them.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ Paint = Literal["body", "second", "dark", "light"]
 
 @dataclass(frozen=True)
 class Part:
-    """A polygon of a thing, and with which of the thing's colours it is filled."""
+    """A polygon of an object, and which of the object's colours fills it."""
 
     paint: Paint
     corners: Points
@@ -25,7 +25,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of thing: its parts from back to front, the hues its body may have, and the scenes it is seen in."""
+    """A kind of object: its parts from back to front, the hues its body may have, and its scenes."""
 
     parts: tuple[Part, ...]
     hues: tuple[tuple[float, float], ...]

@@ -1,10 +1,11 @@
-"""A stand-in for CIFAR-10 where none can be had: ten kinds of small coloured things, drawn after its ten classes.
+"""Renderer of small coloured objects of ten kinds, which stand in for CIFAR-10's classes.
 
-The kinds are a table of polygons and scenes (`object_kinds`). Each image turns, mirrors, stretches and shifts its
-thing, draws its colours, and lays a power-law texture over thing and scene. Things are drawn four times as large and
-averaged, so that outlines are smooth.
+The kinds are a table of polygons and scenes (`object_kinds`). In each image the object is turned, mirrored, stretched
+and shifted, its colours are drawn at random, and a power-law texture is added to object and scene. Objects are drawn at
+four times their size and averaged, so that outlines are smooth.
 
-`difficulty` divides the contrast between thing and scene, of which `CONTRAST` is the share at difficulty 1.
+`difficulty` divides the contrast between object and scene; at difficulty 1 it is the fraction `CONTRAST` of the full
+contrast.
 """
 
 import colorsys
@@ -19,7 +20,7 @@ from oncorobust.acquire.phantoms.texture import power_law
 from oncorobust.base.errors import InputError
 
 CONTRAST = 1.0
-"""Share of the full contrast between thing and scene at difficulty 1."""
+"""Fraction of the full contrast between object and scene at difficulty 1."""
 
 SIDE = 32
 _OVERSAMPLING = 4
@@ -28,7 +29,7 @@ _OVERSAMPLING = 4
 def render_objects(
     labels: Int[np.ndarray, " n"], *, difficulty: float, rng: np.random.Generator
 ) -> UInt8[np.ndarray, "n 32 32 3"]:
-    """Draw an image of each label's kind. Raises InputError for a label outside 0 to 9."""
+    """Draw one image per label, of its kind. Raises InputError for a label outside 0 to 9."""
     outside = labels[(labels < 0) | (labels >= len(KINDS))]
     if len(outside):
         raise InputError(f"expected labels from 0 to {len(KINDS) - 1}, got {outside[0]}")
@@ -54,7 +55,7 @@ def _scene(name: str, rng: np.random.Generator) -> Float[np.ndarray, "32 32 3"]:
 
 
 def _thing(kind: Kind, rng: np.random.Generator) -> tuple[Float[np.ndarray, "32 32 3"], Float[np.ndarray, "32 32 1"]]:
-    """The thing's colours, and the share of each pixel that it covers."""
+    """Render the object's colours and the fraction of each pixel that it covers."""
     low, high = kind.hues[rng.integers(len(kind.hues))]
     hue, saturation, value = rng.uniform(low, high), rng.uniform(0.1, 0.8), rng.uniform(0.3, 0.95)
     paints = {
@@ -71,7 +72,7 @@ def _thing(kind: Kind, rng: np.random.Generator) -> tuple[Float[np.ndarray, "32 
         corners = (np.array(part.corners) @ move.T + shift + 1) * side / 2
         fill = tuple(round(255 * float(level)) for level in np.clip(paints[part.paint], 0, 1))
         pen.polygon([tuple(corner) for corner in corners.tolist()], fill=(*fill, 255))
-    # Premultiplied by its cover, so that the corners of the canvas do not darken the outline.
+    # Colours are weighted by cover, so that the empty canvas does not darken the outline.
     drawn = np.asarray(canvas, dtype=np.float64).reshape(SIDE, _OVERSAMPLING, SIDE, _OVERSAMPLING, 4) / 255
     cover = drawn[..., 3:].mean(axis=(1, 3))
     colours = (drawn[..., :3] * drawn[..., 3:]).mean(axis=(1, 3))
@@ -79,7 +80,7 @@ def _thing(kind: Kind, rng: np.random.Generator) -> tuple[Float[np.ndarray, "32 
 
 
 def _pose(rng: np.random.Generator) -> tuple[Float[np.ndarray, "2 2"], Float[np.ndarray, " 2"]]:
-    """How corners move: mirrored, stretched and turned, then shifted."""
+    """Draw the transformation of the corners: mirror, stretch and turn, then shift."""
     angle, mirror = rng.normal(0, 0.1), rng.choice([-1.0, 1.0])
     scale = rng.uniform(0.75, 0.95) * np.array([mirror, 1.0]) * np.exp(rng.normal(0, 0.1, 2))
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
@@ -87,6 +88,6 @@ def _pose(rng: np.random.Generator) -> tuple[Float[np.ndarray, "2 2"], Float[np.
 
 
 def _colour(hue: float, saturation: float, value: float, rng: np.random.Generator) -> Float[np.ndarray, " 3"]:
-    """Red, green and blue in [0, 1], a little off the colour asked for."""
+    """Return the colour as red, green and blue, about 0 to 1, with a small random deviation."""
     jitter = rng.normal(0, 0.03, 3)
     return np.clip(np.array(colorsys.hsv_to_rgb(hue % 1, saturation, value)) + jitter, 0, 1)

@@ -1,1 +1,1 @@
-"""Read trees of brain-metastases MRI: DICOM with a table of lesions, or NIfTI with segmentations."""
+"""Reader of MRI trees with brain metastases: DICOM with a table of lesions, or NIfTI with segmentations."""

@@ -1,13 +1,13 @@
-"""Brain regions listed in lesions.csv, on MR series in DICOM.
+"""Reader of brain regions that lesions.csv lists, on MR series in DICOM.
 
-Series are found by their UIDs wherever their files lie, and only those that lesions.csv names are looked at. A place in
-millimetres becomes a voxel through ImagePositionPatient, ImageOrientationPatient and PixelSpacing (PS3.3 C.7.6.2.1.1),
-a place in pixels becomes millimetres the same way. Regions are cut from the slices as they were acquired, axial or not,
-because other planes would have to be interpolated.
+Series are identified by their UIDs in any folder, and only those named in lesions.csv are read. A position in
+millimetres is converted to a voxel, and a position in pixels to millimetres, by ImagePositionPatient,
+ImageOrientationPatient and PixelSpacing (PS3.3 C.7.6.2.1.1). Regions are cut from the slices as acquired, axial or not,
+because other planes would require interpolation.
 
-A listed region lies inside its series and not on background (all of the 3 x 3 pixels around its centre 0). A
-non-lesion's centre is at least `min_distance_mm` away from every lesion listed in the same FrameOfReferenceUID, counted
-to the lesion's surface, a sphere of its diameter.
+A listed region must lie inside its series and not on background (where all 3 x 3 pixels around its centre are 0). A
+non-lesion's centre must be at least `min_distance_mm` from the surface of every lesion listed in the same
+FrameOfReferenceUID; a lesion counts as a sphere of its diameter.
 """
 
 from collections import Counter
@@ -63,38 +63,40 @@ def _no_list(folder: Path, headers: pd.DataFrame) -> InputError:
         files = headers.loc[headers["Modality"] == modality, "path"]
         if len(files):
             found = f"{modality}, which is not supported, in {folder / files.iloc[0]}"
-            return InputError(f"expected {folder / LESIONS}, got {found}; convert it to {LESIONS}, a row a region")
+            return InputError(
+                f"expected {folder / LESIONS}, got {found}; convert it to {LESIONS} with one row per region"
+            )
     return InputError(f"expected {LESIONS} beside DICOM series, or <case>-t1c.nii.gz files, got neither in {folder}")
 
 
 def _find_series(folder: Path, headers: pd.DataFrame, table: pd.DataFrame, listed: Path) -> dict[str, Series]:
-    """The named series by SeriesInstanceUID, in the order of their first lines."""
+    """Build the named series, by SeriesInstanceUID, in the order of their first lines."""
     groups = headers.groupby("SeriesInstanceUID", observed=True).groups
     found: dict[str, Series] = {}
     for line, row in table.iterrows():
-        uid, where = row["series_uid"], f"{listed} line {line}"
+        uid, where = row["series_uid"], f"{listed}, line {line}"
         if uid not in groups:
             total = f"{len(groups)} series below {folder}"
-            raise InputError(f"expected a series_uid of the tree, got {uid}, none of the {total}, in {where}")
+            raise InputError(f"{where}: unknown series_uid {uid} (expected one of the {total})")
         files = headers.loc[groups[uid]]
         for column, name, wanted in (("Modality", "Modality", "MR"), ("study_uid", "StudyInstanceUID", None)):
             expected = wanted or row[column]
             others = files.loc[files[name] != expected, name]
             if len(others):
-                raise InputError(f"expected {name} {expected}, got {others.iloc[0]} in series {uid}, named in {where}")
+                raise InputError(f"{where}: {name} of series {uid} is {others.iloc[0]} (expected {expected})")
         if uid not in found:
             found[uid] = build_series(folder, files)
     return found
 
 
 def _to_mm(table: pd.DataFrame, found: dict[str, Series], listed: Path) -> pd.DataFrame:
-    """Places in pixels of an image as LPS mm."""
+    """Convert positions in pixels of an image to LPS mm."""
     rows = []
     for line, row in table.iterrows():
         series = found[row["series_uid"]]
         if row["sop_uid"] not in series.sop_uids:
             raise InputError(
-                f"expected a sop_uid of series {row['series_uid']}, got {row['sop_uid']} in {listed} line {line}"
+                f"expected a sop_uid of series {row['series_uid']}, got {row['sop_uid']} in {listed}, line {line}"
             )
         place = series.grid.to_mm(float(series.sop_uids.index(row["sop_uid"])), row["row"], row["col"])
         rows.append((*place, row["diameter"] * series.grid.spacing_mm[1]))
@@ -104,7 +106,7 @@ def _to_mm(table: pd.DataFrame, found: dict[str, Series], listed: Path) -> pd.Da
 
 
 def _index(table: pd.DataFrame, found: dict[str, Series], listed: Path) -> pd.DataFrame:
-    """The rows of Regions, still in the file's order and with its lines as index."""
+    """Return the rows of Regions, still in the order of the file and with its lines as index."""
     places = []
     for line, row in table.iterrows():
         series = found[row["series_uid"]]
@@ -113,8 +115,8 @@ def _index(table: pd.DataFrame, found: dict[str, Series], listed: Path) -> pd.Da
         if not series.grid.holds(stored):
             size = " x ".join(map(str, series.grid.shape))
             raise InputError(
-                f"expected a place in the {size} voxels (slice, row, column) of series {row['series_uid']}, "
-                f"got {_text(position)} mm, which is voxel {_text(stored)}, in {listed} line {line}"
+                f"expected a position in the {size} voxels (slice, row, column) of series {row['series_uid']}, "
+                f"got {_text(position)} mm, which is voxel {_text(stored)}, in {listed}, line {line}"
             )
         shown = reorder_grid(series.grid, series.order).to_voxel(*position)
         places.append((series.paths[round(stored[0])], round(shown[0]), shown[1], shown[2]))
@@ -126,7 +128,7 @@ def _index(table: pd.DataFrame, found: dict[str, Series], listed: Path) -> pd.Da
 
 
 def _with_boxes(index: pd.DataFrame, found: dict[str, Series], sides: dict[str, int]) -> pd.DataFrame:
-    """The rows with the box of a sphere of the lesion's diameter, which is all that is known of its outline."""
+    """Add the box of a sphere with the lesion's diameter, because the list says nothing more about its outline."""
     columns = []
     for row in index.to_dict("records"):
         spacing_mm, side = found[row["volume"]].grid.spacing_mm[1], sides[row["volume"]]
@@ -145,14 +147,14 @@ def _check_distances(index: pd.DataFrame, found: dict[str, Series], min_distance
             distance = np.sqrt((offsets**2).sum(axis=1)) - lesions["diameter_mm"] / 2
             if (distance < min_distance_mm).any():
                 near = f"{distance.min():.1f} mm from lesion {lesions.loc[distance.idxmin(), 'lesion_id']!r}"
-                wanted = f"expected non-lesions at least {min_distance_mm:g} mm away from lesions"
-                raise InputError(f"{wanted}, got {row['lesion_id']!r} at {near} in {listed} line {line}")
+                wanted = f"expected non-lesions at least {min_distance_mm:g} mm from all lesions"
+                raise InputError(f"{wanted}, got {row['lesion_id']!r} at {near} in {listed}, line {line}")
 
 
 def _check_in_brain(
     folder: Path, index: pd.DataFrame, found: dict[str, Series], listed: Path, *, on_progress: Notify
 ) -> None:
-    """Decode each slice that holds a region, once, and look at the pixels around the region's centre."""
+    """Check that regions are not on background, decoding each slice with regions once."""
     total = index["source"].nunique()
     for number, (source, rows) in enumerate(index.groupby("source", sort=False), start=1):
         values = read_image(folder / str(source)).values
@@ -160,13 +162,13 @@ def _check_in_brain(
             stored = found[row["volume"]].grid.to_voxel(row["x_mm"], row["y_mm"], row["z_mm"])
             top, left = (max(round(place) - 1, 0) for place in stored[1:])
             if not values[top : top + 3, left : left + 3].any():
-                place = f"pixel {_text(stored[1:])} of {folder / str(source)}, where there is nothing but 0"
-                raise InputError(f"expected a place in the brain, got {place}, in {listed} line {line}")
+                place = f"pixel {_text(stored[1:])} of {folder / str(source)}, where all pixels are 0"
+                raise InputError(f"expected a position in the brain, got {place}, in {listed}, line {line}")
         on_progress(number, total, "slices")
 
 
 def _together(index: pd.DataFrame) -> pd.DataFrame:
-    """Rows of one series side by side, so that reading them in turn decodes it once."""
+    """Sort the rows by series, so that reading them in order decodes each series once."""
     order = {uid: number for number, uid in enumerate(index["volume"].unique())}
     return index.sort_values("volume", key=lambda uids: uids.map(order), kind="stable").reset_index(drop=True)
 

@@ -1,11 +1,11 @@
-"""Brain volumes in NIfTI with a segmentation each, named as BraTS-METS names them.
+"""Reader of brain volumes in NIfTI with segmentations, named as in BraTS-METS.
 
-`<case>-t1c.nii.gz` (T1 with contrast) lies beside `<case>-seg.nii.gz`, in any folder of the tree. A case is one time
-point; its patient is the first number of BraTS-MET-<patient>-<time point>, unless cases.csv (case, patient_id) says
-otherwise, so that all time points of a patient stay together.
+`<case>-t1c.nii.gz` (T1 with contrast) is beside `<case>-seg.nii.gz`, in any folder of the tree. A case is one time
+point. Its patient is the first number of BraTS-MET-<patient>-<time point>, unless cases.csv (case, patient_id) says
+otherwise; all time points of a patient stay together.
 
-Axes and directions come from the affine (sform, else qform), never from habit; x and y change sign from NIfTI's RAS to
-DICOM's LPS. Slices lie along the axis nearest to the head's.
+Axes and directions come from the affine (sform, else qform), never from assumptions; x and y change sign from NIfTI's
+RAS to DICOM's LPS. Slices are stacked along the axis nearest to the feet-head direction.
 """
 
 import re
@@ -55,7 +55,7 @@ class Case:
 
 
 def find_cases(folder: Path, files: list[Path]) -> tuple[Case, ...]:
-    """Pair the files of a tree (those that FILE matches) to cases, by name. Raises InputError naming the file."""
+    """Pair a tree's files, whose names FILE matches, into cases. Raises InputError naming the file."""
     parts: dict[str, dict[str, Path]] = {}
     for file in files:
         found = FILE.fullmatch(file.name)
@@ -67,14 +67,14 @@ def find_cases(folder: Path, files: list[Path]) -> tuple[Case, ...]:
     patients = read_patients(listed) if listed.is_file() else {}
     for case in patients:
         if case not in parts:
-            raise InputError(f"expected cases of the tree, got {case!r}, which has no {case}-t1c.nii.gz, in {listed}")
+            raise InputError(f"{listed}: case {case!r} is not in the tree (expected {case}-t1c.nii.gz)")
     return tuple(_case(name, parts[name], patients, listed) for name in sorted(parts))
 
 
 def open_nifti(
     folder: Path, cases: tuple[Case, ...], settings: BrainMets, *, seed: int, on_progress: Notify
 ) -> Regions:
-    """Find the metastases and the negatives of all cases, a volume at a time. Raises InputError naming the file."""
+    """Find the metastases and negatives of all cases, one volume at a time. Raises InputError naming the file."""
     rows: list[dict[str, Any]] = []
     without: list[str] = []
     short: dict[str, int] = {}
@@ -99,7 +99,7 @@ def open_nifti(
 
 
 def read_volume(path: Path) -> Volume:
-    """One image in display order, as shares of its 0.5 to 99.5 percentile. Raises InputError naming the file."""
+    """Read an image in display order, scaled by its 0.5 and 99.5 percentiles. Raises InputError naming the file."""
     stored = read_image(path)
     order = display_order(stored.grid, slice_axis=None)
     values = to_percentile_share(reorder(stored.values, order), str(path))
@@ -113,8 +113,8 @@ def _case(name: str, parts: dict[str, Path], patients: dict[str, str], listed: P
     brats = _BRATS.fullmatch(name)
     patient = patients.get(name) or (brats[1] if brats else None)
     if patient is None:
-        where = f"{parts['t1c']}, nor a row for it in {listed}"
-        raise InputError(f"expected a case named BraTS-MET-<patient>-<time point>, got {name!r} of {where}")
+        expected = f"a case named BraTS-MET-<patient>-<time point>, or a row for it in {listed}"
+        raise InputError(f"{parts['t1c']}: the patient of case {name!r} is unknown (expected {expected})")
     return Case(name=name, patient_id=patient, image=parts["t1c"], segmentation=parts["seg"])
 
 

@@ -1,8 +1,8 @@
-"""NIfTI volumes and segmentations: values as stored, where they lie, and what is refused.
+"""Reader of NIfTI volumes and segmentations: values as stored, with checks of the header and the values.
 
-The affine is the header's sform, else its qform (nibabel's rule); a header with neither says nothing about where the
-voxels lie. x and y change sign from NIfTI's RAS to DICOM's LPS. InputError, naming the file, is the only exception that
-leaves this module, whatever nibabel does with damaged bytes.
+The affine is the header's sform, or else its qform (nibabel's rule); a header with neither does not define the position
+of the voxels and is rejected. x and y change sign from NIfTI's RAS to DICOM's LPS. InputError, naming the file, is the
+only exception that leaves this module, whatever nibabel raises on damaged bytes.
 """
 
 from collections.abc import Iterator
@@ -25,25 +25,25 @@ _MOST_VOXELS = 2**28
 
 @dataclass(frozen=True)
 class Stored:
-    """Values as stored (i, j, k), and their grid in LPS mm."""
+    """Values as stored (i, j, k), with their grid in LPS mm."""
 
     values: np.ndarray
     grid: Grid
 
 
 def read_image(path: Path) -> Stored:
-    """An image of finite values, some of which are not 0; float32. Raises InputError naming the file."""
+    """Read an image as float32; its values are finite and not all 0. Raises InputError naming the file."""
     stored = _read_stored(path, np.float32)
     if not np.isfinite(stored.values).all():
         bad = int((~np.isfinite(stored.values)).sum())
-        raise InputError(f"expected finite values, got {bad} NaN or infinite in {path}")
+        raise InputError(f"expected finite values, got {bad} that are NaN or infinite in {path}")
     if not stored.values.any():
-        raise InputError(f"expected an image, got a volume of nothing but 0 in {path}")
+        raise InputError(f"expected an image, got a volume in which every voxel is 0 in {path}")
     return stored
 
 
 def read_segmentation(path: Path, image: Stored, image_path: Path) -> Stored:
-    """The segmentation of an image: labels 0 to 4 on the image's voxels; uint8. Raises InputError naming the file."""
+    """Read an image's segmentation as uint8: labels 0 to 4 on the image's voxels. Raises InputError naming the file."""
     stored = _read_stored(path, np.float64)
     _check_alike(stored, image, path, image_path)
     _check_labels(stored.values, path)
@@ -51,8 +51,8 @@ def read_segmentation(path: Path, image: Stored, image_path: Path) -> Stored:
 
 
 def _read_stored(path: Path, dtype: type[np.floating]) -> Stored:
-    """A 3-D volume of real numbers whose header says where it lies. Raises InputError."""
-    import nibabel  # half a second, and most trees have no NIfTI
+    """Read a 3-D volume of real numbers whose header defines its position. Raises InputError."""
+    import nibabel  # takes half a second, and most trees have no NIfTI
 
     with _only_input_errors(path):
         image: Any = nibabel.load(path)
@@ -70,7 +70,7 @@ def _read_stored(path: Path, dtype: type[np.floating]) -> Stored:
 def _check_header(image: Any, path: Path) -> None:
     header = image.header
     if int(header["sform_code"]) == 0 and int(header["qform_code"]) == 0:
-        raise InputError(f"expected an sform or a qform that says where the voxels lie, got code 0 of both in {path}")
+        raise InputError(f"expected an sform or a qform that positions the voxels, got code 0 for both in {path}")
     unit = header.get_xyzt_units()[0]
     if unit not in ("mm", "unknown"):
         raise InputError(f"expected millimetres, got {unit} in {path}")
@@ -98,7 +98,7 @@ def _check_labels(values: np.ndarray, path: Path) -> None:
 
 @contextmanager
 def _only_input_errors(path: Path) -> Iterator[None]:
-    """Turn whatever nibabel raises on damaged bytes into an InputError that names the file."""
+    """Turn any exception of nibabel into an InputError that names the file."""
     try:
         yield
     except InputError:

@@ -1,12 +1,12 @@
-"""Brain metastases on contrast-enhanced T1 MRI against regions without, from either of two layouts.
+"""Reader of brain metastases, and regions without, on contrast-enhanced T1 MRI, in either of two layouts.
 
-DICOM series with lesions.csv (`brain_dicom`): the regions are those listed. NIfTI volumes with segmentations named as
-in BraTS-METS (`brain_nifti`): metastases are the components of the segmentation, and negatives are chosen in the same
-volumes (`brain_regions`). A tree holds one layout, whatever its folders are called.
+DICOM series with lesions.csv (`brain_mets.dicom`): the regions are those listed. NIfTI volumes with segmentations named
+as in BraTS-METS (`brain_mets.nifti`): metastases are the components of the segmentation, and negatives are chosen in
+the same volumes (`brain_mets.regions`). A tree has one layout; names of folders do not matter.
 
 An image is a square of `crop_mm` around the region's centre on its slice. MRI has no physical unit, so values are
-shares of the volume's range (v - p0.5) / (p99.5 - p0.5) over the voxels that are not 0, with the limits 0 and 1;
-preprocessing clips them. Squares that leave the slice are filled with 0.
+scaled to (v - p0.5) / (p99.5 - p0.5), where the percentiles are those of the volume's voxels other than 0. Their limits
+are 0 and 1, to which preprocessing clips them. Squares are filled with 0 where they extend beyond the slice.
 """
 
 from functools import lru_cache
@@ -28,13 +28,13 @@ from oncorobust.settings.data import BrainMets
 
 CLASS_NAMES = ("no metastasis", "metastasis")
 _UIDS = ("study_uid", "volume", "sop_uid")
-"""Columns that say which examination of which person it was (a DICOM volume is a series): no output has them."""
+"""Columns that identify an examination (a DICOM volume is a series); no output contains them."""
 
 UNIT = "share of the volume's 0.5 to 99.5 percentile"
 
 
 def open_brain_mets(folder: Path, settings: BrainMets, *, seed: int, on_progress: Notify) -> RawImages:
-    """Open a tree of either layout, a volume at a time. Raises InputError naming the file, or the row of its CSV."""
+    """Open a tree of either layout, one volume at a time. Raises InputError naming the file or the line of the CSV."""
     volumes = _find_nifti(folder)
     if volumes:
         regions = open_nifti(folder, find_cases(folder, volumes), settings, seed=seed, on_progress=on_progress)
@@ -44,9 +44,9 @@ def open_brain_mets(folder: Path, settings: BrainMets, *, seed: int, on_progress
 
 
 def keep_at_most(index: pd.DataFrame, *, max_per_patient: int, seed: int) -> pd.DataFrame:
-    """At most so many regions of each class of each patient, over all time points, drawn with the seed.
+    """Draw at most `max_per_patient` regions per patient and class, over all time points, with the seed.
 
-    Both classes of a patient are drawn alike, so that metastases mostly keep the negatives matched to them.
+    Both classes of a patient are drawn with the same seed, so that metastases mostly keep their matched negatives.
     """
     kept: list[int] = []
     for patient, rows in index.assign(position=range(len(index))).groupby("patient_id", sort=False):
@@ -86,10 +86,10 @@ def _raw_images(folder: Path, regions: Regions, settings: BrainMets, *, seed: in
 
 
 def _find_nifti(folder: Path) -> list[Path]:
-    """The NIfTI files of the tree, empty where it holds the other layout. Raises InputError when it holds both."""
+    """Find the NIfTI files of the tree, none if it has the other layout. Raises InputError if it has both."""
     files = list(files_below(folder))
     volumes = sorted(file for file in files if FILE.fullmatch(file.name))
     others = [file for file in files if file == folder / LESIONS or file.suffix.lower() == ".dcm"]
     if volumes and others:
-        raise InputError(f"expected DICOM with {LESIONS} or NIfTI, one of the two, got {others[0]} and {volumes[0]}")
+        raise InputError(f"expected either DICOM with {LESIONS} or NIfTI, got both {others[0]} and {volumes[0]}")
     return volumes

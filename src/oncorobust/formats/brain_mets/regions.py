@@ -1,14 +1,14 @@
-"""Regions of a brain volume: metastases out of a segmentation, and negatives that no shortcut tells from them.
+"""Regions of a brain volume: metastases from a segmentation, and negatives matched to them in position.
 
 Segmentations have the labels of BraTS-METS: 1 necrosis, 2 oedema, 3 enhancing, 4 resection cavity. A metastasis is a
 26-connected component of {1, 3}; its slice is the one on which it is largest, its centre the centroid on that slice.
 
-A negative is a voxel on one of the slices that hold the volume's metastases, at least `min_distance_mm` (in 3-D) from
-every segmented voxel, oedema included, with brain in 90 % of the middle of its crop (a square of half the crop's
-side). Each metastasis gets the voxel nearest to its mirror image: across the midline, which is the mean column of the
-brain on its slice. So depth, distance from the midline and distance from the front are those of the metastases, and
-none of them gives the label away. Places whose crop shows nothing segmented come first. Two negatives are at least half
-a crop apart along some axis of the grid: their squares share half of their area at most.
+A negative is centred on a voxel of one of these slices, at least `min_distance_mm` (in 3-D) from every segmented voxel,
+including oedema, with at least 90 % brain in the middle of its crop (a square of half the crop's side). Each metastasis
+gets the voxel nearest to its mirror image across the midline, which is the mean column of the brain on its slice. The
+negatives thus match the metastases in depth, distance from the midline and distance from the front, so that none of
+these predicts the label. Positions whose crops show no segmented voxel are preferred. Two negatives are at least half a
+crop apart along some axis of the grid, so their squares share at most half of their area.
 """
 
 from collections.abc import Callable
@@ -31,13 +31,13 @@ Segmentation = UInt8[np.ndarray, "slices rows columns"]
 
 @dataclass(frozen=True)
 class Regions:
-    """What a layout's reader finds.
+    """The regions found by the reader of a layout.
 
     index: columns of RawImages, and volume, lesion_id, x_mm, y_mm, z_mm (LPS), diameter_mm, slice, row, column (voxels
-        in display order), the metastasis's box (`lesion_boxes`); rows of one volume stand together.
-    load: from a name in `volume` to the volume, its values scaled by its percentiles. Raises InputError.
-    flags: what each file says of being synthetic.
-    notes: what was left out or decided, in words.
+        in display order), the metastasis's box (`lesion_boxes`); rows of one volume are adjacent.
+    load: reads a volume by its name in `volume`, with values scaled by its percentiles. Raises InputError.
+    flags: whether each file is marked as synthetic, None where it does not say.
+    notes: sentences for the user that say what was left out or decided.
     """
 
     index: pd.DataFrame
@@ -48,7 +48,7 @@ class Regions:
 
 @dataclass(frozen=True)
 class Lesion:
-    """One metastasis: its centre in voxels, the diameter of a sphere of its volume, its share on brain voxels.
+    """One metastasis: centre in voxels, diameter of a sphere of equal volume, and share of its voxels in the brain.
 
     box: of the component on that slice, edges of voxels.
     """
@@ -63,7 +63,7 @@ class Lesion:
 
 @dataclass(frozen=True)
 class Negative:
-    """A region without metastasis: its centre in voxels, the number of its lesion, whether its crop shows the mask."""
+    """A region without metastasis: centre in voxels, number of its lesion, and whether its crop shows segmentation."""
 
     slice: int
     row: int
@@ -75,14 +75,14 @@ class Negative:
 def find_lesions(
     segmentation: Segmentation, brain: Mask, *, spacing_mm: tuple[float, float, float]
 ) -> tuple[Lesion, ...]:
-    """The 26-connected components of necrosis and enhancing tumour, in the order of their first voxels."""
+    """Find the 26-connected components of necrosis and enhancing tumour, in the order of their first voxels."""
     tumour = (segmentation == NECROSIS) | (segmentation == ENHANCING)
     components, _ = ndimage.label(tumour, structure=np.ones((3, 3, 3)))
     voxel_mm3 = float(np.prod(spacing_mm))
     lesions = []
     for number, box in enumerate(ndimage.find_objects(components), start=1):
         inside = components[box] == number
-        place = int(np.argmax(inside.sum(axis=(1, 2))))  # the lowest of slices of equal area
+        place = int(np.argmax(inside.sum(axis=(1, 2))))  # the lowest of several slices with equal area
         rows, columns = (axis.start + places for axis, places in zip(box[1:], np.nonzero(inside[place]), strict=True))
         lesions.append(
             Lesion(
@@ -107,9 +107,9 @@ def find_negatives(
     min_distance_mm: float,
     rng: np.random.Generator,
 ) -> tuple[Negative, ...]:
-    """At most one negative for each lesion, in the order of the lesions; which lesion chooses first is drawn.
+    """Find at most one negative per lesion, in the order of the lesions; lesions choose in random order.
 
-    side: of the crop, voxels. A lesion for which no place is left has none.
+    side: of the crop, voxels. A lesion has no negative if no position is left for it.
     """
     slices = sorted({lesion.slice for lesion in lesions})
     allowed = _allowed(slices, segmentation, brain, spacing_mm=spacing_mm, side=side, min_distance_mm=min_distance_mm)
@@ -131,7 +131,7 @@ def find_negatives(
 
 
 def mask_distance_mm(mask: Mask, slices: list[int], *, spacing_mm: tuple[float, float, float]) -> np.ndarray:
-    """Distance of each voxel of the given slices to the nearest voxel of the mask in 3-D, mm; inf where it is empty."""
+    """Return each voxel's 3-D distance to the mask, mm, on the given slices; infinite if the mask is empty."""
     if not mask.any():
         return np.full((len(slices), *mask.shape[1:]), np.inf)
     distance: np.ndarray = ndimage.distance_transform_edt(~mask, sampling=spacing_mm)
@@ -147,7 +147,7 @@ def _allowed(
     side: int,
     min_distance_mm: float,
 ) -> Bool[np.ndarray, "chosen rows columns"]:
-    """Voxels of the slices that can be the centre of a negative."""
+    """Return which voxels of the slices can be the centre of a negative."""
     far = mask_distance_mm(segmentation > 0, slices, spacing_mm=spacing_mm) >= min_distance_mm
     middle = max(1, side // 2)
     share = ndimage.uniform_filter(brain[slices].astype(float), size=(1, middle, middle), mode="constant")
@@ -155,13 +155,13 @@ def _allowed(
 
 
 def _near_mask(mask: Mask, *, side: int) -> Mask:
-    """Voxels whose crop shows a voxel of the mask."""
+    """Return which voxels have a crop that shows a voxel of the mask."""
     near: np.ndarray = ndimage.maximum_filter(mask, size=(1, side, side), mode="constant")
     return near
 
 
 def _mirror(lesion: Lesion, brain: Mask) -> np.ndarray:
-    """The lesion's centre across the midline of the brain on its slice, voxels."""
+    """Mirror the lesion's centre across the midline of the brain on its slice; voxels."""
     columns = np.nonzero(brain[lesion.slice])[1]
     midline = float(columns.mean()) if len(columns) else lesion.column
     return np.array((lesion.slice, lesion.row, 2 * midline - lesion.column))
@@ -174,7 +174,7 @@ def _nearest(
     *,
     spacing_mm: tuple[float, float, float],
 ) -> int:
-    """The place nearest to the target, among those that show no mask if there are any."""
+    """Return the position nearest to the target, preferring those whose crops show no mask."""
     distance = (((places - target) * spacing_mm) ** 2).sum(axis=1)
     return int(np.argmin(np.where(shows_mask & ~shows_mask.all(), np.inf, distance)))
 

@@ -1,13 +1,14 @@
-"""One MR series in DICOM as a volume: its slices in order of place, and where their voxels lie.
+"""MR series in DICOM as volumes: slices in spatial order, and the positions of their voxels.
 
 Slices are ordered by ImagePositionPatient along the normal of ImageOrientationPatient, never by InstanceNumber or file
-name. With the first and the last position, r and c the two directions of ImageOrientationPatient and (dr, dc) =
-PixelSpacing, the stored voxel (slice, row, column) lies at (PS3.3 C.7.6.2.1.1)
+name. Let `first` and `last` be the positions of the first and last of n slices, r and c the two directions of
+ImageOrientationPatient and (dr, dc) = PixelSpacing. Then the stored voxel (slice, row, column) lies at (PS3.3
+C.7.6.2.1.1)
 
     first + slice (last - first) / (n - 1) + row dr c + column dc r .
 
-Every slice has to lie where this says, to a tenth of the distance of two slices: what does not is another stack, a
-missing slice or a tilt.
+Distances between neighbouring slices may differ from their median by at most a tenth; larger differences mean a second
+stack, a missing slice or a tilt.
 """
 
 from collections.abc import Hashable
@@ -40,9 +41,9 @@ _SHARE_OF_STEP = 0.1
 
 @dataclass(frozen=True)
 class Series:
-    """A series' slices in order of place.
+    """The slices of a series in spatial order.
 
-    paths: relative to the tree. grid: of the stack as stored (slice, row, column). order: how to display it.
+    paths: relative to the tree. grid: of the stack as stored (slice, row, column). order: display order of the stack.
     """
 
     uid: str
@@ -54,14 +55,14 @@ class Series:
 
 
 def build_series(folder: Path, headers: pd.DataFrame) -> Series:
-    """A series from the rows that `index_dicom` gives for it. Raises InputError naming the file that does not fit."""
+    """Build a series from its rows in `index_dicom`. Raises InputError naming the file that does not fit."""
     uid = str(headers["SeriesInstanceUID"].iloc[0])
     slices = headers.to_dict("records")
     for header in slices:
         _check_slice(header, str(folder / header["path"]))
         _check_alike(header, slices[0], str(folder / header["path"]))
     if len(headers) < 2:
-        raise InputError(f"expected a series of several slices, got one in {folder / headers['path'].iloc[0]}")
+        raise InputError(f"expected a series of several slices, got only {folder / headers['path'].iloc[0]}")
     along, down = np.split(np.array(headers["ImageOrientationPatient"].iloc[0]), 2)
     depth = np.stack(headers["ImagePositionPatient"].to_list()) @ np.cross(along, down)
     ordered = headers.iloc[np.argsort(depth, kind="stable")]
@@ -78,7 +79,7 @@ def build_series(folder: Path, headers: pd.DataFrame) -> Series:
 
 
 def read_series(folder: Path, series: Series) -> Volume:
-    """All slices in display order, as shares of the volume's 0.5 to 99.5 percentile. Raises InputError."""
+    """Read all slices in display order, scaled by the volume's 0.5 and 99.5 percentiles. Raises InputError."""
     stored = np.empty(series.grid.shape, dtype=np.float32)
     for number, path in enumerate(series.paths):
         values = read_image(folder / path).values
@@ -91,7 +92,7 @@ def read_series(folder: Path, series: Series) -> Volume:
 
 
 def _grid(folder: Path, ordered: pd.DataFrame, along: np.ndarray, down: np.ndarray) -> Grid:
-    """The stack's grid from its first and last slice; every slice has to lie on it."""
+    """Return the stack's grid, from its first and last slice, after checking the distances between slices."""
     positions = np.stack(ordered["ImagePositionPatient"].to_list())
     step = (positions[-1] - positions[0]) / (len(positions) - 1)
     between_rows, between_columns = ordered["PixelSpacing"].iloc[0]
@@ -124,10 +125,10 @@ def _check_slice(header: dict[Hashable, Any], where: str) -> None:
         )
     frames = header["NumberOfFrames"]
     if not pd.isna(frames) and frames != 1:
-        raise InputError(f"expected a file for each slice, got {frames} frames in {where}; convert the series")
+        raise InputError(f"expected one file per slice, got {frames} frames in {where}; convert the series")
     for name in ("Rows", "Columns", "SamplesPerPixel"):
         if pd.isna(header[name]) or header[name] < 1:
-            raise InputError(f"expected a whole number of {name}, got {header[name]} in {where}")
+            raise InputError(f"expected {name} of at least 1, got {header[name]} in {where}")
     if header["SamplesPerPixel"] != 1:
         raise InputError(f"expected SamplesPerPixel 1 (grey), got {header['SamplesPerPixel']} in {where}")
     if not header["FrameOfReferenceUID"]:

@@ -1,1 +1,1 @@
-"""Read CBIS-DDSM trees: DICOM crops and films, joined to the published CSV files."""
+"""Reader of CBIS-DDSM trees: DICOM crops, masks and mammograms, joined to the published CSV files."""

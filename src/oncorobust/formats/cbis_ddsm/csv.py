@@ -1,12 +1,12 @@
-"""CBIS-DDSM's case descriptions: four CSVs, by abnormality and split, to one frame of lesions.
+"""Reader of CBIS-DDSM's case descriptions: four CSVs, by abnormality and split, as one table of lesions.
 
-A row is one lesion in one view. The files end lines in CRLF and one quoted cell of every row ends in a line break of
-its own (the mask's path of masses, the crop's path of calcifications), so they hold twice as many lines as rows; cells
-are stripped. The mass files write `breast_density`, the calcification files `breast density`: both are read. Paths are
-read for their UIDs alone, `case/StudyInstanceUID/SeriesInstanceUID/file`, because the names around them depend on the
-client that downloaded the files, and in one row of the published files crop and mask are exchanged.
+A row is one lesion in one view. Lines end in CRLF, and one quoted cell of every row contains a further line break at
+its end (the mask path for masses, the crop path for calcifications), so the files have twice as many lines as rows;
+cells are stripped. The mass files use `breast_density`, the calcification files `breast density`; both are accepted.
+Only the UIDs of a path, `case/StudyInstanceUID/SeriesInstanceUID/file`, are used, because the other names depend on the
+client that downloaded the files, and one row of the published files has crop and mask swapped.
 
-The release of 2016 has other columns, other UIDs and fewer rows, and is refused.
+The 2016 release has other columns, other UIDs and fewer rows, and is rejected.
 
 Source: Lee et al., "A curated mammography data set for use in computer-aided detection and diagnosis research",
 Scientific Data 4, 2017, and its files in the Cancer Imaging Archive.
@@ -32,7 +32,7 @@ SHA256 = {
 """Checksums of the published files."""
 
 PREFIXES = {"mass": "mass", "calcification": "calc"}
-"""How the names of the files begin, by abnormality type."""
+"""First part of the file names, by abnormality type."""
 
 COLUMNS = {
     "patient id": "patient_id",
@@ -58,7 +58,7 @@ _UID = r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))+"
 
 @dataclass(frozen=True)
 class CaseFile:
-    """One of the CSVs: where it lies, and what its name says of its rows."""
+    """One of the CSVs: its path, and the abnormality and split that its name gives."""
 
     path: Path
     abnormality: str
@@ -66,14 +66,14 @@ class CaseFile:
 
     @property
     def as_published(self) -> bool:
-        """Whether the bytes are those of the published file."""
+        """Whether the file's bytes are those published."""
         return file_sha256(self.path) == SHA256[self.path.name]
 
 
 def find_case_files(folder: Path, abnormalities: Collection[str]) -> list[CaseFile]:
-    """The training and test CSV of each abnormality, at the top of the tree or one level below.
+    """Find the training and test CSV of each abnormality, at the top of the tree or one level below.
 
-    Raises InputError naming a CSV that is missing, with those that are there, or one that is there twice.
+    Raises InputError naming a CSV that is missing, with those that were found, or one that was found twice.
     """
     files = []
     for abnormality in (name for name in PREFIXES if name in abnormalities):
@@ -84,10 +84,10 @@ def find_case_files(folder: Path, abnormalities: Collection[str]) -> list[CaseFi
 
 
 def read_lesions(files: list[CaseFile]) -> pd.DataFrame:
-    """Read lesions, a row each; every column is text.
+    """Read the lesions, one row each; every column is text.
 
     Columns: image_id (e.g. `mass_P_00001_LEFT_CC_1`), the values of COLUMNS, given_split, where (file and line), and
-    `{image,crop,mask}_{study,series}`: the UIDs that the three paths name. Raises InputError naming file and line.
+    `{image,crop,mask}_{study,series}`: the UIDs in the three paths. Raises InputError naming file and line.
     """
     lesions = pd.concat([_read_file(file) for file in files], ignore_index=True)
     key = ["abnormality_type", "patient_id", "side", "view", "abnormality_id"]
@@ -98,13 +98,13 @@ def read_lesions(files: list[CaseFile]) -> pd.DataFrame:
 
 
 def patients_in_both_splits(lesions: pd.DataFrame) -> list[str]:
-    """Patients with rows in training and test files; both types together have 31 of them."""
+    """Return patients with rows in training and test files; there are 31 when both abnormality types are read."""
     several = lesions.groupby("patient_id")["given_split"].nunique()
     return [str(patient) for patient in several.index[several > 1]]
 
 
 def _check_repeats(lesions: pd.DataFrame) -> None:
-    """No lesion twice, and no image under two lesions: it could be in two splits."""
+    """Check that no lesion occurs twice and no image under two lesions, where it could be in two splits."""
     repeated = lesions[lesions["image_id"].duplicated()]
     if len(repeated):
         lesion = repeated.iloc[0]
@@ -114,7 +114,7 @@ def _check_repeats(lesions: pd.DataFrame) -> None:
     repeated = series[series["series"].duplicated()]
     if len(repeated):
         lesion = repeated.iloc[0]
-        raise InputError(f"expected one lesion for each series, got {lesion['series']} again in {lesion['where']}")
+        raise InputError(f"expected each series for only one lesion, got {lesion['series']} again in {lesion['where']}")
 
 
 def _check_splits(lesions: pd.DataFrame) -> None:
@@ -141,13 +141,13 @@ def _read_file(file: CaseFile) -> pd.DataFrame:
     table = read_table(file.path, rename=_column)
     if all(column in table for column in COLUMNS_OF_2016):
         raise InputError(
-            f"expected the columns now published, got those of the 2016 release ({', '.join(COLUMNS_OF_2016)}, ...) "
-            f"in {file.path}; the Cancer Imaging Archive has the newer file"
+            f"expected the columns of the current release, got those of 2016 ({', '.join(COLUMNS_OF_2016)}, ...) "
+            f"in {file.path}; download the current file from the Cancer Imaging Archive"
         )
     check_columns(table, (*COLUMNS, *PATHS), file.path)
     lesions = []
     for line, cells in zip(table.index, table.to_dict("records"), strict=True):
-        where = f"{file.path} line {line}"
+        where = f"{file.path}, line {line}"
         row = {str(name): str(cell) for name, cell in cells.items()}
         _check_cells(row, file.abnormality, where)
         lesion = {ours: row[theirs] for theirs, ours in COLUMNS.items()}
@@ -158,7 +158,7 @@ def _read_file(file: CaseFile) -> pd.DataFrame:
 
 
 def _column(header: str) -> str:
-    """`breast_density` in one file is `breast density` in another."""
+    """Normalize a header: `breast_density` in one file is `breast density` in another."""
     return " ".join(header.lower().replace("_", " ").split())
 
 
@@ -168,13 +168,13 @@ def _check_cells(row: dict[str, str], abnormality: str, where: str) -> None:
             raise InputError(f"expected {name} {' or '.join(allowed)}, got {row[name]!r} in {where}")
     for name, pattern in _PATTERNS.items():
         if not re.fullmatch(pattern, row[name]):
-            # An id that is not of the collection may be a person's name.
+            # An id that is not the collection's may be a person's name.
             found = "another" if name == "patient id" else repr(row[name])
             raise InputError(f"expected {name} like {pattern}, got {found} in {where}")
 
 
 def _uids(path: str, column: str, where: str) -> tuple[str, str]:
-    """StudyInstanceUID and SeriesInstanceUID of a path."""
+    """Return StudyInstanceUID and SeriesInstanceUID of a path."""
     parts = path.split("/")
     if len(parts) != 4:
         raise InputError(f"expected case/StudyUID/SeriesUID/file as {column}, got {path!r} in {where}")

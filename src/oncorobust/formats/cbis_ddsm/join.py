@@ -1,9 +1,9 @@
-"""CBIS-DDSM's lesions to their files, by StudyInstanceUID and SeriesInstanceUID.
+"""Join of CBIS-DDSM's lesions to their files by StudyInstanceUID and SeriesInstanceUID.
 
-Folders, file names, PatientID (a case, sometimes with `.dcm` at its end) and SeriesDescription differ between
-downloads or are wrong, UIDs are not. A lesion's crop and mask lie in one series of two files, or in two series of one
-file each; which of the two is the crop is told by `cbis_roles`. The mammograms need not be on disk; where one is, it
-bounds the crop's size.
+Folders, file names, PatientID (a case, sometimes with `.dcm` at its end) and SeriesDescription differ between downloads
+or are wrong; UIDs are reliable. A lesion's crop and mask are in one series of two files, or in two series of one file
+each; `cbis_ddsm.roles` decides which of the two files is the crop. The mammograms need not be on disk; where one is,
+the crop has to be smaller.
 """
 
 from pathlib import Path
@@ -30,7 +30,7 @@ _REQUIRED = {
     "SamplesPerPixel": ("1", (1,)),
     "PixelRepresentation": ("0 (unsigned)", (0,)),
     "BitsAllocated": ("8 or 16", (8, 16)),
-    "BurnedInAnnotation": ("NO or absent (burnt-in text gives classes away)", ("", "NO")),
+    "BurnedInAnnotation": ("NO or absent (burnt-in text may reveal the class)", ("", "NO")),
 }
 
 Uids = tuple[str, str]
@@ -44,10 +44,10 @@ Series = dict[Uids, list[Row]]
 
 
 def join_files(lesions: pd.DataFrame, headers: pd.DataFrame, *, folder: Path) -> pd.DataFrame:
-    """Give each lesion its files: columns crop and mask, relative to `folder`, and SyntheticData of both.
+    """Find each lesion's files: columns crop and mask, relative to `folder`, and SyntheticData of both.
 
-    lesions: as `read_lesions` gives them. headers: as `index_dicom(folder)` gives them. Raises InputError naming the
-    lesions without files on disk, the series with too many or too few files, or the file whose header does not fit.
+    lesions: from `read_lesions`. headers: from `index_dicom(folder)`. Raises InputError naming the lesions without
+    files on disk, the series with too many or too few files, or the file with an unsuitable header.
     """
     series: Series = {}
     for row in headers.astype(object).where(headers.notna(), None).to_dict("records"):
@@ -68,13 +68,13 @@ def _check_on_disk(lesions: pd.DataFrame, series: Series) -> None:
         missing += [f"{lesion['image_id']} ({uids[1]})" for uids in sorted(wanted - series.keys())]
     if missing:
         raise InputError(
-            f"expected the series of all {len(lesions)} lesions on disk, got {len(missing)} missing; by "
-            f"SeriesInstanceUID the first {min(_LISTED, len(missing))}: {', '.join(missing[:_LISTED])}"
+            f"expected the series of all {len(lesions)} lesions on disk, got {len(missing)} missing; the first "
+            f"{min(_LISTED, len(missing))}, with SeriesInstanceUID: {', '.join(missing[:_LISTED])}"
         )
 
 
 def _files(lesion: Row, series: Series, folder: Path) -> dict[str, Any]:
-    """One lesion's crop and mask, with their SyntheticData."""
+    """Find one lesion's crop and mask, with their SyntheticData."""
     wanted = sorted({_uids(lesion, "crop"), _uids(lesion, "mask")})
     for uids in wanted:
         if len(series[uids]) != 2 // len(wanted):
@@ -97,7 +97,7 @@ def _files(lesion: Row, series: Series, folder: Path) -> dict[str, Any]:
 
 
 def _mammogram(lesion: Row, series: Series, folder: Path) -> ImageFile | None:
-    """The whole image, where it is on disk."""
+    """Return the whole mammogram if it is on disk."""
     rows = series.get(_uids(lesion, "image"), [])
     return _image_file(rows[0], folder / rows[0]["path"]) if rows else None
 

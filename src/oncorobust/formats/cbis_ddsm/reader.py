@@ -1,17 +1,17 @@
-"""CBIS-DDSM: cropped lesions of digitised film mammograms, benign or malignant by pathology.
+"""Reader of CBIS-DDSM: cropped lesions of digitised film mammograms, benign or malignant by pathology.
 
-The tree holds the published CSVs, at its top or one level below, and the DICOM files in whatever folders a client made
-for them. A lesion in one view is an image: MALIGNANT is malignant, BENIGN and BENIGN_WITHOUT_CALLBACK are benign; the
-patient is the CSV's. Crops are 16-bit film densities without a physical unit or spacing, so they are scaled by the
-format's constant,
+The tree holds the published CSVs, at its top or one level below, and the DICOM files in any folders. Each lesion in one
+view is one image: MALIGNANT is malignant, BENIGN and BENIGN_WITHOUT_CALLBACK are benign; the patient is the one in the
+CSV. Crops are 16-bit film densities without a physical unit or spacing, so they are scaled by the constant of the
+format,
 
     pixel = stored / 65535,
 
-never by the image, and are padded with 0 to a square: the crop's size follows the lesion's and its aspect is part of
-the picture. The published division is given as `given_split`, unless masses and calcifications are read together:
-31 patients are in the training files of one and the test files of the other. The copy of JPEG files that circulates is
-re-encoded to 8 bits and is not read. Images have no lesion box (`lesion_boxes`): the crop is all lesion, but for a
-margin, and no header tells where in the mask it was cut.
+never by values of the image, and padded with 0 to a square: the crop's size follows the lesion's, and its aspect ratio
+is part of the picture. The published split is returned as `given_split`, unless masses and calcifications are read
+together, because 31 patients are in the training files of one and the test files of the other. The JPEG copy of the
+collection is re-encoded to 8 bits and is not read. Images have no lesion box (`lesion_boxes`): the crop is all lesion
+except for a margin, and no header says where in the mask it was cut.
 
 Source: Lee et al., Scientific Data 4, 2017; the collection's page in the Cancer Imaging Archive.
 """
@@ -34,7 +34,7 @@ CLASS_NAMES = ("benign", "malignant")
 
 
 def open_cbis_ddsm(folder: Path, settings: CbisDdsm, *, on_progress: Notify) -> RawImages:
-    """Open a tree from its CSVs and the DICOM headers; no pixels are read.
+    """Open a tree from its CSVs and the DICOM headers, without reading pixels.
 
     Raises InputError naming the CSV and line, the lesions or the file, and what is wrong with them.
     """
@@ -62,7 +62,7 @@ def open_cbis_ddsm(folder: Path, settings: CbisDdsm, *, on_progress: Notify) -> 
 
 
 def _index(lesions: pd.DataFrame, files: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """The frame of RawImages, and what was decided on the way."""
+    """Return the index of RawImages and the notes."""
     index = lesions[["image_id", "patient_id"]].assign(
         label=(lesions["pathology"] == "MALIGNANT").astype("int64"),
         source=files["crop"],
@@ -80,7 +80,7 @@ def _index(lesions: pd.DataFrame, files: pd.DataFrame) -> tuple[pd.DataFrame, tu
 
 def _instead_of_dicom(folder: Path) -> str:
     if any(path.is_dir() for pattern in ("jpeg", "*/jpeg") for path in folder.glob(pattern)):
-        return "the JPEG copy (jpeg/), which is re-encoded to 8 bits and not read,"
+        return "the JPEG copy (jpeg/), which is re-encoded to 8 bits and not supported,"
     return "none"
 
 

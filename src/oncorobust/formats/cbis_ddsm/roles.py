@@ -1,15 +1,16 @@
-"""Which of a lesion's two images is the crop and which the mask, told by size and then by pixels.
+"""Separation of a lesion's crop from its mask, first by image size and then by pixel values.
 
-The published files cannot tell: names are exchanged between masses and calcifications, SeriesDescription is right half
-of the time, and one row of the CSVs names the series the wrong way round. What the images are can:
+Names and descriptions in the published files are unreliable: file names are swapped between masses and calcifications,
+SeriesDescription is right half of the time, and one row of the CSVs has the two series swapped. The images themselves
+differ:
 
-    mask: no values but 0 and one other, on the matrix of the whole mammogram
+    mask: only 0 and one other value, on the matrix of the whole mammogram
     crop: more than two values, 16 bits, on a smaller matrix
 
-Size needs headers alone, so it decides when a tree is opened; pixels confirm it whenever a crop is read, and a lesion
-whose pixels say otherwise is refused, not guessed at. Both images are read then, since a mask that is grey, or empty,
-means that something is wrong with the lesion; one pair is in memory at a time. As far as the sizes of the archive's
-series tell, each of its 3,568 crops is smaller than its mask, though 79 masks are smaller than their mammogram.
+Sizes are in the headers, so they decide when a tree is opened. Pixel values confirm the decision whenever a crop is
+read, and a lesion whose pixels contradict it is rejected. Both images are read then, because a mask that is grey or
+empty means that something is wrong with the lesion; only one pair is in memory at a time. According to the sizes of the
+archive's series, each of its 3,568 crops is smaller than its mask, although 79 masks are smaller than their mammogram.
 """
 
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ LIMITS = (0.0, 65535.0)
 
 @dataclass(frozen=True)
 class ImageFile:
-    """An image by its header: the file, its matrix, BitsAllocated."""
+    """An image as its header describes it: file, rows, columns and BitsAllocated."""
 
     path: Path
     rows: int
@@ -35,19 +36,19 @@ class ImageFile:
 
     @property
     def area(self) -> int:
-        """Pixels."""
+        """Number of pixels."""
         return self.rows * self.columns
 
     def __str__(self) -> str:
-        """Size and file, for messages."""
+        """Return size and file, for messages."""
         return f"{self.rows} x {self.columns} pixels in {self.path}"
 
 
 def split_by_size(first: ImageFile, second: ImageFile, *, mammogram: ImageFile | None) -> tuple[ImageFile, ImageFile]:
-    """Give crop and mask: the smaller and the larger.
+    """Return crop and mask: the smaller and the larger image.
 
-    mammogram: the whole image, where it is on disk. Raises InputError, naming the files, when the images are of equal
-    size, or the crop is not of 16 bits or not smaller than the mammogram.
+    mammogram: the whole image, if it is on disk. Raises InputError, naming the files, when the images have the same
+    size, or the crop does not have 16 bits or is not smaller than the mammogram.
     """
     crop, mask = sorted((first, second), key=lambda file: file.area)
     if crop.area == mask.area:
@@ -60,10 +61,10 @@ def split_by_size(first: ImageFile, second: ImageFile, *, mammogram: ImageFile |
 
 
 def read_crop(crop: Path, *, mask: Path) -> UInt16[np.ndarray, "h w"]:
-    """Read a crop whose pixels, and those of its mask, are what their sizes said; values 0 to 65535.
+    """Read a crop, values 0 to 65535, after checking that its pixels and those of its mask agree with their roles.
 
-    Raises InputError naming the crop that is constant or not of 16 bits, the mask that is empty, or both files when
-    their pixels do not tell a crop from a mask.
+    Raises InputError naming the crop if it is constant or does not have 16 bits, the mask if it is empty, or both files
+    if their pixels are not those of a crop and a mask.
     """
     image = read_image(crop)
     if image.limits != LIMITS:
@@ -74,16 +75,16 @@ def read_crop(crop: Path, *, mask: Path) -> UInt16[np.ndarray, "h w"]:
     outline = read_image(mask).values
     if _has_two_values(values) or not _is_mask(outline):
         raise InputError(
-            f"expected a crop of more than two values and a mask of 0 and one other, got {_describe(values)} in {crop} "
-            f"and {_describe(outline)} in {mask}"
+            f"expected a crop with more than two values and a mask with 0 and one other value, "
+            f"got {_describe(values)} in {crop} and {_describe(outline)} in {mask}"
         )
     if not outline.any():
-        raise InputError(f"expected a mask that covers the lesion, got nothing but 0 in {mask}")
+        raise InputError(f"expected a mask that covers the lesion, got only 0 in {mask}")
     return values.astype(np.uint16)
 
 
 def pad_to_square(values: UInt16[np.ndarray, "h w"]) -> UInt16[np.ndarray, "s s"]:
-    """Pad the shorter side with 0 on both sides alike (an odd pixel goes below or to the right): the aspect stays."""
+    """Pad the shorter side equally on both ends with 0; an odd pixel goes below or to the right."""
     height, width = values.shape
     side = max(height, width)
     top, left = (side - height) // 2, (side - width) // 2
@@ -91,7 +92,7 @@ def pad_to_square(values: UInt16[np.ndarray, "h w"]) -> UInt16[np.ndarray, "s s"
 
 
 def _has_two_values(values: Shaped[np.ndarray, "h w"]) -> bool:
-    """Whether there are no more than two; quicker than sorting 20 million pixels."""
+    """Return whether there are at most two values; faster than sorting 20 million pixels."""
     return bool(((values == values.min()) | (values == values.max())).all())
 
 

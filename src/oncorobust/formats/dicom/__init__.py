@@ -1,1 +1,1 @@
-"""Read DICOM files and index trees of them by series."""
+"""Reader of DICOM files and index of their headers."""

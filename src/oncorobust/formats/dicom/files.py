@@ -1,14 +1,14 @@
-"""One single-frame DICOM file to stored values; CT to Hounsfield units.
+"""Reader of single-frame DICOM files: stored values, and Hounsfield units for CT.
 
-CT: HU = RescaleSlope x stored + RescaleIntercept (PS3.3 C.11.1.1); both are required and the slope is not zero. Other
-modalities keep their stored values. Padded pixels (PixelPaddingValue, or the range it forms with
-PixelPaddingRangeLimit, PS3.3 C.7.5.1.1.2) lie outside of the image and become the lowest of the others; the padding
-value is read through PixelRepresentation, because files with signed pixels often give -2000 as 63536. MONOCHROME1 is
-inverted within the range of BitsStored, so that higher is brighter everywhere; not in CT, where HU have their own
-meaning. No VOI window or LUT is applied: it would replace physical values by display values.
+CT: HU = RescaleSlope x stored + RescaleIntercept (PS3.3 C.11.1.1); both are required and the slope must not be 0. Other
+modalities keep their stored values. Padded pixels (PixelPaddingValue, or the range up to PixelPaddingRangeLimit, PS3.3
+C.7.5.1.1.2) lie outside the image and are set to the lowest value of the other pixels; the padding value is interpreted
+by PixelRepresentation, because files with signed pixels often store -2000 as 63536. MONOCHROME1 is inverted within the
+range of BitsStored, so that higher values are always brighter, except in CT, where HU have their own meaning. No VOI
+window or LUT is applied, because it would replace physical values by display values.
 
-Compressed pixel data are decoded by pydicom's plugins: RLE by pydicom itself, some JPEG by Pillow, the rest by those of
-the extra `compressed`, which is named in the error when one of them is needed and not installed.
+pydicom's plugins decode compressed pixel data: pydicom itself RLE, Pillow some JPEG, and the packages of the extra
+`compressed` the rest. The error names that extra if a decoder is needed and not installed.
 """
 
 from pathlib import Path
@@ -21,8 +21,8 @@ from oncorobust.formats.records import StoredImage
 
 
 def describe_dicom(path: Path) -> tuple[str, bool | None]:
-    """From the header: the unit of the values that `read_dicom` gives, and SyntheticData (0008,001C) if it is there."""
-    import pydicom  # a third of a second, and most trees have no DICOM
+    """Read from the header the unit of `read_dicom`'s values, and SyntheticData (0008,001C) or None if absent."""
+    import pydicom  # takes a third of a second, and most trees have no DICOM
 
     header = pydicom.dcmread(path, specific_tags=["Modality", "SyntheticData"], stop_before_pixels=True)
     flag = header.get("SyntheticData")
@@ -30,7 +30,7 @@ def describe_dicom(path: Path) -> tuple[str, bool | None]:
 
 
 def read_dicom(path: Path) -> StoredImage:
-    """Read one image: HU for CT, else values within BitsStored, (h, w) or (h, w, 3). Raises InputError."""
+    """Read one image, (h, w) or (h, w, 3): HU for CT, otherwise values within BitsStored. Raises InputError."""
     import pydicom
 
     file = pydicom.dcmread(path)
@@ -39,13 +39,13 @@ def read_dicom(path: Path) -> StoredImage:
         raise InputError(f"expected a single frame, got {frames} in {path}")
     photometric = str(file.get("PhotometricInterpretation"))
     values = _pixels(file, path)
-    if photometric.startswith(("RGB", "YBR")):  # pydicom gives RGB for both
+    if photometric.startswith(("RGB", "YBR")):  # pydicom returns RGB for both
         return StoredImage(values=values, limits=_stored_limits(file))
     if photometric not in ("MONOCHROME1", "MONOCHROME2"):
         raise InputError(f"expected MONOCHROME1, MONOCHROME2, RGB or YBR, got {photometric} in {path}")
     padded = _padded(file, values)
     if padded.all():
-        raise InputError(f"expected an image, got nothing but padding in {path}")
+        raise InputError(f"expected an image, got only padded pixels in {path}")
     if file.get("Modality") == "CT":
         return StoredImage(values=_fill(_hounsfield(file, values, path), padded), limits=None)
     low, high = _stored_limits(file)
@@ -69,8 +69,8 @@ def _pixels(file: Any, path: Path) -> np.ndarray:
             raise
         found = " ".join(str(error).split()) if decoder.is_available else "none"
         raise InputError(
-            f"expected a decoder of {syntax.name} ({syntax}), got {found} for {path}; "
-            "more decoders: pip install 'oncorobust[compressed]'"
+            f"expected a decoder for {syntax.name} ({syntax}), got {found} for {path}; "
+            "to install more decoders: pip install 'oncorobust[compressed]'"
         ) from error
 
 
@@ -82,7 +82,7 @@ def _stored_limits(file: Any) -> tuple[float, float]:
 def _hounsfield(file: Any, values: np.ndarray, path: Path) -> np.ndarray:
     slope, intercept = file.get("RescaleSlope"), file.get("RescaleIntercept")
     if slope is None or intercept is None:
-        raise InputError(f"expected RescaleSlope and RescaleIntercept in a CT image, got none in {path}")
+        raise InputError(f"expected RescaleSlope and RescaleIntercept in a CT image, got at most one in {path}")
     if float(slope) == 0:
         raise InputError(f"expected a RescaleSlope other than 0, got 0 in {path}")
     return values.astype(np.float32) * np.float32(slope) + np.float32(intercept)
@@ -98,7 +98,7 @@ def _padded(file: Any, values: np.ndarray) -> np.ndarray:
 
 
 def _signed(file: Any, value: int | bytes) -> int:
-    """A padding value through PixelRepresentation; with an ambiguous VR pydicom may leave it as bytes."""
+    """Interpret a padding value by PixelRepresentation; pydicom may leave it as bytes if its VR is ambiguous."""
     number = int.from_bytes(value, "little") if isinstance(value, bytes) else int(value)
     if file.PixelRepresentation and number >= 2 ** (file.BitsAllocated - 1):
         return number - int(2**file.BitsAllocated)

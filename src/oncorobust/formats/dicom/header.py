@@ -1,4 +1,4 @@
-"""Reading of the elements at the start of a plainly laid out DICOM file, as bytes; other files are left to pydicom.
+"""Fast scanner of selected header elements, as bytes, of DICOM files with a simple layout; pydicom reads the others.
 
 Archives hold hundreds of thousands of files of which a reader needs a dozen elements. Walking over the bytes is 9 to 12
 times as fast as pydicom 3.0.2: 13 of the 51 elements of a phantom CT slice (implicit VR, file in the page cache, one
@@ -50,7 +50,7 @@ def scan_header(start: bytes, wanted: Collection[int]) -> tuple[str, dict[int, b
 
 
 def _scan(start: bytes, position: int, end: int, wanted: Collection[int], *, explicit: bool) -> dict[int, bytes]:
-    """Wanted elements up to `end` or the pixels. Raises ValueError for a value that does not end before `end`."""
+    """Return wanted elements up to `end` or the pixels. Raises ValueError for a value that extends beyond `end`."""
     found: dict[int, bytes] = {}
     while position < end:
         if explicit:

@@ -1,10 +1,10 @@
-"""All DICOM files below a folder, a row each, from their headers alone.
+"""Index of all DICOM files below a folder, one row per file, read from their headers alone.
 
-Archives lay the same series out in many ways (by patient, by UID, by manifest), so files are told apart by what their
-headers say and never by where they lie. Pixels are not read. A large tree is read by a process a core, because parsing
-headers is bound by the processor; `dicom_header` walks over plain files, pydicom reads the others.
+Archives arrange the same series in many ways (by patient, by UID, by manifest), so files are identified by their
+headers and never by their folders. Pixels are not read. Large trees are read with one process per core, because parsing
+headers is limited by the processor; `dicom.header` scans files with a simple layout and pydicom reads the others.
 
-Columns are named by DICOM's keywords (PS3.6). Absent text is "", an absent number NA, absent numbers None.
+Columns have DICOM's keywords as names (PS3.6). Absent text is "", an absent number NA, an absent vector None.
 """
 
 import os
@@ -43,19 +43,19 @@ COLUMNS = ("path", "TransferSyntaxUID", *TEXT, *CODES, *SHORTS, *WHOLE, *DECIMAL
 _REPEATED = ("TransferSyntaxUID", *TEXT, *(code for code in CODES if code != "SOPInstanceUID"))
 _CHARACTER_SET = 0x00080005
 _LATIN = (b"", b"ISO_IR 6", b"ISO_IR 100")
-"""Character sets whose text is read here; with others pydicom reads the file."""
+"""Character sets that this module decodes; files with others are read by pydicom."""
 
-_START_BYTES = 16384  # of a file; headers of archives have 2,000 to 6,000
+_START_BYTES = 16384  # headers in the archives have 2,000 to 6,000 bytes
 _FILES_PER_TASK = 256
 _FEWEST_FILES_FOR_PROCESSES = 1024
 
 
 def index_dicom(folder: Path, *, on_progress: Notify) -> pd.DataFrame:
-    """Read the headers of all DICOM files below `folder`; a row a file, in the order of their paths.
+    """Read the headers of all DICOM files below `folder`, one row per file, in the order of their paths.
 
-    Columns: `path` (relative, with forward slashes) and those of COLUMNS. Positions, spacings and thickness are in mm,
-    in the patient's coordinate system (LPS); vectors are tuples of floats. Files that are not DICOM are passed over,
-    except those named `*.dcm`. Raises InputError naming the file that cannot be read.
+    Columns: `path` (relative, with forward slashes) and the others of COLUMNS. Positions, spacings and thickness are in
+    mm, in the patient's coordinate system (LPS); vectors are tuples of floats. Files that are not DICOM are skipped,
+    but a file named `*.dcm` that is not DICOM is an error. Raises InputError naming the file that cannot be read.
     """
     paths = sorted(path.relative_to(folder).as_posix() for path in files_below(folder))
     tasks = [paths[start : start + _FILES_PER_TASK] for start in range(0, len(paths), _FILES_PER_TASK)]
@@ -92,7 +92,7 @@ def _table(rows: list[dict[str, Any]]) -> pd.DataFrame:
 
 
 def _read_header(folder: Path, path: str) -> dict[str, Any] | None:
-    """One file's row; None where the file is not DICOM."""
+    """Read one file's row; None if the file is not DICOM."""
     file = folder / path
     try:
         with file.open("rb", buffering=0) as stream:
@@ -112,7 +112,7 @@ def _read_header(folder: Path, path: str) -> dict[str, Any] | None:
         return row
     except InputError:
         raise
-    except Exception as error:  # a damaged header raises nearly anything
+    except Exception as error:  # a damaged header can raise almost any exception
         text = " ".join(str(error).split()) or type(error).__name__
         raise InputError(f"expected a readable DICOM header, got {text} in {file}") from error
 
@@ -125,7 +125,7 @@ def _names_by_tag() -> dict[int, str]:
 
 
 def _value(name: str, value: bytes) -> Any:
-    """An element's value as the table holds it, from the bytes of a little-endian file."""
+    """Convert an element's bytes, from a little-endian file, to its value in the table."""
     if name in SHORTS:
         return struct.unpack("<H", value)[0] if value else None
     text = value.decode("latin-1").strip(" \0")
@@ -139,7 +139,7 @@ def _value(name: str, value: bytes) -> Any:
 
 
 def _decode(file: Path) -> dict[str, Any]:
-    """The same by pydicom, for any file it knows."""
+    """Read the row with pydicom, for any file that it supports."""
     import pydicom
 
     header = pydicom.dcmread(file, stop_before_pixels=True)

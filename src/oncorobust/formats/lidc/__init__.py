@@ -1,1 +1,1 @@
-"""Read LIDC-IDRI trees: CT series, the readers' XML annotations and the diagnosis spreadsheet."""
+"""Reader of LIDC-IDRI trees: CT series, the readers' XML annotations and the diagnosis spreadsheet."""

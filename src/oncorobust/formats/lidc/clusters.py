@@ -1,10 +1,10 @@
-"""Which annotations of different readers are one nodule, exactly as pylidc 0.2.3 decides it.
+"""Grouping of the readers' annotations into nodules, exactly as in pylidc 0.2.3.
 
-Two annotations are linked when the smallest distance between their contour points is within a tolerance, and linked
-ones form a nodule (connected components). While a nodule has more than four members the tolerance shrinks by a factor
-0.9, until it would fall below 0.1. What pylidc does is kept, not what its documentation says: distances are between
-(row, column, slice) indices, and the tolerance starts as the number of SliceThickness in mm. That gives the published
-2,651 nodules; distances in mm give the same number, and six of the nodules differ.
+Two annotations are linked when the smallest distance between their contour points is within a tolerance; linked
+annotations form a nodule (connected components). While a nodule has more than four members, the tolerance shrinks by a
+factor of 0.9, until it would fall below 0.1. This follows pylidc's code, not its documentation: distances are between
+(row, column, slice) indices, and the tolerance starts at the numerical value of SliceThickness in mm. The result is the
+published 2,651 nodules; distances in mm give the same number, but six nodules differ.
 
 Source: Hancock and Magnan, J Med Imaging 3, 2016; pylidc 0.2.3, Scan.cluster_annotations.
 """
@@ -22,9 +22,9 @@ MOST_MEMBERS = 4
 
 
 def cluster_annotations(points: Sequence[Float[np.ndarray, "_ 3"]], *, tolerance: float) -> list[tuple[int, ...]]:
-    """Group annotations to nodules; each is a tuple of positions in `points`, by its first member.
+    """Group annotations into nodules: tuples of positions in `points`, ordered by their first members.
 
-    points: for each annotation its contour points (row, column, slice). tolerance: SliceThickness, mm.
+    points: the contour points (row, column, slice) of each annotation. tolerance: SliceThickness, mm.
     """
     if not points:
         return []
@@ -42,7 +42,7 @@ def cluster_annotations(points: Sequence[Float[np.ndarray, "_ 3"]], *, tolerance
 
 
 def smallest_distances(points: Sequence[Float[np.ndarray, "_ 3"]], *, within: float) -> Float[np.ndarray, "n n"]:
-    """Smallest distance between the points of each pair; infinity for pairs whose bounding boxes are further apart."""
+    """Return the smallest distance of each pair of annotations; infinity if their bounding boxes are further apart."""
     low = np.array([p.min(axis=0) for p in points])
     high = np.array([p.max(axis=0) for p in points])
     apart = np.maximum(0, low[:, None] - high[None, :])

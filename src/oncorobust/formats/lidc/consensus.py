@@ -1,10 +1,10 @@
-"""Where a nodule is and how large, from the contours of all readers who marked it.
+"""Position, box and diameter of a nodule from the contours of all readers who marked it.
 
-A reader's area on a slice is what lies inside of the included contours and not inside of the excluded ones (cavities);
-contours run over the first pixels outside, so their own pixels do not count. The consensus is every pixel that at
-least half of the readers have in their area. The nodule is shown on the slice where the consensus is largest, at the
-consensus's centroid, and its box is that of the consensus there. Its diameter is the mean over readers of the largest
-distance between two points of a contour.
+A reader's area on a slice is the inside of the included contours without the inside of the excluded ones (cavities).
+Contours run along the first pixels outside, so the contour pixels themselves do not count. The consensus consists of
+all pixels that are in the areas of at least half of the readers. The nodule's slice is the one with the largest
+consensus; its position and box are the centroid and box of the consensus there. Its diameter is the mean over readers
+of the largest distance between two points of a contour.
 
 Source: Armato et al., Medical Physics 38, 2011 (contours); pylidc's `consensus` and `diameter`.
 """
@@ -27,7 +27,7 @@ Reader = Sequence[PlacedContour]
 
 @dataclass(frozen=True)
 class Place:
-    """A slice of the series, and on it the consensus's centroid (pixel indices) and box (pixel edges)."""
+    """A nodule's slice in the series, with the centroid (pixel indices) and box (pixel edges) of the consensus."""
 
     slice: int
     row: float
@@ -36,10 +36,10 @@ class Place:
 
 
 def find_place(readers: Sequence[Reader], *, where: str) -> Place:
-    """Find the slice with the largest consensus; of equal ones the lowest.
+    """Find the slice with the largest consensus, the lowest of several equal ones.
 
-    Where no pixel has half of the readers, those with the most readers are the consensus. Raises InputError, with
-    `where`, when cavities leave nothing.
+    If no pixel is in the areas of half of the readers, the pixels with the most readers are the consensus. Raises
+    InputError naming `where` if cavities leave nothing.
     """
     corners = np.vstack([contour.points for reader in readers for contour in reader])
     first = corners.min(axis=0)
@@ -51,7 +51,7 @@ def find_place(readers: Sequence[Reader], *, where: str) -> Place:
             votes[number] = votes.get(number, np.int64(0)) + _area(outlines, height=height, width=width)
     most = max(int(count.max()) for count in votes.values())
     if most == 0:
-        raise InputError(f"expected contours that enclose a nodule, got cavities only in {where}")
+        raise InputError(f"expected contours that enclose a nodule, got only cavities in {where}")
     needed = min(-(-len(readers) // 2), most)
     best = max(sorted(votes), key=lambda number: int((votes[number] >= needed).sum()))
     rows, cols = (start + places for start, places in zip(first, np.nonzero(votes[best] >= needed), strict=True))
@@ -59,12 +59,12 @@ def find_place(readers: Sequence[Reader], *, where: str) -> Place:
 
 
 def mean_diameter(readers: Sequence[Reader], *, spacing_mm: float) -> float:
-    """Mean over readers of the largest in-plane diameter of their contours, mm."""
+    """Return the mean over readers of the largest in-plane diameter of their contours, mm."""
     return float(np.mean([max(_diameter(contour.points) for contour in reader) for reader in readers])) * spacing_mm
 
 
 def _area(contours: Sequence[PlacedContour], *, height: int, width: int) -> Int[np.ndarray, "{height} {width}"]:
-    """One reader's area on one slice, 1 inside; contours that enclose no pixel count by their own pixels."""
+    """Return one reader's area on one slice, 1 inside; if contours enclose no pixel, their own pixels are the area."""
     area = np.zeros((height, width), dtype=np.int64)
     for contour in contours:
         if contour.included:
@@ -87,7 +87,7 @@ def _inside(points: Int[np.ndarray, "n 2"], *, height: int, width: int) -> Bool[
 
 
 def _diameter(points: Int[np.ndarray, "n 2"]) -> float:
-    """Largest distance between two points, pixels; only the first and last of each row can be the ends of it."""
+    """Return the largest distance between two points, pixels; its ends are first or last points of a row."""
     ordered = points[np.lexsort((points[:, 1], points[:, 0]))]
     changes = np.flatnonzero(np.diff(ordered[:, 0]))
     ends = ordered[np.concatenate([[0], changes, changes + 1, [len(ordered) - 1]])]

@@ -1,8 +1,8 @@
-"""The diagnosis spreadsheet of LIDC-IDRI: for 157 patients, whether they had cancer and how it is known.
+"""Reader of LIDC-IDRI's diagnosis spreadsheet: diagnosis and diagnosis method of 157 patients.
 
-Sheet `Diagnosis Truth`, a row a patient. Headers carry the code book after a line break, so columns are known by how
-their header begins. Only the patient's diagnosis is used: nodule numbers of the spreadsheet cannot be linked to the
-nodules of the XML, which is why a diagnosis goes to all nodules of its patient.
+The sheet `Diagnosis Truth` has one row per patient. Its headers contain the code book after a line break, so columns
+are identified by the beginning of the header. Only diagnoses at the patient level are used: the nodule numbers of the
+spreadsheet cannot be linked to the nodules of the XML, so a diagnosis applies to all nodules of its patient.
 
 Source: tcia-diagnosis-data-2012-04-20.xls, The Cancer Imaging Archive, LIDC-IDRI (CC BY 3.0).
 """
@@ -42,9 +42,9 @@ class Diagnosis:
 
 
 def find_spreadsheet(folder: Path) -> Path | None:
-    """Find the spreadsheet at the top of a tree or one folder below; None where there is none.
+    """Find the spreadsheet at the top of a tree or one folder below; None if there is none.
 
-    Raises InputError naming two that differ.
+    Raises InputError naming two spreadsheets that differ.
     """
     paths = sorted([*folder.glob(PATTERN), *folder.glob(f"*/{PATTERN}")])
     for path in paths[1:]:
@@ -61,10 +61,10 @@ def read_diagnoses(path: Path) -> dict[str, Diagnosis]:
     for number, cells in enumerate(rows[1:], start=2):
         if all(_shown(cell) == "" for cell in cells):
             continue
-        where = f"{path} row {number}"
+        where = f"{path}, row {number}"
         patient_id = _shown(cells[columns["patient_id"]])
         if not re.fullmatch(r"LIDC-IDRI-[0-9]{4}", patient_id):
-            raise InputError(f"expected a patient like LIDC-IDRI-0001, got another in {where}")
+            raise InputError(f"expected a patient ID like LIDC-IDRI-0001, got another in {where}")
         if patient_id in diagnoses:
             raise InputError(f"expected each patient once, got {patient_id} again in {where}")
         diagnoses[patient_id] = Diagnosis(
@@ -75,21 +75,21 @@ def read_diagnoses(path: Path) -> dict[str, Diagnosis]:
 
 
 def _read_sheet(path: Path) -> list[list[Any]]:
-    """All cells of the sheet, a list a row; text, float, or "" where empty."""
-    import xlrd  # pure Python: the native readers of this format end the whole process on some damaged files
+    """Read all cells of the sheet, one list per row: text, float, or "" for an empty cell."""
+    import xlrd  # pure Python: native readers of this format crash the whole process on some damaged files
 
     try:
         book = xlrd.open_workbook(file_contents=path.read_bytes(), logfile=io.StringIO())
         names = book.sheet_names()
         sheet = book.sheet_by_name(SHEET) if SHEET in names else None
         rows = [] if sheet is None else [sheet.row_values(number) for number in range(sheet.nrows)]
-    except Exception as error:  # a damaged file raises nearly anything
+    except Exception as error:  # a damaged file can raise almost any exception
         text = " ".join(str(error).split()) or type(error).__name__
         raise InputError(f"expected an Excel file (.xls), got {text} in {path}") from error
     if sheet is None:
         raise InputError(f"expected a sheet {SHEET!r}, got {', '.join(names)} in {path}")
     if not rows:
-        raise InputError(f"expected a row of headers, got an empty sheet in {path}")
+        raise InputError(f"expected a header row, got an empty sheet in {path}")
     return rows
 
 
@@ -98,7 +98,7 @@ def _column(header: Sequence[Any], pattern: str, path: Path) -> int:
         if re.match(pattern, _shown(cell)):
             return position
     found = ", ".join(_shown(cell).partition("\n")[0] for cell in header)
-    raise InputError(f"expected a column {pattern!r}, got {found} in {path}")
+    raise InputError(f"expected a column {pattern!r}, got the columns {found} in {path}")
 
 
 def _shown(cell: Any) -> str:

@@ -1,9 +1,9 @@
-"""Which XML files of a LIDC-IDRI tree hold the reads of which series, and which of several holds the valid ones.
+"""Assignment of LIDC-IDRI's XML files to CT series, and choice of the valid file where a series has several.
 
-The XML comes twice: in an archive of its own (all of it), and inside the folders of the image series (incomplete in
-some downloads). A file beside DICOM files is of the second kind, and counts only where the first has nothing for its
-series. Several files of one series are one when they say the same; where they do not, a `*resubmitted*` correction
-(LIDC-IDRI-0101) is preferred, and anything else is an error, because labels would depend on the order of files.
+The XML is published twice: complete in a separate archive, and beside the images of each series (incomplete in some
+downloads). A file beside DICOM files belongs to the second kind and is used only if the first has none for its series.
+Several files of one series count as one if their content is equal. If it differs, a `*resubmitted*` correction
+(LIDC-IDRI-0101) takes precedence; any other difference is an error, because labels would depend on the order of files.
 """
 
 from collections.abc import Collection, Sequence
@@ -19,7 +19,8 @@ from oncorobust.formats.tree_walk import files_below
 class ReadFiles:
     """XML files by SeriesInstanceUID, in the order of their paths.
 
-    n_cxr: reads of chest X-rays. n_gave_way: files beside images of a series that has XML elsewhere.
+    n_cxr: number of reads of chest X-rays. n_gave_way: number of files beside images that were not used, because their
+    series has XML elsewhere.
     """
 
     by_series: dict[str, tuple[Path, ...]]
@@ -29,7 +30,7 @@ class ReadFiles:
 
 @dataclass(frozen=True)
 class ChosenReads:
-    """The reads of one series, the file they come from, and whether it corrects another one."""
+    """The reads of one series, their file, and whether it corrects another file."""
 
     path: Path
     reads: Reads
@@ -37,10 +38,10 @@ class ChosenReads:
 
 
 def find_reads(folder: Path, *, image_folders: Collection[Path]) -> ReadFiles:
-    """Find the XML files below a folder and sort them by series, from their heads.
+    """Find the XML files below a folder and group them by series, reading only their beginnings.
 
-    image_folders: folders with DICOM files; XML in them gives way to XML elsewhere. Raises InputError naming a file
-    that is not of LIDC-IDRI.
+    image_folders: folders with DICOM files; XML elsewhere takes precedence over XML in them. Raises InputError naming a
+    file that is not from LIDC-IDRI.
     """
     found: dict[str, list[Path]] = {}
     n_cxr = 0
@@ -67,7 +68,7 @@ def choose_reads(paths: Sequence[Path]) -> ChosenReads:
     for other, other_content in others:
         if other_content != content:
             raise InputError(
-                f"expected the same reads in all files of series {content.series_uid}, got others in {other} "
-                f"than in {path}"
+                f"expected the same reads in all files of series {content.series_uid}, got different ones in {other} "
+                f"and {path}"
             )
     return ChosenReads(path=path, reads=content, corrects=corrects)

@@ -1,10 +1,10 @@
-"""A CT series as a stack of slices, and the readers' contours on it.
+"""CT series as stacks of slices, and the readers' contours on them.
 
-Everything that could put a contour on the wrong slice, or give a pixel another size than it has, is refused: missing
-or mixed spacing and orientation, slices that are not axial, repeated SOPInstanceUIDs, gaps beside a nodule. Two slices
-at one position are the one exception: as pylidc does, the one with the lower InstanceNumber stays (LIDC-IDRI-0085,
-0146, 0418, 0572, 0979). Distances between slices are those of ImagePositionPatient; SliceThickness differs from them
-in a third of the series. A contour belongs to the slice of its imageSOP_UID, or else to the one at its z.
+A series is rejected if a contour could end up on the wrong slice or a pixel could have the wrong size: missing or mixed
+spacing and orientation, slices that are not axial, repeated SOPInstanceUIDs, gaps beside a nodule. The one exception is
+two slices at the same position: as in pylidc, the one with the lower InstanceNumber is kept (LIDC-IDRI-0085, 0146,
+0418, 0572, 0979). Distances between slices come from ImagePositionPatient; SliceThickness differs from them in a third
+of the series. A contour belongs to the slice of its imageSOP_UID, or else to the slice at its z.
 """
 
 import math
@@ -23,7 +23,7 @@ from oncorobust.formats.lidc.xml import Annotation, Contour
 
 SAME_Z_MM = 0.01
 LARGEST_GAP = 1.5
-"""Times the median distance between slices."""
+"""Largest accepted distance between slices, as a multiple of the median distance."""
 
 _SAME = 1e-3
 _LARGEST_SIDE = 2048
@@ -63,8 +63,8 @@ def _square(spacing: tuple[float, float]) -> bool:
 class Series:
     """One CT series; slices are in the order of increasing z_mm (LPS).
 
-    paths: files, relative to the raw tree. slice_of: slice by SOPInstanceUID, those left out included.
-    thickness_mm: SliceThickness. n_left_out: slices at the position of another one.
+    paths: files, relative to the raw tree. slice_of: slice by SOPInstanceUID, including the slices left out.
+    thickness_mm: median SliceThickness. n_left_out: number of slices left out because another has the same position.
     """
 
     uid: str
@@ -90,9 +90,9 @@ class PlacedContour:
 
 
 def check_series(headers: pd.DataFrame, *, folder: Path) -> Series:
-    """Order the slices of one series; `headers` are its rows of `index_dicom`.
+    """Order the slices of one series; `headers` are its rows from `index_dicom`.
 
-    Raises InputError naming the file whose header is not as section 7.1 of the format has it.
+    Raises InputError naming the file whose header lacks a required attribute (`_REQUIRED`) or contradicts the others.
     """
     rows = headers.astype(object).where(headers.notna(), None)
     _check_required(rows, folder)
@@ -122,9 +122,9 @@ def check_series(headers: pd.DataFrame, *, folder: Path) -> Series:
 
 
 def place_contours(annotation: Annotation, series: Series, *, where: str) -> list[PlacedContour]:
-    """Put an annotation's contours on the slices of its series.
+    """Assign an annotation's contours to the slices of its series.
 
-    Raises InputError, with `where`, for a slice that the series lacks, a point outside of the image, or a gap between
+    Raises InputError naming `where` for a slice that the series lacks, a point outside the image, or a gap between
     slices (more than LARGEST_GAP times the median) beside or inside the nodule.
     """
     placed = []
@@ -189,7 +189,7 @@ def _check_axial(orientation: tuple[float, ...], path: Path) -> None:
 
 
 def _order(rows: pd.DataFrame, folder: Path) -> tuple[pd.DataFrame, dict[str, int]]:
-    """Slices by z, one for each position, and the slice of every SOPInstanceUID."""
+    """Sort slices by z, keep one per position, and return them with the slice of every SOPInstanceUID."""
     rows = rows.sort_values(["z_mm", "path"])
     position = (rows["z_mm"].diff().to_numpy(dtype=float) >= SAME_Z_MM).cumsum()
     slice_of = dict(zip(rows["SOPInstanceUID"], position.tolist(), strict=True))
@@ -199,14 +199,14 @@ def _order(rows: pd.DataFrame, folder: Path) -> tuple[pd.DataFrame, dict[str, in
 
 
 def _lowest_instance(slices: pd.DataFrame, folder: Path) -> pd.DataFrame:
-    """The one of several slices at one position that has the lowest InstanceNumber, as a frame of one row."""
+    """Return, as a frame with one row, the slice with the lowest InstanceNumber of those at one position."""
     if len(slices) > 1:
         slices = slices.sort_values("InstanceNumber", na_position="last")
         first, second = slices["InstanceNumber"].iloc[:2]
         if first is None or first == second:
             files = " and ".join(str(folder / path) for path in slices["path"].iloc[:2])
             raise InputError(
-                f"expected InstanceNumber to tell slices at z {slices['z_mm'].iloc[0]:g} mm apart, "
+                f"expected different InstanceNumbers of the slices at z {slices['z_mm'].iloc[0]:g} mm, "
                 f"got {'none' if first is None else first} in {files}"
             )
     return slices.iloc[:1]

@@ -1,9 +1,9 @@
-"""Whether a nodule counts as benign or malignant: pathology where it decides, else the readers.
+"""Labels of nodules, benign or malignant: by pathology where available, otherwise by the readers' ratings.
 
-The readers rate the malignancy of a nodule from 1 (highly unlikely) to 5 (highly suspicious). Their mean or median
-above 3 is malignant, below 3 benign; what exactly 3 is, is a choice. With the mean, 3 as malignant, and the diagnoses
-by biopsy or resection, LIDC-IDRI gives 1,302 benign and 1,349 malignant nodules: the one rule found that allows for
-the paper's 1,300 of each.
+Readers rate the malignancy of a nodule from 1 (highly unlikely) to 5 (highly suspicious). A mean or median rating above
+3 is malignant, below 3 benign; a setting decides about exactly 3. With the mean, 3 as malignant, and the diagnoses by
+biopsy or resection, LIDC-IDRI has 1,302 benign and 1,349 malignant nodules: the only rule found that allows for the
+paper's 1,300 of each.
 """
 
 from collections.abc import Sequence
@@ -18,9 +18,9 @@ MIDDLE_RATING = 3
 
 
 def label_nodule(ratings: Sequence[int], diagnosis: Diagnosis | None, settings: Lidc) -> tuple[int, str] | None:
-    """Label one nodule: 0 benign or 1 malignant, and `pathology` or `readers`; None where it is to be left out.
+    """Label one nodule: 0 benign or 1 malignant, with `pathology` or `readers`; None if it is to be left out.
 
-    ratings: malignancy, a reader a number. diagnosis: the patient's, None where there is none.
+    ratings: malignancy, one number per reader. diagnosis: the patient's, None if there is none.
     """
     if len(ratings) < settings.min_readers:
         return None

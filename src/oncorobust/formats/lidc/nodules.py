@@ -1,4 +1,4 @@
-"""The nodules of one CT series, from the readers' annotations: who marked each, where it is, how large."""
+"""Nodules of a CT series from the readers' annotations: ratings, position and diameter of each."""
 
 from dataclasses import dataclass
 
@@ -14,8 +14,8 @@ from oncorobust.formats.lidc.geometry import Series, place_contours
 class Nodule:
     """One nodule of a series.
 
-    number: from 1, in the order of the XML. members: positions of its annotations in the reads. ratings: their
-    malignancy, 1 to 5. A reader with two annotations counts twice, as in pylidc.
+    number: from 1, in the order of the XML. members: positions of its annotations in the reads. ratings: malignancy of
+    each annotation, 1 to 5. A reader with two annotations counts twice, as in pylidc.
     """
 
     number: int
@@ -26,9 +26,9 @@ class Nodule:
 
 
 def find_nodules(chosen: ChosenReads, series: Series) -> list[Nodule]:
-    """Group the annotations of one series to nodules. Raises InputError naming the XML file and the nodule."""
+    """Group the annotations of one series into nodules. Raises InputError naming the XML file and the nodule."""
     annotations = chosen.reads.annotations
-    names = [f"{chosen.path} session {note.session} nodule {note.nodule_id!r}" for note in annotations]
+    names = [f"{chosen.path}, session {note.session}, nodule {note.nodule_id!r}" for note in annotations]
     placed = [place_contours(note, series, where=name) for note, name in zip(annotations, names, strict=True)]
     points = [
         np.vstack([np.insert(contour.points, 2, contour.slice, axis=1) for contour in contours]).astype(np.float64)

@@ -1,4 +1,4 @@
-"""What a person should know about an opened LIDC-IDRI tree: what was left out, corrected or decided, in sentences."""
+"""Notes for the user about an opened LIDC-IDRI tree: what was left out, corrected or decided."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,13 +13,13 @@ from oncorobust.formats.records import UNVERIFIED
 from oncorobust.settings.data import Lidc
 
 PUBLISHED = {"PatientID": 1010, "SeriesInstanceUID": 1018, "SOPInstanceUID": 243_958}
-"""CT patients, series and images of the whole collection."""
+"""Number of CT patients, series and images in the whole collection."""
 
 USUAL_SESSIONS = 4
 
 
 def describe_verified(ct: pd.DataFrame, sheet: Path | None) -> str:
-    """Say in words what is as published: the numbers of patients, series and images, and the spreadsheet."""
+    """Describe what matches the publication: the numbers of patients, series and images, and the spreadsheet."""
     counts = {keyword: ct[keyword].nunique() for keyword in PUBLISHED}
     parts = ["1,018 CT series as published"] if counts == PUBLISHED else []
     if sheet is not None and file_sha256(sheet) == SHA256:
@@ -28,7 +28,7 @@ def describe_verified(ct: pd.DataFrame, sheet: Path | None) -> str:
 
 
 def describe_tree(ct: pd.DataFrame, files: ReadFiles, sheet: Path | None, settings: Lidc) -> Iterator[str]:
-    """Say which files of the tree have no part in the data set."""
+    """Describe which files of the tree are not part of the data set."""
     without = ct["SeriesInstanceUID"].nunique() - len(files.by_series)
     if without:
         yield f"{without} CT series have no XML and were left out"
@@ -41,7 +41,7 @@ def describe_tree(ct: pd.DataFrame, files: ReadFiles, sheet: Path | None, settin
 
 
 def describe_series(series: Series, chosen: ChosenReads) -> Iterator[str]:
-    """Say what is unusual about one series and its reads."""
+    """Describe what is unusual about one series and its reads."""
     name = f"{series.patient_id} series {series.uid}"
     if series.n_left_out:
         yield f"{name}: {series.n_left_out} slices at the position of another were left out (higher InstanceNumber)"
@@ -52,7 +52,7 @@ def describe_series(series: Series, chosen: ChosenReads) -> Iterator[str]:
 
 
 def describe_labels(nodules: pd.DataFrame, settings: Lidc) -> Iterator[str]:
-    """Say how many nodules were left out and how many labels are by pathology; label is NA where left out."""
+    """Describe how many nodules were left out (their label is NA) and how many labels come from pathology."""
     few = int((nodules["n_readers"] < settings.min_readers).sum())
     if few:
         yield f"{few} of {len(nodules)} nodules were left out: fewer than {settings.min_readers} readers"

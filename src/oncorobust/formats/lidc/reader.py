@@ -1,11 +1,11 @@
-"""LIDC-IDRI: lung nodules on CT, as downloaded from any of its archives, a row a nodule.
+"""Reader of LIDC-IDRI, as downloaded from any of its archives: lung nodules on CT, one image per nodule.
 
-The tree holds CT series in DICOM, in whatever folders; the readers' XML, beside the images or in a tree of its own;
-and, optionally, the diagnosis spreadsheet. Files are joined by UIDs, never by names. Annotations of different readers
-are grouped to nodules (`lidc_clusters`), labelled (`lidc_labels`), and shown on the slice where most of the nodule is
-(`lidc_consensus`), in Hounsfield units, as a square of fixed physical size: 50 mm holds 95 % of the nodules.
+The tree holds CT series in DICOM, in any folders; the readers' XML, beside the images or in separate folders; and,
+optionally, the diagnosis spreadsheet. Files are joined by UIDs, never by names. Annotations of different readers are
+grouped into nodules (`lidc.clusters`) and labelled (`lidc.labels`). The image of a nodule is a square of fixed physical
+size, in Hounsfield units, on the slice with most of the nodule (`lidc.consensus`); 50 mm covers 95 % of the nodules.
 
-Opening reads headers and XML only, a series at a time, and keeps a row a nodule; `read` decodes one slice.
+Opening a tree reads only headers and XML, one series at a time, and keeps one row per nodule; `read` decodes one slice.
 
 Source: Armato et al., Medical Physics 38, 2011, The Cancer Imaging Archive; annotations CC BY 3.0.
 """
@@ -40,7 +40,7 @@ _LISTED = 10
 
 @dataclass(frozen=True)
 class Square:
-    """A square of pixels on a slice; it may begin before, and end beyond, the first and last row and column."""
+    """A square of pixels on a slice; it may extend beyond the edges of the slice."""
 
     top: int
     left: int
@@ -48,9 +48,9 @@ class Square:
 
 
 def open_lidc(folder: Path, settings: Lidc, *, on_progress: Notify) -> RawImages:
-    """Open a LIDC-IDRI tree; no pixels are read. Values of `read` are HU.
+    """Open a LIDC-IDRI tree without reading pixels. Values of `read` are HU.
 
-    The index has, beside the usual columns: series_uid, sop_uid, z_mm, row, col (of the nodule, pixels), spacing_mm,
+    Besides the usual columns, the index has series_uid, sop_uid, z_mm, row, col (of the nodule, pixels), spacing_mm,
     diameter_mm, n_readers, ratings (malignancy, as 3;4;4), mean_rating, label_source (pathology, readers), and the
     nodule's box (`lesion_boxes`).
     Raises InputError naming the file and what is wrong with it.
@@ -77,12 +77,12 @@ def open_lidc(folder: Path, settings: Lidc, *, on_progress: Notify) -> RawImages
 
 
 def square_around(row: float, col: float, *, side: int) -> Square:
-    """The square whose middle is nearest to a point; half a pixel goes up and left."""
+    """Return the square whose middle is nearest to a point; ties go up and left."""
     return Square(top=math.ceil(row - side / 2), left=math.ceil(col - side / 2), side=side)
 
 
 def cut_square(values: np.ndarray, square: Square) -> Float32[np.ndarray, "{square.side} {square.side}"]:
-    """Cut a square out of a slice in HU; what is outside of the image, or below air, becomes air (-1024 HU)."""
+    """Cut a square out of a slice in HU; pixels outside the image and values below air become air (-1024 HU)."""
     top, left = max(0, square.top), max(0, square.left)
     inside = values[top : max(0, square.top + square.side), left : max(0, square.left + square.side)]
     cut = np.full((square.side, square.side), AIR_HU, dtype=np.float32)
@@ -104,15 +104,15 @@ def _ct_only(headers: pd.DataFrame, folder: Path) -> pd.DataFrame:
 def _check_join(files: ReadFiles, ct: pd.DataFrame, folder: Path) -> None:
     if not files.by_series:
         raise InputError(
-            f"expected the readers' XML (LidcReadMessage), got none in {folder}; some archives leave it out, and "
-            "LIDC-XML-only.zip of The Cancer Imaging Archive has all of it"
+            f"expected the readers' XML (LidcReadMessage), got none in {folder}; some archives omit it: download "
+            "LIDC-XML-only.zip, which has all of it, from The Cancer Imaging Archive"
         )
     unknown = sorted(set(files.by_series) - set(ct["SeriesInstanceUID"]))
     if unknown:
         listed = ", ".join(f"{uid} ({files.by_series[uid][0]})" for uid in unknown[:_LISTED])
         raise InputError(
             f"expected a CT series for each XML file, got none for {len(unknown)} of {len(files.by_series)}: {listed}; "
-            "download these series, or keep the XML of those you have"
+            "download these series, or keep only the XML of the series you have"
         )
 
 
@@ -125,7 +125,7 @@ def _read_nodules(
     folder: Path,
     on_progress: Notify,
 ) -> tuple[pd.DataFrame, list[str]]:
-    """A row for each nodule of each series, label None where it is to be left out; and notes on the series."""
+    """Read one row per nodule of each series, with label None if it is to be left out, and notes on the series."""
     rows: list[dict[str, object]] = []
     notes: list[str] = []
     series_headers = ct[ct["SeriesInstanceUID"].isin(files.by_series)].groupby("SeriesInstanceUID", observed=True)
@@ -137,7 +137,7 @@ def _read_nodules(
         for nodule in find_nodules(chosen, series):
             label = label_nodule(nodule.ratings, diagnosis, settings)
             rows.append(_row(nodule, series, label, crop_mm=settings.crop_mm))
-        on_progress(done, len(files.by_series), "reads")
+        on_progress(done, len(files.by_series), "series")
     rows.sort(key=lambda row: str(row["image_id"]))
     return pd.DataFrame(rows, columns=None if rows else ["label"]), sorted(notes)
 
@@ -166,7 +166,7 @@ def _row(nodule: Nodule, series: Series, label: tuple[int, str] | None, *, crop_
 
 
 def _reader(index: pd.DataFrame, *, folder: Path) -> Callable[[int], StoredImage]:
-    """The function that reads one nodule's slice and cuts the square around it."""
+    """Return the function that reads one nodule's slice and cuts out the square around it."""
 
     def read(position: int) -> StoredImage:
         nodule = index.iloc[position]

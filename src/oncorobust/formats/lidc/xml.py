@@ -1,4 +1,4 @@
-"""Reading of one XML file of LIDC-IDRI: the marks of up to four readers on one CT series.
+"""Reader of LIDC-IDRI's XML files: the marks of up to four readers on one CT series.
 
     LidcReadMessage / ResponseHeader / SeriesInstanceUid
                     / readingSession / unblindedReadNodule / noduleID, characteristics, roi
@@ -27,7 +27,7 @@ CT_ROOT = "{http://www.nih.gov}LidcReadMessage"
 CXR_ROOT = "{http://www.nih.gov/idri}IdriReadMessage"
 SCALES = {
     "subtlety": 5,
-    "internalStructure": 5,  # its scale has 4 steps, but a nodule of LIDC-IDRI has 5
+    "internalStructure": 5,  # its scale has 4 steps, but one nodule of LIDC-IDRI is rated 5
     "calcification": 6,
     "sphericity": 5,
     "margin": 5,
@@ -36,20 +36,20 @@ SCALES = {
     "texture": 5,
     "malignancy": 5,
 }
-"""The nine characteristics and the last step of each scale; the first is 1."""
+"""The nine characteristics and the highest step of each scale; the lowest is 1."""
 
-_LARGEST_BYTES = 32 * 2**20  # the largest published file has about 3 MB
+_LARGEST_BYTES = 32 * 2**20  # the largest published file is about 3 MB
 _DEEPEST = 12  # the schema has 6 levels
-_MOST_CHILDREN = 10_000  # inside one element at a time; the parser runs ahead by up to 4,096 of the smallest ones
+_MOST_CHILDREN = 10_000  # within one element at a time; the parser reads ahead by up to 4,096 of the smallest ones
 _KEPT = {"SeriesInstanceUid", "SeriesInstanceUID", "noduleID", "imageZposition", "imageSOP_UID", "inclusion"}
 _KEPT |= {"xCoord", "yCoord", "characteristics", *SCALES}
 
 
 @dataclass(frozen=True)
 class Contour:
-    """An outline on one slice: points are (column, row), whole pixels from 0, on the first pixels outside.
+    """An outline on one slice: points (column, row), whole pixels from 0, on the first pixels outside.
 
-    included: False for a cavity, which is no part of the nodule. sop_uid is "" where the file gives none.
+    included: False for a cavity, which is not part of the nodule. sop_uid: "" if the file gives none.
     """
 
     z_mm: float
@@ -60,7 +60,10 @@ class Contour:
 
 @dataclass(frozen=True)
 class Annotation:
-    """One nodule of at least 3 mm as one reader saw it; session counts from 1, characteristics are those of SCALES."""
+    """One nodule of at least 3 mm as marked by one reader.
+
+    session: from 1. characteristics: ratings by the names in SCALES.
+    """
 
     session: int
     nodule_id: str
@@ -70,7 +73,7 @@ class Annotation:
 
 @dataclass(frozen=True)
 class Reads:
-    """All reading sessions of one series; equal for two files with the same content."""
+    """All reading sessions of one series; two files with the same content compare equal."""
 
     series_uid: str
     n_sessions: int
@@ -90,7 +93,7 @@ class _Outline:
 def read_series_uid(path: Path) -> str | None:
     """Read the SeriesInstanceUid of the CT series that a file belongs to; None for reads of a chest X-ray.
 
-    Only the head of the file is read. Raises InputError naming the file.
+    Only the beginning of the file is read. Raises InputError naming the file.
     """
     with _only_input_errors(path):
         for name, element in _elements(path):
@@ -130,7 +133,7 @@ def read_reads(path: Path) -> Reads:
 
 @contextmanager
 def _only_input_errors(path: Path) -> Iterator[None]:
-    """Turn whatever the parser raises into an InputError that names the file."""
+    """Turn any exception of the parser into an InputError that names the file."""
     try:
         yield
     except InputError:
@@ -141,9 +144,9 @@ def _only_input_errors(path: Path) -> Iterator[None]:
 
 
 def _elements(path: Path) -> Iterator[tuple[str, Any]]:
-    """Each element as it ends, with its name without namespace; the root, still empty, comes first.
+    """Yield each element at its end, with its name without namespace, after the root, which is still empty.
 
-    An element is dropped from its parent as soon as it has been given, unless it is one of _KEPT.
+    An element is dropped from its parent as soon as it was yielded, unless its name is in _KEPT.
     """
     from defusedxml.ElementTree import iterparse
 
@@ -182,7 +185,7 @@ def _series_uid(header: Any, path: Path) -> str:
 
 
 def _texts(element: Any) -> dict[str, str]:
-    """Stripped text of each child, by its name without namespace."""
+    """Return the stripped text of each child, by its name without namespace."""
     return {child.tag.rpartition("}")[2]: (child.text or "").strip() for child in element}
 
 
@@ -192,21 +195,21 @@ def _outline(roi: Any, points: list[tuple[str, str]]) -> _Outline:
 
 
 def _annotation(element: Any, outlines: list[_Outline], *, session: int, path: Path) -> list[Annotation]:
-    """The nodule in a list, or an empty list for a mark below 3 mm: no characteristics or a single point."""
+    """Return a list with the nodule, empty for a mark below 3 mm: no characteristics or a single point."""
     ratings = next((_texts(child) for child in element if child.tag.endswith("}characteristics")), {})
     if not ratings or sum(len(outline.points) for outline in outlines) < 2:
         return []
     nodule_id = _texts(element).get("noduleID", "")
-    where = f"{path} session {session} nodule {nodule_id!r}"
+    where = f"{path}, session {session}, nodule {nodule_id!r}"
     contours = tuple(_contour(outline, where) for outline in outlines)
     if not any(contour.included for contour in contours):
-        raise InputError(f"expected a roi with inclusion TRUE, got none in {where}")
+        raise InputError(f"expected at least one roi with inclusion TRUE, got none in {where}")
     return [Annotation(session, nodule_id, {name: _rating(ratings, name, where) for name in SCALES}, contours)]
 
 
 def _rating(ratings: dict[str, str], name: str, where: str) -> int:
     if name not in ratings:
-        raise InputError(f"expected nine characteristics, got no {name} in {where}")
+        raise InputError(f"expected nine characteristics, got none named {name} in {where}")
     if not (re.fullmatch(r"[0-9]", ratings[name]) and 1 <= int(ratings[name]) <= SCALES[name]):
         raise InputError(f"expected {name} from 1 to {SCALES[name]}, got {ratings[name]!r} in {where}")
     return int(ratings[name])
