@@ -24,8 +24,8 @@ import tensorflow as tf
 from subject import begin, options_of, preset, print_setting, search_rows, timed
 
 from oncorobust.attacks.art_classifier import KerasClassifier
-from oncorobust.attacks.cascade import STAGES
 from oncorobust.attacks.goals import Goal
+from oncorobust.attacks.names import STRICT_ATTACKS
 from oncorobust.attacks.target import Target, Walk
 from oncorobust.base.arrays import Images, Logits, PerImage
 
@@ -38,7 +38,7 @@ def main() -> None:
     parser = options_of(__doc__, images=64)
     parser.add_argument("--batch-size", type=int, default=64, help="images that are searched at a time")
     parser.add_argument("--preset", default="real", help="whose steps, starts and queries are used: real, paper, demo")
-    parser.add_argument("--stages", type=int, default=len(STAGES), help="how many attacks of the cascade")
+    parser.add_argument("--stages", type=int, default=len(STRICT_ATTACKS), help="how many attacks of the cascade")
     parser.add_argument("--repeats", type=int, default=3)
     options = parser.parse_args()
     subject = begin(options)
@@ -47,7 +47,7 @@ def main() -> None:
         subject,
         options,
         "tensorflow",
-        attacks=f"{', '.join(STAGES[: options.stages])} of presets/{options.preset}.yaml, up to {grid[-1]:g}",
+        attacks=f"{', '.join(STRICT_ATTACKS[: options.stages])} of presets/{options.preset}.yaml, up to {grid[-1]:g}",
         batch_size=options.batch_size,
     )
     calls: list[Call] = []

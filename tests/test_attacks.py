@@ -10,7 +10,8 @@ from models import SHAPE, balanced_weights, linear_model, small_convolutional_ne
 from msgspec.structs import replace
 
 from oncorobust.attacks.art_classifier import KerasClassifier
-from oncorobust.attacks.paper_attacks import ATTACK_NAMES, perturb
+from oncorobust.attacks.names import PAPER_ATTACKS
+from oncorobust.attacks.paper_attacks import perturb
 from oncorobust.settings.attacks import Apgd, Attacks, Converged, Fmn, IterativeAttack, Square, Strict
 
 TABLE_S1 = Attacks(
@@ -48,7 +49,7 @@ def images() -> np.ndarray:
     return np.random.default_rng(0).uniform(0.3, 0.7, (40, *SHAPE)).astype(np.float32)
 
 
-@pytest.mark.parametrize("attack", ATTACK_NAMES)
+@pytest.mark.parametrize("attack", PAPER_ATTACKS)
 @pytest.mark.parametrize("epsilon", [0.001, 0.01, 0.05, 0.2])
 def test_on_a_linear_classifier_an_image_flips_where_its_margin_is_within_epsilon_times_l1(
     linear, weights, images, attack, epsilon
@@ -63,7 +64,7 @@ def test_on_a_linear_classifier_an_image_flips_where_its_margin_is_within_epsilo
     assert clear.sum() > 35
 
 
-@pytest.mark.parametrize("attack", ATTACK_NAMES)
+@pytest.mark.parametrize("attack", PAPER_ATTACKS)
 @settings(max_examples=8, deadline=None)
 @given(epsilon=st.floats(1e-5, 0.9), seed=st.integers(0, 99))
 def test_adversarial_examples_stay_in_the_ball_and_the_box(attack, epsilon, seed):

@@ -8,11 +8,13 @@ import pytest
 from results_fixture import DATASETS, write_results
 
 from oncorobust.base.errors import InputError
+from oncorobust.report.figures.accuracy_over_epsilon import figure_2
+from oncorobust.report.figures.before_and_after import figure_3
 from oncorobust.report.figures.examples import choose_examples, figure_1, magnify
-from oncorobust.report.figures.figures import figure_2, figure_3
 from oncorobust.report.figures.plot_data import read_examples, read_plot_data
-from oncorobust.report.figures.robustness_curves import accuracy_curve, strict_curve
+from oncorobust.report.figures.robustness_curves import accuracy_curve, worst_case_curve
 from oncorobust.report.figures.style import intensity_axis, to_png, to_svg
+from oncorobust.report.measures import PREDICTED, STRICT, TRUE
 from oncorobust.report.tables.paper_numbers import load_paper_table
 from oncorobust.settings.pipeline import Column, Report
 
@@ -47,14 +49,14 @@ def test_curve_starts_at_the_clean_accuracy():
     metrics = {
         "clean_accuracy": 0.9,
         "robust_accuracy": {"predicted": {"pgd": {"eps_0_1": 0.1, "eps_0_001": 0.5}}},
-        "strict": {"robust_accuracy": {"fmn": {"eps_0_001": 0.25}}},
+        "strict": {"attacks": ["fgsm", "fmn"], "robust_accuracy": {"fmn": {"eps_0_001": 0.25}}},
     }
-    x, y = accuracy_curve(metrics, attack="pgd", attacked_label="predicted")
+    x, y = accuracy_curve(metrics, attack="pgd", measure=PREDICTED)
     assert x.tolist() == [0, 0.001, 0.1]
     assert y.tolist() == [90, 50, 10]
-    x, y = strict_curve(metrics, attack="fmn")
-    assert x.tolist() == [0, 0.001]
-    assert y.tolist() == [90, 25]
+    for x, y in (accuracy_curve(metrics, attack="fmn", measure=STRICT), worst_case_curve(metrics)):
+        assert x.tolist() == [0, 0.001]
+        assert y.tolist() == [90, 25]
 
 
 def test_upper_axis_units(datasets):
@@ -67,8 +69,8 @@ def test_figure_2_draws_every_curve_the_paper_and_the_floor(datasets):
     figure = figure_2(datasets, paper=PAPER)
     lidc, mnist, phantom = figure.axes
     drawn = [line.get_xydata().tolist() for line in lidc.lines]
-    for labels in ("predicted", "true"):
-        x, y = accuracy_curve(datasets[0].attack["clean"], attack="pgd", attacked_label=labels)
+    for measure in (PREDICTED, TRUE):
+        x, y = accuracy_curve(datasets[0].attack["clean"], attack="pgd", measure=measure)
         assert np.column_stack([x, y]).tolist() in drawn
     assert [[0.002, 100 * 0.2692]] in drawn
     assert [[0, 100 * 0.7541]] in drawn
@@ -78,7 +80,7 @@ def test_figure_2_draws_every_curve_the_paper_and_the_floor(datasets):
     assert not mnist.texts  # ten classes have no floor, and the digits are real
     assert "SYNTHETIC" in [one.get_text() for one in phantom.texts]
     assert len(phantom.lines) == 6 + 1 + 1  # no column of the paper: curves, floor and strict
-    x, y = strict_curve(datasets[0].attack["clean"], attack="converged")
+    x, y = accuracy_curve(datasets[0].attack["clean"], attack="converged", measure=STRICT)
     assert np.column_stack([x, y]).tolist() in drawn
     assert (np.diff(y) <= 0).all()
     assert "strict (all attacks)" in legend_of(figure)
@@ -107,9 +109,9 @@ def test_data_sets_of_other_protocols_are_refused(datasets):
         for model, content in datasets[1].attack.items()
     }
     mixed = [datasets[0], dataclasses.replace(datasets[1], attack=attack)]
-    with pytest.raises(InputError, match=r"got paper in reports/mnist/clean/attack.json"):
+    with pytest.raises(InputError, match=r"reports/mnist/clean/attack.json: protocols paper \(expected"):
         figure_2(mixed, paper=PAPER)
-    with pytest.raises(InputError, match=r"got paper in reports/mnist/clean/attack.json"):
+    with pytest.raises(InputError, match=r"reports/mnist/clean/attack.json: protocols paper \(expected"):
         figure_3(mixed, table_epsilon=0.002)
 
 
@@ -119,12 +121,12 @@ def test_figure_3_has_both_models_under_both_labels_and_strictly(datasets):
     right = figure.axes[1]
     drawn = [line.get_xydata().tolist() for line in right.lines]
     for model in ("clean", "adversarial"):
-        x, y = accuracy_curve(datasets[0].attack[model], attack="bim", attacked_label="true")
+        x, y = accuracy_curve(datasets[0].attack[model], attack="bim", measure=TRUE)
         assert np.column_stack([x, y]).tolist() in drawn
     for model in ("clean", "adversarial"):
         strict = [line.get_xydata().tolist() for line in figure.axes[2].lines]
         for attack in ("fgsm", "pgd", "bim", "converged"):
-            x, y = strict_curve(datasets[0].attack[model], attack=attack)
+            x, y = accuracy_curve(datasets[0].attack[model], attack=attack, measure=STRICT)
             assert np.column_stack([x, y]).tolist() in strict
     assert "LIDC (n = 40)\ntrue labels" in texts(figure)
     assert "LIDC (n = 40)\nstrict" in texts(figure)
@@ -180,14 +182,14 @@ def test_examples_of_other_classes_are_refused(root, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path / "run")
     source = (tmp_path / "run/reports/mnist/clean/examples.npz").read_bytes()
     (tmp_path / "run/reports/lidc/clean/examples.npz").write_bytes(source)
-    with pytest.raises(InputError, match=r"expected probabilities of 2 classes, got 10 in reports/lidc/clean"):
+    with pytest.raises(InputError, match=r"lidc/clean/examples.npz: probabilities of 10 classes \(expected 2\)"):
         read_plot_data("lidc", REPORT)
 
 
 def test_broken_examples_are_named(tmp_path):
     np.savez(tmp_path / "a.npz", images=np.zeros((1, 2, 2, 3)))
-    with pytest.raises(InputError, match=r"got no \['adversarial'.* in .*a\.npz"):
+    with pytest.raises(InputError, match=r"a\.npz: no arrays \['adversarial'"):
         read_examples(tmp_path / "a.npz")
     (tmp_path / "b.npz").write_bytes(b"PK nothing")
-    with pytest.raises(InputError, match=r"expected an npz file of arrays, got .*b\.npz"):
+    with pytest.raises(InputError, match=r"b\.npz: .* \(expected an npz file of arrays\)"):
         read_examples(tmp_path / "b.npz")

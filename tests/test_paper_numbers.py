@@ -72,5 +72,5 @@ def test_thresholds_of_the_caption_are_epsilons_not_percents():
 
 
 def test_a_cell_that_is_no_number_is_named():
-    with pytest.raises(InputError, match=r"expected a number, got 'x' in table1, row PGD:0.002, CT"):
+    with pytest.raises(InputError, match=r"table1, row PGD:0.002, column CT: 'x' \(expected a number\)"):
         parse_paper_table("row,CT\nPGD:0.002,x\n", where="table1")

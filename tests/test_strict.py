@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from test_attacks import TABLE_S1
 
 from oncorobust.attacks.art_classifier import KerasClassifier
-from oncorobust.attacks.cascade import STAGES
+from oncorobust.attacks.names import STRICT_ATTACKS
 from oncorobust.base.epsilons import epsilon_key
 from oncorobust.base.errors import InputError
 from oncorobust.data.dataset import LabelledImages
@@ -68,10 +68,10 @@ def attacked(data: LabelledImages, blocks: list[np.ndarray], *, settings: Attack
 def test_each_interval_holds_the_distance_to_the_boundary(data, tables):
     rows = tables["intervals"]
     assert rows.columns.tolist() == INTERVAL_COLUMNS
-    assert rows["attack"].drop_duplicates().tolist() == list(STAGES)
-    assert len(rows) == N * len(STAGES)
+    assert rows["attack"].drop_duplicates().tolist() == list(STRICT_ATTACKS)
+    assert len(rows) == N * len(STRICT_ATTACKS)
     exact = np.abs(distances(data.images()))
-    for attack in STAGES:
+    for attack in STRICT_ATTACKS:
         part = rows[rows["attack"] == attack]
         assert part["image_id"].tolist() == data.image_ids
         reached = exact < EPSILONS[-1]
@@ -87,12 +87,12 @@ def test_robust_accuracy_is_the_closed_form_and_clean_errors_are_not_robust(data
     summary = summarise_tables(tables, epsilons=EPSILONS)["strict"]
     right = (distances(data.images()) > 0) == (data.labels == 1)
     exact = np.abs(distances(data.images()))
-    assert summary["attacks"] == list(STAGES)
+    assert summary["attacks"] == list(STRICT_ATTACKS)
     for epsilon in EPSILONS:
         # An interval may end up to its width beyond the exact distance.
         near = (exact <= epsilon) & (exact > epsilon * (1 - TABLE_S1.strict.relative_width - 1e-3))
         assert not near.any(), "the images are clear of the grid, so that the closed form is the whole answer"
-        for attack in STAGES:
+        for attack in STRICT_ATTACKS:
             expected = np.mean(right & (exact > epsilon))
             assert summary["robust_accuracy"][attack][epsilon_key(epsilon)] == pytest.approx(expected)
     assert robust_accuracy(smallest(tables["intervals"]), 0.0) == pytest.approx(np.mean(right))

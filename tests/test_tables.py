@@ -1,22 +1,20 @@
 """Tables 1, 2, S5, G and T on made-up results: cells by plain pandas, layouts, sources, text, absent protocols."""
 
 import json
+from dataclasses import replace
 
 import pandas as pd
 import pytest
 from results_fixture import CASCADE, DATASETS, TABLE_EPSILONS, THREATS, write_results
 
+from oncorobust.attacks.names import PAPER_ATTACKS
 from oncorobust.base.errors import InputError
+from oncorobust.report.attacks import ATTACKS, row_place
 from oncorobust.report.tables.build import build_tables
-from oncorobust.report.tables.cell import (
-    metric_value,
-    read_rows,
-    rows_value,
-    same_number,
-    tables_from_json,
-    tables_to_json,
-)
+from oncorobust.report.tables.cell import Interval, tables_from_json, tables_to_json
 from oncorobust.report.tables.render import display, lay_out, to_frame, to_markdown
+from oncorobust.report.tables.row_statistics import read_rows, rows_value, same_number
+from oncorobust.report.tables.sources import sum_of_metrics
 from oncorobust.settings.pipeline import Column, Report
 
 MODELS = ("clean", "adversarial")
@@ -222,7 +220,7 @@ def test_rows_of_table_t_are_grouped_by_epsilon_and_only_where_measured(tables):
     assert len(layout.lines) == 16 + 3 + 5
     assert [line.labels for line in layout.lines[16:18]] == [("MNIST", "tied", "0.1"), ("MNIST", "stored_8", "0.1")]
     assert all(line.texts[0].isdigit() and all(line.texts) for line in layout.lines)
-    assert "Threats: full (every channel" in threats.caption and "baseline by chance" in threats.caption
+    assert "Threats: full (each channel" in threats.caption and "random noise without a search" in threats.caption
 
 
 def test_epsilon_in_units_of_each_data_set(tables):
@@ -255,8 +253,8 @@ def test_a_threat_that_only_one_data_set_lacks_is_no_error_and_not_told_where_no
     for content in (content for models in attack.values() for content in models.values()):
         content["threats"].pop("tied")
     threats = tables_of(root, attack=attack)[4]
-    assert "full (every channel" in threats.caption and "tied (" not in threats.caption
-    assert "; stored_8, stored_12, stored_16 (as tied, rounded to as many bits" in threats.caption
+    assert "full (each channel" in threats.caption and "tied (" not in threats.caption
+    assert "; stored_8, stored_12, stored_16 (like tied, and adversarial after rounding" in threats.caption
 
 
 def test_threats_of_two_models_that_differ_are_refused_by_file(root):
@@ -264,8 +262,8 @@ def test_threats_of_two_models_that_differ_are_refused_by_file(root):
     del attack["mnist"]["adversarial"]["threats"]["noise"]
     with pytest.raises(
         InputError,
-        match=r"expected images and epsilons by threat .*'noise'.* as in reports/mnist/clean/attack.json, got .* in "
-        r"reports/mnist/adversarial/attack.json",
+        match=r"reports/mnist/adversarial/attack.json: images and epsilons by threat .* \(expected .*'noise'.* as in "
+        r"reports/mnist/clean/attack.json\)",
     ):
         tables_of(root, attack=attack)
 
@@ -295,7 +293,7 @@ def test_one_protocol_alone_leaves_no_trace_of_the_other(alone):
         assert {one.name for one in table.fields} - filled == set(), "no empty columns"
     assert (gap.rows, gap.cells) == ((), ())
     assert [one.n_images for one in second.columns] == [40, 40, 30]
-    missing = {"paper": "the strict one was not run", "strict": "the paper's was not run"}[protocol]
+    missing = {"paper": "the strict protocol was not run", "strict": "the paper's protocol was not run"}[protocol]
     assert missing in to_markdown(gap)
     assert "|" not in to_markdown(gap)
     assert to_frame(gap).empty and "lidc.worst_case" in to_frame(gap)
@@ -311,35 +309,37 @@ def test_protocols_that_differ_are_refused_by_file(root):
     del attack["mnist"]["adversarial"]["strict"]
     with pytest.raises(
         InputError,
-        match=r"expected protocols paper and strict as in reports/lidc/clean/attack.json, got paper in "
-        r"reports/mnist/adversarial/attack.json",
+        match=r"reports/mnist/adversarial/attack.json: protocols paper \(expected paper and strict as in "
+        r"reports/lidc/clean/attack.json\)",
     ):
         tables_of(root, attack=attack)
     attack["mnist"]["adversarial"]["robust_accuracy"] = {"predicted": {}, "true": {}}
-    with pytest.raises(InputError, match=r"got neither in reports/mnist/adversarial/attack.json"):
+    with pytest.raises(InputError, match=r"reports/mnist/adversarial/attack.json: no protocol \(expected results of"):
         tables_of(root, attack=attack)
     rank = metrics(root, "rank.json")
     del rank["phantom"]["clean"]["strict"]
-    with pytest.raises(InputError, match=r"got paper in reports/phantom/clean/rank.json"):
+    with pytest.raises(InputError, match=r"reports/phantom/clean/rank.json: protocols paper \(expected"):
         tables_of(root, rank=rank)
 
 
 def test_cascades_that_differ_are_refused_by_file(root):
     attack = metrics(root, "attack.json")
     attack["phantom"]["clean"]["strict"]["attacks"] = [*CASCADE[:-2], "converged"]
-    with pytest.raises(InputError, match=r"expected strict attacks .* got .* in reports/phantom/clean/attack.json"):
+    with pytest.raises(InputError, match=r"phantom/clean/attack.json: strict attacks .* \(expected .*converged"):
         tables_of(root, attack=attack)
     for models in attack.values():
         for content in models.values():
             content["strict"]["attacks"] = list(CASCADE[:-1])
-    with pytest.raises(InputError, match=r"bim, fgsm, pgd and converged last, got .* in reports/lidc/clean"):
+    with pytest.raises(
+        InputError, match=r"clean/attack.json: .*square'\] \(expected fgsm, pgd, bim, and converged last"
+    ):
         tables_of(root, attack=attack)
 
 
 def test_rows_without_the_strict_columns_are_named(root, tables):
     cell = tables[0].find(row="ALL:0.002", column="lidc", field="accuracy_strict")
     rows = {one.file: read_rows(root / one.file).drop(columns="first_flipped") for one in cell.rows}
-    with pytest.raises(InputError, match=r"'first_flipped'.*, got .* in reports/lidc/clean/intervals.csv"):
+    with pytest.raises(InputError, match=r"lidc/clean/intervals.csv: columns .* \(expected \['first_flipped'\] too\)"):
         rows_value(cell, rows)
 
 
@@ -368,8 +368,46 @@ def assert_cells_agree(root, ours):
     csv_files = {file: read_rows(root / file) for file in files if file.endswith(".csv")}
     for cell in ours:
         assert cell.metrics and cell.rows
-        assert same_number(cell.value, metric_value(cell, json_files))
+        assert same_number(cell.value, sum_of_metrics(cell.metrics, json_files))
         assert same_number(cell.value, rows_value(cell, csv_files)), cell
+
+
+def test_every_cell_has_the_number_of_images_behind_it(root, tables):
+    """Counted from the rows: all images, those kept, or those to which a threat applies; unknown for the paper's."""
+    assert {cell.n_images for table in tables for cell in table.cells if cell.paper} == {None}
+    for field, excluded in (("accuracy_kept", "excluded"), ("accuracy_kept_strict", "excluded_strict")):
+        kept = pd.read_csv(root / "reports/lidc/clean/sensitivity.csv").query(f"not {excluded}")
+        assert tables[1].find(row="lidc", column="lidc", field=field).n_images == len(kept) < 40
+    assert tables[1].find(row="lidc", column="lidc", field="accuracy_all").n_images == 40
+    assert tables[0].find(row="ALL:0.002", column="phantom", field="accuracy_strict").n_images == 30
+    assert tables[2].find(row="PGD", column="phantom", field="difference").n_images == 30
+    lesion = threat_rows_by_hand(root, "lidc", "clean", "lesion", 0.004)
+    assert tables[4].find(row="lesion:0.004", column="lidc", field="original").n_images == len(lesion) == 32
+
+
+def test_cells_keep_an_interval_in_json(tables):
+    interval = Interval(low=0.55, high=0.95, level=0.95, method="bootstrap over patients")
+    cell = replace(tables[0].cells[0], interval=interval, n_patients=9)
+    content = json.loads(json.dumps(tables_to_json([replace(tables[0], cells=(cell,))])))
+    assert content["cells"][0]["interval"] == {
+        "low": 0.55,
+        "high": 0.95,
+        "level": 0.95,
+        "method": "bootstrap over patients",
+    }
+    assert tables_from_json(content)[0].cells == (cell,)
+
+
+def test_the_shown_attacks_are_the_papers_in_its_order():
+    assert tuple(one.name for one in ATTACKS) == PAPER_ATTACKS
+    assert [row_place(row) for row in ("Baseline", "PGD:0.002")] == [("Baseline", 0.0), ("PGD", 0.002)]
+
+
+def test_the_papers_columns_are_known_by_their_cells(tables):
+    first, second, _, _, threats = (lay_out(table) for table in tables)
+    assert [one.paper for one in first.headings[:4]] == [False, False, False, True]
+    assert [one.paper for one in second.headings] == [False] * 9 + [True] * 4
+    assert not any(one.paper for one in threats.headings)
 
 
 def test_every_number_of_the_csv_is_a_cell(tables):
@@ -420,7 +458,7 @@ def test_no_threshold_where_nothing_is_excluded(root):
 
 
 def test_a_missing_epsilon_is_named(root):
-    with pytest.raises(InputError, match=r"got no 'eps_0_0077' in reports/lidc/clean/attack.json"):
+    with pytest.raises(InputError, match=r"reports/lidc/clean/attack.json: no 'eps_0_0077' \(expected a number at /"):
         build_tables(
             metrics(root, "attack.json"), metrics(root, "rank.json"), report=REPORT, table_epsilons=[0.001, 0.0077]
         )
@@ -429,7 +467,7 @@ def test_a_missing_epsilon_is_named(root):
 def test_synthetic_and_real_models_do_not_mix(root):
     attack = metrics(root, "attack.json")
     attack["phantom"]["adversarial"]["synthetic"] = False
-    with pytest.raises(InputError, match=r"expected one synthetic for both models, got .* in reports/phantom"):
+    with pytest.raises(InputError, match=r"reports/phantom/.*: synthetic .* \(expected one for both models\)"):
         build_tables(attack, metrics(root, "rank.json"), report=REPORT, table_epsilons=TABLE_EPSILONS)
 
 
@@ -438,9 +476,9 @@ def test_json_round_trip(tables):
 
 
 def test_cells_json_of_another_shape_is_refused():
-    with pytest.raises(InputError, match=r"expected the cells of the tables, got .*cells.json"):
+    with pytest.raises(InputError, match=r"cells.json: .* \(expected the tables and their cells\)"):
         tables_from_json({"tables": [], "cells": [{"table": "Table 1"}]})
-    with pytest.raises(InputError, match=r"expected the cells of the tables, got TypeError.*cells.json"):
+    with pytest.raises(InputError, match=r"cells.json: TypeError.* \(expected the tables and their cells\)"):
         tables_from_json({"tables": {"Table 1": {}}, "cells": []})
 
 

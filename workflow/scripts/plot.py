@@ -2,8 +2,9 @@
 
 from oncorobust.base.files import whole_outputs
 from oncorobust.pipeline.stage import parse, run
+from oncorobust.report.figures.accuracy_over_epsilon import figure_2
+from oncorobust.report.figures.before_and_after import figure_3
 from oncorobust.report.figures.examples import figure_1
-from oncorobust.report.figures.figures import figure_2, figure_3
 from oncorobust.report.figures.plot_data import read_plot_data
 from oncorobust.report.figures.style import to_png, to_svg
 from oncorobust.report.tables.paper_numbers import load_paper_table

@@ -15,7 +15,7 @@ from oncorobust.evaluation.shards import by_shards
 from oncorobust.models.vgg16 import load_classifier
 from oncorobust.pipeline.stage import Progress, check_made, parse, run
 from oncorobust.pipeline.stage_state import stage_state
-from oncorobust.report.tables.cell import read_rows
+from oncorobust.report.tables.row_statistics import read_rows
 from oncorobust.settings.load import load_params
 
 

@@ -24,9 +24,6 @@ from oncorobust.attacks.target import Target
 from oncorobust.base.arrays import Images
 from oncorobust.settings.attacks import Attacks
 
-STAGES = ("fgsm", "bim", "pgd", "apgd", "fmn", "square", "converged")
-"""The attacks of the cascade, in order."""
-
 
 def cascade(classifier: KerasClassifier, *, settings: Attacks, seed: int) -> tuple[Stage, ...]:
     """The stages of a strict search over one block of images.

@@ -13,6 +13,7 @@ import warnings
 
 import numpy as np
 
+from oncorobust.attacks.names import PAPER_ATTACKS
 from oncorobust.base.arrays import Images
 from oncorobust.base.seeds import child_seed
 from oncorobust.settings.attacks import Attacks, IterativeAttack
@@ -23,9 +24,6 @@ with warnings.catch_warnings():
     from art.attacks.evasion import BasicIterativeMethod, FastGradientMethod, ProjectedGradientDescent
 
     from oncorobust.attacks.art_classifier import KerasClassifier
-
-ATTACK_NAMES = ("fgsm", "pgd", "bim")
-"""The paper's attacks, in the order of its tables."""
 
 _ROUNDING = 1e-6
 
@@ -69,7 +67,7 @@ def perturb(
                 seed=seed,
             )
         case _:
-            raise ValueError(f"expected one of {', '.join(ATTACK_NAMES)}, got {attack!r}")
+            raise ValueError(f"expected one of {', '.join(PAPER_ATTACKS)}, got {attack!r}")
     return _inside(art_attack.generate(x, one_hot), x, epsilon)
 
 

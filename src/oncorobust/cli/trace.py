@@ -17,8 +17,9 @@ import pandas as pd
 
 from oncorobust.base.errors import InputError
 from oncorobust.pipeline.dvc_lock import Lock, StageRecord, parse_lock, producer, recorded_md5, way_back
-from oncorobust.report.tables.cell import Cell, Table, read_rows, tables_from_json
+from oncorobust.report.tables.cell import Cell, Table, tables_from_json
 from oncorobust.report.tables.paper_numbers import parse_paper_table
+from oncorobust.report.tables.row_statistics import read_rows
 from oncorobust.trace.check import Contents, Trace, check_cell, find_cells, find_table
 from oncorobust.trace.repository import State
 from oncorobust.trace.text import trace_text

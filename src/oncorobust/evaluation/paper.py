@@ -19,7 +19,8 @@ import pandas as pd
 
 from oncorobust.attacks.art_classifier import KerasClassifier
 from oncorobust.attacks.goals import margins
-from oncorobust.attacks.paper_attacks import ATTACK_NAMES, perturb
+from oncorobust.attacks.names import PAPER_ATTACKS
+from oncorobust.attacks.paper_attacks import perturb
 from oncorobust.base.arrays import Images, Labels, Logits, PerImage
 from oncorobust.base.epsilons import FEW_WITHOUT_GRADIENT, epsilon_key
 from oncorobust.base.seeds import child_seed
@@ -61,7 +62,7 @@ def attack_rows(
 
 def in_order(rows: pd.DataFrame) -> pd.DataFrame:
     """The rows of `attack_rows` by attack, epsilon and attacked label, clean ones first, images in their order."""
-    order = {name: position for position, name in enumerate(("none", *ATTACK_NAMES))}
+    order = {name: position for position, name in enumerate(("none", *PAPER_ATTACKS))}
     keys = rows["attack"].map(order)
     rows = rows.assign(_attack=keys).sort_values(["_attack", "epsilon", "attacked_label"], kind="stable")
     return rows.drop(columns="_attack").reset_index(drop=True)
@@ -81,7 +82,7 @@ def _block_rows(
     check_logits(logits, image_ids=data.index["image_id"].iloc[at].tolist(), where=f"the answers to {data.name}")
     describe = _Describe(data.index.iloc[at], labels)
     parts = [describe(logits, attack="none", epsilon=0.0, attacked_label="none", linf=np.zeros(len(at)))]
-    for attack in ATTACK_NAMES:
+    for attack in PAPER_ATTACKS:
         for epsilon in epsilons:
             examples = examples_by_label(
                 classifier, x, labels, logits, attack=attack, epsilon=epsilon, settings=settings, seed=seed
@@ -209,7 +210,7 @@ def example_images(
     at = np.array(right.drop_duplicates().sort_values().index[:n_images], dtype=np.int64)
     x, one_hot = data.images(at), np.eye(classifier.nb_classes, dtype=np.float32)[data.labels[at]]
     chosen: dict[str, Any] = {"epsilon": epsilon, "settings": settings, "seed": seed}
-    adversarial = np.stack([perturb(classifier, x, one_hot, attack=attack, **chosen) for attack in ATTACK_NAMES])
+    adversarial = np.stack([perturb(classifier, x, one_hot, attack=attack, **chosen) for attack in PAPER_ATTACKS])
     return {
         "images": x,
         "adversarial": adversarial,
@@ -217,7 +218,7 @@ def example_images(
         "probabilities": np.stack([_softmax(classifier.predict(x_adv)) for x_adv in adversarial]),
         "labels": data.labels[at],
         "image_ids": data.index["image_id"].to_numpy(dtype=str)[at],
-        "attacks": np.array(ATTACK_NAMES),
+        "attacks": np.array(PAPER_ATTACKS),
         "epsilon": np.array(epsilon),
     }
 

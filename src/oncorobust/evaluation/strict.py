@@ -18,9 +18,10 @@ import numpy as np
 import pandas as pd
 
 from oncorobust.attacks.art_classifier import KerasClassifier
-from oncorobust.attacks.cascade import STAGES, cascade
+from oncorobust.attacks.cascade import cascade
 from oncorobust.attacks.goals import leave
 from oncorobust.attacks.minimal_epsilon import search
+from oncorobust.attacks.names import STRICT_ATTACKS
 from oncorobust.attacks.target import Target
 from oncorobust.base.epsilons import epsilon_key
 from oncorobust.base.seeds import child_seed
@@ -87,7 +88,7 @@ def interval_rows(
 
 def in_stages(rows: pd.DataFrame) -> pd.DataFrame:
     """The rows of `interval_rows` by attack in the cascade's order, images in theirs."""
-    keys = rows["attack"].map({name: position for position, name in enumerate(STAGES)})
+    keys = rows["attack"].map({name: position for position, name in enumerate(STRICT_ATTACKS)})
     return rows.iloc[np.argsort(keys, kind="stable")].reset_index(drop=True)
 
 

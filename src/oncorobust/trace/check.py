@@ -17,9 +17,11 @@ import pandas as pd
 
 from oncorobust.base.errors import InputError
 from oncorobust.pipeline.dvc_lock import StageRecord
-from oncorobust.report.tables.cell import Cell, Table, TableColumn, metric_value, rows_value, same_number
+from oncorobust.report.tables.cell import Cell, Table, TableColumn
 from oncorobust.report.tables.paper_numbers import PaperTable
 from oncorobust.report.tables.render import csv_column
+from oncorobust.report.tables.row_statistics import rows_value, same_number
+from oncorobust.report.tables.sources import sum_of_metrics
 from oncorobust.trace.repository import Directory
 
 
@@ -71,7 +73,7 @@ def check_cell(cell: Cell, table: Table, contents: Contents) -> Check:
     """
     values = {"cells.json": cell.value, "table": _table_value(cell, table, contents.tables[table.file])}
     if cell.paper is None:
-        values["metrics"] = metric_value(cell, contents.metrics)
+        values["metrics"] = sum_of_metrics(cell.metrics, contents.metrics)
         values["rows"] = rows_value(cell, contents.rows)
     else:
         values["paper"] = _paper_value(cell, contents.paper)

@@ -8,8 +8,9 @@ work tree, its first files by name, where its number of files and bytes are thos
 import json
 from collections.abc import Iterable, Mapping
 
+from oncorobust.base.epsilons import epsilon_text
 from oncorobust.pipeline.dvc_lock import FileRecord, StageRecord, compare
-from oncorobust.report.tables.cell import Cell, epsilon_text
+from oncorobust.report.tables.cell import Cell
 from oncorobust.trace.check import Check, Trace
 from oncorobust.trace.repository import Directory
 

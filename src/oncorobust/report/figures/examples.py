@@ -1,14 +1,16 @@
-"""Figure 1 of the paper: clean images beside their adversarial counterparts, with what the model makes of them.
+"""Figure 1 of the paper: clean images and their adversarial counterparts, with the model's predictions.
 
-A row an image: the clean image, then FGSM, PGD and BIM, each with its difference from the clean image beside it. Under
-an image stand the predicted class and its probability, bold with a cross where the prediction is not the clean one.
-Differences are magnified about middle grey so that plus or minus epsilon spans the scale:
+Each row shows one image: clean, then under FGSM, PGD and BIM, each followed by its difference from the clean image.
+Below an image stand the predicted class and its probability, bold with a cross where the prediction differs from that
+of the clean image. Differences are magnified about middle grey so that plus or minus epsilon spans the scale:
 
     shown = 0.5 + (adversarial - clean) / (2 epsilon)
 
-Shown are, of the clean-trained model's stored examples, one per class where there are at most two data sets, else one
-per data set, preferring images that were right before the attacks and are wrong under PGD. Source: Joel et al.,
-doi 10.1101/2021.01.17.21249704, Figure 1.
+The rows are stored examples of the clean model: two per data set, of different classes, where there are at most two
+data sets, else one per data set. Images that are classified correctly without attack and misclassified under PGD come
+first.
+
+Source: Joel et al., doi 10.1101/2021.01.17.21249704, Figure 1.
 """
 
 from collections.abc import Sequence
@@ -20,21 +22,21 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from oncorobust.base.arrays import Image
+from oncorobust.base.epsilons import epsilon_text
+from oncorobust.report.attacks import ATTACKS
 from oncorobust.report.figures.style import Examples, PlotData, house_style, intensity_axis, settle
-from oncorobust.report.tables.cell import epsilon_text
-from oncorobust.report.tables.common import ATTACKS
 from oncorobust.report.tables.render import SYNTHETIC
 
 _CHANGED = "#A33B00"
-"""A vermillion dark enough to read as text."""
+"""A vermillion dark enough for text."""
 
-_CAPTION_POINTS, _CAPTION_LETTERS = 8.0, 22  # what fits below an image; longer class names are written smaller
+_CAPTION_POINTS, _CAPTION_LETTERS = 8.0, 22  # the size and length that fit below an image; longer texts are smaller
 
 _WIDTHS = [1.0, *[1.0, 0.42] * len(ATTACKS)]
 
 
 def figure_1(datasets: Sequence[PlotData]) -> Figure:
-    """Clean images and their FGSM, PGD and BIM counterparts with the predicted probability, a block a data set."""
+    """Return Figure 1, one block of rows per data set."""
     per_dataset = 2 if len(datasets) <= 2 else 1
     rows = [(data, one) for data in datasets for one in choose_examples(data.examples, count=per_dataset)]
     with house_style():
@@ -44,7 +46,7 @@ def figure_1(datasets: Sequence[PlotData]) -> Figure:
         for axes in panels.flat:
             axes.set(xticks=[], yticks=[])
             axes.spines[:].set_visible(False)
-        for axes, title in zip(panels[0, [0, 1, 3, 5]], ["clean", *(one.upper() for one in ATTACKS)], strict=True):
+        for axes, title in zip(panels[0, [0, 1, 3, 5]], ["clean", *(one.title for one in ATTACKS)], strict=True):
             axes.set_title(title, fontweight="bold")
         for axes, (data, one) in zip(panels.tolist(), rows, strict=True):
             _example_row(axes, data, one)
@@ -52,7 +54,7 @@ def figure_1(datasets: Sequence[PlotData]) -> Figure:
 
 
 def choose_examples(examples: Examples, *, count: int) -> list[int]:
-    """Positions of at most `count` examples: different labels first, and among them those that PGD turns from right."""
+    """Return positions of at most `count` examples: different labels first, among them those that PGD turns wrong."""
     pgd = examples.attacks.index("pgd")
     right = examples.probabilities_clean.argmax(axis=1) == examples.labels
     turned = right & (examples.probabilities[pgd].argmax(axis=1) != examples.labels)
@@ -70,7 +72,7 @@ def _example_row(panels: Sequence[Axes], data: PlotData, one: int) -> None:
     panels[0].set_ylabel(_row_label(data, one), labelpad=5)
     for position, attack in enumerate(ATTACKS):
         image, difference = panels[1 + 2 * position], panels[2 + 2 * position]
-        stored = examples.attacks.index(attack)
+        stored = examples.attacks.index(attack.name)
         _show(image, examples.adversarial[stored, one])
         _write_prediction(image, data, examples.probabilities[stored, one], before)
         _show(difference, magnify(examples.adversarial[stored, one] - examples.images[one], epsilon=examples.epsilon))
@@ -81,7 +83,7 @@ def _example_row(panels: Sequence[Axes], data: PlotData, one: int) -> None:
 
 
 def magnify(difference: Float[np.ndarray, "h w c"], *, epsilon: float) -> Float[np.ndarray, "h w c"]:
-    """A difference in [-epsilon, epsilon] as an image in [0, 1] about middle grey."""
+    """Return a difference in [-epsilon, epsilon] as an image in [0, 1] about middle grey."""
     return np.clip(0.5 + difference / (2 * epsilon), 0, 1)
 
 

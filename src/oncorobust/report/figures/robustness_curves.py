@@ -1,10 +1,10 @@
-"""Accuracy over epsilon out of attack.json, under either protocol, as the figures draw it.
+"""Curves of accuracy over epsilon from attack.json, by any measure.
 
-    paper    robust_accuracy / label attacked / attack / epsilon
-    strict   strict / robust_accuracy / attack / epsilon, where an attack stands for itself and all before it
+    predicted, true labels   robust_accuracy / label attacked / attack / epsilon
+    strict                   strict / robust_accuracy / attack / epsilon, where an attack counts all before it too
 
-Every curve starts at epsilon 0 with the clean accuracy. A strict curve never rises: an image that some epsilon changes
-stays changed at every larger one.
+Every curve starts at epsilon 0 with the clean accuracy. A strict curve never rises: an image that changes at some
+epsilon counts as changed at every larger one.
 """
 
 from collections.abc import Mapping
@@ -14,18 +14,21 @@ import numpy as np
 from jaxtyping import Float
 
 from oncorobust.base.epsilons import epsilon_from_key
+from oncorobust.report.measures import STRICT, Measure
 
 Curve = Float[np.ndarray, " points"]
 
 
-def accuracy_curve(metrics: Mapping[str, Any], *, attack: str, attacked_label: str) -> tuple[Curve, Curve]:
-    """Epsilons from 0 and accuracies in percent of one of the paper's attacks."""
-    return _from_clean(metrics, metrics["robust_accuracy"][attacked_label][attack])
+def accuracy_curve(metrics: Mapping[str, Any], *, attack: str, measure: Measure) -> tuple[Curve, Curve]:
+    """Return epsilons from 0 and accuracies in percent under an attack."""
+    if measure.attacked_label is None:
+        return _from_clean(metrics, metrics["strict"]["robust_accuracy"][attack])
+    return _from_clean(metrics, metrics["robust_accuracy"][measure.attacked_label][attack])
 
 
-def strict_curve(metrics: Mapping[str, Any], *, attack: str) -> tuple[Curve, Curve]:
-    """Epsilons from 0 and strict accuracies in percent after an attack and all before it."""
-    return _from_clean(metrics, metrics["strict"]["robust_accuracy"][attack])
+def worst_case_curve(metrics: Mapping[str, Any]) -> tuple[Curve, Curve]:
+    """Return epsilons from 0 and strict accuracies in percent under all attacks of the cascade."""
+    return accuracy_curve(metrics, attack=metrics["strict"]["attacks"][-1], measure=STRICT)
 
 
 def _from_clean(metrics: Mapping[str, Any], by_key: Mapping[str, float]) -> tuple[Curve, Curve]:

@@ -1,15 +1,15 @@
-"""How all figures look, and figures as bytes that depend on nothing but the data.
+"""The common style of the figures, and figures as bytes that depend on the data alone.
 
-Attacks have one colour and one marker each, from the palette of Okabe and Ito (jfly.uni-koeln.de/color), which
-colour-blind people can tell apart; line style carries the second distinction, so that nothing rests on colour alone.
-The lower axis is epsilon in [0, 1] pixel units; the upper one the same in units a reader knows (`intensity`).
+Each attack has its own colour and marker (`report.attacks`), and line styles carry the second distinction, so that no
+meaning rests on colour alone. The lower axis is epsilon for pixel values in [0, 1]; the upper axis gives it in units
+that readers know (`base.units`).
 
-PNG and SVG come without date, with fixed identifiers and glyphs as paths, because DVC compares bytes. Figures are built
+PNG and SVG carry no date and have fixed identifiers and glyphs as paths, because DVC compares bytes. Figures are built
 without pyplot: no global state, no display.
 """
 
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -23,14 +23,15 @@ from matplotlib.ticker import MaxNLocator
 
 from oncorobust.base.arrays import Images
 from oncorobust.base.units import readable_unit
+from oncorobust.report.tables.protocols import attack_protocols
 from oncorobust.report.tables.render import SYNTHETIC
+from oncorobust.settings.attacks import Protocol
 
-COLOURS = {"fgsm": "#0072B2", "pgd": "#D55E00", "bim": "#009E73"}
-MARKERS = {"fgsm": "o", "pgd": "s", "bim": "^"}
 STRICT: dict[str, Any] = {"color": "black", "linewidth": 1.9}
-"""The strict worst case over all attacks, which is no attack of its own: a heavy black line without markers."""
+"""The strict worst case over all attacks: a heavy black line without markers."""
+
 WIDTH_INCHES = 7.2
-"""Width of two columns of a journal's page."""
+"""Width of two columns of a journal page."""
 
 _STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
@@ -54,7 +55,10 @@ _STYLE: dict[Any, Any] = {
 
 @dataclass(frozen=True)
 class Examples:
-    """Adversarial examples of one model: k images, their counterparts by attack, and the model's probabilities."""
+    """Adversarial examples of one model: k images, their counterparts by attack, and the model's probabilities.
+
+    Images are (h, w, c) in [0, 1]; epsilon: l_inf radius of the examples.
+    """
 
     images: Images
     adversarial: Float[np.ndarray, "attacks k h w c"]
@@ -70,8 +74,8 @@ class Examples:
 class PlotData:
     """What the figures show of one data set.
 
-    key: the data set's. attack: contents of attack.json by model. paper: column of the paper's tables, None for none.
-    intensity_range and intensity_unit: stored values that became 0 and 1, and what they count.
+    attack: contents of attack.json by model. paper: column of the paper's tables, None for none. intensity_range,
+    intensity_unit: stored values that became 0 and 1, and their unit.
     """
 
     key: str
@@ -85,18 +89,23 @@ class PlotData:
     examples: Examples
 
 
+def protocols_of(datasets: Sequence[PlotData]) -> frozenset[Protocol]:
+    """Return the protocols that all data sets hold. Raises InputError where they differ."""
+    return attack_protocols({data.key: data.attack for data in datasets})
+
+
 @contextmanager
 def house_style() -> Iterator[None]:
-    """matplotlib's settings of all figures, for the time of a block."""
+    """Apply matplotlib's settings of all figures inside a block."""
     with mpl.rc_context({**mpl.rcParamsDefault, **_STYLE}):
         yield
 
 
 def settle(figure: Figure) -> Figure:
-    """Lay out a finished figure once and fix the places of its panels.
+    """Lay out a finished figure once and fix the positions of its panels.
 
-    They are rounded to a ten-thousandth of the figure, because the last bits of the layout solver's result depend on
-    addresses in memory, and SVG would show them.
+    Positions are rounded to a ten-thousandth of the figure, because the last bits of the layout solver's result depend
+    on memory addresses, which would change the SVG file.
     """
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
@@ -107,12 +116,12 @@ def settle(figure: Figure) -> Figure:
 
 
 def to_png(figure: Figure) -> bytes:
-    """The figure as PNG at 150 dots an inch."""
+    """Return the figure as PNG with 150 dots per inch."""
     return _render(figure, format="png", dpi=150, metadata={"Software": None})
 
 
 def to_svg(figure: Figure) -> bytes:
-    """The figure as SVG."""
+    """Return the figure as SVG."""
     return _render(figure, format="svg", metadata={"Date": None, "Creator": None})
 
 
@@ -124,12 +133,12 @@ def _render(figure: Figure, **options: Any) -> bytes:
 
 
 def intensity_axis(data: PlotData) -> tuple[float, str]:
-    """What epsilon 1 is in units that a reader knows, and their name."""
+    """Return epsilon 1 in a unit that readers know, and the unit's name."""
     return readable_unit(data.intensity_range, data.intensity_unit)
 
 
 def epsilon_axes(axes: Axes, data: PlotData) -> None:
-    """Label the lower axis with epsilon in [0, 1] units and add an upper one in grey levels or Hounsfield units."""
+    """Label the lower axis with epsilon and add an upper axis in grey levels or Hounsfield units."""
     scale, name = intensity_axis(data)
     upper = axes.secondary_xaxis(
         "top", functions=(lambda x: np.multiply(x, scale), lambda x: np.divide(np.asarray(x), scale))
@@ -138,12 +147,12 @@ def epsilon_axes(axes: Axes, data: PlotData) -> None:
     upper.tick_params(colors="0.35", length=2, width=0.6)
     upper.xaxis.set_major_locator(MaxNLocator(nbins=5))
     axes.set_xlabel("epsilon (pixel range 0 to 1)")
-    axes.locator_params(axis="x", nbins=5)
+    axes.locator_params(axis="x", nbins=4)
     axes.set_xlim(left=0)
 
 
 def accuracy_axis(axes: Axes) -> None:
-    """Accuracy in percent from 0 to 100 on the vertical axis, with light lines to read it by."""
+    """Set the vertical axis to accuracy from 0 to 100 %, with light grid lines."""
     axes.set_ylim(-2, 102)
     axes.set_yticks(range(0, 101, 20))
     axes.grid(axis="y", color="0.9", linewidth=0.6)
@@ -151,7 +160,7 @@ def accuracy_axis(axes: Axes) -> None:
 
 
 def panel_title(data: PlotData) -> str:
-    """Title of a data set's panel with the number of test images behind it."""
+    """Return the title of a data set's panel, with the number of test images behind it."""
     return f"{data.title} (n = {data.attack['clean']['n_images']})"
 
 

@@ -1,1 +1,1 @@
-"""Build the paper's tables and ours from stored metrics, each cell with its sources."""
+"""Tables of the report: the paper's and ours, from stored metrics, each cell with its sources."""

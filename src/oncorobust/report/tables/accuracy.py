@@ -1,45 +1,57 @@
-"""Tables 1 and S5: accuracy under each attack, by the labels attacked away from and by the strict protocol.
+"""Tables 1 and S5: accuracy without attack and under each attack, by every measure that a run holds.
 
 Their rows are the attacks in the paper's order and, under the strict protocol, `ALL`, the worst case over its whole
 cascade. A strict number of an attack counts that attack and all before it in the cascade (FGSM, BIM, PGD, ...), so that
-the numbers fall from FGSM over BIM and PGD to ALL, while the paper's order of rows puts PGD before BIM.
+the numbers fall from FGSM to BIM, PGD and ALL, while the paper's order of rows puts PGD before BIM.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
-from oncorobust.report.tables.cell import Field, Table, Unit, epsilon_text
-from oncorobust.report.tables.common import ALL, ATTACKS, shown_as, table_columns
+from oncorobust.base.epsilons import epsilon_text
+from oncorobust.report.attacks import ALL, ATTACKS, BASELINE, row_key
+from oncorobust.report.measures import STRICT, Measure, measures_of
+from oncorobust.report.tables.cell import Cell, Field, Table, Unit
+from oncorobust.report.tables.common import shown_as, table_columns
 from oncorobust.report.tables.sources import (
-    BASELINE,
     Metrics,
     Source,
     accuracy_source,
+    clean_source,
     paper_cells,
-    row_key,
     sourced_cell,
     strict_source,
 )
 from oncorobust.settings.attacks import Protocol
 from oncorobust.settings.pipeline import Report
 
-_HEADINGS: dict[str, tuple[Protocol, str]] = {
-    "": ("paper", "predicted labels"),
-    "_true_labels": ("paper", "true labels"),
-    "_strict": ("strict", "strict"),
-}
-"""Ending of a field's name, the protocol that measures it, and its heading."""
-
 _MEANINGS: dict[Protocol, str] = {
-    "paper": "Predicted labels: the attack moves away from the model's own prediction, as in the paper; true labels: "
-    "away from the true label.",
-    "strict": "Strict: images that are right and that no attack so far changes within epsilon. Strict attacks run in "
-    "the order FGSM, BIM, PGD and so on, so the PGD row includes FGSM and BIM, and ALL is the worst case over all.",
+    "paper": "Predicted labels: the attack moves away from the model's own prediction, as in the paper. True labels: "
+    "the attack moves away from the true label.",
+    "strict": "Strict: share of the images that are classified correctly and that neither this attack nor any attack "
+    "before it changes within epsilon. The attacks run in the order FGSM, BIM, PGD and so on, so the PGD row includes "
+    "FGSM and BIM; ALL is the worst case over all attacks.",
 }
 _BEFORE_AND_AFTER: tuple[tuple[str, str, Unit], ...] = (
     ("original", "original", "percent"),
     ("adversarially_trained", "adv. trained", "percent"),
     ("difference", "difference", "points"),
 )
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A row: its title, the attack's name in results files, and the measures that have a number for it."""
+
+    title: str
+    attack: str
+    measures: tuple[Measure, ...]
+
+
+def _rows(protocols: frozenset[Protocol], cascade: Sequence[str]) -> list[_Row]:
+    """Return the rows under attack; only the strict measure has the worst case over the cascade."""
+    rows = [_Row(one.title, one.name, measures_of(protocols)) for one in ATTACKS]
+    return [*rows, _Row(ALL, cascade[-1], (STRICT,))] if cascade else rows
 
 
 def table_1(
@@ -50,66 +62,72 @@ def table_1(
     protocols: frozenset[Protocol],
     cascade: Sequence[str],
 ) -> Table:
-    """Table 1: accuracy of the clean-trained models, without attack and under each attack at each epsilon.
+    """Return Table 1: accuracy of the clean models, without attack and under each attack at each epsilon.
 
     cascade: the attacks of the strict protocol in order, empty without it.
     """
-    points = [(BASELINE, 0.0), *((one, epsilon) for one in _rows(protocols) for epsilon in table_epsilons)]
-    cells = []
-    for dataset in attack:
-        for one, epsilon in points:
-            place = {"table": "Table 1", "row": row_key(one, epsilon), "dataset": dataset}
-            for ending in _endings(one, protocols):
-                source = _source(dataset, "clean", one, epsilon=epsilon, ending=ending, cascade=cascade)
-                cells.append(sourced_cell(attack, source, field=f"accuracy{ending}", **place))
-            paper = shown_as(dataset, report).paper
-            cells += paper_cells("table1", {"paper": (place["row"], paper)} if paper else {}, **place)
-    caption = (
-        "Accuracy (%) of the clean-trained models, without attack (Baseline) and under attack by epsilon (l_inf radius "
-        f"in [0, 1] pixel units). {_meanings(protocols)} Paper: the paper's Table 1."
-    )
+    rows = _rows(protocols, cascade)
     return Table(
         name="Table 1",
         file="reports/tables/table1.csv",
-        caption=caption,
+        caption=(
+            "Accuracy (%) of the clean models, without attack (Baseline) and under attack, by epsilon (l_inf radius "
+            f"for pixel values in [0, 1]). {_meanings(protocols)} Paper: the paper's Table 1."
+        ),
         row_heads=("Attack", "Epsilon"),
-        rows=tuple(row_key(one, epsilon) for one, epsilon in points),
+        rows=(BASELINE, *(row_key(one.title, epsilon) for one in rows for epsilon in table_epsilons)),
         data_sets="across",
         columns=table_columns(attack, report),
         fields=(
-            *(Field(f"accuracy{ending}", "", _HEADINGS[ending][1], "percent") for ending in _shown(protocols)),
+            *(Field(f"accuracy{one.ending}", "", one.heading, "percent") for one in measures_of(protocols)),
             Field("paper", "", "paper", "percent"),
         ),
-        cells=tuple(cells),
+        cells=tuple(
+            cell
+            for dataset in attack
+            for key, sources in _table_1_sources(dataset, rows, table_epsilons, protocols)
+            for cell in _table_1_cells(attack, dataset, key, sources, paper=shown_as(dataset, report).paper)
+        ),
     )
 
 
+def _table_1_sources(
+    dataset: str, rows: Sequence[_Row], epsilons: Sequence[float], protocols: frozenset[Protocol]
+) -> Iterator[tuple[str, dict[Measure, Source]]]:
+    """Yield each row's key with the sources of its numbers."""
+    yield BASELINE, {one: clean_source(dataset, "clean", protocol=one.protocol) for one in measures_of(protocols)}
+    for row in rows:
+        for epsilon in epsilons:
+            sources = {one: _source(dataset, "clean", row.attack, epsilon, one) for one in row.measures}
+            yield row_key(row.title, epsilon), sources
+
+
+def _table_1_cells(
+    attack: Metrics, dataset: str, row: str, sources: dict[Measure, Source], *, paper: str | None
+) -> list[Cell]:
+    place = {"table": "Table 1", "row": row, "dataset": dataset}
+    ours = [sourced_cell(attack, source, field=f"accuracy{one.ending}", **place) for one, source in sources.items()]
+    return ours + paper_cells("table1", {"paper": (row, paper)} if paper else {}, **place)
+
+
 def table_s5(attack: Metrics, *, report: Report, protocols: frozenset[Protocol], cascade: Sequence[str]) -> Table:
-    """Table S5: accuracy under attack of the clean-trained and the adversarially trained models, at one epsilon.
+    """Return Table S5: accuracy under attack of the clean and the adversarially trained models, at one epsilon.
 
     cascade: the attacks of the strict protocol in order, empty without it.
     """
     epsilon = report.adversarial_training_epsilon
-    groups = [*((f"{{}}{ending}", _HEADINGS[ending][1]) for ending in _shown(protocols)), ("paper_{}", "paper")]
-    cells = []
-    for dataset in attack:
-        for one in _rows(protocols):
-            place = {"table": "Table S5", "row": one.upper(), "dataset": dataset}
-            for field, source in _before_and_after(dataset, one, epsilon, protocols, cascade):
-                cells.append(sourced_cell(attack, source, field=field, **place))
-            places = _printed_places(one, epsilon, paper=shown_as(dataset, report).paper)
-            cells += paper_cells("table_s5", places, **place)
-    caption = (
-        f"Accuracy (%) under attack at epsilon {epsilon_text(epsilon)} of the clean-trained (original) and the "
-        "adversarially trained models, and the difference in percentage points. "
-        f"{_meanings(protocols)} Paper: the paper's Table S5."
-    )
+    rows = _rows(protocols, cascade)
+    groups = [*((f"{{}}{one.ending}", one.heading) for one in measures_of(protocols)), ("paper_{}", "paper")]
     return Table(
         name="Table S5",
         file="reports/tables/table_s5.csv",
-        caption=caption,
+        caption=(
+            f"Accuracy (%) under attack at epsilon {epsilon_text(epsilon)} of the clean (original) and the "
+            "adversarially trained models, and the difference in percentage points. "
+            f"{_meanings(protocols)} Paper: the paper's Table S5."
+        ),
         row_heads=("Attack",),
-        rows=tuple(one.upper() for one in _rows(protocols)),
+        rows=tuple(one.title for one in rows),
         data_sets="blocks",
         columns=table_columns(attack, report),
         fields=tuple(
@@ -117,51 +135,45 @@ def table_s5(attack: Metrics, *, report: Report, protocols: frozenset[Protocol],
             for name, group in groups
             for field, heading, unit in _BEFORE_AND_AFTER
         ),
-        cells=tuple(cells),
+        cells=tuple(
+            cell
+            for dataset in attack
+            for row in rows
+            for cell in _table_s5_cells(attack, dataset, row, epsilon, paper=shown_as(dataset, report).paper)
+        ),
     )
 
 
-def _rows(protocols: frozenset[Protocol]) -> tuple[str, ...]:
-    return (*ATTACKS, ALL) if "strict" in protocols else ATTACKS
+def _table_s5_cells(attack: Metrics, dataset: str, row: _Row, epsilon: float, *, paper: str | None) -> list[Cell]:
+    place = {"table": "Table S5", "row": row.title, "dataset": dataset}
+    ours = [
+        sourced_cell(attack, source, field=field, **place) for field, source in _before_and_after(dataset, row, epsilon)
+    ]
+    return ours + paper_cells("table_s5", _printed_places(row, epsilon, paper), **place)
 
 
-def _shown(protocols: frozenset[Protocol]) -> list[str]:
-    return [ending for ending, (protocol, _) in _HEADINGS.items() if protocol in protocols]
+def _before_and_after(dataset: str, row: _Row, epsilon: float) -> Iterator[tuple[str, Source]]:
+    for measure in row.measures:
+        before, after = (_source(dataset, model, row.attack, epsilon, measure) for model in ("clean", "adversarial"))
+        for (field, _, _), source in zip(_BEFORE_AND_AFTER, (before, after, after.minus(before)), strict=True):
+            yield field + measure.ending, source
 
 
-def _endings(attack: str, protocols: frozenset[Protocol]) -> list[str]:
-    """Endings of the fields that a row has a number in: the worst case is a strict one only."""
-    return ["_strict"] if attack == ALL else _shown(protocols)
+def _printed_places(row: _Row, epsilon: float, paper: str | None) -> dict[str, tuple[str, str]]:
+    """Return where the paper's Table S5 would have a row's numbers, by our field."""
+    if paper is None:
+        return {}
+    return {
+        f"paper_{field}": (row_key(row.title, epsilon), f"{paper} {field.replace('_', ' ')}")
+        for field, _, _ in _BEFORE_AND_AFTER
+    }
+
+
+def _source(dataset: str, model: str, attack: str, epsilon: float, measure: Measure) -> Source:
+    if measure.attacked_label is None:
+        return strict_source(dataset, model, attack=attack, epsilon=epsilon)
+    return accuracy_source(dataset, model, attack=attack, epsilon=epsilon, attacked_label=measure.attacked_label)
 
 
 def _meanings(protocols: frozenset[Protocol]) -> str:
     return " ".join(text for protocol, text in _MEANINGS.items() if protocol in protocols)
-
-
-def _source(dataset: str, model: str, attack: str, *, epsilon: float, ending: str, cascade: Sequence[str]) -> Source:
-    if ending == "_strict":
-        return strict_source(dataset, model, attack=cascade[-1] if attack == ALL else attack, epsilon=epsilon)
-    attacked_label = _HEADINGS[ending][1].removesuffix(" labels")
-    return accuracy_source(dataset, model, attack=attack, epsilon=epsilon, attacked_label=attacked_label)
-
-
-def _before_and_after(
-    dataset: str, attack: str, epsilon: float, protocols: frozenset[Protocol], cascade: Sequence[str]
-) -> Iterator[tuple[str, Source]]:
-    for ending in _endings(attack, protocols):
-        before, after = (
-            _source(dataset, model, attack, epsilon=epsilon, ending=ending, cascade=cascade)
-            for model in ("clean", "adversarial")
-        )
-        for (field, _, _), source in zip(_BEFORE_AND_AFTER, (before, after, after.minus(before)), strict=True):
-            yield field + ending, source
-
-
-def _printed_places(attack: str, epsilon: float, *, paper: str | None) -> dict[str, tuple[str, str]]:
-    """Where the paper's Table S5 would have a row's numbers, by the field of ours."""
-    if paper is None:
-        return {}
-    return {
-        f"paper_{field}": (row_key(attack, epsilon), f"{paper} {field.replace('_', ' ')}")
-        for field, _, _ in _BEFORE_AND_AFTER
-    }

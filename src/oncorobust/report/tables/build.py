@@ -1,17 +1,18 @@
-"""The paper's Tables 1, 2 and S5 from metrics files, and two more of the strict protocol.
+"""All tables of a run from its metrics: the paper's Tables 1, 2 and S5, and our Tables G and T.
 
-    Table 1   accuracy of the clean-trained model, baseline and attacked, over the attacks and `table_epsilons`
-    Table 2   accuracy on all ranked images and without the most sensitive ones, coverage attained, epsilon left out
+    Table 1   accuracy of the clean model, without attack and under each attack at each of `table_epsilons`
+    Table 2   accuracy on all ranked images and without the most sensitive ones, coverage, threshold epsilon
     Table S5  accuracy under attack before and after adversarial training, at one epsilon
-    Table G   the gap between the paper's accuracy under PGD and the strict one, in parts that add up
-    Table T   accuracy under threat models that an imaging chain allows, before and after adversarial training
+    Table G   the gap between the paper's accuracy under PGD and the strict accuracy, in parts that add up
+    Table T   accuracy under threat models of an imaging chain, before and after adversarial training
 
-Robust accuracy stands under up to three headings. Predicted labels: attacked away from the model's own prediction,
-ART's default and the paper's; with two classes it cannot fall below 1 - clean accuracy, because an attack on an image
-that is already wrong corrects it. True labels: the same attacks away from the true label. Strict: the share of images
-that are right and that nothing found within epsilon changes. What a run did not measure has no column.
+Robust accuracy is measured in up to three ways (`report.measures`). Predicted labels: the attack moves away from the
+model's own prediction, as in ART by default and in the paper; with two classes this accuracy cannot fall below
+1 - clean accuracy, because an attack on a misclassified image corrects it. True labels: the same attacks move away from
+the true label. Strict: the share of the images that are classified correctly and that no attack changes within epsilon.
+A measure that a run lacks has no column.
 
-Source: Joel et al., doi 10.1101/2021.01.17.21249704, Tables 1, 2, S5. Values are fractions; `table_text` shows them.
+Source: Joel et al., doi 10.1101/2021.01.17.21249704, Tables 1, 2, S5. Values are fractions; `render` shows them.
 """
 
 from collections.abc import Sequence
@@ -30,7 +31,7 @@ from oncorobust.settings.pipeline import Report
 def build_tables(
     attack: Metrics, rank: Metrics, *, report: Report, table_epsilons: Sequence[float]
 ) -> tuple[Table, ...]:
-    """Tables 1, 2, S5, G and T from the metrics of `attack` and `rank`, data sets in their order.
+    """Return Tables 1, 2, S5, G and T from the metrics of `attack` and `rank`, with data sets in their order.
 
     Raises InputError where a metrics file lacks a number or holds other protocols than the rest, or where the two
     models of a data set were attacked on different numbers of images or disagree on being synthetic.
@@ -39,7 +40,7 @@ def build_tables(
         for key in ("n_images", "synthetic"):
             if len({models[model][key] for model in models}) > 1:
                 found = {model: models[model][key] for model in models}
-                raise InputError(f"expected one {key} for both models, got {found} in reports/{dataset}/*/attack.json")
+                raise InputError(f"reports/{dataset}/*/attack.json: {key} {found} (expected one for both models)")
     protocols = attack_protocols(attack)
     cascade = strict_attacks(attack) if "strict" in protocols else ()
     return (

@@ -1,23 +1,17 @@
-"""What the tables share: the order of attacks, the name of the strict worst case, and the data sets as columns."""
+"""The data sets as columns of the tables."""
 
 from oncorobust.report.tables.cell import TableColumn
 from oncorobust.report.tables.sources import Metrics
 from oncorobust.settings.pipeline import Column, Report
 
-ATTACKS = ("fgsm", "pgd", "bim")
-"""The attacks in the order of the paper's tables."""
-
-ALL = "all"
-"""The row of the strict worst case: every attack of the cascade, up to the last."""
-
 
 def shown_as(dataset: str, report: Report) -> Column:
-    """Title and paper's column of a data set: its key, and no paper's column, where params.yaml names none."""
+    """Return the title and the paper's column of a data set: its key and none where params.yaml names neither."""
     return report.columns.get(dataset, Column(title=dataset, paper=None))
 
 
 def table_columns(metrics: Metrics, report: Report) -> tuple[TableColumn, ...]:
-    """The data sets as a table's columns, with the number of images behind the clean-trained model's metrics."""
+    """Return the data sets as a table's columns, with the number of images behind the clean model's metrics."""
     return tuple(
         TableColumn(
             key=dataset,

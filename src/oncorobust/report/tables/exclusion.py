@@ -1,9 +1,9 @@
-"""Table 2: accuracy of the clean-trained models before and after leaving out the most sensitive test images.
+"""Table 2: accuracy of the clean models before and after leaving out the most sensitive test images.
 
-Sensitivity is measured twice. The paper's is the smallest epsilon of a grid at which PGD changes the prediction; the
-strict one is `first_flipped`, the upper end of the interval that the whole cascade of attacks closes about the minimal
-adversarial perturbation. Each leaves out its own images, so each has its own coverage and threshold. The accuracy on
-all images is the same number for both, and stands once.
+Sensitivity is measured in two ways. The paper's is the smallest epsilon of a grid at which PGD changes the prediction;
+the strict one is `first_flipped`, the upper end of the interval in which the cascade of attacks brackets the minimal
+epsilon. Each excludes its own images, so each has its own coverage and threshold. The accuracy on all images is the
+same number for both and stands once.
 """
 
 from collections.abc import Mapping
@@ -16,17 +16,20 @@ from oncorobust.settings.attacks import Protocol
 from oncorobust.settings.pipeline import Report
 
 _CAPTION = (
-    "Accuracy (%) of the clean-trained models on all ranked images and without the most sensitive ones. {by}. "
-    "Coverage: share of the images kept; threshold: largest epsilon among the excluded, in [0, 1] pixel units; paper: "
-    "the paper's Table 2."
+    "Accuracy (%) of the clean models on all ranked images and after excluding the most sensitive ones. {by}. "
+    "Coverage: share of the images kept. Threshold: largest minimal epsilon among the excluded images (l_inf radius "
+    "for pixel values in [0, 1]). Paper: the paper's Table 2."
 )
 _BY: dict[Protocol, str] = {
-    "paper": "Paper's protocol: without those whose prediction PGD changes at the smallest epsilons of a grid",
-    "strict": "Strict protocol: without those whose prediction any attack changes at the smallest epsilons",
+    "paper": "Paper's protocol: excludes the images whose prediction PGD changes at the smallest epsilons of a grid",
+    "strict": "Strict protocol: excludes the images whose prediction any attack changes at the smallest epsilons",
 }
 _GROUPS: dict[Protocol, str] = {"paper": "paper's protocol", "strict": "strict protocol"}
 _ENDINGS: dict[Protocol, str] = {"paper": "", "strict": "_strict"}
 """Ending of the names of a protocol's fields."""
+
+_FOLDERS: dict[Protocol, str] = {"paper": "", "strict": "strict/"}
+"""Path of a protocol's numbers in rank.json."""
 
 _AFTER: tuple[tuple[str, str, Unit], ...] = (
     ("accuracy_kept", "after exclusion", "percent"),
@@ -49,11 +52,15 @@ _STATISTICS: dict[str, tuple[tuple[Statistic, int], ...]] = {
     "coverage_strict": (("coverage_strict", 1),),
     "threshold_epsilon_strict": (("threshold_strict", 1),),
 }
-"""The signed statistics of the rows that make up a field."""
+"""The statistics of the rows that add up to a field, each with its sign."""
+
+_ALL_IMAGES = (("n_images", 1),)
+_IMAGES = {"accuracy_kept": (("n_images", 1), ("n_excluded", -1))}
+"""The counts of rank.json that add up to the number of images behind a field, if not all images, each with its sign."""
 
 
 def table_2(rank: Metrics, *, report: Report, protocols: frozenset[Protocol]) -> Table:
-    """Table 2 from the metrics of `rank`."""
+    """Return Table 2 from the metrics of `rank`."""
     shown = [protocol for protocol in _GROUPS if protocol in protocols]
     # the number of images stands with the protocol that counted them
     counted = {key: {"clean": {**one["clean"].get("strict", {}), **one["clean"]}} for key, one in rank.items()}
@@ -85,26 +92,30 @@ def _cells(rank: Metrics, dataset: str, shown: list[Protocol], *, paper: str | N
     ours = [
         sourced_cell(
             rank,
-            sensitivity_source(dataset, "clean", metric=metric, statistics=_STATISTICS[field]),
+            sensitivity_source(
+                dataset,
+                metric=folder + metric,
+                statistics=_STATISTICS[field],
+                images=[(folder + name, sign) for name, sign in _IMAGES.get(metric, _ALL_IMAGES)],
+            ),
             field=field,
             **place,
         )
-        for field, metric in _measured(rank[dataset]["clean"], shown).items()
+        for field, (folder, metric) in _measured(rank[dataset]["clean"], shown).items()
     ]
     if paper is None:
         return ours
     return ours + paper_cells("table2", {f"paper_{field}": (paper, field) for field, _, _ in _PRINTED}, **place)
 
 
-def _measured(metrics: Mapping[str, Any], shown: list[Protocol]) -> dict[str, str]:
-    """The fields that rank.json has a number for, and its path there."""
-    folders: dict[Protocol, str] = {"paper": "", "strict": "strict/"}
+def _measured(metrics: Mapping[str, Any], shown: list[Protocol]) -> dict[str, tuple[str, str]]:
+    """Return the fields that rank.json has a number for, each with its folder and its name there."""
     parts: dict[Protocol, Mapping[str, Any]] = {"paper": metrics, "strict": metrics.get("strict", {})}
     after = {
-        field + _ENDINGS[protocol]: folders[protocol] + field
+        field + _ENDINGS[protocol]: (_FOLDERS[protocol], field)
         for protocol in shown
         for field, _, _ in _AFTER
-        # the threshold is absent when ties at the smallest epsilon leave nothing to exclude
+        # rank.json has no threshold where ties at the smallest epsilon leave nothing to exclude
         if field in parts[protocol] or field != "threshold_epsilon"
     }
-    return {"accuracy_all": f"{folders[shown[0]]}accuracy_all", **after}
+    return {"accuracy_all": (_FOLDERS[shown[0]], "accuracy_all"), **after}

@@ -1,6 +1,6 @@
-"""Table G: why the strict accuracy of a clean-trained model differs from the paper's, in four parts that add up.
+"""Table G: why a clean model's strict accuracy differs from the paper's accuracy, in four parts that add up.
 
-Both ends and what lies between are accuracies on the same images at the same epsilon:
+All accuracies are those of the same images at the same epsilon:
 
     paper's PGD, away from the predicted label
       + labels      = paper's PGD, away from the true label
@@ -9,25 +9,28 @@ Both ends and what lies between are accuracies on the same images at the same ep
       + steps       = strict accuracy after the converged attack, PGD of many more steps
       total         = strict accuracy - paper's accuracy
 
-It needs both protocols. Where one was not run, the table has no rows and its caption says so, because the files of a
-pipeline are named before it runs.
+The table needs both protocols. Where one was not run, it has no rows and its caption says so, because the pipeline
+names its files before it runs.
 """
 
 from collections.abc import Sequence
 
-from oncorobust.report.tables.cell import Cell, Field, Table, epsilon_text
+from oncorobust.base.epsilons import epsilon_text
+from oncorobust.report.tables.cell import Cell, Field, Table
 from oncorobust.report.tables.common import table_columns
 from oncorobust.report.tables.sources import Metrics, Source, accuracy_source, sourced_cell, strict_source
 from oncorobust.settings.attacks import Protocol
 from oncorobust.settings.pipeline import Report
 
 _CAPTION = (
-    "The gap between the paper's accuracy under PGD and the strict one, for the clean-trained models by epsilon: "
-    "accuracy in %, parts in percentage points that add up to the total before rounding. Labels: attacked away from "
-    "the true label, not from the prediction; restarts: random starts and any iterate kept, with FGSM and BIM counted; "
-    "worst case: every other attack of the suite; steps: many more steps of PGD."
+    "The gap between the paper's accuracy under PGD and the strict accuracy of the clean models, by epsilon: "
+    "accuracies in %, parts in percentage points, which add up to the total before rounding. Labels: the attack moves "
+    "away from the true label, not from the prediction. Restarts: PGD with random restarts, any adversarial iterate "
+    "kept, FGSM and BIM counted too. Worst case: all other attacks of the suite. Steps: PGD with many more steps."
 )
-_MISSING = "Not made, because it needs both protocols and the {missing} was not run (attacks.protocols in params.yaml)."
+_MISSING = (
+    "Empty, because it needs both protocols and the {missing} protocol was not run (attacks.protocols in params.yaml)."
+)
 _FIELDS = (
     Field("paper_protocol", "accuracy", "paper's PGD", "percent"),
     Field("labels", "parts of the gap", "labels", "points"),
@@ -47,13 +50,16 @@ def table_g(
     protocols: frozenset[Protocol],
     cascade: Sequence[str],
 ) -> Table:
-    """Table G from the metrics of `attack`; cascade: the attacks of the strict protocol in order, empty without it."""
+    """Return Table G from the metrics of `attack`.
+
+    cascade: the attacks of the strict protocol in order, empty without it.
+    """
     both = protocols >= {"paper", "strict"}
     epsilons = table_epsilons if both else ()
     return Table(
         name="Table G",
         file="reports/tables/gap.csv",
-        caption=_CAPTION if both else _MISSING.format(missing="paper's" if "strict" in protocols else "strict one"),
+        caption=_CAPTION if both else _MISSING.format(missing="paper's" if "strict" in protocols else "strict"),
         row_heads=("Epsilon",),
         rows=tuple(epsilon_text(epsilon) for epsilon in epsilons),
         data_sets="blocks",

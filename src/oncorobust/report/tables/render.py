@@ -1,12 +1,12 @@
-"""Tables for people and for programs: laid out with percents, and as CSV with raw values.
+"""Tables as text: laid out for readers, as Markdown, and as CSV with raw values.
 
-This is where numbers of tables are rounded, and the only place: a share becomes a percentage with two decimals, a
-difference of shares signed percentage points with two decimals, an epsilon four significant digits without exponent
-(three in a unit that a reader knows). An empty cell stays empty. CSV keeps the numbers as they are, a column
-`<data set>.<field>` each (Table 2: a row a data set).
+Numbers of tables are rounded here and nowhere else: a share becomes a percentage with two decimals, a difference of
+shares signed percentage points with two decimals, an epsilon four significant digits without exponent (three in a unit
+that readers know). An empty cell stays empty. CSV keeps the raw numbers, one column `<data set>.<field>` each (in
+Table 2, one row per data set).
 
-Data sets stand across (Table 1), as rows (Table 2), or as blocks of rows (Tables S5, G and T, whose many numbers a
-data set would not fit across a page).
+Data sets stand across (Table 1), as rows (Table 2), or as blocks of rows (Tables S5, G and T, which have too many
+numbers per data set to fit across a page).
 """
 
 from collections.abc import Mapping
@@ -14,26 +14,28 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from oncorobust.report.tables.cell import Cell, Table, TableColumn, Unit, epsilon_text
+from oncorobust.base.epsilons import epsilon_text
+from oncorobust.report.tables.cell import Cell, Table, TableColumn, Unit
 
 SYNTHETIC = "SYNTHETIC"
-"""The mark of a data set whose images were generated and show no patient."""
+"""Mark of a data set whose images were generated and show no patient."""
 
 ReadableUnit = tuple[float, str]
-"""What epsilon 1 is in a unit that a reader knows, and the unit's name (`units.readable_unit`)."""
+"""Epsilon 1 in a unit that readers know, and the unit's name (`base.units.readable_unit`)."""
 
 
 @dataclass(frozen=True)
 class Heading:
-    """The head of a column of numbers: what it belongs to, and its own text."""
+    """Heading of a column of numbers: its group's text, its own, and whether its numbers are the paper's."""
 
     group: str
     text: str
+    paper: bool
 
 
 @dataclass(frozen=True)
 class Line:
-    """A row as shown: its labels and its numbers, empty where there is none."""
+    """A row as shown: its labels and its numbers, empty where the table has none."""
 
     labels: tuple[str, ...]
     texts: tuple[str, ...]
@@ -41,7 +43,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Layout:
-    """A table as shown: heads of the label columns, heads of the number columns, rows."""
+    """A table as shown: headings of the label columns, headings of the number columns, rows."""
 
     label_heads: tuple[str, ...]
     headings: tuple[Heading, ...]
@@ -49,9 +51,9 @@ class Layout:
 
 
 def lay_out(table: Table, units: Mapping[str, ReadableUnit] | None = None) -> Layout:
-    """Arrange a table for reading; columns that are empty from top to bottom are left out.
+    """Return a table as readers see it, without the columns that are empty from top to bottom.
 
-    units: by data set; in blocks, whose lines are one data set's each, they stand behind the epsilon.
+    units: by data set; in blocks, where each line belongs to one data set, they stand after the epsilon.
     """
     if table.data_sets == "across":
         return _data_sets_across(table)
@@ -60,10 +62,11 @@ def lay_out(table: Table, units: Mapping[str, ReadableUnit] | None = None) -> La
 
 def _data_sets_across(table: Table) -> Layout:
     filled = {(cell.column, cell.field) for cell in table.cells}
+    printed = _fields_of_the_paper(table)
     shown = [(column, one) for column in table.columns for one in table.fields if (column.key, one.name) in filled]
     return Layout(
         table.row_heads,
-        tuple(Heading(marked_title(column), one.heading) for column, one in shown),
+        tuple(Heading(marked_title(column), one.heading, one.name in printed) for column, one in shown),
         tuple(
             Line(_row_labels(table, row), tuple(_text(table, row, column.key, one.name) for column, one in shown))
             for row in table.rows
@@ -73,9 +76,10 @@ def _data_sets_across(table: Table) -> Layout:
 
 def _data_sets_as_rows(table: Table) -> Layout:
     shown = [one for one in table.fields if one.name in {cell.field for cell in table.cells}]
+    printed = _fields_of_the_paper(table)
     return Layout(
         ("Data set",),
-        tuple(Heading(one.group, one.heading) for one in shown),
+        tuple(Heading(one.group, one.heading, one.name in printed) for one in shown),
         tuple(
             Line((marked_title(column),), tuple(_text(table, column.key, column.key, one.name) for one in shown))
             for column in table.columns
@@ -86,16 +90,17 @@ def _data_sets_as_rows(table: Table) -> Layout:
 def _data_sets_as_blocks(table: Table, units: Mapping[str, ReadableUnit]) -> Layout:
     shown = [one for one in table.fields if one.name in {cell.field for cell in table.cells}]
     filled = {(cell.column, cell.row) for cell in table.cells}
-    converted = table.row_heads[-1] == "Epsilon" and bool(units)
+    printed = _fields_of_the_paper(table)
+    converted = bool(units) and "Epsilon" in table.row_heads
     return Layout(
         ("Data set", *table.row_heads, *(["in units"] if converted else [])),
-        tuple(Heading(one.group, one.heading) for one in shown),
+        tuple(Heading(one.group, one.heading, one.name in printed) for one in shown),
         tuple(
             Line(
                 (
                     marked_title(column),
                     *_row_labels(table, row),
-                    *([in_units(float(row.split(":")[-1]), units[column.key])] if converted else []),
+                    *([in_units(_epsilon(row), units[column.key])] if converted else []),
                 ),
                 tuple(_text(table, row, column.key, one.name) for one in shown),
             )
@@ -106,8 +111,18 @@ def _data_sets_as_blocks(table: Table, units: Mapping[str, ReadableUnit]) -> Lay
     )
 
 
+def _fields_of_the_paper(table: Table) -> set[str]:
+    """Return the fields whose numbers are the paper's."""
+    return {cell.field for cell in table.cells if cell.paper is not None}
+
+
+def _epsilon(row: str) -> float:
+    """Return the epsilon of a row's key, which is its last part."""
+    return float(row.rpartition(":")[2])
+
+
 def _row_labels(table: Table, row: str) -> tuple[str, ...]:
-    """A label under each of the table's row heads; Baseline has no epsilon."""
+    """Return a label under each of the table's row heads; Baseline has no epsilon."""
     parts = row.split(":")
     return (*parts, *[""] * (len(table.row_heads) - len(parts)))
 
@@ -118,12 +133,12 @@ def _text(table: Table, row: str, column: str, field: str) -> str:
 
 
 def unit_of(table: Table, cell: Cell) -> Unit:
-    """How a cell's number is shown."""
+    """Return how a cell's number is shown."""
     return next(one.unit for one in table.fields if one.name == cell.field)
 
 
 def display(value: float, unit: Unit) -> str:
-    """A number as tables show it."""
+    """Return a number as tables show it."""
     if unit == "epsilon":
         return epsilon_text(float(f"{value:.4g}"))
     if unit == "count":
@@ -133,25 +148,25 @@ def display(value: float, unit: Unit) -> str:
 
 
 def in_units(epsilon: float, readable: ReadableUnit) -> str:
-    """An epsilon in a unit that a reader knows: 5.6 HU."""
+    """Return an epsilon in a unit that readers know: 5.6 HU."""
     scale, name = readable
     return f"{epsilon * scale:.3g} {name}"
 
 
 def marked_title(column: TableColumn) -> str:
-    """A data set's title, with the mark of synthetic data where it is such."""
+    """Return a data set's title, marked where its images are synthetic."""
     return f"{column.title} ({SYNTHETIC})" if column.synthetic else column.title
 
 
 def counts_text(table: Table) -> str:
-    """How many test images stand behind each data set's numbers."""
+    """Return the number of test images behind each data set's numbers."""
     return "Test images: " + "; ".join(f"{marked_title(one)} n = {one.n_images}" for one in table.columns) + "."
 
 
 def to_frame(table: Table) -> pd.DataFrame:
-    """The table as CSV holds it: column `row`, then raw values, missing where there is no number, and `synthetic`.
+    """Return the table as CSV holds it: column `row`, then raw values (missing where there is none) and `synthetic`.
 
-    Every field has its column, the paper's too where it is empty, so that the columns depend on the data sets alone.
+    Every field has its column, also where it is empty, so that the columns depend on the data sets alone.
     """
     found = {(cell.row, cell.column, cell.field): cell.value for cell in table.cells}
     synthetic = {column.key: column.synthetic for column in table.columns}
@@ -165,12 +180,12 @@ def to_frame(table: Table) -> pd.DataFrame:
 
 
 def csv_column(table: Table, dataset: str, field: str) -> str:
-    """Name of the column of the CSV file that holds a field of a data set."""
+    """Return the name of the CSV column that holds a field of a data set."""
     return field if table.data_sets == "rows" else f"{dataset}.{field}"
 
 
 def to_markdown(table: Table) -> str:
-    """The table in Markdown: caption, numbers of images, a row a line; the caption alone where there are no rows."""
+    """Return the table in Markdown: caption, numbers of images, rows; the caption alone where there are no rows."""
     if not table.rows:
         return f"**{table.name}.** {table.caption}\n"
     layout = lay_out(table)
@@ -183,7 +198,7 @@ def to_markdown(table: Table) -> str:
 
 
 def _escape(text: str) -> str:
-    """Keep a title's own characters from becoming Markdown: cell borders, HTML, emphasis, line ends."""
+    """Escape characters of a title that Markdown would read as cell borders, HTML, emphasis or line ends."""
     for character, escaped in (("\\", "\\\\"), ("|", "\\|"), ("<", "&lt;"), ("*", "\\*"), ("_", "\\_"), ("\n", " ")):
         text = text.replace(character, escaped)
     return text

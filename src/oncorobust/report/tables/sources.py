@@ -1,135 +1,171 @@
-"""How a cell is made: its value out of the metrics, and the rows and the paper's number that belong to it.
+"""Cells made from metrics: each value with the rows and the images that belong to it, and the paper's numbers.
 
 A cell's value is read by the same pointers that it states as its source, so that the two cannot differ:
 
     value = sum of sign x metric at pointer
 
-The names of the files stand here once: `reports/<data set>/<model>/` holds attack.json beside the rows it counts,
-predictions.csv under the paper's protocol, intervals.csv and threats.csv under the strict one, and rank.json beside
-sensitivity.csv.
+`reports/<data set>/<model>/` holds attack.json beside the rows it counts, predictions.csv under the paper's protocol,
+intervals.csv and threats.csv under the strict one, and rank.json beside sensitivity.csv.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from oncorobust.base.epsilons import epsilon_key
-from oncorobust.report.tables.cell import (
-    Cell,
-    MetricSource,
-    PaperSource,
-    RowsSource,
-    Statistic,
-    epsilon_text,
-    metric_value,
-)
+from oncorobust.base.errors import InputError
+from oncorobust.report.tables.cell import Cell, MetricSource, PaperSource, RowsSource, Statistic
 from oncorobust.report.tables.paper_numbers import PAPER_FOLDER, load_paper_table
+from oncorobust.settings.attacks import Protocol
 
 Metrics = Mapping[str, Mapping[str, Mapping[str, Any]]]
 """Contents of metrics files by data set and model (`clean`, `adversarial`)."""
 
-BASELINE = "baseline"
-"""The row of a table that is not attacked."""
+_CLEAN_ROWS: dict[Protocol, tuple[str, dict[str, str | float]]] = {
+    "paper": ("predictions.csv", {"attack": "none", "epsilon": 0.0, "attacked_label": "none"}),
+    "strict": ("intervals.csv", {"attack": "pgd"}),
+}
+"""A file and a filter that give the clean prediction of each image once."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where a cell's value comes from: the metrics and, independently, the rows."""
+    """Where a cell's value comes from: the metrics and, independently, the rows; images: where their number stands."""
 
     metrics: tuple[MetricSource, ...]
     rows: tuple[RowsSource, ...]
+    images: tuple[MetricSource, ...]
 
     def minus(self, other: "Source") -> "Source":
-        """This value less another's."""
+        """Return the source of this value minus another value of the same images."""
         return Source(
             self.metrics + tuple(replace(one, sign=-one.sign) for one in other.metrics),
             self.rows + tuple(replace(one, sign=-one.sign) for one in other.rows),
+            self.images,
         )
 
 
 def results_file(dataset: str, model: str, name: str) -> str:
-    """Where a file of a data set's model lies in the repository, such as attack.json."""
+    """Return where a file of a data set's model lies in the repository, such as attack.json."""
     return f"reports/{dataset}/{model}/{name}"
 
 
-def row_key(attack: str, epsilon: float) -> str:
-    """A table's row of an attack at an epsilon: `PGD:0.002`; `Baseline` without attack."""
-    return "Baseline" if attack == BASELINE else f"{attack.upper()}:{epsilon_text(epsilon)}"
+def clean_source(dataset: str, model: str, *, protocol: Protocol) -> Source:
+    """Return the source of the accuracy without attack; protocol: whose rows to compute it from."""
+    rows, where = _CLEAN_ROWS[protocol]
+    return Source(
+        (MetricSource(results_file(dataset, model, "attack.json"), "/clean_accuracy", 1),),
+        (RowsSource(results_file(dataset, model, rows), where, "accuracy", 1),),
+        _attacked_images(dataset, model),
+    )
 
 
 def accuracy_source(dataset: str, model: str, *, attack: str, epsilon: float, attacked_label: str) -> Source:
-    """Accuracy of a model under an attack at an epsilon; without attack, the clean accuracy."""
-    if attack == BASELINE:
-        pointer = "/clean_accuracy"
-        where: dict[str, str | float] = {"attack": "none", "epsilon": 0.0, "attacked_label": "none"}
-    else:
-        pointer = f"/robust_accuracy/{attacked_label}/{attack}/{epsilon_key(epsilon)}"
-        where = {"attack": attack, "epsilon": epsilon, "attacked_label": attacked_label}
+    """Return the source of a model's accuracy under one of the paper's attacks at an epsilon."""
+    pointer = f"/robust_accuracy/{attacked_label}/{attack}/{epsilon_key(epsilon)}"
+    where: dict[str, str | float] = {"attack": attack, "epsilon": epsilon, "attacked_label": attacked_label}
     return Source(
         (MetricSource(results_file(dataset, model, "attack.json"), pointer, 1),),
         (RowsSource(results_file(dataset, model, "predictions.csv"), where, "accuracy", 1),),
+        _attacked_images(dataset, model),
     )
 
 
 def strict_source(dataset: str, model: str, *, attack: str, epsilon: float) -> Source:
-    """Strict robust accuracy of a model at an epsilon after an attack of the cascade and all before it.
-
-    Without attack, the clean accuracy.
-    """
-    metrics, rows = (results_file(dataset, model, name) for name in ("attack.json", "intervals.csv"))
-    if attack == BASELINE:
-        return Source(
-            (MetricSource(metrics, "/clean_accuracy", 1),), (RowsSource(rows, {"attack": "pgd"}, "accuracy", 1),)
-        )
+    """Return the source of the strict robust accuracy at an epsilon after an attack and all before it."""
+    pointer = f"/strict/robust_accuracy/{attack}/{epsilon_key(epsilon)}"
+    rows = results_file(dataset, model, "intervals.csv")
     return Source(
-        (MetricSource(metrics, f"/strict/robust_accuracy/{attack}/{epsilon_key(epsilon)}", 1),),
+        (MetricSource(results_file(dataset, model, "attack.json"), pointer, 1),),
         (RowsSource(rows, {"attack": attack}, "robust_accuracy", 1, epsilon),),
+        _attacked_images(dataset, model),
     )
+
+
+def _attacked_images(dataset: str, model: str) -> tuple[MetricSource, ...]:
+    return (MetricSource(results_file(dataset, model, "attack.json"), "/n_images", 1),)
 
 
 def threat_source(
     dataset: str, model: str, *, threat: str, epsilon: float, metric: str, statistic: Statistic
 ) -> Source:
-    """A number of a model under a threat model: metric, its path below the threat, and what it is of the rows."""
+    """Return the source of a number under a threat model; metric: its path below the threat in attack.json."""
     metrics, rows = (results_file(dataset, model, name) for name in ("attack.json", "threats.csv"))
     return Source(
         (MetricSource(metrics, f"/threats/{threat}/{metric}", 1),),
         (RowsSource(rows, {"threat": threat, "epsilon": epsilon}, statistic, 1),),
+        (MetricSource(metrics, f"/threats/{threat}/n_images", 1),),
     )
 
 
-def sensitivity_source(dataset: str, model: str, *, metric: str, statistics: Sequence[tuple[Statistic, int]]) -> Source:
-    """A number of rank.json, by its path there, and the signed statistics of sensitivity.csv that make it up."""
-    rows = results_file(dataset, model, "sensitivity.csv")
+def sensitivity_source(
+    dataset: str, *, metric: str, statistics: Iterable[tuple[Statistic, int]], images: Iterable[tuple[str, int]]
+) -> Source:
+    """Return the source of a number of the clean model's rank.json.
+
+    metric: its path there. statistics: those of sensitivity.csv that add up to it, each with its sign. images: paths of
+    the numbers that add up to the number of images behind it, each with its sign.
+    """
+    metrics, rows = (results_file(dataset, "clean", name) for name in ("rank.json", "sensitivity.csv"))
     return Source(
-        (MetricSource(results_file(dataset, model, "rank.json"), f"/{metric}", 1),),
+        (MetricSource(metrics, f"/{metric}", 1),),
         tuple(RowsSource(rows, {}, statistic, sign) for statistic, sign in statistics),
+        tuple(MetricSource(metrics, f"/{path}", sign) for path, sign in images),
     )
 
 
 def sourced_cell(metrics: Metrics, source: Source, *, table: str, row: str, dataset: str, field: str) -> Cell:
-    """A cell whose value is read from the metrics that its source names.
+    """Return a cell whose value and number of images are read from the metrics that its source names.
 
     Raises InputError where a metrics file lacks the number.
     """
-    empty = Cell(table, row, dataset, field, 0.0, source.metrics, source.rows, None)
     contents = {
         one.file: metrics[dataset][model]
-        for one in source.metrics
+        for one in (*source.metrics, *source.images)
         for model in metrics[dataset]
         if one.file.startswith(results_file(dataset, model, ""))
     }
-    return replace(empty, value=metric_value(empty, contents))
+    return Cell(
+        table=table,
+        row=row,
+        column=dataset,
+        field=field,
+        value=sum_of_metrics(source.metrics, contents),
+        interval=None,
+        n_images=round(sum_of_metrics(source.images, contents)),
+        n_patients=None,
+        metrics=source.metrics,
+        rows=source.rows,
+        paper=None,
+    )
+
+
+def sum_of_metrics(sources: Iterable[MetricSource], metrics: Mapping[str, Mapping[str, Any]]) -> float:
+    """Return the signed sum of some metrics; `metrics` maps a file's name to its content.
+
+    Raises InputError where a file lacks a number.
+    """
+    return sum(source.sign * _follow(metrics[source.file], source) for source in sources)
+
+
+def _follow(content: Any, source: MetricSource) -> float:
+    for step in source.pointer.removeprefix("/").split("/"):
+        if not isinstance(content, Mapping) or step not in content:
+            raise InputError(f"{source.file}: no {step!r} (expected a number at {source.pointer})")
+        content = content[step]
+    if isinstance(content, bool) or not isinstance(content, int | float):
+        raise InputError(f"{source.file}: {content!r} at {source.pointer} (expected a number)")
+    return float(content)
 
 
 def paper_cells(name: str, places: Mapping[str, tuple[str, str]], *, table: str, row: str, dataset: str) -> list[Cell]:
-    """The paper's numbers for a row and a data set, as far as the paper has them.
+    """Return the paper's numbers for a row and a data set, as far as the paper has them.
 
-    name: the transcribed table; places: (row, column) in it by the field of our table.
+    name: the transcribed table. places: (row, column) in it by the field of our table.
     """
     printed, file = load_paper_table(name), f"{PAPER_FOLDER}/{name}.csv"
     return [
-        Cell(table, row, dataset, field, printed[place], (), (), PaperSource(file, *place))
+        Cell(table, row, dataset, field, printed[place], None, None, None, (), (), PaperSource(file, *place))
         for field, place in places.items()
         if place in printed
     ]

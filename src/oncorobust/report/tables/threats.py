@@ -1,15 +1,16 @@
-"""Table T: accuracy under each threat model that an imaging chain allows, before and after adversarial training.
+"""Table T: accuracy under the threat models of an imaging chain, before and after adversarial training.
 
-A threat model says what an attack may change beyond the size of the change: one channel or all alike, the lesion or
-what surrounds it, only what a file of a bit depth keeps. For each threat and epsilon, over the images that have it,
+A threat model says what an attack may change besides how much: each channel or all alike, the lesion or its
+surroundings, only changes that a file of some bit depth keeps. For each threat and epsilon, over the images to which
+the threat applies,
 
     without attack    share with clean prediction = label
     under attack      share with clean prediction = label that the attack does not change within epsilon
 
-Threats differ between data sets (colour images have no `tied`, only images with a lesion box have `lesion`), and so do
-epsilons; the two models of a data set were attacked on the same images at the same epsilons. Rows are grouped by
-epsilon, because threats are compared at equal size. Where nothing was run the table has no rows and its caption says
-so, because the files of a pipeline are named before it runs. Source of the rows: `oncorobust.evaluation.threats`.
+Data sets differ in their threats (colour images have no `tied`, only images with a lesion box have `lesion`) and in
+their epsilons; the two models of a data set are attacked on the same images at the same epsilons. Rows are grouped by
+epsilon, because threats are compared at equal epsilon. Without threat models the table has no rows and its caption says
+so, because the pipeline names its files before it runs. Source of the rows: `oncorobust.evaluation.threats`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,35 +19,36 @@ from typing import Any, get_args
 
 from oncorobust.base.epsilons import epsilon_from_key, epsilon_key
 from oncorobust.base.errors import InputError
-from oncorobust.report.tables.cell import Cell, Field, Statistic, Table, epsilon_text
+from oncorobust.report.attacks import row_key
+from oncorobust.report.tables.cell import Cell, Field, Statistic, Table
 from oncorobust.report.tables.common import table_columns
 from oncorobust.report.tables.sources import Metrics, results_file, sourced_cell, threat_source
 from oncorobust.settings.attacks import ThreatName
 from oncorobust.settings.pipeline import Report
 
-_STORED = "as tied, rounded to as many bits and still adversarial, within epsilon and half a grey level"
+_STORED = "like tied, and adversarial after rounding to that many bits, within epsilon plus half a grey level"
 _MEANINGS: dict[ThreatName, str] = {
-    "full": "every channel of every pixel on its own, as in the paper",
+    "full": "each channel of each pixel on its own, as in the paper",
     "tied": "all channels of a grey image alike",
-    "lesion": "as tied, but only inside the lesion's box",
-    "background": "as tied, but only outside the lesion's box",
+    "lesion": "like tied, only inside the lesion's box",
+    "background": "like tied, only outside the lesion's box",
     "stored_8": _STORED,
     "stored_12": _STORED,
     "stored_16": _STORED,
-    "noise": "as tied, but random: no search, the baseline by chance",
+    "noise": "like tied, random noise without a search, as a baseline",
 }
 _CAPTION = (
-    "Accuracy (%) under threat models that an imaging chain allows, by epsilon (l_inf radius in [0, 1] pixel units): "
-    "share of the images whose clean answer is right and that PGD, alone and not as one of the cascade, does not "
-    "change. Threats: {meanings}. On colour images, which have no tied, the channels move apart. Images: those that "
-    "have the threat; both accuracies are over them."
+    "Accuracy (%) under threat models of an imaging chain, by epsilon (l_inf radius for pixel values in [0, 1]): share "
+    "of the images that are classified correctly and that PGD, run alone and not in the cascade, does not change. "
+    "Threats: {meanings}. Colour images have no tied threat; their channels change independently. Images: number of "
+    "images to which the threat applies; both accuracies are over these images."
 )
 _MISSING = (
-    "Not made, because no threat models were run: they need the strict protocol (attacks.protocols in params.yaml) and "
+    "Empty, because no threat models were run: they need the strict protocol (attacks.protocols in params.yaml) and "
     "attacks.strict.threats."
 )
 _MODELS = (
-    ("clean", "original", "clean-trained (original)"),
+    ("clean", "original", "clean (original)"),
     ("adversarial", "adversarially_trained", "adversarially trained"),
 )
 _FIELDS = (
@@ -60,9 +62,9 @@ _FIELDS = (
 
 
 def table_t(attack: Metrics, *, report: Report) -> Table:
-    """Table T from the metrics of `attack`.
+    """Return Table T from the metrics of `attack`.
 
-    Raises InputError where the models of a data set were attacked under other threats, epsilons or numbers of images.
+    Raises InputError where the two models of a data set differ in threats, epsilons or numbers of images.
     """
     places = {dataset: _places(dataset, models) for dataset, models in attack.items()}
     rows = _in_order(place for found in places.values() for place in found)
@@ -71,7 +73,7 @@ def table_t(attack: Metrics, *, report: Report) -> Table:
         file="reports/tables/threats.csv",
         caption=_CAPTION.format(meanings=_meanings({threat for _, threat in rows})) if rows else _MISSING,
         row_heads=("Threat", "Epsilon"),
-        rows=tuple(_row_key(*place) for place in rows),
+        rows=tuple(row_key(threat, epsilon) for epsilon, threat in rows),
         data_sets="blocks",
         columns=table_columns(attack, report),
         fields=_FIELDS,
@@ -80,13 +82,13 @@ def table_t(attack: Metrics, *, report: Report) -> Table:
 
 
 def _meanings(held: set[str]) -> str:
-    """What each threat is, one clause for those that differ in their bits only."""
+    """Return what each threat is, in one clause for those that differ only in their bits."""
     clauses = groupby((threat for threat in _MEANINGS if threat in held), key=_MEANINGS.__getitem__)
     return "; ".join(f"{', '.join(threats)} ({text})" for text, threats in clauses)
 
 
 def _places(dataset: str, models: Mapping[str, Mapping[str, Any]]) -> list[tuple[float, str]]:
-    """Epsilons and threats of a data set; none where no threat models were run."""
+    """Return the epsilons and threats of a data set; none where no threat models were run."""
     held = {
         results_file(dataset, model, "attack.json"): {
             threat: (part["n_images"], sorted(map(epsilon_from_key, part["robust_accuracy"])))
@@ -97,30 +99,26 @@ def _places(dataset: str, models: Mapping[str, Mapping[str, Any]]) -> list[tuple
     (first, expected), *others = held.items()
     for file, found in others:
         if found != expected:
-            raise InputError(f"expected images and epsilons by threat {expected} as in {first}, got {found} in {file}")
+            raise InputError(f"{file}: images and epsilons by threat {found} (expected {expected} as in {first})")
     return _in_order((epsilon, threat) for threat, (_, epsilons) in expected.items() for epsilon in epsilons)
 
 
 def _in_order(places: Iterable[tuple[float, str]]) -> list[tuple[float, str]]:
-    """Each place once, by epsilon and then in the order of the threats' definition."""
+    """Return each place once, by epsilon and then in the order in which the threats are defined."""
     order = get_args(ThreatName)
     return sorted(set(places), key=lambda place: (place[0], order.index(place[1])))
-
-
-def _row_key(epsilon: float, threat: str) -> str:
-    return f"{threat}:{epsilon_text(epsilon)}"
 
 
 def _cells(attack: Metrics, dataset: str, places: Iterable[tuple[float, str]]) -> Iterator[Cell]:
     for epsilon, threat in places:
         for field, model, metric, statistic in _measured(epsilon):
             source = threat_source(dataset, model, threat=threat, epsilon=epsilon, metric=metric, statistic=statistic)
-            row = _row_key(epsilon, threat)
+            row = row_key(threat, epsilon)
             yield sourced_cell(attack, source, table="Table T", row=row, dataset=dataset, field=field)
 
 
 def _measured(epsilon: float) -> Iterator[tuple[str, str, str, Statistic]]:
-    """Field, model, path below the threat in attack.json, and statistic of threats.csv."""
+    """Yield field, model, path below the threat in attack.json, and statistic of threats.csv."""
     yield "n_images", "clean", "n_images", "n_images"
     for model, name, _ in _MODELS:
         yield f"{name}_clean", model, "clean_accuracy", "accuracy"

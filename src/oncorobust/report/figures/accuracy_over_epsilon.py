@@ -1,0 +1,119 @@
+"""Figure 2 of the paper: accuracy of the clean models under attack over epsilon, one panel per data set.
+
+FGSM, PGD and BIM stand with solid lines for predicted labels and dashed lines for true labels, the strict worst case
+over all attacks as a heavy black line, and the paper's Table 1 as hollow diamonds where the data set has a column of
+it. A dotted line marks 1 - clean accuracy for two classes: the accuracy with predicted labels cannot fall below it,
+because an attack on a misclassified image corrects it. Curves of a protocol that was not run are left out.
+
+Source: Joel et al., doi 10.1101/2021.01.17.21249704, Figure 2.
+"""
+
+import math
+from collections.abc import Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from oncorobust.report.attacks import ATTACKS, row_place
+from oncorobust.report.figures.legends import attack_handles, in_two_rows, strict_handles
+from oncorobust.report.figures.robustness_curves import accuracy_curve, worst_case_curve
+from oncorobust.report.figures.style import (
+    STRICT,
+    WIDTH_INCHES,
+    PlotData,
+    accuracy_axis,
+    epsilon_axes,
+    house_style,
+    panel_title,
+    protocols_of,
+    settle,
+    stamp_synthetic,
+)
+from oncorobust.report.measures import PREDICTED, TRUE
+from oncorobust.report.tables.paper_numbers import PaperTable
+from oncorobust.settings.attacks import Protocol
+
+_LINE_STYLES = {TRUE: "--", PREDICTED: "-"}
+
+
+def figure_2(datasets: Sequence[PlotData], *, paper: PaperTable) -> Figure:
+    """Return Figure 2, one panel per data set; `paper` is the paper's Table 1.
+
+    Raises InputError where the data sets were not all attacked under the same protocols.
+    """
+    protocols = protocols_of(datasets)
+    n_columns = min(3, len(datasets))
+    n_rows = math.ceil(len(datasets) / n_columns)
+    with house_style():
+        width = 6.4 if n_columns < 3 else WIDTH_INCHES  # the legend needs this width below a single panel too
+        figure = Figure(figsize=(width, 2.75 * n_rows + 0.75), layout="constrained")
+        panels = figure.subplots(n_rows, n_columns, squeeze=False)
+        for axes, data in zip(panels.flat, datasets, strict=False):
+            _panel(axes, data, paper, protocols)
+        for axes in panels.flat[len(datasets) :]:
+            axes.remove()
+        for axes in panels[:, 0]:
+            axes.set_ylabel("accuracy (%)")
+        handles = _legend(datasets, protocols)
+        figure.legend(handles=handles, loc="outside lower center", ncols=len(handles) // 2, columnspacing=1.2)
+        return settle(figure)
+
+
+def _panel(axes: Axes, data: PlotData, paper: PaperTable, protocols: frozenset[Protocol]) -> None:
+    metrics = data.attack["clean"]
+    if "paper" in protocols:
+        for attack in ATTACKS:
+            for measure, style in _LINE_STYLES.items():
+                x, y = accuracy_curve(metrics, attack=attack.name, measure=measure)
+                axes.plot(x, y, style, color=attack.colour, marker=attack.marker)
+        if len(data.class_names) == 2:
+            _mark_floor(axes, 100 * (1 - metrics["clean_accuracy"]))
+    if "strict" in protocols:
+        axes.plot(*worst_case_curve(metrics), **STRICT)
+    accuracy_axis(axes)
+    epsilon_axes(axes, data)
+    _mark_paper(axes, data, paper)
+    axes.set_title(panel_title(data))
+    stamp_synthetic(axes, data)
+
+
+def _mark_paper(axes: Axes, data: PlotData, paper: PaperTable) -> None:
+    colours = {attack.title: attack.colour for attack in ATTACKS}
+    for (row, column), accuracy in paper.items():
+        if column == data.paper:
+            title, epsilon = row_place(row)
+            colour = colours.get(title, "black")  # black without attack
+            axes.plot(epsilon, 100 * accuracy, "D", markersize=4.5, color=colour, fillstyle="none", clip_on=False)
+
+
+def _mark_floor(axes: Axes, floor: float) -> None:
+    axes.axhline(floor, color="0.35", linewidth=0.9, linestyle=":")
+    # In the upper right corner, which falling curves leave free; next to the line it would cover them.
+    axes.annotate(
+        f"1 − clean = {floor:.1f} %",
+        (0.98, 0.97),
+        xycoords="axes fraction",
+        ha="right",
+        va="top",
+        fontsize=6.5,
+        color="0.25",
+    )
+
+
+def _legend(datasets: Sequence[PlotData], protocols: frozenset[Protocol]) -> list[Line2D]:
+    """Return the attacks and their worst case for the upper row, line styles and other marks for the lower row."""
+    meanings = []
+    if "paper" in protocols:
+        meanings += [
+            Line2D([], [], color="0.3", linestyle="-", label="predicted labels (paper)"),
+            Line2D([], [], color="0.3", linestyle="--", label="true labels"),
+        ]
+    if any(data.paper for data in datasets):
+        meanings.append(
+            Line2D([], [], color="0.3", linestyle="", marker="D", fillstyle="none", label="the paper's Table 1")
+        )
+    if "paper" in protocols and any(len(data.class_names) == 2 for data in datasets):
+        meanings.append(Line2D([], [], color="0.35", linestyle=":", label="minimum with predicted labels"))
+    coloured = "paper" in protocols or any(data.paper for data in datasets)
+    return in_two_rows([*(attack_handles() if coloured else []), *strict_handles(protocols)], meanings)

@@ -1,0 +1,77 @@
+"""Figure 3 of the paper: accuracy under attack before and after adversarial training, one row per data set.
+
+From left to right: predicted labels, true labels, strict. The clean model is dashed and hollow, the adversarially
+trained model solid and filled. Panels of a protocol that was not run are left out.
+
+Source: Joel et al., doi 10.1101/2021.01.17.21249704, Figure 3.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from oncorobust.base.epsilons import epsilon_text
+from oncorobust.report.attacks import ATTACKS
+from oncorobust.report.figures.legends import attack_handles, in_two_rows, strict_handles
+from oncorobust.report.figures.robustness_curves import accuracy_curve, worst_case_curve
+from oncorobust.report.figures.style import (
+    STRICT,
+    WIDTH_INCHES,
+    PlotData,
+    accuracy_axis,
+    epsilon_axes,
+    house_style,
+    panel_title,
+    protocols_of,
+    settle,
+    stamp_synthetic,
+)
+from oncorobust.report.measures import Measure, measures_of
+
+_MODELS: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("clean", {"linestyle": "--", "fillstyle": "none"}),
+    ("adversarial", {"linestyle": "-", "fillstyle": "full"}),
+)
+
+
+def figure_3(datasets: Sequence[PlotData], *, table_epsilon: float) -> Figure:
+    """Return Figure 3; table_epsilon: that of Table S5, which is marked.
+
+    Raises InputError where the data sets were not all attacked under the same protocols.
+    """
+    protocols = protocols_of(datasets)
+    shown = measures_of(protocols)
+    with house_style():
+        size = (6.6 if len(shown) < 3 else WIDTH_INCHES, 2.5 * len(datasets) + 0.6)
+        figure = Figure(figsize=size, layout="constrained")
+        panels = figure.subplots(len(datasets), len(shown), squeeze=False, sharey=True)
+        for row, data in zip(panels, datasets, strict=True):
+            for axes, measure in zip(row, shown, strict=True):
+                _panel(axes, data, measure, table_epsilon)
+            row[0].set_ylabel("accuracy (%)")
+        meanings = [
+            Line2D([], [], color="0.3", linestyle="-", label="adversarially trained model"),
+            Line2D([], [], color="0.3", linestyle="--", label="clean model"),
+            Line2D([], [], color="0.5", linestyle=":", label=f"Table S5: epsilon {epsilon_text(table_epsilon)}"),
+        ]
+        handles = in_two_rows([*attack_handles(), *strict_handles(protocols)], meanings)
+        figure.legend(handles=handles, loc="outside lower center", ncols=len(handles) // 2, columnspacing=1.2)
+        return settle(figure)
+
+
+def _panel(axes: Axes, data: PlotData, measure: Measure, table_epsilon: float) -> None:
+    for model, style in _MODELS:
+        metrics = data.attack[model]
+        for attack in ATTACKS:
+            x, y = accuracy_curve(metrics, attack=attack.name, measure=measure)
+            axes.plot(x, y, color=attack.colour, marker=attack.marker, **style)
+        if measure.protocol == "strict":
+            axes.plot(*worst_case_curve(metrics), **STRICT, linestyle=style["linestyle"])
+    accuracy_axis(axes)
+    epsilon_axes(axes, data)
+    axes.axvline(table_epsilon, color="0.5", linewidth=0.9, linestyle=":")
+    axes.set_title(f"{panel_title(data)}\n{measure.heading}")
+    stamp_synthetic(axes, data)

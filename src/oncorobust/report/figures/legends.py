@@ -1,0 +1,26 @@
+"""Parts of the figures' legends: the attacks, the strict worst case, and entries in two rows."""
+
+from collections.abc import Sequence
+from itertools import zip_longest
+
+from matplotlib.lines import Line2D
+
+from oncorobust.report.attacks import ATTACKS
+from oncorobust.report.figures.style import STRICT
+from oncorobust.settings.attacks import Protocol
+
+
+def attack_handles() -> list[Line2D]:
+    """Return an entry for each of the paper's attacks."""
+    return [Line2D([], [], color=one.colour, marker=one.marker, label=one.title) for one in ATTACKS]
+
+
+def strict_handles(protocols: frozenset[Protocol]) -> list[Line2D]:
+    """Return an entry for the strict worst case; none without the strict protocol."""
+    return [Line2D([], [], label="strict (all attacks)", **STRICT)] if "strict" in protocols else []
+
+
+def in_two_rows(upper: Sequence[Line2D], lower: Sequence[Line2D]) -> list[Line2D]:
+    """Order entries for a legend of two rows, which matplotlib fills by columns; blanks fill the shorter row."""
+    blank = Line2D([], [], linestyle="", label=" ")
+    return [one for pair in zip_longest(upper, lower, fillvalue=blank) for one in pair]
