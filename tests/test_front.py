@@ -105,8 +105,8 @@ def test_experiments_that_do_not_compare_are_left_out_with_the_reason():
         [*SIX[:2], experiment("x", 1.0, 1.0, epsilon=0.1), experiment("y", 1.0, 1.0, inputs=other_model)]
     )
     assert compared.left_out == (
-        "x: epsilon is 0.1, that of one 0.008",
-        "y: models/lidc/clean.keras not the same as of one",
+        "x: epsilon is 0.1, but 0.008 for one",
+        "y: models/lidc/clean.keras differs from that of one",
     )
     assert [one.experiment for one in compared.points] == [None, "one", "two"]
 

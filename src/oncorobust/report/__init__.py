@@ -1,1 +1,1 @@
-"""Turn stored numbers into the tables, figures and page that people read."""
+"""Tables, figures and the page of a run, from stored numbers."""

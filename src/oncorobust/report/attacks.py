@@ -18,11 +18,11 @@ class ShownAttack:
     marker: str
 
 
-ATTACKS = (
-    ShownAttack("fgsm", "FGSM", "#0072B2", "o"),
-    ShownAttack("pgd", "PGD", "#D55E00", "s"),
-    ShownAttack("bim", "BIM", "#009E73", "^"),
-)
+FGSM = ShownAttack("fgsm", "FGSM", "#0072B2", "o")
+PGD = ShownAttack("pgd", "PGD", "#D55E00", "s")
+BIM = ShownAttack("bim", "BIM", "#009E73", "^")
+
+ATTACKS = (FGSM, PGD, BIM)
 """The attacks in the order of the paper's tables, which is that of `attacks.names.PAPER_ATTACKS`."""
 
 BASELINE = "Baseline"

@@ -1,9 +1,9 @@
-"""One HTML page that says what was measured, on what, and how to check it; it needs no network.
+"""The HTML page of a run: data, tables, figures, training and the way back to the inputs, in one file.
 
-Everything is inside the page: images as base64, the style sheet, no scripts. It holds no time of writing, so that the
-same results give the same bytes. Titles, class names and notes come from a person's files and are escaped by the
-template (`templates/report.html.j2`, Jinja with autoescape); a Content-Security-Policy forbids scripts all the same.
-Numbers are the tables' cells, shown as `table_text` shows them; `report_text` has the sentences.
+The page needs no network: images are inside as base64, the style sheet too, and there are no scripts. It holds no time
+of writing, so that the same results give the same bytes. Titles, class names and notes come from a user's files; the
+template (`templates/report.html.j2`) escapes them by Jinja's autoescape, and a Content-Security-Policy forbids scripts.
+Numbers are the tables' cells, shown as `tables.render` shows them; `page_text` and `model_text` hold the sentences.
 """
 
 from base64 import b64encode
@@ -15,8 +15,11 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from oncorobust.base.epsilons import FEW_WITHOUT_GRADIENT
 from oncorobust.base.errors import InputError
 from oncorobust.base.files import read_json
+from oncorobust.report.attacks import PGD
+from oncorobust.report.model_text import model_sentence, training_text
 from oncorobust.report.page_text import (
     PROTOCOLS,
     figure_captions,
@@ -24,19 +27,19 @@ from oncorobust.report.page_text import (
     percent,
     readable_unit_of,
     search_line,
-    training_text,
 )
-from oncorobust.report.tables.cell import Table
+from oncorobust.report.tables.cell import Table, TableColumn
 from oncorobust.report.tables.protocols import attack_protocols
 from oncorobust.report.tables.render import ReadableUnit, counts_text, lay_out
+from oncorobust.settings.attacks import Protocol
 
-MODELS = {"clean": "clean-trained", "adversarial": "adversarially trained"}
-"""The two models of a data set, and what they are called on the page."""
+MODELS = {"clean": "clean", "adversarial": "adversarially trained"}
+"""The two models of a data set, and their names on the page."""
 
 
 @dataclass(frozen=True)
 class DatasetPart:
-    """What the page shows of one data set, beside the tables: summary.json, metrics by model, PNG images."""
+    """What the page shows of one data set besides the tables: summary.json, metrics by model, PNG images."""
 
     key: str
     summary: Mapping[str, Any]
@@ -48,9 +51,9 @@ class DatasetPart:
 
 @dataclass(frozen=True)
 class _TableView:
-    """A table as the template writes it: heads with the columns they span, and a command that traces a cell.
+    """A table as the template writes it: headings with the columns they span, and a command that traces a cell.
 
-    A table without rows has only its caption to show: no lines, and no cell to trace.
+    A table without rows shows only its caption: no lines, and no cell to trace.
     """
 
     table: Table
@@ -63,14 +66,14 @@ class _TableView:
 
 
 def render_report(datasets: Sequence[DatasetPart], *, tables: Sequence[Table], figures: Sequence[bytes]) -> str:
-    """The page as HTML text.
+    """Return the page as HTML.
 
     datasets: in the order of the tables' columns. tables: Tables 1, 2, S5, G and T. figures: Figures 1 to 3 as PNG.
-    Raises InputError where data sets and tables do not name the same, or data sets hold different protocols.
+    Raises InputError where the tables have other data sets, or data sets hold different protocols.
     """
     columns = {column.key: column for column in tables[0].columns}
     if [part.key for part in datasets] != list(columns):
-        raise InputError(f"expected data sets {list(columns)}, got {[part.key for part in datasets]} in cells.json")
+        raise InputError(f"cells.json: data sets {list(columns)} (expected {[part.key for part in datasets]})")
     environment = Environment(
         loader=PackageLoader("oncorobust.report"),
         autoescape=True,
@@ -79,14 +82,10 @@ def render_report(datasets: Sequence[DatasetPart], *, tables: Sequence[Table], f
         undefined=StrictUndefined,
     )
     environment.filters.update(percent=percent, embedded=embedded, training_text=training_text)
-    protocols, by_name = (
-        attack_protocols({part.key: part.attack for part in datasets}),
-        {one.name: one for one in tables},
-    )
+    protocols = attack_protocols({part.key: part.attack for part in datasets})
+    by_name = {one.name: one for one in tables}
     return environment.get_template("report.html.j2").render(
-        parts=[
-            (part, columns[part.key], findings(columns[part.key], by_name, part.attack, protocols)) for part in datasets
-        ],
+        parts=[(part, columns[part.key], _sentences(part, columns[part.key], by_name, protocols)) for part in datasets],
         protocols=[text for protocol, text in PROTOCOLS.items() if protocol in protocols],
         searches=[
             (columns[part.key], name, search_line(part.attack[model], part.summary))
@@ -99,31 +98,40 @@ def render_report(datasets: Sequence[DatasetPart], *, tables: Sequence[Table], f
         synthetic=[column.title for column in columns.values() if column.synthetic],
         all_synthetic=all(column.synthetic for column in columns.values()),
         models=MODELS,
+        flag_limit=FEW_WITHOUT_GRADIENT,
     )
 
 
+def _sentences(
+    part: DatasetPart, column: TableColumn, tables: Mapping[str, Table], protocols: frozenset[Protocol]
+) -> list[str]:
+    return [model_sentence(part.training["clean"]), *findings(column, tables, part.attack, protocols)]
+
+
 def embedded(png: bytes) -> str:
-    """A PNG as the source of an HTML image."""
+    """Return a PNG as the source of an HTML image."""
     return f"data:image/png;base64,{b64encode(png).decode('ascii')}"
 
 
 def _view(table: Table, units: Mapping[str, ReadableUnit]) -> _TableView:
     layout = lay_out(table, units)
-    from_paper = ["paper" in (one.group, one.text) for one in layout.headings]
     return _TableView(
         table=table,
         counts=counts_text(table),
         label_heads=layout.label_heads,
         groups=[(text, len(list(span))) for text, span in groupby(layout.headings, key=lambda one: one.group)],
-        heads=[(one.text, paper) for one, paper in zip(layout.headings, from_paper, strict=True)],
-        lines=[(line.labels, list(zip(line.texts, from_paper, strict=True))) for line in layout.lines],
+        heads=[(one.text, one.paper) for one in layout.headings],
+        lines=[
+            (line.labels, [(text, one.paper) for text, one in zip(line.texts, layout.headings, strict=True)])
+            for line in layout.lines
+        ],
         trace=_trace_command(table) if table.rows else None,
     )
 
 
 def _trace_command(table: Table) -> str:
-    """A command that traces a cell of a table: one under PGD where there is such a row."""
-    cell = next((one for one in table.cells if one.row.startswith("PGD")), table.cells[0])
+    """Return a command that traces a cell of a table, under PGD where there is such a row."""
+    cell = next((one for one in table.cells if one.row.startswith(PGD.title)), table.cells[0])
     column = "" if table.data_sets == "rows" else f" --column {cell.column}"
     return f'oncorobust trace "{table.name}" --row {cell.row}{column}'
 
@@ -142,11 +150,11 @@ def read_dataset_part(dataset: str) -> DatasetPart:
 
 
 def read_image(path: str | Path) -> bytes:
-    """The bytes of a PNG. Raises InputError where the file is missing or is no PNG."""
+    """Read the bytes of a PNG. Raises InputError where the file is missing or not a PNG."""
     try:
         content = Path(path).read_bytes()
     except OSError as error:
-        raise InputError(f"expected a PNG image, got {error} in {path}") from error
+        raise InputError(f"{path}: {error} (expected a PNG image)") from error
     if not content.startswith(b"\x89PNG\r\n\x1a\n"):
-        raise InputError(f"expected a PNG image, got {content[:8]!r} in {path}")
+        raise InputError(f"{path}: begins with {content[:8]!r} (expected a PNG image)")
     return content

@@ -1,1 +1,1 @@
-"""Draw the paper's figures and ours from stored numbers."""
+"""Figures of the report: the paper's and ours, from stored numbers."""

@@ -23,7 +23,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from oncorobust.base.arrays import Image
 from oncorobust.base.epsilons import epsilon_text
-from oncorobust.report.attacks import ATTACKS
+from oncorobust.report.attacks import ATTACKS, PGD
 from oncorobust.report.figures.style import Examples, PlotData, house_style, intensity_axis, settle
 from oncorobust.report.tables.render import SYNTHETIC
 
@@ -55,7 +55,7 @@ def figure_1(datasets: Sequence[PlotData]) -> Figure:
 
 def choose_examples(examples: Examples, *, count: int) -> list[int]:
     """Return positions of at most `count` examples: different labels first, among them those that PGD turns wrong."""
-    pgd = examples.attacks.index("pgd")
+    pgd = examples.attacks.index(PGD.name)
     right = examples.probabilities_clean.argmax(axis=1) == examples.labels
     turned = right & (examples.probabilities[pgd].argmax(axis=1) != examples.labels)
     order = sorted(range(len(examples.labels)), key=lambda one: (not turned[one], not right[one], one))

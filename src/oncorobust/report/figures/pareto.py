@@ -1,14 +1,15 @@
-"""What adversarial training costs without attack and what it gains under attack, a point an experiment.
+"""The front of clean against robust accuracy over the experiments of a sweep of adversarial training.
 
-Hardening trades clean accuracy for robust accuracy, and how much is a choice: a share of adversarial images, TRADES's
-beta, a schedule. Of the experiments of a sweep only those matter that no other one dominates:
+Adversarial training trades clean accuracy for robust accuracy, depending on its settings: the share of adversarial
+images, TRADES's beta, a schedule. Only the experiments that no other one dominates are worth choosing:
 
     a dominates b    a is at least as accurate as b in both, and more accurate in one
 
-The rest, the front, is what there is to choose from; the clean model, where all of them start, is its first candidate.
-Both accuracies are measured on validation images on purpose, so that a choice made here has not seen a test image.
-Experiments compare only where they started from the same images and the same clean model and were validated by the same
-attack. Source: Zhang 2019 (TRADES, arXiv 1901.08573), figure of accuracy against robustness.
+They form the front. The clean model, from which all experiments start, is a candidate too. Both accuracies are measured
+on validation images, so that a choice between experiments does not use a test image. Experiments are compared only if
+they started from the same images and the same clean model and were validated with the same attack.
+
+Source: Zhang 2019 (TRADES, arXiv 1901.08573), figure of accuracy against robustness.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,12 +19,12 @@ from typing import Any
 import pandas as pd
 
 VALIDATED_BY = ("epsilon", "validation_max_iter")
-"""Settings of hardening by which the validation images are attacked (`training.validation`)."""
+"""Settings of the attack on the validation images (`training.validation`)."""
 
 
 @dataclass(frozen=True)
 class Accuracies:
-    """Accuracy on the validation images as they are, and under attack."""
+    """Accuracy on the validation images, without and under attack."""
 
     clean: float
     robust: float
@@ -31,9 +32,9 @@ class Accuracies:
 
 @dataclass(frozen=True)
 class Experiment:
-    """One run of hardening.
+    """One run of adversarial training.
 
-    settings: those of harden, by dotted names (`loss.beta`). inputs: MD5 of images, index and clean model by path.
+    settings: those of `harden`, by dotted names (`loss.beta`). inputs: MD5 of images, index and clean model by path.
     start: accuracies of the clean model.
     """
 
@@ -57,7 +58,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Front:
-    """The clean model first, then the experiments; left_out: a sentence for each that does not compare."""
+    """The clean model, then the experiments; left_out: a sentence for each that cannot be compared."""
 
     points: tuple[Point, ...]
     epsilon: float
@@ -66,9 +67,9 @@ class Front:
 
 
 def clean_robust_front(experiments: Sequence[Experiment]) -> Front:
-    """Compare experiments with the first of them; of those that equal each other in everything the last one stays.
+    """Return the front of the experiments that can be compared with the first one.
 
-    Raises ValueError where there are none.
+    Of experiments with equal settings and accuracies, the last one stays. Raises IndexError where there are none.
     """
     first = experiments[0]
     reasons = [_difference(one, first) for one in experiments]
@@ -86,25 +87,25 @@ def clean_robust_front(experiments: Sequence[Experiment]) -> Front:
 
 
 def _difference(one: Experiment, other: Experiment) -> str:
-    """What keeps an experiment from being compared with another, in words; empty where nothing does."""
+    """Return why an experiment cannot be compared with another; empty where it can."""
     for name in VALIDATED_BY:
         if one.settings.get(name) != other.settings.get(name):
-            return f"{name} is {one.settings.get(name)}, that of {other.name} {other.settings.get(name)}"
+            return f"{name} is {one.settings.get(name)}, but {other.settings.get(name)} for {other.name}"
     paths = sorted(path for path in {*one.inputs, *other.inputs} if one.inputs.get(path) != other.inputs.get(path))
-    return f"{', '.join(paths)} not the same as of {other.name}" if paths else ""
+    return f"{', '.join(paths)} differs from that of {other.name}" if paths else ""
 
 
 def _without_repeats(experiments: Sequence[Experiment]) -> list[Experiment]:
-    """Drop what stands twice, such as the work tree into which an experiment was applied."""
+    """Drop repeats, such as the work tree after an experiment was applied to it."""
     told = [(dict(one.settings), one.accuracies) for one in experiments]
     return [one for place, one in enumerate(experiments) if told[place] not in told[place + 1 :]]
 
 
 def experiment_labels(experiments: Sequence[Experiment]) -> list[str]:
-    """The settings in which experiments differ, as a few words each; the name where there is no difference.
+    """Return for each experiment the settings in which it differs from the others; its name where none differ.
 
-    A setting goes by the last part of its name, or by as much of it as tells it from the others; of a union (`loss`)
-    the member's name stands alone: `trades, beta 6`.
+    A setting is called by the last part of its name, or by the whole name where two end alike; a setting that is itself
+    a name (`loss.name`) stands without it: `trades, beta 6`.
     """
     names = list(dict.fromkeys(name for one in experiments for name in one.settings))
     missing = object()
@@ -125,7 +126,7 @@ def experiment_labels(experiments: Sequence[Experiment]) -> list[str]:
 
 
 def _short_names(names: Sequence[str]) -> dict[str, str]:
-    """The last part of each dotted name; the whole name where two end alike."""
+    """Return the last part of each dotted name, or the whole name where two end alike."""
     last = [name.rpartition(".")[2] for name in names]
     return {name: short if last.count(short) == 1 else name for name, short in zip(names, last, strict=True)}
 
@@ -136,7 +137,7 @@ def _setting_text(name: str, short: str, value: Any) -> str:
 
 
 def non_dominated(accuracies: Sequence[Accuracies]) -> list[bool]:
-    """Whether no other one is at least as accurate in both and more accurate in one; equals do not dominate."""
+    """Return for each whether no other one dominates it; equal ones do not dominate each other."""
     return [not any(_dominates(other, one) for other in accuracies) for one in accuracies]
 
 
@@ -145,7 +146,7 @@ def _dominates(one: Accuracies, other: Accuracies) -> bool:
 
 
 def front_frame(front: Front) -> pd.DataFrame:
-    """The points as a table, a row each; the clean model has no experiment."""
+    """Return the points as a table, one row each; the clean model has no experiment."""
     return pd.DataFrame(
         {
             "experiment": [one.experiment for one in front.points],

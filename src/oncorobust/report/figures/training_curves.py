@@ -1,9 +1,9 @@
-"""Training curves: loss and accuracy by epoch, and what a reader must not miss about them.
+"""Training curves: loss and accuracy by epoch.
 
-Marked are the epoch whose weights were kept, the epochs that trained at a smaller epsilon than the full one (warm-up or
-first stage), and the epochs after which the model called all validation images the same: an accuracy that looks like a
-coin's may be just that, and one under attack that equals it is no robustness. Hardening starts with epoch 0, the model
-before, which has no training loss.
+The figure marks the epoch whose weights were kept, the epochs that trained at a smaller epsilon than the full one
+(warm-up or first stage), and the epochs after which the model was no better than one answer for all validation images:
+an equal accuracy under attack is then no robustness. Adversarial training starts with epoch 0, the model before, which
+has no training loss.
 """
 
 import pandas as pd
@@ -21,11 +21,14 @@ _LINES = {
     "validation_accuracy": ("validation", "#D55E00"),
     "validation_robust_accuracy": ("validation, under attack", "#009E73"),
 }
-"""Columns of the history that are drawn, with what the legend calls them."""
+"""Columns of the history that are drawn, with their names in the legend and their colours."""
 
 
 def training_curves(history: pd.DataFrame, *, best_epoch: int, title: str) -> Figure:
-    """Two panels, loss and accuracy, from a row an epoch; best_epoch: whose weights were kept."""
+    """Return a figure of two panels, loss and accuracy.
+
+    history: one row per epoch. best_epoch: the epoch whose weights were kept.
+    """
     figure = Figure(figsize=(8, 3.4), layout="constrained")
     figure.suptitle(title)
     losses, accuracies = figure.subplots(1, 2)

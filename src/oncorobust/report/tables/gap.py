@@ -16,6 +16,7 @@ names its files before it runs.
 from collections.abc import Sequence
 
 from oncorobust.base.epsilons import epsilon_text
+from oncorobust.report.attacks import PGD
 from oncorobust.report.tables.cell import Cell, Field, Table
 from oncorobust.report.tables.common import table_columns
 from oncorobust.report.tables.sources import Metrics, Source, accuracy_source, sourced_cell, strict_source
@@ -80,12 +81,12 @@ def _cells(attack: Metrics, dataset: str, epsilon: float, cascade: Sequence[str]
 
 def _sources(dataset: str, epsilon: float, cascade: Sequence[str]) -> dict[str, Source]:
     predicted, true = (
-        accuracy_source(dataset, "clean", attack="pgd", epsilon=epsilon, attacked_label=label)
+        accuracy_source(dataset, "clean", attack=PGD.name, epsilon=epsilon, attacked_label=label)
         for label in ("predicted", "true")
     )
     *_, suite_end, converged = cascade
     after_pgd, after_suite, strict = (
-        strict_source(dataset, "clean", attack=one, epsilon=epsilon) for one in ("pgd", suite_end, converged)
+        strict_source(dataset, "clean", attack=one, epsilon=epsilon) for one in (PGD.name, suite_end, converged)
     )
     return {
         "paper_protocol": predicted,

@@ -1,0 +1,61 @@
+"""Sentences of the page about the models: which model it is, how it was trained, and which weights were kept."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from oncorobust.report.page_text import percent
+
+
+@dataclass(frozen=True)
+class TrainingText:
+    """How a model was trained, in sentences; warning: empty where training did not collapse."""
+
+    sentences: str
+    warning: str
+
+
+_ENDED = {
+    "all epochs": "as many as were set",
+    "patience": "then stopped early, because no later epoch was better",
+    "collapse": "then stopped, because the validation accuracy under attack fell too far below its best value",
+}
+"""What ended a training, after the number of its epochs."""
+
+
+def model_sentence(training: Mapping[str, Any]) -> str:
+    """Return which model a data set has and whether it was trained, from the clean model's training.json."""
+    if training["source"] == "path":
+        how = "fine-tuned on the training images" if training["epochs_run"] else "evaluated without further training"
+        return f"Model: {training['weights']}, {how}."
+    weights = "random initial weights" if training["weights"] == "none" else f"initial weights {training['weights']}"
+    return f"Model: {training['architecture']}, {weights}, trained on the training images."
+
+
+def training_text(training: Mapping[str, Any]) -> TrainingText:
+    """Return one model's training in sentences, from its training.json."""
+    collapsed, warnings = training["collapsed_epochs"], []
+    if collapsed:
+        epochs = f"epoch{'' if len(collapsed) == 1 else 's'} {', '.join(map(str, collapsed))}"
+        warnings.append(f"Collapsed: after {epochs} the model was no better than one answer for all validation images.")
+    if training["collapsed"]:
+        warnings.append("The kept weights are no better either: high accuracy under attack is then no robustness.")
+    return TrainingText(_course(training), " ".join(warnings))
+
+
+def _course(training: Mapping[str, Any]) -> str:
+    """Return how long training ran, why it ended, and how accurate the kept and the last epoch are."""
+    best, last, n_epochs = training["best"], training["last"], training["epochs_run"]
+    if not n_epochs:
+        return f"Not trained: {_validated(best)}."
+    kept = f"epoch {best['epoch']}" if best["epoch"] else "epoch 0, the model before training,"
+    text = f"Trained for {n_epochs} epoch{'' if n_epochs == 1 else 's'}, {_ENDED[training['ended']]}. "
+    text += f"The weights of {kept} were kept: {_validated(best)}."
+    return text if last["epoch"] == best["epoch"] else f"{text} After the last epoch: {_validated(last)}."
+
+
+def _validated(checkpoint: Mapping[str, Any]) -> str:
+    """Return a checkpoint's validation accuracy, and that under attack where it was measured."""
+    text = f"validation accuracy {percent(checkpoint['validation_accuracy'])}"
+    robust = checkpoint.get("validation_robust_accuracy")
+    return text if robust is None else f"{text}, under attack {percent(robust)}"
