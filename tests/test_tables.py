@@ -9,7 +9,7 @@ from results_fixture import CASCADE, DATASETS, TABLE_EPSILONS, THREATS, write_re
 
 from oncorobust.attacks.names import PAPER_ATTACKS
 from oncorobust.base.errors import InputError
-from oncorobust.report.attacks import ATTACKS, row_place
+from oncorobust.report.shown_attacks import ATTACKS, row_place
 from oncorobust.report.tables.build import build_tables
 from oncorobust.report.tables.cell import Interval, tables_from_json, tables_to_json
 from oncorobust.report.tables.render import display, lay_out, to_frame, to_markdown

@@ -18,7 +18,6 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from oncorobust.base.epsilons import FEW_WITHOUT_GRADIENT
 from oncorobust.base.errors import InputError
 from oncorobust.base.files import read_json
-from oncorobust.report.attacks import PGD
 from oncorobust.report.model_text import model_sentence, training_text
 from oncorobust.report.page_text import (
     PROTOCOLS,
@@ -28,6 +27,7 @@ from oncorobust.report.page_text import (
     readable_unit_of,
     search_line,
 )
+from oncorobust.report.shown_attacks import PGD
 from oncorobust.report.tables.cell import Table, TableColumn
 from oncorobust.report.tables.protocols import attack_protocols
 from oncorobust.report.tables.render import ReadableUnit, counts_text, lay_out

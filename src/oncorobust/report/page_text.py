@@ -10,8 +10,8 @@ from typing import Any
 
 from oncorobust.base.epsilons import FEW_WITHOUT_GRADIENT, epsilon_text
 from oncorobust.base.units import readable_unit
-from oncorobust.report.attacks import ALL, PGD, row_key, row_place
 from oncorobust.report.measures import PREDICTED, STRICT, TRUE
+from oncorobust.report.shown_attacks import ALL, PGD, row_key, row_place
 from oncorobust.report.tables.cell import Table, TableColumn
 from oncorobust.report.tables.render import ReadableUnit, display, in_units
 from oncorobust.settings.attacks import Protocol

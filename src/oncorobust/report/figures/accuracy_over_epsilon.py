@@ -15,7 +15,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from oncorobust.report.attacks import ATTACKS, row_place
 from oncorobust.report.figures.legends import attack_handles, in_two_rows, strict_handles
 from oncorobust.report.figures.robustness_curves import accuracy_curve, worst_case_curve
 from oncorobust.report.figures.style import (
@@ -31,6 +30,7 @@ from oncorobust.report.figures.style import (
     stamp_synthetic,
 )
 from oncorobust.report.measures import PREDICTED, TRUE
+from oncorobust.report.shown_attacks import ATTACKS, row_place
 from oncorobust.report.tables.paper_numbers import PaperTable
 from oncorobust.settings.attacks import Protocol
 

@@ -14,7 +14,6 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from oncorobust.base.epsilons import epsilon_text
-from oncorobust.report.attacks import ATTACKS
 from oncorobust.report.figures.legends import attack_handles, in_two_rows, strict_handles
 from oncorobust.report.figures.robustness_curves import accuracy_curve, worst_case_curve
 from oncorobust.report.figures.style import (
@@ -30,6 +29,7 @@ from oncorobust.report.figures.style import (
     stamp_synthetic,
 )
 from oncorobust.report.measures import Measure, measures_of
+from oncorobust.report.shown_attacks import ATTACKS
 
 _MODELS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("clean", {"linestyle": "--", "fillstyle": "none"}),

@@ -23,8 +23,8 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from oncorobust.base.arrays import Image
 from oncorobust.base.epsilons import epsilon_text
-from oncorobust.report.attacks import ATTACKS, PGD
 from oncorobust.report.figures.style import Examples, PlotData, house_style, intensity_axis, settle
+from oncorobust.report.shown_attacks import ATTACKS, PGD
 from oncorobust.report.tables.render import SYNTHETIC
 
 _CHANGED = "#A33B00"

@@ -5,8 +5,8 @@ from itertools import zip_longest
 
 from matplotlib.lines import Line2D
 
-from oncorobust.report.attacks import ATTACKS
 from oncorobust.report.figures.style import STRICT
+from oncorobust.report.shown_attacks import ATTACKS
 from oncorobust.settings.attacks import Protocol
 
 

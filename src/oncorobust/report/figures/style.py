@@ -1,8 +1,8 @@
 """The common style of the figures, and figures as bytes that depend on the data alone.
 
-Each attack has its own colour and marker (`report.attacks`), and line styles carry the second distinction, so that no
-meaning rests on colour alone. The lower axis is epsilon for pixel values in [0, 1]; the upper axis gives it in units
-that readers know (`base.units`).
+Each attack has its own colour and marker (`report.shown_attacks`), and line styles carry the second distinction, so
+that no meaning rests on colour alone. The lower axis is epsilon for pixel values in [0, 1]; the upper axis gives it in
+units that readers know (`base.units`).
 
 PNG and SVG carry no date and have fixed identifiers and glyphs as paths, because DVC compares bytes. Figures are built
 without pyplot: no global state, no display.

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from oncorobust.base.epsilons import epsilon_text
-from oncorobust.report.attacks import ALL, ATTACKS, BASELINE, row_key
 from oncorobust.report.measures import STRICT, Measure, measures_of
+from oncorobust.report.shown_attacks import ALL, ATTACKS, BASELINE, row_key
 from oncorobust.report.tables.cell import Cell, Field, Table, Unit
 from oncorobust.report.tables.common import shown_as, table_columns
 from oncorobust.report.tables.sources import (

@@ -16,7 +16,7 @@ names its files before it runs.
 from collections.abc import Sequence
 
 from oncorobust.base.epsilons import epsilon_text
-from oncorobust.report.attacks import PGD
+from oncorobust.report.shown_attacks import PGD
 from oncorobust.report.tables.cell import Cell, Field, Table
 from oncorobust.report.tables.common import table_columns
 from oncorobust.report.tables.sources import Metrics, Source, accuracy_source, sourced_cell, strict_source

@@ -19,7 +19,7 @@ from typing import Any, get_args
 
 from oncorobust.base.epsilons import epsilon_from_key, epsilon_key
 from oncorobust.base.errors import InputError
-from oncorobust.report.attacks import row_key
+from oncorobust.report.shown_attacks import row_key
 from oncorobust.report.tables.cell import Cell, Field, Statistic, Table
 from oncorobust.report.tables.common import table_columns
 from oncorobust.report.tables.sources import Metrics, results_file, sourced_cell, threat_source
