@@ -174,6 +174,7 @@ def _write_attack(folder, shared, dataset, answers, flips, intervals, protocols)
     content = {
         **shared,
         "share_without_gradient": 0.125,
+        "n_patients": answers["patient_id"].nunique(),
         "n_test_images": len(answers),
         "test_accuracy": clean,
         "clean_accuracy": clean,

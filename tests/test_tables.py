@@ -385,6 +385,15 @@ def test_every_cell_has_the_number_of_images_behind_it(root, tables):
     assert tables[4].find(row="lesion:0.004", column="lidc", field="original").n_images == len(lesion) == 32
 
 
+def test_cells_over_all_attacked_images_have_the_number_of_their_patients(root, tables):
+    rows = pd.read_csv(root / "reports/phantom/clean/predictions.csv", dtype={"patient_id": str})
+    patients = rows["patient_id"].nunique()
+    assert 1 < patients < 30
+    assert tables[0].find(row="ALL:0.002", column="phantom", field="accuracy_strict").n_patients == patients
+    assert tables[2].find(row="PGD", column="phantom", field="difference").n_patients == patients
+    assert tables[1].find(row="phantom", column="phantom", field="accuracy_kept").n_patients is None
+
+
 def test_cells_keep_an_interval_in_json(tables):
     interval = Interval(low=0.55, high=0.95, level=0.95, method="bootstrap over patients")
     cell = replace(tables[0].cells[0], interval=interval, n_patients=9)

@@ -30,11 +30,15 @@ _CLEAN_ROWS: dict[Protocol, tuple[str, dict[str, str | float]]] = {
 
 @dataclass(frozen=True)
 class Source:
-    """Where a cell's value comes from: the metrics and, independently, the rows; images: where their number stands."""
+    """Where a cell's value comes from: the metrics and, independently, the rows.
+
+    images, patients: the metrics that add up to how many are behind the value; patients is empty if no file has them.
+    """
 
     metrics: tuple[MetricSource, ...]
     rows: tuple[RowsSource, ...]
     images: tuple[MetricSource, ...]
+    patients: tuple[MetricSource, ...] = ()
 
     def minus(self, other: "Source") -> "Source":
         """Return the source of this value minus another value of the same images."""
@@ -42,6 +46,7 @@ class Source:
             self.metrics + tuple(replace(one, sign=-one.sign) for one in other.metrics),
             self.rows + tuple(replace(one, sign=-one.sign) for one in other.rows),
             self.images,
+            self.patients,
         )
 
 
@@ -56,7 +61,8 @@ def clean_source(dataset: str, model: str, *, protocol: Protocol) -> Source:
     return Source(
         (MetricSource(results_file(dataset, model, "attack.json"), "/clean_accuracy", 1),),
         (RowsSource(results_file(dataset, model, rows), where, "accuracy", 1),),
-        _attacked_images(dataset, model),
+        _attacked(dataset, model, "n_images"),
+        _attacked(dataset, model, "n_patients"),
     )
 
 
@@ -67,7 +73,8 @@ def accuracy_source(dataset: str, model: str, *, attack: str, epsilon: float, at
     return Source(
         (MetricSource(results_file(dataset, model, "attack.json"), pointer, 1),),
         (RowsSource(results_file(dataset, model, "predictions.csv"), where, "accuracy", 1),),
-        _attacked_images(dataset, model),
+        _attacked(dataset, model, "n_images"),
+        _attacked(dataset, model, "n_patients"),
     )
 
 
@@ -78,12 +85,13 @@ def strict_source(dataset: str, model: str, *, attack: str, epsilon: float) -> S
     return Source(
         (MetricSource(results_file(dataset, model, "attack.json"), pointer, 1),),
         (RowsSource(rows, {"attack": attack}, "robust_accuracy", 1, epsilon),),
-        _attacked_images(dataset, model),
+        _attacked(dataset, model, "n_images"),
+        _attacked(dataset, model, "n_patients"),
     )
 
 
-def _attacked_images(dataset: str, model: str) -> tuple[MetricSource, ...]:
-    return (MetricSource(results_file(dataset, model, "attack.json"), "/n_images", 1),)
+def _attacked(dataset: str, model: str, count: str) -> tuple[MetricSource, ...]:
+    return (MetricSource(results_file(dataset, model, "attack.json"), f"/{count}", 1),)
 
 
 def threat_source(
@@ -115,13 +123,13 @@ def sensitivity_source(
 
 
 def sourced_cell(metrics: Metrics, source: Source, *, table: str, row: str, dataset: str, field: str) -> Cell:
-    """Return a cell whose value and number of images are read from the metrics that its source names.
+    """Return a cell whose value and numbers of images and patients are read from the metrics that its source names.
 
     Raises InputError where a metrics file lacks the number.
     """
     contents = {
         one.file: metrics[dataset][model]
-        for one in (*source.metrics, *source.images)
+        for one in (*source.metrics, *source.images, *source.patients)
         for model in metrics[dataset]
         if one.file.startswith(results_file(dataset, model, ""))
     }
@@ -133,7 +141,7 @@ def sourced_cell(metrics: Metrics, source: Source, *, table: str, row: str, data
         value=sum_of_metrics(source.metrics, contents),
         interval=None,
         n_images=round(sum_of_metrics(source.images, contents)),
-        n_patients=None,
+        n_patients=round(sum_of_metrics(source.patients, contents)) if source.patients else None,
         metrics=source.metrics,
         rows=source.rows,
         paper=None,
