@@ -29,8 +29,9 @@ from snakemake.settings.types import DAGSettings, OutputSettings, RerunTrigger, 
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 STAGES = ["acquire", "preprocess", "train", "harden", "attack", "rank", "tabulate", "plot", "report"]
+LOGGER = "src/snakemake_logger_plugin_oncorobust"
 COPIED = ["Snakefile", "dvc.yaml", "environment.yml", ".dvcignore", ".gitignore", "pyproject.toml", "presets"]
-COPIED += ["environment.gpu.yml", "profiles", "workflow", "src/oncorobust", ".dvc/config", ".dvc/.gitignore"]
+COPIED += ["environment.gpu.yml", "profiles", "workflow", "src/oncorobust", LOGGER, ".dvc/config", ".dvc/.gitignore"]
 
 OWN_MODEL = "own/classifier.keras"
 
@@ -173,7 +174,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Plan:
-    """Snakemake's jobs under DVC's names, those of them that it would run, the inputs of rule all, and each job's log."""
+    """Snakemake's jobs under DVC's names, those that it would run, the inputs of rule all, and each job's logs."""
 
     steps: dict[str, Step]
     needed: set[str]
