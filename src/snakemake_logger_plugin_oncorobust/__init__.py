@@ -62,7 +62,7 @@ class LogHandler(LogHandlerBase):
         took = self._run.end(job, now)
         seconds_left = self._run.left(now)
         done, jobs = self._run.done, sum(self._run.jobs.values())
-        left = f", about {duration(seconds_left)} left" if seconds_left else ""
+        left = f", about {duration(seconds_left)} left" if seconds_left and seconds_left >= 1 else ""
         self._say(now, f"{self._names.pop(job)}: done in {duration(took)}; {done} of {jobs} jobs{left}")
 
     def _say(self, now: float, text: str) -> None:
