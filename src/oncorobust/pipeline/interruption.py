@@ -76,9 +76,7 @@ def _end_late(read: int, ended: threading.Event, grace_seconds: float) -> None:
     asked = os.read(read, 1)
     os.close(read)
     if asked and not ended.wait(grace_seconds):
-        tell(
-            "interrupted in the middle of a computation. Rerun the same command to resume from the last saved progress."
-        )
+        tell("Interrupted in the middle of a computation. Rerun the same command to resume from the last save.")
         os._exit(STATUS)
 
 
