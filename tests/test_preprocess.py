@@ -334,7 +334,7 @@ def test_acquire_script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys:
     assert capsys.readouterr().err.splitlines()[-1] == "error: expected a key of acquire in params.yaml, got mnist"
 
 
-def test_arguments(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_arguments(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     make_workplace(tmp_path, monkeypatch)
     monkeypatch.setattr(sys, "argv", ["attack.py", "--dataset", "mnist", "--model", "adversarial"])
     arguments = parse("dataset", "model")
@@ -342,7 +342,7 @@ def test_arguments(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pyte
     monkeypatch.setattr(sys, "argv", ["attack.py", "--dataset", "mnist", "--model", "robust"])
     with pytest.raises(SystemExit, match="2"):
         parse("dataset", "model")
-    assert "choose from" in capsys.readouterr().err
+    assert "choose from" in capfd.readouterr().err
 
 
 def test_a_script_hides_no_package_of_its_neighbours_name(tmp_path: Path) -> None:
