@@ -26,10 +26,8 @@ def read_yaml(name: str) -> dict[str, object]:
 def test_every_rule_names_the_environment_a_log_and_a_message() -> None:
     rules = _rules()
     assert [name for name in rules if not name.endswith("_shard")] == ["all", *toy.STAGES]
-    for name, rule in rules.items():
+    for name, rule in list(rules.items())[1:]:
         assert rule.startswith(f"{name}:\n    message:\n"), name
-        if name == "all":
-            continue
         assert "    conda:\n        ENVIRONMENT\n" in rule, name
         stage = name.removesuffix("_shard")
         assert f'    log:\n        "logs/{stage}' in rule, name
