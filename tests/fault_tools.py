@@ -34,18 +34,20 @@ _context.set_forkserver_preload([*_LIBRARIES, "fault_tools"])
 
 @dataclass(frozen=True)
 class Script:
-    """A script that runs, or ran, and the file into which it talks."""
+    """A script that runs, or ran; the file that is its terminal, and its stage's log."""
 
     process: BaseProcess
+    terminal: Path
     log: Path
 
     def ended(self) -> tuple[int | None, str]:
-        """Wait for its end; returns exit status and all it said."""
+        """Wait for its end; returns exit status and all that it said on the terminal."""
         self.process.join()
-        return self.process.exitcode, self.said()
+        return self.process.exitcode, _text(self.terminal)
 
     def said(self) -> str:
-        return self.log.read_text(errors="replace") if self.log.exists() else ""
+        """Everything that it wrote so far."""
+        return _text(self.log)
 
     def wait_until_said(self, words: str) -> None:
         while words not in self.said():
@@ -56,24 +58,31 @@ class Script:
 def start(folder: Path, stage: str, *arguments: str, probe_bytes: int = PAGE) -> Script:
     """Start workflow/scripts/<stage>.py in a repository; it tells every step, and probes room for few bytes only."""
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-    log = folder / "log.txt"
-    log.unlink(missing_ok=True)
+    from oncorobust.pipeline.stage_log import log_path
+
     words = [f"workflow/scripts/{stage}.py", *arguments]
-    process = _context.Process(target=_run, args=(folder, words, log, probe_bytes))
+    terminal, log = folder / "terminal.txt", folder / log_path(words)
+    for file in (terminal, log):
+        file.unlink(missing_ok=True)
+    process = _context.Process(target=_run, args=(folder, words, terminal, probe_bytes))
     process.start()
-    return Script(process, log)
+    return Script(process, terminal, log)
 
 
 def run_stage(folder: Path, stage: str, *arguments: str, status: int = 0, probe_bytes: int = PAGE) -> str:
-    """Run a script to its end, which must be of this status; returns what it said."""
+    """Run a script to its end, which must be of this status; returns what it said on the terminal."""
     found, said = start(folder, stage, *arguments, probe_bytes=probe_bytes).ended()
     assert found == status, said
     return said
 
 
-def _run(folder: Path, words: list[str], log: Path, probe_bytes: int) -> None:
+def _text(file: Path) -> str:
+    return file.read_text(errors="replace") if file.exists() else ""
+
+
+def _run(folder: Path, words: list[str], terminal: Path, probe_bytes: int) -> None:
     os.chdir(folder)
-    with log.open("wb") as stream:
+    with terminal.open("wb") as stream:
         os.dup2(stream.fileno(), 1)
         os.dup2(stream.fileno(), 2)
     sys.argv[:] = words

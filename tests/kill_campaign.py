@@ -20,6 +20,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -94,7 +95,7 @@ def disturb(
         launched = Launch(place, runner, log)
         kill = launched.kill_after(life, rng)
         if before is not None:
-            yield replace(before, resumed=resumed(log), mended=launched.mended)
+            yield replace(before, resumed=resumed(place, since=launched.began), mended=launched.mended)
         if kill is None:
             check(place, quiet, runner)
             return
@@ -107,6 +108,7 @@ class Launch:
     def __init__(self, place: Path, runner: str, log: Path) -> None:
         self.mended = False
         self._place, self._runner, self._log = place, runner, log
+        self.began = time.time()
         self._begin = time.monotonic()
         self._process = _start(place, COMMANDS[runner], log)
 
@@ -203,10 +205,19 @@ def copy_of_work_tree(folder: Path, datasets: list[str] | None) -> Path:
     return folder
 
 
-def resumed(log: Path) -> str:
-    """What the stages of a start said they went on from."""
-    found = re.findall(r"(\w+ \w+(?: \w+)?): resumed after ([^\n\r]+)", log.read_text(errors="replace"))
+def resumed(place: Path, *, since: float) -> str:
+    """What the stages of a start, at this time in seconds since 1970, said they went on from."""
+    logs = [log for log in sorted((place / "logs").rglob("*.log")) if log.stat().st_mtime >= since]
+    runs = [_since(log.read_text(errors="replace"), since) for log in logs]
+    found = re.findall(r"(\w+ \w+(?: \w+)?): resumed after ([^\n\r]+)", "\n".join(runs))
     return "; ".join(f"{stage} after {done}" for stage, done in dict.fromkeys(found))
+
+
+def _since(log: str, since: float) -> str:
+    """The part of a log that processes wrote which began at `since` or later; each begins with its date."""
+    heads = list(re.finditer(r"^== (.{19}), process \d+$", log, re.MULTILINE))
+    later = [head.start() for head in heads if datetime.fromisoformat(head[1]).timestamp() >= int(since)]
+    return log[later[0] :] if later else ""
 
 
 def _name(process: psutil.Process) -> str:

@@ -136,3 +136,7 @@ class Quiet:
     def say(self, text: str) -> None:
         """A line for the log."""
         assert text
+
+    def warn(self, text: str) -> None:
+        """A warning."""
+        assert text

@@ -16,12 +16,15 @@ from conda_stand_in import conda_on_path
 
 pytestmark = pytest.mark.slow
 SAY_WHERE = """
+import os
 import sys
 
 import oncorobust
 
-print("ran with", oncorobust.__file__)
-print("ran in", sys.prefix)
+os.makedirs("said", exist_ok=True)
+with open("said/" + "-".join(["{stage}", *words.values()]), "a") as said:
+    print("ran with", oncorobust.__file__, file=said)
+    print("ran in", sys.prefix, file=said)
 """
 PYYAML = "pyyaml==6.0.3"
 
@@ -49,17 +52,18 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = toy.make_toy(tmp_path_factory.mktemp("toy"), toy.small_params())
     write_environment(folder, python="python ={}.{}".format(*sys.version_info), pip=PYYAML)
     for script in (folder / "workflow" / "scripts").glob("*.py"):
-        script.write_text(script.read_text(encoding="utf-8") + SAY_WHERE, encoding="utf-8")
+        said = SAY_WHERE.replace("{stage}", script.stem)
+        script.write_text(script.read_text(encoding="utf-8") + said, encoding="utf-8")
     toy.run(folder, "snakemake --cores 2 --use-conda")
     return folder
 
 
 def test_every_rule_runs_in_the_environment(folder: Path) -> None:
     (environment,) = (folder / ".snakemake" / "conda").glob("*_")
-    logs = {str(path): path.read_text(encoding="utf-8") for path in (folder / "logs").rglob("*.log")}
-    assert len(logs) == len(toy.dvc_steps(folder))
-    told = f"\nran with {folder}/src/oncorobust/__init__.py\nran in {environment}\n"
-    assert [name for name, log in logs.items() if not log.endswith(told)] == []
+    said = {path.name: path.read_text(encoding="utf-8") for path in (folder / "said").iterdir()}
+    assert len(said) == len(toy.dvc_steps(folder))
+    told = f"ran with {folder}/src/oncorobust/__init__.py\nran in {environment}\n"
+    assert [name for name, one in said.items() if one != told] == []
     listed = toy.run(folder, f"{environment}/bin/python -m pip list --format freeze")
     assert f"{PYYAML}\n" in listed.lower()
     assert "tensorflow" not in listed.lower()
@@ -69,7 +73,7 @@ def test_the_flag_alone_runs_nothing_again(folder: Path) -> None:
     assert "Nothing to be done" in toy.run(folder, "snakemake -n")
     (folder / "reports" / "index.html").unlink()
     toy.run(folder, "snakemake --cores 1")
-    assert f"ran in {sys.prefix}\n" in (folder / "logs" / "report.log").read_text(encoding="utf-8")
+    assert f"ran in {sys.prefix}\n" in (folder / "said" / "report").read_text(encoding="utf-8")
     assert "Nothing to be done" in toy.run(folder, "snakemake -n --use-conda")
 
 

@@ -15,6 +15,7 @@ from oncorobust.base.run_state import Checkpoint
 from oncorobust.base.watched_inputs import watching
 from oncorobust.pipeline.clock_check import check_times
 from oncorobust.pipeline.process_lock import release_left_locks
+from oncorobust.pipeline.stage_log import log_path
 
 
 @pytest.fixture(scope="module")
@@ -31,12 +32,14 @@ def test_what_an_earlier_stage_did_not_make_is_named_with_what_makes_it(reposito
         ("train", ["--dataset", "brain_mets"], "data/processed/brain_mets/images.npy"),
     ):
         said = run_stage(repository, stage, *arguments, status=1)
-        assert said == f"error: expected {missing}, got no such file; `snakemake --cores all {missing}` makes it\n"
+        log = log_path([f"{stage}.py", *arguments])
+        command = f"`snakemake --cores all {missing}` makes it"
+        assert said == f"error: expected {missing}, got no such file; {command} (log: {log})\n"
         (repository / missing).parent.mkdir(parents=True, exist_ok=True)
         (repository / missing).write_bytes((repository / "own" / "model.keras").read_bytes()[:9000])  # for the next one
     said = run_stage(repository, "attack", *of_clean, status=1)
     wrong = "expected a Keras 3 model (.keras), got a file that is not a whole zip archive in models/slices/clean.keras"
-    assert said.splitlines()[-1] == f"error: {wrong}"
+    assert said == f"error: {wrong} (log: logs/attack/slices-clean.log)\n"
     said = run_stage(repository, "tabulate", status=1)
     assert said.startswith("error: expected a JSON file, got ")
     assert "reports/slices/clean/attack.json" in said
@@ -69,7 +72,7 @@ def test_files_of_the_future_are_found_also_folders_by_their_stamp(tmp_path: Pat
     os.utime(tmp_path / "new", (4e9, 4e9))
     os.utime(tmp_path / "stamped" / ".snakemake_timestamp", (5e9, 5e9))
     with pytest.raises(
-        InputError, match=r"expected files of the past, got 2 of the future, such as .*stamped of 2128-"
+        InputError, match=r"expected modification times in the past, got 2 in the future, such as .*stamped of 2128-"
     ):
         check_times(paths)
 

@@ -77,7 +77,7 @@ def test_files_of_the_future_are_told_and_put_right_by_the_command_that_is_named
     in_an_hour = (quiet / MODEL).stat().st_mtime + 3600
     os.utime(quiet / MODEL, (in_an_hour, in_an_hour))
     said = toy.run(quiet, PLAN, status=1)
-    assert f"expected files of the past, got 1 of the future, such as {MODEL} of " in said
+    assert f"expected modification times in the past, got 1 in the future, such as {MODEL} of " in said
     command = next(line for line in said.splitlines() if "run: " in line).partition("run: ")[2]
     toy.run(quiet, command)
     assert NOTHING["snakemake"] in toy.run(quiet, PLAN)
@@ -87,7 +87,7 @@ def test_a_clock_that_was_set_back_stops_a_run_before_its_first_job(quiet: Path)
     if not FAKETIME.exists():
         pytest.skip("libfaketime is not installed")
     said = toy.run(quiet, f"LD_PRELOAD={FAKETIME} FAKETIME=-1d {PLAN}", status=1)
-    assert "expected files of the past, got" in said
+    assert "expected modification times in the past, got" in said
 
 
 def test_an_output_that_somebody_changed_is_not_recorded(quiet: Path) -> None:

@@ -14,6 +14,7 @@ import yaml
 
 from oncorobust.base.errors import InputError
 from oncorobust.pipeline.dvc_yaml import check_in_step, library_files, out_of_step, own_files, refresh, stage_code
+from oncorobust.pipeline.stage_log import log_path
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +49,12 @@ def test_both_tools_have_the_same_steps(folder: Path) -> None:
     assert len(jobs) == 1 + 3 * 2 + 2 * 2 * 2 + 3
     for name, stage in stages.items():
         assert jobs[name] == stage, name
+
+
+def test_a_rule_names_the_log_that_its_stage_writes(folder: Path) -> None:
+    plan = toy.snakemake_plan(folder, forceall=True)
+    for name, step in plan.steps.items():
+        assert plan.logs[name] == [str(log_path(step.command.split()[1:]))], name
 
 
 def test_stages_declare_what_the_contract_says_they_write(folder: Path) -> None:
@@ -185,7 +192,7 @@ def test_compute_jobs_ask_for_a_gpu_only_where_there_is_one(
 
 
 def test_every_rule_that_asks_for_a_gpu_has_a_place_in_the_slurm_profile() -> None:
-    text = "".join((toy.REPOSITORY / name).read_text() for name in ("Snakefile", "workflow/rules/shards.smk"))
+    text = "".join(file.read_text() for file in (toy.REPOSITORY / "workflow" / "rules").glob("*.smk"))
     large = {rule.partition(":")[0] for rule in text.split("\nrule ")[1:] if "**ON_A_GPU" in rule}
     profile = yaml.safe_load((toy.REPOSITORY / "profiles" / "slurm" / "config.v8+.yaml").read_text())
     assert large == {"train", "harden", "attack", "rank", "attack_shard", "rank_shard"}

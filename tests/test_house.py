@@ -24,15 +24,33 @@ def read_yaml(name: str) -> dict[str, object]:
 
 
 def test_every_rule_names_the_environment_a_log_and_a_message() -> None:
-    rules = (ROOT / "Snakefile").read_text(encoding="utf-8").split("\nrule ")[1:]
-    names = [rule.partition(":")[0] for rule in rules]
-    assert names == ["all", *toy.STAGES]
-    for name, rule in zip(names[1:], rules[1:], strict=True):
+    rules = _rules()
+    assert [name for name in rules if not name.endswith("_shard")] == ["all", *toy.STAGES]
+    for name, rule in list(rules.items())[1:]:
         assert rule.startswith(f"{name}:\n    message:\n"), name
         assert "    conda:\n        ENVIRONMENT\n" in rule, name
-        assert f'    log:\n        "logs/{name}' in rule, name
-        assert f'    benchmark:\n        "logs/benchmarks/{name}' in rule, name
-        assert ("threads: THREADS" in rule) == (name in ("train", "harden", "attack", "rank")), name
+        stage = name.removesuffix("_shard")
+        assert f'    log:\n        "logs/{stage}' in rule, name
+        assert f'    benchmark:\n        "logs/benchmarks/{stage}' in rule, name
+        assert ("threads: THREADS" in rule) == (stage in ("train", "harden", "attack", "rank")), name
+
+
+def test_the_snakefile_says_in_which_file_a_rule_is() -> None:
+    snakefile = (ROOT / "Snakefile").read_text(encoding="utf-8")
+    assert len(snakefile.splitlines()) <= 200
+    for file in ("data", "training", "attacks", "results"):
+        (listed,) = [line for line in snakefile.splitlines() if line.startswith(f"#   {file}.smk ")]
+        rules = (ROOT / "workflow" / "rules" / f"{file}.smk").read_text(encoding="utf-8").split("\nrule ")[1:]
+        for name in (rule.partition(":")[0] for rule in rules):
+            assert name.endswith("_shard") or name in listed.replace(",", "").split(), name
+
+
+def _rules() -> dict[str, str]:
+    """The text of each rule by its name, in the order in which Snakemake reads them; `all` is first."""
+    snakefile = (ROOT / "Snakefile").read_text(encoding="utf-8")
+    included = [line.split('"')[1] for line in snakefile.splitlines() if line.startswith("include:")]
+    texts = [snakefile, *((ROOT / name).read_text(encoding="utf-8") for name in included)]
+    return {rule.partition(":")[0]: rule for text in texts for rule in text.split("\nrule ")[1:]}
 
 
 @pytest.mark.slow

@@ -15,10 +15,11 @@ import pytest
 STAGE = """
 import sys, time
 from oncorobust.pipeline.stage import Progress, run
+from oncorobust.pipeline.stage_log import tell
 
 def main():
-    progress = Progress("train mnist", seconds=0)
-    print("ready", flush=True)
+    progress = Progress("train mnist", seconds=0, shown_seconds=0)
+    tell("ready")
     if "blind" in sys.argv:
         time.sleep(60)
     from oncorobust.base.progress import Stopped
@@ -45,8 +46,12 @@ def start(place: Path, *command: str) -> subprocess.Popen:
     process = subprocess.Popen(
         [sys.executable, *command], cwd=place, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    assert process.stdout.readline() == "ready\n"
+    assert process.stderr.readline() == "ready\n"
     return process
+
+
+def log_of(place: Path) -> str:
+    return (place / "logs" / "stage.log").read_text()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -56,9 +61,9 @@ def test_a_signal_lets_the_stage_save_and_ends_it(place, number):
     _, said = process.communicate(timeout=30)
     assert process.returncode == 143
     assert (place / "saved").exists()
-    expected = "stage: asked to end; the same command goes on from what is saved"
-    assert said.splitlines()[-1] == expected
-    assert "Traceback" not in said
+    expected = "stage: interrupted. Rerun the same command to resume from the last save."
+    assert said.splitlines()[-1] == log_of(place).splitlines()[-1] == expected
+    assert "Traceback" not in said + log_of(place)
 
 
 def test_a_computation_that_tells_no_progress_is_ended_after_its_grace(place):
@@ -71,7 +76,7 @@ def test_a_computation_that_tells_no_progress_is_ended_after_its_grace(place):
     process.terminate()
     _, said = process.communicate(timeout=30)
     assert process.returncode == 143
-    assert "ended in the middle of a computation" in said
+    assert said == "Interrupted in the middle of a computation. Rerun the same command to resume from the last save.\n"
     assert not (place / "saved").exists()
 
 
@@ -88,7 +93,7 @@ def test_a_stage_whose_runner_is_killed_saves_and_ends(place, name):
     runner.kill()
     runner.wait()
     _, said = runner.communicate(timeout=30)  # of the stage, which has the same pipes
-    assert "the runner of this stage has ended, and so does the stage" in said
+    assert "Snakemake or DVC has ended; this stage saves its progress and ends too." in said
     assert (place / "saved").exists()
 
 
@@ -102,13 +107,13 @@ def test_a_stage_run_by_hand_outlives_its_shell(place):
     stage = int((place / "logs" / ".stage.lock").read_text().split()[1])
     os.kill(stage, signal.SIGTERM)
     _, said = shell.communicate(timeout=30)
-    assert "asked to end" in said
+    assert "interrupted" in said
     assert (place / "saved").exists()
 
 
-def test_a_reader_of_the_log_that_is_gone_does_not_end_the_stage(place):
+def test_a_terminal_that_is_gone_does_not_end_the_stage(place):
     process = start(place, "stage.py")
-    process.stderr.close()  # as `tee` under the same signal
+    process.stderr.close()
     time.sleep(0.2)
     assert process.poll() is None
     process.terminate()
@@ -123,6 +128,7 @@ def test_two_processes_do_not_do_one_stage(place):
     second = subprocess.run([sys.executable, "stage.py"], cwd=place, capture_output=True, text=True)
     assert second.returncode == 1
     assert second.stderr.startswith(f"error: expected to be alone, got process {first.pid} on ")
-    assert second.stderr.endswith("which does stage; wait until it is done\n")
+    assert second.stderr.endswith("which does stage; wait until it is done (log: logs/stage.log)\n")
+    assert "ready\n" in log_of(place), "the second process keeps the log of the first"
     first.kill()
     first.communicate()

@@ -48,7 +48,7 @@ FULL_BYTES = 10**8
 
 @dataclass(frozen=True)
 class Launch:
-    """One process of the disturbed run: the epoch it found saved, what befell it, how it ended and what it said."""
+    """One process of the disturbed run: the epoch it found saved, what befell it, how it ended and what it logged."""
 
     stage: str
     event: str
@@ -103,11 +103,21 @@ def make_repository(folder: Path) -> Path:
     return folder
 
 
-def launch(folder: Path, stage: str, log: Path) -> subprocess.Popen:
+def launch(folder: Path, stage: str) -> subprocess.Popen:
+    log_of(folder, stage).unlink(missing_ok=True)
     command = [sys.executable, f"workflow/scripts/{stage}.py", "--dataset", "slices"]
     environment = os.environ | {"PYTHONPATH": str(folder / "src")}
-    with log.open("wb") as stream:
-        return subprocess.Popen(command, cwd=folder, env=environment, stdout=stream, stderr=subprocess.STDOUT)
+    return subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def log_of(folder: Path, stage: str) -> Path:
+    return folder / "logs" / stage / "slices.log"
+
+
+def logged(folder: Path, stage: str) -> str:
+    """What the process wrote; nothing where it was killed before it opened its log."""
+    log = log_of(folder, stage)
+    return log.read_text() if log.exists() else ""
 
 
 def state_of(folder: Path, stage: str) -> Path:
@@ -142,21 +152,20 @@ def wait_for(*paths: Path, process: subprocess.Popen, seconds: float = math.inf)
 
 def run_quietly(folder: Path, stage: str) -> float:
     """Run a stage to its end; returns the seconds from one saved state to the next."""
-    log = folder / "log.txt"
-    process, times = launch(folder, stage, log), []
+    process, times = launch(folder, stage), []
     while wait_for(state_of(folder, stage), process=process):
         times.append(time.monotonic())
-    assert process.wait() == 0, log.read_text()
+    assert process.wait() == 0, logged(folder, stage)
     return float(np.median(np.diff(times)))
 
 
 def run_disturbed(folder: Path, stage: str, event: str, *, epoch_seconds: float, share: float) -> Launch:
     """Run a stage until what `event` names befalls it, or to its end; share: of the time in which a kill may fall."""
     state = state_of(folder, stage)
-    found_epoch, log = saved_epoch(state), folder / "log.txt"
+    found_epoch = saved_epoch(state)
     if event == "damaged":
         flip_a_bit(state)
-    process = launch(folder, stage, log)
+    process = launch(folder, stage)
     match event:
         case "started":
             time.sleep(2 * share)
@@ -177,7 +186,7 @@ def run_disturbed(folder: Path, stage: str, event: str, *, epoch_seconds: float,
     status = process.wait()
     if event == "damaged":
         flip_a_bit(state)
-    return Launch(stage, event, found_epoch, status, log.read_text())
+    return Launch(stage, event, found_epoch, status, logged(folder, stage))
 
 
 def draft_of(path: Path) -> Path:
@@ -241,7 +250,7 @@ def test_a_full_disk_and_a_damaged_state_end_in_one_line(runs):
     assert re.match(expected + rf"models/slices; the state after epoch {epoch} stays, and the same command", full)
     assert said["damaged"][1] == (
         "error: expected the state of an earlier run, got other bytes than were written in "
-        "models/slices/.clean.state: remove it to start from the beginning"
+        "models/slices/.clean.state: remove it to start from the beginning (log: logs/train/slices.log)"
     )
 
 

@@ -205,6 +205,9 @@ class Quiet:
     def say(self, text: str) -> None:
         pass
 
+    def warn(self, text: str) -> None:
+        pass
+
 
 def run(recipe: Callable[..., Trained], model: keras.Model, settings: Train | Harden, dataset: Dataset) -> Trained:
     """A run on 128 grey images; 6 judge."""

@@ -273,6 +273,7 @@ def make_workplace(folder: Path, monkeypatch: pytest.MonkeyPatch, *, raw: Callab
 def run_script(name: str, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
     monkeypatch.setattr(sys, "argv", [f"{name}.py", *arguments])
     monkeypatch.syspath_prepend(SCRIPTS)
+    monkeypatch.setattr("oncorobust.pipeline.stage.open_log", lambda: None)  # pytest's output stays pytest's
     scope: dict[str, Any] = {"__name__": "script"}
     exec(compile((SCRIPTS / f"{name}.py").read_text(), f"{name}.py", "exec"), scope)
     run(scope["main"])
@@ -333,7 +334,7 @@ def test_acquire_script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys:
     assert capsys.readouterr().err.splitlines()[-1] == "error: expected a key of acquire in params.yaml, got mnist"
 
 
-def test_arguments(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_arguments(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     make_workplace(tmp_path, monkeypatch)
     monkeypatch.setattr(sys, "argv", ["attack.py", "--dataset", "mnist", "--model", "adversarial"])
     arguments = parse("dataset", "model")
@@ -341,12 +342,7 @@ def test_arguments(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pyte
     monkeypatch.setattr(sys, "argv", ["attack.py", "--dataset", "mnist", "--model", "robust"])
     with pytest.raises(SystemExit, match="2"):
         parse("dataset", "model")
-    assert "choose from" in capsys.readouterr().err
-
-
-def test_a_bug_keeps_its_traceback() -> None:
-    with pytest.raises(ZeroDivisionError):
-        run(lambda: 1 / 0)
+    assert "choose from" in capfd.readouterr().err
 
 
 def test_a_script_hides_no_package_of_its_neighbours_name(tmp_path: Path) -> None:
@@ -355,6 +351,22 @@ def test_a_script_hides_no_package_of_its_neighbours_name(tmp_path: Path) -> Non
     script += "def main():\n import colorsys\n colorsys.rgb_to_hsv\nrun(main)\n"
     (tmp_path / "script.py").write_text(script)
     subprocess.run([sys.executable, str(tmp_path / "script.py")], check=True)
+
+
+def test_the_terminal_shows_few_lines_of_a_long_run_and_every_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[str] = []
+    monkeypatch.setattr("oncorobust.pipeline.stage.tell", shown.append)
+    monkeypatch.setattr("oncorobust.pipeline.stage.note", lambda _: None)
+    times = iter(range(0, 40_000, 10))
+    progress = Progress("train mnist", clock=lambda: float(next(times)))
+    for done in range(1, 361):  # an hour
+        progress.update(done, 360, "batches")
+    minutes = [int(line.split()[2]) / 6 for line in shown]
+    assert minutes == [1, 2, 4, 8, 16, 26, 36, 46, 56]
+    shown.clear()
+    progress.say("epoch 1 of 3: loss 0.7")
+    progress.warn("COLLAPSED in epoch 2")
+    assert shown == ["train mnist: WARNING: COLLAPSED in epoch 2"]
 
 
 def test_progress_is_sparse_and_tells_the_time_left(capsys: pytest.CaptureFixture[str]) -> None:

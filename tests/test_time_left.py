@@ -5,50 +5,57 @@ import re
 import pytest
 import toy_pipeline as toy
 
-from oncorobust.pipeline.eta import DEMO_SECONDS, Run
+from oncorobust.pipeline.eta import Run
 
 
-def test_before_any_job_ended_the_demos_seconds_count():
-    run = Run({"train": 2, "attack": 4})
-    assert run.left(0.0) == 2 * DEMO_SECONDS["train"] + 4 * DEMO_SECONDS["attack"]
+def test_there_is_no_estimate_before_each_rule_has_an_ended_job():
+    run = Run({"train": 1, "attack": 2, "report": 1})
+    assert run.left(0.0) is None
+    run.begin(1, "train", 0.0)
+    run.end(1, 100.0)
+    assert run.left(100.0) is None
+    run.begin(2, "attack", 100.0)
+    assert run.left(110.0) is None
+    assert run.end(2, 130.0) == 30.0
+    assert run.left(130.0) == 30.0  # one more attack; the report takes seconds
+
+
+def test_an_ended_job_stands_for_the_others_of_its_rule_and_jobs_share_the_machine():
+    run = Run({"train": 5})
     run.begin(1, "train", 0.0)
     run.begin(2, "train", 0.0)
-    # Two at a time; 14 of 44 seconds of both are over.
-    assert run.left(14.0) == pytest.approx((2 * (DEMO_SECONDS["train"] - 14) + 4 * DEMO_SECONDS["attack"]) / 2)
-
-
-def test_jobs_that_ended_tell_of_their_rule_and_of_how_fast_the_machine_is():
-    run = Run({"train": 2, "attack": 1, "odd": 1})
-    run.begin(1, "train", 100.0)
-    assert run.end(1, 210.0) == ("train", 110.0)  # 2.5 times the demo's
-    assert run.done == 1
-    other = sum(DEMO_SECONDS.values()) / len(DEMO_SECONDS)
-    assert run.left(210.0) == pytest.approx(110 + 2.5 * (DEMO_SECONDS["attack"] + other))
-    run.begin(2, "train", 210.0)
-    run.end(2, 300.0)
-    assert run.left(300.0) == pytest.approx(200 / 88 * (DEMO_SECONDS["attack"] + other))
+    run.end(1, 40.0)
+    run.end(2, 60.0)
+    assert run.done == 2
+    run.begin(3, "train", 60.0)
+    # 50 s expected: 36 s left of the third, two not begun, two at a time.
+    assert run.left(74.0) == pytest.approx((36 + 2 * 50) / 2)
 
 
 def test_a_job_that_takes_longer_than_expected_counts_as_about_to_end():
-    run = Run({"report": 1})
-    run.begin(1, "report", 0.0)
-    assert run.left(50.0) == 0.0
+    run = Run({"train": 2})
+    run.begin(1, "train", 0.0)
     run.end(1, 50.0)
-    assert run.left(50.0) == 0.0
+    run.begin(2, "train", 50.0)
+    assert run.left(150.0) == 0.0
+    run.end(2, 150.0)
+    assert run.left(150.0) == 0.0
 
 
 @pytest.mark.slow
-def test_a_run_says_what_it_does_and_what_is_left(tmp_path):
+def test_a_run_prints_one_line_when_a_job_ends(tmp_path):
     folder = toy.make_toy(tmp_path, toy.small_params())
     lines = toy.run(folder, "snakemake --cores 2 --logger oncorobust").splitlines()
     stamped = [line for line in lines if re.match(r"\[\d+:\d\d\] ", line)]
-    assert re.fullmatch(r"\[0:0\d\] 12 jobs", stamped[0])
-    assert any(line.endswith("train mnist: Fine-tuning VGG16 on the clean images of mnist.") for line in stamped)
-    done = [line for line in stamped if re.search(r"done in \d+ s; \d+ of 12 jobs(, about \d+ s left)?$", line)]
-    assert len(done) == 12
-    assert "left" not in done[-1]
-    assert "left" in done[-2]
-    assert "toy train mnist" in lines  # the jobs speak for themselves
+    assert re.match(r"\[\d+:\d\d\] 12 jobs\. ", stamped[0])
+    assert all(re.search(r": done in \d+ s; \d+ of 12 jobs(, about \d+ s left)?$", line) for line in stamped[1:])
+    assert len(stamped) == 1 + 12
+    assert "left" not in stamped[1]
+    assert "left" not in stamped[-1]
+    # The toy's scripts print a line each; nothing else is on the terminal but Snakemake's two lines on its profile.
+    toys = [line for line in lines if line.startswith("toy ")]
+    assert "toy train mnist" in toys
+    assert len(lines) <= len(stamped) + len(toys) + 2, lines
     again = toy.run(folder, "snakemake --cores 2 --logger oncorobust")
     assert "Nothing to be done" in again
     (folder / "data" / "processed" / "mnist" / "images.npy").unlink()
@@ -57,3 +64,4 @@ def test_a_run_says_what_it_does_and_what_is_left(tmp_path):
     said = toy.run(folder, "snakemake --cores 2 --logger oncorobust", status=1)
     assert "no such luck" in said
     assert "Error in rule preprocess" in said
+    assert "logs/preprocess/mnist.log" in said

@@ -115,13 +115,16 @@ class Heard:
     """A listener that remembers."""
 
     def __init__(self):
-        self.updates, self.said = [], []
+        self.updates, self.said, self.warned = [], [], []
 
     def update(self, done, total, text):
         self.updates.append((done, total, text))
 
     def say(self, text):
         self.said.append(text)
+
+    def warn(self, text):
+        self.warned.append(text)
 
 
 def scripted(robust, collapsed=()):
@@ -148,7 +151,7 @@ def test_a_collapse_ends_training_is_said_and_leaves_the_best_weights():
     assert any(
         "COLLAPSED in epoch 3: robust validation accuracy fell from 0.7000 to 0.1000" in line
         and "the weights of epoch 2 are kept" in line
-        for line in heard.said
+        for line in heard.warned
     )
     assert heard.updates[-1][:2] == (9, 27)  # 3 of 9 epochs of 3 batches
 
@@ -158,7 +161,7 @@ def test_one_answer_for_all_is_said():
     heard, batches = Heard(), Batches(two_classes(0), NO_COPIES, 16, 0)
     settings = replace(ROBUST, epochs=2)
     trained = fit(make_trainee(model, settings), batches, course, settings=settings, checkpoint=None, listener=heard)
-    assert "COLLAPSED in epoch 1: validation accuracy is no better than one answer for all" in heard.said
+    assert "COLLAPSED in epoch 1: validation accuracy is no better than one answer for all" in heard.warned
     assert trained.best_epoch == 2
 
 
@@ -248,7 +251,7 @@ def test_the_state_of_another_run_is_not_taken_up(tmp_path):
     run(replace(TRAIN, epochs=2), checkpoint=Checkpoint(tmp_path / ".x.state", fingerprint="one"))
     heard = Heard()
     _, trained = run(TRAIN, checkpoint=Checkpoint(tmp_path / ".x.state", fingerprint="other"), listener=heard)
-    assert "training starts anew" in heard.said[0]
+    assert "training starts anew" in heard.warned[0]
     assert len(trained.history) == 7
 
 

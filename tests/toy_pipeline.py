@@ -29,8 +29,9 @@ from snakemake.settings.types import DAGSettings, OutputSettings, RerunTrigger, 
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 STAGES = ["acquire", "preprocess", "train", "harden", "attack", "rank", "tabulate", "plot", "report"]
+LOGGER = "src/snakemake_logger_plugin_oncorobust"
 COPIED = ["Snakefile", "dvc.yaml", "environment.yml", ".dvcignore", ".gitignore", "pyproject.toml", "presets"]
-COPIED += ["environment.gpu.yml", "profiles", "workflow", "src/oncorobust", ".dvc/config", ".dvc/.gitignore"]
+COPIED += ["environment.gpu.yml", "profiles", "workflow", "src/oncorobust", LOGGER, ".dvc/config", ".dvc/.gitignore"]
 
 OWN_MODEL = "own/classifier.keras"
 
@@ -173,12 +174,13 @@ class Step:
 
 @dataclass(frozen=True)
 class Plan:
-    """Snakemake's jobs under DVC's names, those of them that it would run, and the inputs of rule all."""
+    """Snakemake's jobs under DVC's names, those that it would run, the inputs of rule all, and each job's logs."""
 
     steps: dict[str, Step]
     needed: set[str]
     targets: frozenset[str]
     gpu: frozenset[str]
+    logs: dict[str, list[str]]
 
 
 def snakemake_plan(folder: Path, *, forceall: bool = False) -> Plan:
@@ -198,7 +200,8 @@ def snakemake_plan(folder: Path, *, forceall: bool = False) -> Plan:
         needed = {_name(job) for job in workflow.dag.needrun_jobs()} - {"all"}
         targets = frozenset(map(str, jobs.pop("all").input))
         gpu = frozenset(name for name, job in jobs.items() if job.resources.get("gpu"))
-        return Plan({name: _step(job) for name, job in jobs.items()}, needed, targets, gpu)
+        logs = {name: list(map(str, job.log)) for name, job in jobs.items()}
+        return Plan({name: _step(job) for name, job in jobs.items()}, needed, targets, gpu, logs)
 
 
 def dvc_steps(folder: Path) -> dict[str, Step]:
@@ -238,7 +241,7 @@ def _name(job: Any) -> str:
 
 
 def _step(job: Any) -> Step:
-    command = (job.shellcmd or "").partition(" 2>&1 | tee ")[0].rstrip()
+    command = (job.shellcmd or "").rstrip()
     params = {name.format(**dict(job.wildcards.items())): value for name, value in job.params.items()}
     return Step(command, frozenset(map(str, job.input)), frozenset(map(str, job.output)), params)
 

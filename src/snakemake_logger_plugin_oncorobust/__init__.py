@@ -1,8 +1,8 @@
-"""`snakemake --logger oncorobust`: what is being done, in words, and how long it still takes, a line a job.
+"""Logger of `snakemake --logger oncorobust`: one line per finished job, with the remaining time.
 
-Snakemake finds this package by its name, and imports it whenever it starts, asked for or not; so the library, which
-another checkout may have in an older form, is imported only where the plugin is used. Jobs speak for themselves,
-between these lines; errors and warnings are shown as Snakemake shows them.
+Snakemake finds this package by its name and imports it at every start, whether it is requested or not. So it imports
+the library, of which another checkout may have an older version, only when it is used. Stages print their own progress,
+warnings and errors between these lines; Snakemake's errors and warnings appear as Snakemake formats them.
 """
 
 import logging
@@ -20,7 +20,7 @@ _SHOWN_AS_IT_IS = {LogEvent.JOB_ERROR, LogEvent.GROUP_ERROR, LogEvent.ERROR}
 
 
 class LogHandler(LogHandlerBase):
-    """Writes to stderr, as Snakemake does."""
+    """Write to stderr, as Snakemake does."""
 
     def __post_init__(self) -> None:
         """Start the clock."""
@@ -29,7 +29,7 @@ class LogHandler(LogHandlerBase):
         self._names: dict[int, str] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Show what a person who waits wants to know of this event."""
+        """Print the events that a waiting user needs."""
         now = time.monotonic()
         match getattr(record, "event", None):
             case LogEvent.RUN_INFO if self._run is None:
@@ -38,7 +38,6 @@ class LogHandler(LogHandlerBase):
                 told = record.__dict__
                 self._run.begin(told["jobid"], told["rule_name"], now)
                 self._names[told["jobid"]] = " ".join([told["rule_name"], *told["wildcards"].values()])
-                self._say(now, f"{self._names[told['jobid']]}: {told['rule_msg']}")
             case LogEvent.JOB_FINISHED if self._run is not None:
                 self._finish(record.__dict__["job_id"], now)
             case event if (
@@ -51,17 +50,19 @@ class LogHandler(LogHandlerBase):
     def _begin(self, stats: dict[str, int], now: float) -> None:
         from oncorobust.pipeline.eta import Run
 
-        # Snakemake counts `total` among the rules.
+        # Snakemake counts `total` as a rule.
         self._run = Run({rule: count for rule, count in stats.items() if rule != "total"})
-        self._say(now, f"{sum(self._run.jobs.values())} jobs")
+        jobs = sum(self._run.jobs.values())
+        self._say(now, f"{jobs} jobs. One line when a job ends; progress lines of long jobs; details in logs/.")
 
     def _finish(self, job: int, now: float) -> None:
         from oncorobust.pipeline.stage import duration
 
         assert self._run is not None
-        _, took = self._run.end(job, now)
+        took = self._run.end(job, now)
+        seconds_left = self._run.left(now)
         done, jobs = self._run.done, sum(self._run.jobs.values())
-        left = f", about {duration(self._run.left(now))} left" if done < jobs else ""
+        left = f", about {duration(seconds_left)} left" if seconds_left and seconds_left >= 1 else ""
         self._say(now, f"{self._names.pop(job)}: done in {duration(took)}; {done} of {jobs} jobs{left}")
 
     def _say(self, now: float, text: str) -> None:
@@ -70,25 +71,25 @@ class LogHandler(LogHandlerBase):
 
     @property
     def writes_to_stream(self) -> bool:
-        """In place of Snakemake's own lines."""
+        """Replace Snakemake's own lines."""
         return True
 
     @property
     def writes_to_file(self) -> bool:
-        """Snakemake keeps its own log file."""
+        """Leave the log file to Snakemake."""
         return False
 
     @property
     def has_filter(self) -> bool:
-        """Snakemake's own filter, for --quiet and the like."""
+        """Use Snakemake's filter, for --quiet and similar options."""
         return False
 
     @property
     def has_formatter(self) -> bool:
-        """Snakemake's own formatter, for errors."""
+        """Use Snakemake's formatter, for errors."""
         return False
 
     @property
     def needs_rulegraph(self) -> bool:
-        """The graph is not shown."""
+        """Show no graph."""
         return False

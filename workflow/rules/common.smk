@@ -1,5 +1,5 @@
-# What all rules share: the checks that stop a run before its first job, the names of data sets and artefacts, and the
-# helpers that give each rule its code, its parameters and its raw tree.
+# Shared by all rules: checks before the first job, the names of data sets and artefacts, and functions that return the
+# code, the parameters, the resources and the raw tree of a rule.
 import os
 from contextlib import ExitStack
 from functools import reduce
@@ -26,16 +26,16 @@ try:
 except InputError as error:
     raise WorkflowError(str(error)) from None
 
-# With --use-conda every rule runs in one environment, with CUDA where this machine has a GPU. ONCOROBUST_GPU=1 or 0 says
-# otherwise, for a login node whose jobs run elsewhere; jobs inherit the answer and do not ask their own machine.
+# With --use-conda all rules run in one environment, with CUDA if this machine has a GPU. ONCOROBUST_GPU=1 or 0 overrides
+# that, for a login node whose jobs run on other machines; jobs inherit the value.
 GPU = os.environ.setdefault("ONCOROBUST_GPU", "1" if which("nvidia-smi") else "0")
-ENVIRONMENT = {"0": "environment.yml", "1": "environment.gpu.yml"}.get(GPU)
+ENVIRONMENT = {"0": "../../environment.yml", "1": "../../environment.gpu.yml"}.get(GPU)
 if ENVIRONMENT is None:
     raise WorkflowError(f"expected ONCOROBUST_GPU to be 0 or 1, got {GPU!r} in the environment")
 if DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method and which("conda") is None:
     raise WorkflowError(
-        "expected the command conda, 24.7.1 or newer, for --use-conda, got none on PATH: docs/environments.md says how to"
-        " install it; without the flag, rules run in the environment that is active"
+        "expected the command conda, 24.7.1 or newer, for --use-conda, got none on PATH. Install it (docs/environments.md),"
+        " or run without --use-conda in the active environment"
     )
 
 DATASETS = config["run"]["datasets"]
@@ -48,8 +48,8 @@ THREADS = config["run"]["threads"]
 ACQUIRED = "|".join(config["acquire"]) or "(?!)"  # a pattern that matches nothing: all raw trees are the user's
 
 LARGEST_SIZE = max(config["datasets"][name]["preprocess"]["size"] for name in DATASETS)
-# A job asks for a GPU where this machine has one, so that jobs on processors alone may run side by side. A cluster's
-# profile asks by itself: the submitting machine may have none.
+# A job requests a GPU if this machine has one; jobs that need only processors may then run at the same time. A cluster's
+# profile requests GPUs itself, because the submitting machine may have none.
 ON_A_GPU = {"gpu": int(GPU)}
 
 DATA = {
@@ -58,7 +58,7 @@ DATA = {
     "summary": "data/processed/{dataset}/summary.json",
 }
 
-# Every artefact, not the last ones only: metrics are in git, so that a fresh clone would otherwise have nothing to do.
+# All artefacts, not only the last ones: metrics are in git, so a fresh clone would otherwise find nothing to do.
 ARTEFACTS = [
     *expand("data/raw/{dataset}", dataset=config["acquire"]),
     *expand([*DATA.values(), "data/processed/{dataset}/contact_sheet.png"], dataset=DATASETS),
@@ -81,25 +81,25 @@ ARTEFACTS = [
 
 
 wildcard_constraints:
-    dataset="[a-z][a-z0-9_]*",  # a list of a thousand names would be searched for every path of every job
+    dataset="[a-z][a-z0-9_]*",  # not the list of names: a thousand of them would be searched for every path of every job
     model="|".join(MODELS),
 
 
 def code(stage):
-    """The content of the stage's script and of every library file that it imports: an edit runs the stage again.
+    """Return the digest of the stage's script and of every library file that it imports: an edit reruns the stage.
 
-    One parameter, and not sixty inputs, which would take a third of the time and half of the memory of a large plan.
+    It is one parameter; as sixty inputs it would take a third of the time and half of the memory of a large plan.
     """
     return code_digest(Path("."), stage)
 
 
 def tracked(*names):
-    """Subtrees of params.yaml that a stage reads, under the dotted names that dvc.yaml lists."""
+    """Return the subtrees of params.yaml that a stage reads, under the dotted names that dvc.yaml lists."""
     return {name: subtree(name) for name in names}
 
 
 def subtree(name):
-    """A subtree of params.yaml, as lookup() finds it; that one walks the whole file for every job."""
+    """Return a function that finds a subtree of params.yaml; lookup() would walk the whole file for every job."""
 
     def value(wildcards):
         return reduce(getitem, name.format(**wildcards).split("."), config)
@@ -108,7 +108,7 @@ def subtree(name):
 
 
 def asked(stage):
-    """Memory and time that a stage's job asks for, by the largest images: a cluster's array asks once for all its jobs."""
+    """Return the memory and time that a stage's job requests, for the largest images: an array has one request for all."""
 
     def mem_mb(wildcards, input, attempt):
         return BUDGET.mem_mb(stage, size=LARGEST_SIZE, input_mb=float(input.size_mb), attempt=attempt)
@@ -120,18 +120,18 @@ def asked(stage):
 
 
 def shards(stage):
-    """The files of a stage's shards, none where one job does all: `--set-scatter test_images=8` makes eight."""
+    """Return the files of a stage's shards; none without shards. `--set-scatter test_images=8` makes eight."""
     files = gather.test_images(f"reports/{{{{dataset}}}}/{{{{model}}}}/shards/{stage}.{{scatteritem}}.npz")
     return files if len(files) > 1 else []
 
 
 def shown(path, category):
-    """An output that `snakemake --report` shows, with the caption of its name."""
-    return report(path, caption=f"workflow/report/{Path(path).stem}.rst", category=category)
+    """Return an output that `snakemake --report` shows, with the caption file of its name."""
+    return report(path, caption=f"../report/{Path(path).stem}.rst", category=category)
 
 
 def raw_tree(wildcards):
-    """The raw tree of a data set: made by acquire, or the user's own."""
+    """Return the folder of a raw tree, made by acquire or provided by the user."""
     if wildcards.dataset not in DATASETS:
         raise WorkflowError(f"expected a data set of run.datasets in params.yaml, got {wildcards.dataset!r}")
     tree = Path("data/raw", wildcards.dataset)
@@ -147,10 +147,10 @@ try:
 except InputError as error:
     raise WorkflowError(str(error)) from None
 
-# Not for the Snakemake that runs a job of another on a cluster's node.
+# Only in the main Snakemake, not in one that runs a single job on a cluster's node.
 ALIVE = release_left_locks(Path(".")) if workflow.is_main_process else None
 
-# Snakemake and DVC do not see each other's runs: each removes outputs that the other reads.
+# Snakemake and DVC do not notice each other's runs, and each removes outputs that the other reads.
 DVC_LOCK = ExitStack()
 
 

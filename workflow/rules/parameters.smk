@@ -4,7 +4,7 @@ import os
 import sys
 from pathlib import Path
 
-# Scripts find the library here also inside a conda environment, in which the package itself is not installed.
+# Scripts find the library here, also in a conda environment, where the package itself is not installed.
 SOURCE = str(Path("src").resolve())
 os.environ.update(PYTHONPATH=SOURCE)
 sys.path.insert(0, SOURCE)

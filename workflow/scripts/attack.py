@@ -1,6 +1,9 @@
 """Attack a model within its data set's epsilons, the paper's way and strictly, and keep rows for each image."""
 
-import sys
+from oncorobust.pipeline.stage_log import open_log
+
+open_log()  # before the imports of frameworks, which print
+
 from functools import partial
 from pathlib import Path
 
@@ -41,6 +44,7 @@ def main() -> None:
     place = f"{folder}/.attack{arguments.shard or ''}.state"
     state = stage_state(place, dataset=dataset, decided_by=decided_by, starts_from=[kept])
     epsilons = tuple(sorted({*settings.epsilons, *attacks.table_epsilons}))
+    progress = Progress(f"attack {dataset} {name}")
     attacked = partial(
         attack_tables,
         model,
@@ -49,7 +53,7 @@ def main() -> None:
         threat_epsilons=settings.threat_epsilons,
         settings=attacks,
         seed=seed,
-        ledger=Ledger(Progress(f"attack {dataset} {name}").update, state),
+        ledger=Ledger(progress.update, state),
     )
     tables = by_shards(arguments, attacked, blocks=blocks_of(len(data), attacks.batch_size))
     if tables is None:
@@ -63,7 +67,7 @@ def main() -> None:
     metrics |= {"n_test_images": len(test), "test_accuracy": accuracy(classifier, test)}
     metrics["share_without_gradient"] = share_without_gradient(classifier, data)
     if warning := gradient_warning(metrics["share_without_gradient"]):
-        print(f"attack {dataset} {name}: {warning}", file=sys.stderr)
+        progress.warn(warning)
     names = [f"{table}.csv" for table in tables]
     outputs = [f"{folder}/{one}" for one in (*names, "attack.json", "examples.npz")]
     with whole_outputs(*outputs) as (*table_drafts, metrics_draft, examples_draft):

@@ -1,5 +1,9 @@
 """Train a data set's clean model further on adversarial images of itself (PGD)."""
 
+from oncorobust.pipeline.stage_log import open_log
+
+open_log()  # before the imports of frameworks, which print
+
 from pathlib import Path
 
 from oncorobust.backend.runtime import prepare

@@ -1,5 +1,9 @@
 """Rank a model's test images by the smallest epsilon that changes its answer, and leave out the most sensitive."""
 
+from oncorobust.pipeline.stage_log import open_log
+
+open_log()  # before the imports of frameworks, which print
+
 from functools import partial
 from pathlib import Path
 

@@ -1,5 +1,9 @@
 """Fine-tune a model on the clean training images of a data set; validation patients decide when it stops."""
 
+from oncorobust.pipeline.stage_log import open_log
+
+open_log()  # before the imports of frameworks, which print
+
 from oncorobust.backend.runtime import prepare
 from oncorobust.base.files import check_places
 from oncorobust.base.seeds import child_seed

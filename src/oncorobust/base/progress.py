@@ -17,16 +17,19 @@ Notify = Callable[[int, int, str], None]
 
 @runtime_checkable
 class Listener(Protocol):
-    """Hears how far a long run is, and what a person should read afterwards."""
+    """Receives the progress, the results and the warnings of a long run."""
 
     def update(self, done: int, total: int, text: str) -> None:
-        """`done` of `total` units are done; may be left unsaid when the last word is recent.
+        """Report that `done` of `total` units are done; a listener may drop it when the last report is recent.
 
-        Raises Stopped where the process is asked to end: who has a state saves it and lets that pass.
+        Raises Stopped when the process was asked to end; code that keeps a state saves it and lets the exception pass.
         """
 
     def say(self, text: str) -> None:
-        """Something that must be in the log."""
+        """Record a line in the log."""
+
+    def warn(self, text: str) -> None:
+        """Record a line in the log and show it to the user, marked as a warning."""
 
 
 class Stopped(BaseException):

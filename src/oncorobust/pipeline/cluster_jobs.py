@@ -1,9 +1,9 @@
-"""End the jobs that a killed Snakemake left on a Slurm cluster, before the next run starts the same ones.
+"""Cancellation of the jobs that a killed Snakemake left on a Slurm cluster, before the next run submits them again.
 
-Jobs outlive the process that submitted them, and Snakemake's plugin does not take them up again: started anew, it would
-submit each once more, and two jobs would write the same files. Slurm knows whose they are: the plugin submits from the
-repository's folder and names the rule in the job's comment. What a stage had done is not lost: asked to end, training
-and attacks keep their state, and the new job goes on from there.
+Jobs outlive the Snakemake that submitted them, and the next Snakemake does not adopt them: it would submit each job
+again, and two jobs would write the same files. The plugin submits from the repository's folder and names the rule in
+the job's comment, so Slurm knows which jobs are ours. No work is lost: cancelled training and attacks save their state,
+and the new jobs resume from it.
 """
 
 import shutil
@@ -15,13 +15,13 @@ from oncorobust.base.errors import InputError
 
 _ANSWER_SECONDS = 60
 END_SECONDS = 180.0
-"""From being asked to end to being killed, a cluster gives a job KillWait seconds, by default 30."""
+"""Longest wait for cancelled jobs to end; Slurm kills a job KillWait seconds, by default 30, after it cancels it."""
 
 
 def end_left_over(root: Path) -> list[str]:
     """Cancel the Slurm jobs of the pipeline in `root`, wait until they are gone, and return their numbers.
 
-    None where there is no Slurm. Raises InputError when some do not end.
+    Returns an empty list on a machine without Slurm. Raises InputError when a job does not end.
     """
     found = _left_over(root.resolve())
     if found:
@@ -30,14 +30,15 @@ def end_left_over(root: Path) -> list[str]:
     while _left_over(root.resolve()):
         if time.monotonic() > end:
             raise InputError(
-                f"expected the jobs of an earlier run to end, got {', '.join(found)} still in Slurm's queue"
+                f"expected the jobs of an earlier run to end, got {', '.join(found)} still in Slurm's queue after "
+                f"{END_SECONDS:.0f} s: wait until squeue no longer lists them"
             )
         time.sleep(1)
     return found
 
 
 def _left_over(root: Path) -> list[str]:
-    """Numbers of this user's jobs, waiting, running or ending, that the plugin submitted from `root`."""
+    """Return the numbers of this user's pending, running and ending jobs that the plugin submitted from `root`."""
     if shutil.which("squeue") is None:
         return []
     words = ["squeue", "--me", "--noheader", "--format=%A|%k|%Z"]

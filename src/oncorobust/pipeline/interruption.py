@@ -1,17 +1,16 @@
-"""How a stage that is asked to end saves what it has and leaves within seconds.
+"""Interruption of a stage: it saves its progress and ends within seconds.
 
-It is asked by SIGTERM (a cluster takes its node back), by SIGINT (a person at the keyboard), or by the end of its
-runner: Snakemake or DVC, killed, would leave a stage behind that still writes while the next run makes the same files.
-All three only set a mark. `check`, called wherever progress is told, raises `Stopped` there, between two batches or
-blocks, where all is consistent: who has a state saves it and lets the exception pass.
+Three events interrupt a stage: SIGTERM (a cluster reclaims its node), SIGINT (Ctrl-C), and the end of its runner. A
+killed Snakemake or DVC would otherwise leave a stage that still writes while the next run makes the same files. Each
+event only sets a flag. `check`, which every progress report calls, then raises `Stopped` between two batches or blocks,
+where all data are consistent; code that keeps a state saves it and lets the exception pass.
 
-Work that tells no progress for GRACE_SECONDS is ended as it stands, by a thread that waits for the signal's byte while
-the main thread computes. That loses no more than a kill does: outputs are written whole, states are saved as it goes.
+A thread ends the process when no progress is reported within GRACE_SECONDS. No more is lost than by a kill: outputs are
+renamed only when they are complete, and states are saved regularly.
 """
 
 import os
 import signal
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -21,18 +20,19 @@ from types import FrameType
 import psutil
 
 from oncorobust.base.progress import ask_to_stop, reset
+from oncorobust.pipeline.stage_log import tell
 
 GRACE_SECONDS = 8.0
-"""From being asked to the end, at most; a cluster's own patience is often 30 s."""
+"""Longest time from an interruption to the end of the process; clusters often wait 30 s before they kill."""
 STATUS = 128 + signal.SIGTERM
-"""Exit status of a stage that was asked to end."""
+"""Exit status of an interrupted stage."""
 
 _RUNNERS = ("snakemake", "dvc")
 
 
 @contextmanager
 def listening(*, grace_seconds: float = GRACE_SECONDS) -> Iterator[None]:
-    """Inside, this process can be asked to end; to be called by the main thread."""
+    """Let signals and the end of the runner interrupt this process inside the block. Call it in the main thread."""
     reset()
     read, write = os.pipe()
     os.set_blocking(write, False)
@@ -47,15 +47,15 @@ def listening(*, grace_seconds: float = GRACE_SECONDS) -> Iterator[None]:
     finally:
         ended.set()
         signal.set_wakeup_fd(before)
-        os.close(write)  # which ends the thread that reads
+        os.close(write)  # ends the thread that reads
         for one, handler in handlers.items():
             signal.signal(one, handler)
 
 
 def pass_on(root: Path) -> None:
-    """From now on SIGTERM to this process, a Snakemake in `root`, reaches the stages that it runs, too.
+    """Forward SIGTERM from this process, a Snakemake in `root`, to the stages that it runs.
 
-    Snakemake by itself starts nothing more then, and waits until they are done, which may take hours.
+    Snakemake itself would start no more jobs and wait for the running ones, which may take hours.
     """
     before = signal.getsignal(signal.SIGTERM)
     scripts = root.resolve() / "workflow" / "scripts"
@@ -72,41 +72,39 @@ def pass_on(root: Path) -> None:
 
 
 def _end_late(read: int, ended: threading.Event, grace_seconds: float) -> None:
-    """Wait for the first signal; end the process when its work has not ended by itself after its grace."""
+    """Wait for the first signal; end the process when its work has not ended after `grace_seconds`."""
     asked = os.read(read, 1)
     os.close(read)
     if asked and not ended.wait(grace_seconds):
-        with suppress(OSError):
-            os.write(2, b"asked to end, and ended in the middle of a computation; the same command goes on\n")
+        tell("Interrupted in the middle of a computation. Rerun the same command to resume from the last save.")
         os._exit(STATUS)
 
 
 def _ask_when_alone(runner: psutil.Process, ended: threading.Event) -> None:
-    """Ask this process to end when its runner has: a stage without one would write beside the next run's."""
+    """Interrupt this process when its runner has ended: it would write the same files as the next run."""
     while not ended.wait(1.0):
         if not _runs(runner):
-            with suppress(OSError):
-                print("the runner of this stage has ended, and so does the stage", file=sys.stderr)
+            tell("Snakemake or DVC has ended; this stage saves its progress and ends too.")
             os.kill(os.getpid(), signal.SIGTERM)
             return
 
 
 def _runs(process: psutil.Process) -> bool:
     try:
-        # is_running compares start times: a later process of the same number is another one.
+        # is_running compares start times, so a later process with the same number does not count.
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.Error:
         return False
 
 
 def _runner() -> psutil.Process | None:
-    """The nearest process above this one that is Snakemake or DVC; None for a stage run by hand."""
+    """Return the nearest parent process that is Snakemake or DVC; None for a stage run by hand."""
     with suppress(psutil.Error):
         return next((one for one in psutil.Process().parents() if is_runner(one)), None)
     return None
 
 
 def is_runner(process: psutil.Process) -> bool:
-    """Whether a process is Snakemake or DVC. Raises psutil.Error where it has ended."""
+    """Return whether a process is Snakemake or DVC. Raises psutil.Error when it has ended."""
     # `snakemake ...`, `python /bin/snakemake ...`, `python -m snakemake ...`
     return any(Path(word).name in _RUNNERS for word in process.cmdline()[:3])

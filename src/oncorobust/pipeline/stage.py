@@ -1,4 +1,4 @@
-"""What every stage's script shares: its arguments, one line for a person's mistake, and progress on the terminal.
+"""Arguments, progress lines and error handling shared by the scripts of all stages.
 
 def main() -> None:
     dataset = parse("dataset").dataset
@@ -10,35 +10,38 @@ if __name__ == "__main__":
 
 import argparse
 import errno
+import os
 import sys
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Sequence
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
-from typing import NoReturn, TextIO
+from typing import NoReturn
 
 from oncorobust.base.errors import InputError
 from oncorobust.base.progress import Stopped, check
 from oncorobust.base.watched_inputs import watching
 from oncorobust.pipeline.interruption import STATUS, listening
 from oncorobust.pipeline.process_lock import exclusive
+from oncorobust.pipeline.stage_log import error_line, note, open_log, tell, terminal
 from oncorobust.settings.load import load_params
 
 MODELS = ("clean", "adversarial")
 PATIENCE_SECONDS = 20.0
-"""For a stage that was left without its runner, which is still saving."""
+"""How long to wait for an earlier process of the same stage that was interrupted and is still saving."""
+_LONGEST_SILENCE_SECONDS = 600.0
 _OF_THE_PLACE = {
     *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO),
 }
-"""What is wrong with the place where files are, not with what they hold, nor with this code."""
+"""Errors of a disk or a folder, as opposed to errors of file contents and of this code."""
 
 
 def parse(*names: str) -> argparse.Namespace:
     """Read the command line of a script whose arguments are `names` ("dataset", "model", "shards").
 
-    The first two are required. With "shards" the script takes `--shard 2-of-8 --output FILE`, to do a part of its
-    blocks alone, or the files that all parts wrote, to finish from them; without either it does all by itself.
-    Raises InputError when params.yaml has no such data set.
+    "dataset" and "model" are required options. With "shards" the script accepts either `--shard 2-of-8 --output FILE`,
+    to process one part of the test images, or the files that all shards wrote, to combine them; with neither it
+    processes all images. Raises InputError when params.yaml has no such data set.
     """
     parser = argparse.ArgumentParser(description=getattr(sys.modules["__main__"], "__doc__", None))
     if "dataset" in names:
@@ -46,10 +49,10 @@ def parse(*names: str) -> argparse.Namespace:
     if "model" in names:
         parser.add_argument("--model", required=True, choices=MODELS)
     if "shards" in names:
-        parser.add_argument("--shard", help="part of the test images, such as 2-of-8, and nothing else")
-        parser.add_argument("--output", type=Path, help="where --shard writes its tables")
-        parser.add_argument("shards", nargs="*", type=Path, help="files that the shards wrote")
-    arguments = parser.parse_args()
+        parser.add_argument("--shard", help="process this part of the test images only, such as 2-of-8")
+        parser.add_argument("--output", type=Path, help="file for the tables of --shard")
+        parser.add_argument("shards", nargs="*", type=Path, help="files written by all shards, to be combined")
+    arguments = _parse_for_a_person(parser)
     if "shards" in names and (arguments.shard is None) != (arguments.output is None):
         raise InputError("expected --shard and --output together, got one of them")
     if "dataset" in names:
@@ -60,90 +63,125 @@ def parse(*names: str) -> argparse.Namespace:
 
 
 def check_made(*files: str | Path) -> None:
-    """Raise InputError naming the first of these files, of earlier stages, that is not there, and what makes it."""
+    """Raise InputError naming a file of an earlier stage that is missing, and the command that makes it."""
     for file in files:
         if not Path(file).is_file():
             raise InputError(f"expected {file}, got no such file; `snakemake --cores all {file}` makes it")
 
 
 def run(main: Callable[[], None]) -> None:
-    """Run a script, alone, with its inputs watched, ready to be asked to end.
+    """Run a script's `main` alone, with its inputs watched, its output in the stage's log, and ready to be interrupted.
 
-    What a person can put right ends it with one line on stderr and status 1: a mistake, a full disk, an input that was
-    changed meanwhile, another process at the same outputs. A bug ends it with its traceback, being asked to end with
-    status 143.
+    An error that a person can correct (a mistake in the input, a full disk, an input that changed meanwhile, another
+    process of the same stage) gives one line and status 1. A bug gives one line, its traceback in the log and status 1.
+    An interruption gives status 143.
     """
-    # Python puts the scripts' folder first on its path, where our tabulate.py would hide the package that PyTorch uses.
-    scripts = Path(getattr(sys.modules["__main__"], "__file__", None) or ".").resolve().parent
-    sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() != scripts]
-    words = [word for word in sys.argv[1:] if not word.startswith("-") and "/" not in word]
-    name = " ".join([Path(sys.argv[0]).stem, *words])
+    open_log()
+    _hide_scripts_folder()
+    name = _name(sys.argv)
     lock = Path("logs", f".{name.replace(' ', '-')}.lock")
     try:
         with listening(), watching(Path.cwd()), exclusive(lock, what=f"does {name}", seconds=PATIENCE_SECONDS):
             main()
     except InputError as error:
-        _end(f"error: {error}", status=1)
+        _end(error_line(str(error)), status=1)
     except OSError as error:
         if error.errno not in _OF_THE_PLACE:
             raise
         place = error.filename or Path.cwd()
-        _end(f"error: expected files that can be read and written, got {error.strerror}: {place}", status=1)
+        _end(
+            error_line(f"expected files that can be read and written, got {error.strerror}: {place}"),
+            status=1,
+        )
     except Stopped:
-        _end(f"{name}: asked to end; the same command goes on from what is saved", status=STATUS)
+        _end(f"{name}: interrupted. Rerun the same command to resume from the last save.", status=STATUS)
+
+
+def _parse_for_a_person(parser: argparse.ArgumentParser) -> argparse.Namespace:
+    """Parse the command line, with help and usage errors on the terminal."""
+    with (
+        os.fdopen(os.dup(terminal()), "w", encoding="utf-8") as shown,
+        redirect_stdout(shown),
+        redirect_stderr(shown),
+    ):
+        return parser.parse_args()
+
+
+def _hide_scripts_folder() -> None:
+    """Remove the scripts' folder, which Python puts first on its path: our tabulate.py would hide PyTorch's package."""
+    scripts = Path(getattr(sys.modules["__main__"], "__file__", None) or ".").resolve().parent
+    sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() != scripts]
+
+
+def _name(argv: Sequence[str]) -> str:
+    """Return the stage with its data set, model and shard: `attack lidc clean`."""
+    words = [word for word in argv[1:] if not word.startswith("-") and "/" not in word]
+    return " ".join([Path(argv[0]).stem, *words])
 
 
 def _end(text: str, *, status: int) -> NoReturn:
-    with suppress(BrokenPipeError):
-        print(text, file=sys.stderr)
+    tell(text)
     raise SystemExit(status) from None
 
 
 class Progress:
-    """Lines such as `preprocess lidc: 1200 of 2630 images, 4 s left`, seldom enough for a log file."""
+    """Progress lines such as `preprocess lidc: 1200 of 2630 images, 4 s left`, few on the terminal, more in the log."""
 
     def __init__(
         self,
         prefix: str,
         *,
         seconds: float = 5.0,
-        stream: TextIO | None = None,
+        shown_seconds: float = 60.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Start the clock. prefix: stage and data set. seconds: between lines, but the last step always has one."""
+        """Start the clock.
+
+        prefix: stage and data set. seconds: between two lines of the log; the last step always has a line there.
+        shown_seconds: until the first line on the terminal; the next ones come after twice the time, then four times
+        and so on, at most ten minutes apart. So a short job shows none, and a long one few.
+        """
         self._prefix = prefix
-        self._seconds = seconds
-        self._stream = stream or sys.stderr
+        self._seconds, self._shown_seconds = seconds, shown_seconds
         self._clock = clock
         self._start = self._last = clock()
+        self._next_shown = self._start + shown_seconds
         self._before: int | None = None
 
     def update(self, done: int, total: int, text: str) -> None:
-        """Tell that `done` of `total` steps, named by `text`, are done. Raises Stopped where the process is to end."""
+        """Report that `done` of `total` steps, named by `text`, are done. Raises Stopped after an interruption."""
         check()
         now = self._clock()
         if self._before is None:
-            # A run that goes on after a kill begins with what other processes have done.
+            # A resumed run begins with the steps that earlier processes have done.
             self._before = done - 1
-        if done < total and now - self._last < self._seconds:
+        shown = done < total and now >= self._next_shown
+        if done < total and not shown and now - self._last < self._seconds:
             return
         self._last = now
-        left = (
-            ""
-            if done >= total
-            else f", {duration((now - self._start) / max(done - self._before, 1) * (total - done))} left"
-        )
-        self.say(f"{done} of {total} {text}{left}")
+        line = f"{self._prefix}: {done} of {total} {text}{self._left(done, total, now)}"
+        if shown:
+            self._next_shown = now + min(max(now - self._start, self._shown_seconds), _LONGEST_SILENCE_SECONDS)
+            tell(line)
+        else:
+            note(line)
 
     def say(self, text: str) -> None:
-        """Tell something that must be in the log, whenever the last line was."""
-        # Who reads along may be gone first: a signal that ends a job ends its `tee` too.
-        with suppress(BrokenPipeError):
-            print(f"{self._prefix}: {text}", file=self._stream, flush=True)
+        """Write a line to the log, however recent the last one is."""
+        note(f"{self._prefix}: {text}")
+
+    def warn(self, text: str) -> None:
+        """Write a warning to the log and to the terminal."""
+        tell(f"{self._prefix}: WARNING: {text}")
+
+    def _left(self, done: int, total: int, now: float) -> str:
+        if done >= total or self._before is None:
+            return ""
+        return f", {duration((now - self._start) / max(done - self._before, 1) * (total - done))} left"
 
 
 def duration(seconds: float) -> str:
-    """A time to come, no more exact than it is known: `80 s`, `10 min`, `2.0 h`."""
+    """Return a rounded duration: `80 s`, `10 min`, `2.0 h`."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -165,7 +165,7 @@ def _taken_up(state: _State, checkpoint: Checkpoint, listener: Listener) -> bool
     saved = checkpoint.load()
     if saved is None:
         if checkpoint.stale:
-            listener.say("the state that was left is of another recipe, data, code or start: training starts anew")
+            listener.warn("the state that was left is of another recipe, data, code or start: training starts anew")
         return False
     for variable, value in zip(state.trainee.variables, saved.arrays["variables"], strict=True):
         variable.assign(value)
@@ -209,10 +209,10 @@ def _tell(rows: list[Scores], settings: Train | Harden, listener: Listener) -> N
     row = rows[-1]
     listener.say(f"epoch {row['epoch']} of {settings.epochs}: {_text(row)}")
     if row["collapsed"] and not all(one["collapsed"] for one in rows):
-        listener.say(f"COLLAPSED in epoch {row['epoch']}: validation accuracy is no better than one answer for all")
+        listener.warn(f"COLLAPSED in epoch {row['epoch']}: validation accuracy is no better than one answer for all")
     if how_ended(rows, settings) == "collapse":
         best = best_robust_accuracy(rows)
-        listener.say(
+        listener.warn(
             f"COLLAPSED in epoch {row['epoch']}: robust validation accuracy fell from {best:.4f} to "
             f"{row['validation_robust_accuracy']:.4f}; training ends, the weights of epoch "
             f"{best_epoch(rows, settings)} are kept: a smaller epsilon, a longer warm_up or more steps may help"

@@ -1,0 +1,112 @@
+"""The log of a stage's process, and the few lines that reach the terminal: progress, warnings and errors.
+
+TensorFlow, ART and their native libraries print to file descriptors 1 and 2 as soon as they are imported. `open_log`
+sends both descriptors to the log and keeps the terminal aside, so a script that imports a framework calls it first:
+
+    from oncorobust.pipeline.stage_log import open_log
+
+    open_log()
+
+A log is appended to. What an interrupted or failed run printed stays, and a second process of the same stage, which
+ends because the first one is running, does not erase the log of the first.
+"""
+
+import faulthandler
+import os
+import re
+import sys
+import traceback
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import datetime
+from itertools import pairwise
+from pathlib import Path
+from types import TracebackType
+from typing import NamedTuple
+
+_NAME = re.compile(r"[A-Za-z0-9_-]+")
+
+
+class _Opened(NamedTuple):
+    path: Path
+    terminal: int
+
+
+_opened: _Opened | None = None  # of the process, as its file descriptors are
+
+
+def log_path(argv: Sequence[str]) -> Path:
+    """Return `logs/<stage>/<dataset>[-<model>][.<shard>].log` of a command line, `logs/<stage>.log` of one without.
+
+    argv: the script and its arguments, as in sys.argv.
+    """
+    words = [part for word in argv for part in word.split("=", 1)]
+    given = {option: value for option, value in pairwise(words) if _NAME.fullmatch(value)}
+    name = "-".join(given[option] for option in ("--dataset", "--model") if option in given)
+    shard = f".{given['--shard']}" if "--shard" in given else ""
+    stage = Path(argv[0]).stem
+    return Path("logs", stage, f"{name}{shard}.log") if name else Path("logs", f"{stage}.log")
+
+
+def open_log() -> None:
+    """Send what this process prints to the log of its stage from now on. Does nothing when the log is already open.
+
+    Ends the process with one line and status 1 when the log cannot be written.
+    """
+    global _opened
+    if _opened is not None:
+        return
+    path = log_path(sys.argv)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        log = path.open("ab")
+    except OSError as error:
+        raise SystemExit(f"error: expected a log that can be written, got {error.strerror}: {path}") from None
+    _opened = _Opened(path, os.dup(2))
+    with log:
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError):
+                stream.flush()
+        for descriptor in (1, 2):
+            os.dup2(log.fileno(), descriptor)
+    note(f"== {datetime.now().isoformat(' ', timespec='seconds')}, process {os.getpid()}")
+    faulthandler.enable(2)
+    sys.excepthook = _tell_bug
+
+
+def note(text: str) -> None:
+    """Write a line to the log; to stderr in a process without one."""
+    _write(text, to_terminal=False)
+
+
+def tell(text: str) -> None:
+    """Write a line to the log and to the terminal."""
+    _write(text, to_terminal=True)
+
+
+def error_line(text: str) -> str:
+    """Return the line for an error: what is wrong, and where the log is."""
+    return f"error: {text}" if _opened is None else f"error: {text} (log: {_opened.path})"
+
+
+def terminal() -> int:
+    """Return the file descriptor of the terminal, or of what stands in its place."""
+    return 2 if _opened is None else _opened.terminal
+
+
+def _write(text: str, *, to_terminal: bool) -> None:
+    if _opened is None:
+        with suppress(OSError):
+            print(text, file=sys.stderr, flush=True)
+        return
+    line = f"{text}\n".encode(errors="backslashreplace")
+    for descriptor in (2, _opened.terminal) if to_terminal else (2,):
+        # The reader of the terminal may be gone, and the disk of the log full: neither ends a computation.
+        with suppress(OSError):
+            os.write(descriptor, line)  # whole, where several stages write at a time
+
+
+def _tell_bug(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Write the traceback to the log and its last line to the terminal."""
+    note("".join(traceback.format_exception(kind, error, trace)).rstrip())
+    tell(error_line(traceback.format_exception_only(error)[-1].strip()))

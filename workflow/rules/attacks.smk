@@ -1,0 +1,114 @@
+# Attacks on the test images and the ranking of the images, each in one job or in shards: `snakemake --set-scatter
+# test_images=8`, or set-scatter in a profile. Each shard processes a part of the test images; the rule without a shard
+# then combines them. Its outputs are bit-identical to those of one job. DVC runs that one job.
+
+
+rule attack:
+    message:
+        "Attacking the {wildcards.model} model of {wildcards.dataset} with the paper's protocol and the strict one."
+    input:
+        **DATA,
+        model="models/{dataset}/{model}.keras",
+        shards=shards("attack"),
+    output:
+        metrics="reports/{dataset}/{model}/attack.json",
+        predictions="reports/{dataset}/{model}/predictions.csv",
+        intervals="reports/{dataset}/{model}/intervals.csv",
+        threats="reports/{dataset}/{model}/threats.csv",
+        examples="reports/{dataset}/{model}/examples.npz",
+    params:
+        **tracked("seed", "run.threads", "attacks", "datasets.{dataset}.attack"),
+        code=code("attack"),
+    log:
+        "logs/attack/{dataset}-{model}.log",
+    benchmark:
+        "logs/benchmarks/attack/{dataset}-{model}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: THREADS
+    resources:
+        **ON_A_GPU,
+        **asked("attack"),
+    shell:
+        "python workflow/scripts/attack.py --dataset {wildcards.dataset} --model {wildcards.model} {input.shards}"
+
+
+rule attack_shard:
+    message:
+        "Attacking the {wildcards.model} model of {wildcards.dataset}, shard {wildcards.scatteritem} of the test images."
+    input:
+        **DATA,
+        model="models/{dataset}/{model}.keras",
+    output:
+        temp("reports/{dataset}/{model}/shards/attack.{scatteritem}.npz"),
+    params:
+        **tracked("seed", "run.threads", "attacks", "datasets.{dataset}.attack"),
+        code=code("attack"),
+    log:
+        "logs/attack/{dataset}-{model}.{scatteritem}.log",
+    benchmark:
+        "logs/benchmarks/attack/{dataset}-{model}.{scatteritem}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: THREADS
+    resources:
+        **ON_A_GPU,
+        **asked("attack"),
+    shell:
+        "python workflow/scripts/attack.py --dataset {wildcards.dataset} --model {wildcards.model}"
+        " --shard {wildcards.scatteritem} --output {output}"
+
+
+rule rank:
+    message:
+        "Ranking the test images of {wildcards.dataset} by their minimal epsilon for the {wildcards.model} model."
+    input:
+        **DATA,
+        model="models/{dataset}/{model}.keras",
+        intervals="reports/{dataset}/{model}/intervals.csv",
+        shards=shards("rank"),
+    output:
+        metrics="reports/{dataset}/{model}/rank.json",
+        sensitivity="reports/{dataset}/{model}/sensitivity.csv",
+    params:
+        **tracked("seed", "run.threads", "attacks", "datasets.{dataset}.rank", "datasets.{dataset}.attack.max_images"),
+        code=code("rank"),
+    log:
+        "logs/rank/{dataset}-{model}.log",
+    benchmark:
+        "logs/benchmarks/rank/{dataset}-{model}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: THREADS
+    resources:
+        **ON_A_GPU,
+        **asked("rank"),
+    shell:
+        "python workflow/scripts/rank.py --dataset {wildcards.dataset} --model {wildcards.model} {input.shards}"
+
+
+rule rank_shard:
+    message:
+        "Ranking shard {wildcards.scatteritem} of the test images of {wildcards.dataset} for the {wildcards.model} model."
+    input:
+        **DATA,
+        model="models/{dataset}/{model}.keras",
+        intervals="reports/{dataset}/{model}/intervals.csv",
+    output:
+        temp("reports/{dataset}/{model}/shards/rank.{scatteritem}.npz"),
+    params:
+        **tracked("seed", "run.threads", "attacks", "datasets.{dataset}.rank", "datasets.{dataset}.attack.max_images"),
+        code=code("rank"),
+    log:
+        "logs/rank/{dataset}-{model}.{scatteritem}.log",
+    benchmark:
+        "logs/benchmarks/rank/{dataset}-{model}.{scatteritem}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: THREADS
+    resources:
+        **ON_A_GPU,
+        **asked("rank"),
+    shell:
+        "python workflow/scripts/rank.py --dataset {wildcards.dataset} --model {wildcards.model}"
+        " --shard {wildcards.scatteritem} --output {output}"

@@ -1,0 +1,58 @@
+# Models: training on clean images, then on adversarial ones.
+
+
+rule train:
+    message:
+        "Training the classifier of {wildcards.dataset} on its clean images."
+    input:
+        **DATA,
+        own=OWN_FILES,
+    output:
+        model="models/{dataset}/clean.keras",
+        training="reports/{dataset}/clean/training.json",
+        history="reports/{dataset}/clean/history.csv",
+        curves=shown("reports/{dataset}/clean/curves.png", "Training"),
+    params:
+        **tracked("seed", "run.threads"),
+        **tracked("datasets.{dataset}.model", "datasets.{dataset}.augment", "datasets.{dataset}.train"),
+        code=code("train"),
+    log:
+        "logs/train/{dataset}.log",
+    benchmark:
+        "logs/benchmarks/train/{dataset}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: THREADS
+    resources:
+        **ON_A_GPU,
+        **asked("train"),
+    shell:
+        "python workflow/scripts/train.py --dataset {wildcards.dataset}"
+
+
+rule harden:
+    message:
+        "Adversarial training of the {wildcards.dataset} model."
+    input:
+        **DATA,
+        model="models/{dataset}/clean.keras",
+    output:
+        model="models/{dataset}/adversarial.keras",
+        training="reports/{dataset}/adversarial/training.json",
+        history="reports/{dataset}/adversarial/history.csv",
+        curves=shown("reports/{dataset}/adversarial/curves.png", "Training"),
+    params:
+        **tracked("seed", "run.threads", "datasets.{dataset}.augment", "datasets.{dataset}.harden"),
+        code=code("harden"),
+    log:
+        "logs/harden/{dataset}.log",
+    benchmark:
+        "logs/benchmarks/harden/{dataset}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: THREADS
+    resources:
+        **ON_A_GPU,
+        **asked("harden"),
+    shell:
+        "python workflow/scripts/harden.py --dataset {wildcards.dataset}"
