@@ -3,7 +3,8 @@
 Both runners look at a stage's inputs when it ends and record that its outputs were made from them. Where a file was
 edited in between (params.yaml while a long job runs, a module, an image), that record would be a lie which nothing
 finds later. So a stage keeps the stamp of every file that Python opens for it, and compares before its outputs are put
-in place. A module's source counts from when the stage began, because what Python opens is its compiled form.
+in place. The source of a loaded module counts from when the stage began, because what Python opens is its compiled
+form; the source of another module does not count, although the digest of the code is taken from it, too.
 """
 
 import os
@@ -70,9 +71,9 @@ def _on_event(event: str, arguments: tuple[Any, ...]) -> None:
     name, mode, flags = arguments
     if isinstance(name, str | bytes | os.PathLike) and _for_reading(mode, flags):
         path = Path(os.fsdecode(name)).absolute()
-        # Drafts, states and locks are hidden; Python's compiled modules follow their sources.
-        hidden = path.name.startswith(".") or path.suffix == ".pyc"
-        if not hidden and path not in _read and any(path.is_relative_to(one) for one in _roots):
+        # Drafts, states and locks are hidden; sources are compared by what is loaded.
+        left_out = path.name.startswith(".") or path.suffix in (".py", ".pyc")
+        if not left_out and path not in _read and any(path.is_relative_to(one) for one in _roots):
             _read[path] = _stamp(path)
 
 

@@ -1,6 +1,6 @@
 """The command line `oncorobust`: what stands beside the two runners, which run the pipeline itself.
 
-    preset   switch params.yaml to another preset              graph    bring dvc.yaml in step
+    preset   switch params.yaml to another preset              graph    bring dvc.yaml and digests in step
     record   Snakemake's results into dvc.lock                 sync     DVC's checkout to Snakemake
     check    parameters, dvc.yaml and raw trees, without a job  where    the results, and which are missing
     trace    from a table cell back to its inputs              front    clean against robust accuracy of experiments
@@ -51,7 +51,7 @@ def _parser(arguments: list[str]) -> argparse.ArgumentParser:
     preset.add_argument("--force", action="store_true", help="give up edits in params.yaml")
     preset.set_defaults(run=_preset)
 
-    graph = commands.add_parser("graph", help="write data sets and library files into dvc.yaml's lists")
+    graph = commands.add_parser("graph", help="bring dvc.yaml and the digests of the code in step")
     graph.add_argument("--check", action="store_true", help="only say what is out of step; status 1 if anything is")
     graph.set_defaults(run=_graph)
 
@@ -100,7 +100,7 @@ def _preset(parsed: argparse.Namespace) -> int:
         print("\n".join(preset_names(Path())))
         return 0
     switch_preset(Path(), parsed.name, force=parsed.force)
-    print(f"params.yaml is now the preset {parsed.name}; dvc.yaml is in step")
+    print(f"params.yaml is now the preset {parsed.name}; the graph is in step")
     return 0
 
 
@@ -109,9 +109,9 @@ def _graph(parsed: argparse.Namespace) -> int:
 
     if parsed.check:
         sentences = out_of_step(Path())
-        print("\n".join(sentences) or "dvc.yaml is in step")
+        print("\n".join(sentences) or "the graph is in step")
         return 1 if sentences else 0
-    print("dvc.yaml rewritten" if refresh(Path()) else "dvc.yaml was in step")
+    print("dvc.yaml and workflow/code rewritten" if refresh(Path()) else "the graph was in step")
     return 0
 
 

@@ -17,7 +17,7 @@ def preset_names(root: Path) -> list[str]:
 
 
 def switch_preset(root: Path, name: str, *, force: bool) -> None:
-    """Make params.yaml the preset of this name and bring dvc.yaml in step.
+    """Make params.yaml the preset of this name and bring the graph in step.
 
     force: give up edits in params.yaml. Raises InputError for an unknown or wrong preset, and for edits without force.
     """

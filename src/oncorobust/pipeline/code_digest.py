@@ -1,0 +1,140 @@
+"""A digest of what a Python file does, which comments, docstrings and formatting leave alone.
+
+A stage runs again when its code changes, and training takes hours, so a corrected comment must not count as a change.
+The digest is the MD5 of the syntax tree, written as text:
+
+    (Assign targets [ (Name id 'n_images') ] value (Constant value 40))
+
+Positions, comments and every string that stands alone as a statement are left out. So are empty fields, because each
+version of Python adds some. Neighbouring texts of an f-string are joined, because versions divide them differently.
+(`ast.dump` and bytecode differ between versions.) Names, constants, defaults, type hints and the order of statements
+count. A file that is not Python counts by its bytes.
+"""
+
+import ast
+import hashlib
+import os
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from oncorobust.base.errors import InputError
+
+_LEFT_OUT = {"ctx", "kind", "type_comment", "type_ignores"}
+"""Fields of syntax trees that follow from the others, or that decide nothing."""
+
+
+Import = tuple[int, str, tuple[str, ...]]
+"""An import statement: level (0 for an absolute one), module, imported names."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """What one Python file holds: its digest, its imports, and its string constants without docstrings."""
+
+    digest: str
+    imports: tuple[Import, ...]
+    strings: frozenset[str]
+
+
+def file_digest(path: Path) -> str:
+    """Return the digest of a file's code (.py), or the MD5 of its bytes.
+
+    Raises InputError where it cannot be read, or is not Python under a name that ends in .py.
+    """
+    if path.suffix == ".py":
+        return read_source(path).digest
+    try:
+        return _md5(path.read_bytes())
+    except OSError as error:
+        raise InputError(f"expected a file of the library, got {error}") from error
+
+
+def content_digest(name: str, content: bytes) -> str:
+    """Return what `file_digest` returns for a file of this name and content. Raises InputError like it."""
+    return parse_source(content, where=name).digest if name.endswith(".py") else _md5(content)
+
+
+def read_source(path: Path) -> Source:
+    """Read a Python file, once for each of its versions in this process. Raises InputError where it cannot."""
+    try:
+        found = path.stat()
+    except OSError as error:
+        raise InputError(f"expected a script or module, got {error}") from error
+    return _read_version(path, found.st_mtime_ns, found.st_size)
+
+
+@cache
+def _read_version(path: Path, modified: int, size: int) -> Source:  # noqa: ARG001  both are part of the key
+    return parse_source(path.read_bytes(), where=os.fspath(path))
+
+
+def parse_source(content: bytes, *, where: str) -> Source:
+    """Parse a Python file. where: its name, for the InputError of a file that is not Python."""
+    try:
+        tree = ast.parse(content)
+    except (SyntaxError, ValueError) as error:
+        raise InputError(f"expected Python, got {error} in {where}") from error
+    words: list[str] = []
+    nodes: list[ast.AST] = []
+    _write(tree, words, nodes)
+    imports = tuple(one for node in nodes for one in _imports(node))
+    strings = {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    return Source(_md5(" ".join(words).encode("ascii")), imports, frozenset(strings))
+
+
+def _write(value: object, words: list[str], nodes: list[ast.AST]) -> None:
+    """Append the words of one value of a syntax tree, and its nodes."""
+    if isinstance(value, list):
+        words.append("[")
+        for one in value:
+            if not _is_docstring(one):
+                _write(one, words, nodes)
+        words.append("]")
+    elif isinstance(value, ast.AST):
+        nodes.append(value)
+        words.append(f"({type(value).__name__}")
+        for name, field in _fields(value):
+            words.append(name)
+            _write(field, words, nodes)
+        words.append(")")
+    else:
+        words.append(ascii(value))  # the same in every version; repr depends on the version's table of characters
+
+
+def _fields(node: ast.AST) -> list[tuple[str, object]]:
+    """Return the fields of a node that count, with their names; a field called value counts also where it is None."""
+    if isinstance(node, ast.JoinedStr):
+        return [("values", _joined(node.values))]
+    found = ((name, getattr(node, name, None)) for name in node._fields if name not in _LEFT_OUT)
+    return [(name, field) for name, field in found if field != [] and (field is not None or name == "value")]
+
+
+def _joined(values: list[ast.expr]) -> list[object]:
+    """Join neighbouring texts of an f-string and leave out empty ones."""
+    parts: list[object] = []
+    for one in values:
+        if not isinstance(one, ast.Constant):
+            parts.append(one)
+        elif parts and isinstance(parts[-1], str):
+            parts[-1] += str(one.value)
+        elif one.value:
+            parts.append(str(one.value))
+    return parts
+
+
+def _is_docstring(node: object) -> bool:
+    """Return whether a statement is a string alone: a docstring, of whatever it documents."""
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+
+
+def _imports(node: ast.AST) -> list[Import]:
+    if isinstance(node, ast.Import):
+        return [(0, alias.name, ()) for alias in node.names]
+    if isinstance(node, ast.ImportFrom):
+        return [(node.level, node.module or "", tuple(alias.name for alias in node.names))]
+    return []
+
+
+def _md5(content: bytes) -> str:
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()

@@ -1,0 +1,100 @@
+"""The files `workflow/code/<stage>.txt`: one digest for each file of a stage's code, committed to git.
+
+Snakemake and DVC both decide by this file whether the code of a stage has changed, so it must be that of the code:
+
+- `oncorobust graph` writes it;
+- `oncorobust check`, and Snakemake before it plans anything, refuse one that is not that of the code, for any stage;
+- a stage refuses its own one before it starts, because `dvc repro` starts scripts without asking anybody.
+
+DVC alone cannot know that a digest is old: until `oncorobust graph` has run, `dvc repro` takes a stage whose code was
+edited for unchanged, and the first stage that does run stops. `git diff workflow/code` shows which file has changed.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from oncorobust.base.errors import InputError
+from oncorobust.pipeline.code_digest import file_digest
+from oncorobust.pipeline.imports import SCRIPTS, stage_code
+
+CODE = "workflow/code"
+_FIRST_LINE = (
+    "# Digests of the code of the stage {stage}, written by `oncorobust graph`; see CONTRIBUTING.md."
+)
+
+
+def code_path(stage: str) -> str:
+    """Return the path of a stage's digests, relative to the repository."""
+    return f"{CODE}/{stage}.txt"
+
+
+def stage_digests(root: Path, stage: str) -> dict[str, str]:
+    """Return the digest of each file of a stage's code, by its path in order of the paths.
+
+    Raises InputError where a file cannot be read, is not Python, or imports a module that the library does not have.
+    """
+    return {path: file_digest(root / path) for path in sorted(stage_code(root, stage))}
+
+
+def write_digests(root: Path, stage: str) -> bool:
+    """Write a stage's digests where they have changed. Returns whether they had."""
+    path, content = root / code_path(stage), _content(stage, stage_digests(root, stage))
+    if path.is_file() and path.read_bytes() == content:
+        return False
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.stem}.part{path.suffix}")
+    draft.write_bytes(content)
+    draft.replace(path)
+    return True
+
+
+def _content(stage: str, digests: Mapping[str, str]) -> bytes:
+    lines = [_FIRST_LINE.format(stage=stage), *(f"{digest}  {path}" for path, digest in digests.items())]
+    return ("\n".join(lines) + "\n").encode()
+
+
+def parse_digests(content: bytes) -> dict[str, str]:
+    """Return the digests that such a file holds, by path; lines of another form are left out."""
+    lines = (line.split("  ", 1) for line in content.decode(errors="replace").splitlines() if not line.startswith("#"))
+    return {line[1]: line[0] for line in lines if len(line) == 2}
+
+
+def digests_out_of_step(root: Path, stage: str) -> list[str]:
+    """Return how a stage's recorded digests differ from those of its code, one sentence for each file."""
+    path, present = root / code_path(stage), stage_digests(root, stage)
+    if not path.is_file():
+        return [f"{stage}: {code_path(stage)} is missing"]
+    content = path.read_bytes()
+    if content == _content(stage, present):
+        return []
+    differences = _differences(parse_digests(content), present)
+    return [f"{stage}: {one}" for one in differences or [f"{code_path(stage)} is not as `oncorobust graph` writes it"]]
+
+
+def _differences(recorded: Mapping[str, str], present: Mapping[str, str]) -> list[str]:
+    sentences = []
+    for path in sorted(recorded.keys() | present.keys()):
+        if path not in recorded:
+            sentences.append(f"{path} is new")
+        elif path not in present:
+            sentences.append(f"{path} is no longer used")
+        elif recorded[path] != present[path]:
+            sentences.append(f"{path} has changed")
+    return sentences
+
+
+def refuse(sentences: Sequence[str]) -> None:
+    """Raise InputError with the first of these sentences and the number of the others; do nothing without any."""
+    if sentences:
+        more = f" and {len(sentences) - 1} more" if len(sentences) > 1 else ""
+        raise InputError(f"the graph is out of step ({sentences[0]}{more}): run `oncorobust graph`")
+
+
+def check_script(script: Path) -> None:
+    """Raise InputError where this is the script of a stage whose recorded digests are not those of its code.
+
+    A script outside workflow/scripts belongs to no stage and may run.
+    """
+    folder = script.resolve().parent
+    if folder.as_posix().endswith(f"/{SCRIPTS}"):
+        refuse(digests_out_of_step(folder.parents[1], script.stem))

@@ -1,0 +1,85 @@
+"""The files that make up the code of a stage: its script and all that the script imports from the library.
+
+    code(stage) = script + closure of `import` over src/oncorobust + data files that those modules name
+
+The imports are read from syntax trees, also those inside functions; nothing is imported. A package's `__init__.py`
+counts, because Python runs it.
+"""
+
+from pathlib import Path
+
+from oncorobust.base.errors import InputError
+from oncorobust.pipeline.code_digest import Import, read_source
+
+SCRIPTS = "workflow/scripts"
+_PACKAGE = "oncorobust"
+_SOURCE = "src"
+_DATA_SUFFIXES = {".csv", ".j2"}
+
+
+def stage_code(root: Path, stage: str) -> list[str]:
+    """Return the paths of a stage's script and of the library files it depends on, relative to `root`, script first."""
+    script = f"{SCRIPTS}/{stage}.py"
+    return [script, *library_files(root, root / script)]
+
+
+def library_files(root: Path, script: Path) -> list[str]:
+    """Return the library files that a script imports and the data files they name, sorted, relative to `root`.
+
+    Raises InputError when a script or a module cannot be read, or imports a module that the library does not have.
+    """
+    root = root.resolve()
+    named_data = _data_files(root)
+    found: set[Path] = set()
+    waiting = [script.resolve()]
+    while waiting:
+        file = waiting.pop()
+        source = read_source(file)
+        used = {one for name in source.imports for one in _imported_files(root, name, file)} - {file}
+        waiting += used - found
+        found |= used
+        if file.is_relative_to(root / _SOURCE):
+            found |= {data for name in source.strings & named_data.keys() for data in named_data[name]}
+    return sorted(file.relative_to(root).as_posix() for file in found)
+
+
+def _imported_files(root: Path, statement: Import, importer: Path) -> list[Path]:
+    """Return the files of the library that one import statement may load."""
+    level, base, imported = statement
+    if level:
+        package = importer.relative_to(root / _SOURCE).parts[:-level]
+        base = ".".join([*package, *filter(None, [base])])
+    if base.split(".")[0] != _PACKAGE:
+        return []
+    return [file for name in (base, *(f"{base}.{one}" for one in imported)) for file in _files_of(root, name, importer)]
+
+
+def _files_of(root: Path, module: str, importer: Path) -> list[Path]:
+    """Return the files that Python runs for `import module`: its own and the `__init__.py` of each package above it."""
+    files = []
+    parts = module.split(".")
+    for length in range(1, len(parts) + 1):
+        place = root.joinpath(_SOURCE, *parts[:length])
+        candidates = [place / "__init__.py", place.with_suffix(".py")]
+        existing = [candidate for candidate in candidates if candidate.is_file()]
+        if existing:
+            files.append(existing[0])
+        elif length < len(parts) and not place.is_dir():
+            raise InputError(f"expected a module of the library, got import {module!r} in {importer}")
+    return files
+
+
+def _data_files(root: Path) -> dict[str, list[Path]]:
+    """Return the tables and templates of the package under the names that a module may use.
+
+    The names are the file's own, its path in the package, and its folder's whole path; the last part of the folder
+    alone, such as "paper", is a word with other uses.
+    """
+    package = root / _SOURCE / _PACKAGE
+    found: dict[str, list[Path]] = {}
+    for file in package.rglob("*"):
+        if file.suffix in _DATA_SUFFIXES:
+            names = {file.name, file.relative_to(package).as_posix(), file.parent.relative_to(root).as_posix()}
+            for name in names:
+                found.setdefault(name, []).append(file)
+    return found
