@@ -22,7 +22,7 @@ import pytest
 import yaml
 from test_kill import write_processed
 from test_pipeline import write_raw_tree
-from toy_pipeline import OUTPUTS, REPOSITORY, environment, make_toy, small_params, write_params
+from toy_pipeline import OUTPUTS, REPOSITORY, environment, make_toy, run, small_params, write_params
 
 PAGE = 4096
 """A tmpfs gives its room away in pages."""
@@ -147,7 +147,7 @@ def digests(folder: Path) -> dict[str, str]:
 
 def tiny_repository(folder: Path) -> Path:
     """The real scripts and library, a model of 500 weights and 40 small images: raw, processed, and to be acquired."""
-    for name in ("workflow/scripts", "src/oncorobust"):
+    for name in ("workflow/scripts", "workflow/code", "src/oncorobust"):
         shutil.copytree(REPOSITORY / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     content = yaml.safe_load((REPOSITORY / "presets" / "demo.yaml").read_text(encoding="utf-8"))
     block = content["datasets"]["brain_mets"]
@@ -234,6 +234,7 @@ def slow_repository(folder: Path) -> Path:
     head = script.read_text(encoding="utf-8").partition("import argparse\n")[0]  # what the two graphs look at
     outputs = ", ".join(repr(one.format(dataset="mnist")) for one in OUTPUTS["train"])
     script.write_text(head + SLOW_TRAIN.replace("OUTPUTS", outputs), encoding="utf-8")
+    run(folder, "oncorobust graph")
     return folder
 
 

@@ -54,6 +54,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for script in (folder / "workflow" / "scripts").glob("*.py"):
         said = SAY_WHERE.replace("{stage}", script.stem)
         script.write_text(script.read_text(encoding="utf-8") + said, encoding="utf-8")
+    toy.run(folder, "oncorobust graph")
     toy.run(folder, "snakemake --cores 2 --use-conda")
     return folder
 

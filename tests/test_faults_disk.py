@@ -99,7 +99,7 @@ def put_together(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A repository with made-up metrics, and tables, figures and a page of them."""
     folder = tmp_path_factory.mktemp("disk") / "together"
     write_results(folder)
-    for name in ("workflow/scripts", "src/oncorobust"):
+    for name in ("workflow/scripts", "workflow/code", "src/oncorobust"):
         shutil.copytree(REPOSITORY / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     for case in PUTTING_TOGETHER:
         run_stage(folder, case.stage)

@@ -175,7 +175,8 @@ def swept(tmp_path_factory):
     folder = toy.make_toy(tmp_path_factory.mktemp("toy"), toy.small_params())
     script = folder / "workflow" / "scripts" / "harden.py"
     script.write_text(script.read_text(encoding="utf-8") + TOY_HARDEN, encoding="utf-8")
-    toy.run(folder, "git commit -qam harden && dvc repro -q harden@mnist && git add -A && git commit -q -m results")
+    toy.run(folder, "oncorobust graph && git commit -qam harden")
+    toy.run(folder, "dvc repro -q harden@mnist && git add -A && git commit -q -m results")
     toy.run(folder, " && ".join(f"dvc exp run -q --temp --single-item {values} harden@mnist" for values in SWEEP))
     return folder
 

@@ -1,4 +1,4 @@
-"""The Snakefile and dvc.yaml state one graph, and their lists of library files are the real imports.
+"""The Snakefile and dvc.yaml state one graph, and the code of a stage is what its script really imports.
 
 Both graphs are read from the tools themselves: Snakemake's jobs and DVC's stages, after wildcards, lookups and `${}`
 are resolved. The real imports are found a second way, by Python's own ModuleFinder, which follows bytecode.
@@ -13,7 +13,8 @@ import toy_pipeline as toy
 import yaml
 
 from oncorobust.base.errors import InputError
-from oncorobust.pipeline.dvc_yaml import check_in_step, library_files, out_of_step, own_files, refresh, stage_code
+from oncorobust.pipeline.dvc_yaml import check_in_step, out_of_step, own_files, refresh
+from oncorobust.pipeline.imports import library_files, stage_code
 from oncorobust.pipeline.stage_log import log_path
 
 
@@ -82,8 +83,11 @@ def test_code_is_what_python_would_load() -> None:
         assert len(listed) > 3, stage
 
 
-def test_dvc_yaml_is_in_step_with_params_and_imports() -> None:
+def test_the_graph_is_in_step_with_params_and_code() -> None:
     assert out_of_step(toy.REPOSITORY) == []
+    assert len((toy.REPOSITORY / "dvc.yaml").read_text().splitlines()) < 350
+    written = sorted(path.stem for path in (toy.REPOSITORY / "workflow" / "code").iterdir())
+    assert written == sorted(toy.STAGES)
 
 
 def test_imports_inside_functions_relative_imports_and_tables_count(library: Path) -> None:
@@ -172,9 +176,9 @@ def test_a_new_import_is_out_of_step_until_refreshed(tmp_path: Path) -> None:
     with (folder / "workflow" / "scripts" / "acquire.py").open("a") as script:
         script.write("if False:\n    import oncorobust.new_module\n")
     (folder / "src" / "oncorobust" / "new_module.py").write_text("")
-    assert out_of_step(folder) == ["acquire lacks src/oncorobust/new_module.py"]
-    printed = toy.run(folder, "oncorobust graph --check", status=1)
-    assert "acquire lacks src/oncorobust/new_module.py" in printed
+    new = ["acquire: src/oncorobust/new_module.py is new", "acquire: workflow/scripts/acquire.py has changed"]
+    assert out_of_step(folder) == new
+    assert toy.run(folder, "oncorobust graph --check", status=1).splitlines() == new
     toy.run(folder, "oncorobust graph")
     assert out_of_step(folder) == []
 

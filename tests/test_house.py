@@ -152,7 +152,7 @@ def test_a_preset_is_copied_whole_and_dvc_yaml_follows(tmp_path: Path) -> None:
     assert (folder / "params.yaml").read_bytes() == (folder / "presets" / "real.yaml").read_bytes()
     assert {"preprocess@lidc", "preprocess@mnist", "preprocess@cifar10"} <= set(toy.dvc_steps(folder))
     toy.run(folder, "oncorobust preset demo")
-    assert toy.run(folder, "oncorobust graph --check") == "dvc.yaml is in step\n"
+    assert toy.run(folder, "oncorobust graph --check") == "the graph is in step\n"
     assert not list(folder.glob(".*part*"))
 
 

@@ -3,8 +3,9 @@
 The toy pipeline is run once and recorded. Then, in this process, each leaf is changed in the file on disk, and both
 tools are asked what they would run: Snakemake by building its graph of jobs with the triggers of profiles/default, DVC
 by the status of its stages, closed over what depends on a changed one. Library files are edited on disk in the same
-way. So nothing is compared that the tools did not work out themselves; and the answer must be the stages that the
-tables below expect, so that two graphs with the same omission do not pass. One change is put to both command lines.
+way, and `refresh`, which is `oncorobust graph`, brings the digests in step. So nothing is compared that the tools did
+not work out themselves; and the answer must be the stages that the tables below expect, so that two graphs with the
+same omission do not pass. One change is put to both command lines.
 
 The data set slices is left alone: its stages must never be among the answers for a leaf of mnist.
 """
@@ -20,7 +21,8 @@ import toy_pipeline as toy
 import yaml
 from dvc.repo import Repo
 
-from oncorobust.pipeline.dvc_yaml import stage_code
+from oncorobust.pipeline.code_record import stage_digests
+from oncorobust.pipeline.dvc_yaml import refresh
 
 EACH_MODEL = ["clean", "adversarial"]
 DIRECT = {  # what reads a subtree of params.yaml, by its dotted name; the longest name that fits counts
@@ -223,7 +225,7 @@ def library_files_of_stages() -> dict[str, set[str]]:
     """Stages by the library file, data file or script that they declare."""
     users: dict[str, set[str]] = {}
     for stage in toy.STAGES:
-        for path in stage_code(toy.REPOSITORY, stage):
+        for path in stage_digests(toy.REPOSITORY, stage):
             users.setdefault(path, set()).add(stage)
     return users
 
@@ -231,11 +233,40 @@ def library_files_of_stages() -> dict[str, set[str]]:
 @pytest.mark.slow
 @pytest.mark.parametrize("path", sorted(library_files_of_stages()))
 def test_a_library_file_invalidates_the_same_stages(folder: Path, repo: Repo, path: str) -> None:
-    edited = (folder / path).read_text() + "\n"
     stages = sorted(library_files_of_stages()[path])
     acquired = closed([stage for stage in stages if stage == "acquire"], ["mnist"])
     others = closed([stage for stage in stages if stage != "acquire"], ["mnist", "slices"])
-    assert needed_with(folder, repo, path, edited) == acquired | others
+    assert needed_after_graph(folder, repo, path, "\nADDED = 1\n") == acquired | others
+
+
+def needed_after_graph(folder: Path, repo: Repo, path: str, added: str) -> set[str]:
+    """What both tools would run with this text at a file's end and the graph in step; both are put back afterwards."""
+    file = folder / path
+    before = file.read_text()
+    try:
+        file.write_text(before + added)
+        refresh(folder)
+        by_snakemake, by_dvc = toy.snakemake_plan(folder).needed, toy.dvc_needed(repo)
+    finally:
+        file.write_text(before)
+        refresh(folder)
+    assert by_snakemake == by_dvc
+    return by_dvc
+
+
+def test_comments_docstrings_and_blank_lines_invalidate_nothing(folder: Path, repo: Repo) -> None:
+    """In every script and module at once; the graph need not be told."""
+    files = [folder / path for path in library_files_of_stages() if path.endswith(".py")]
+    before = {file: file.read_text() for file in files}
+    assert len(before) > 100
+    try:
+        for file, text in before.items():
+            file.write_text(f'"""Another docstring."""\n# A comment.\n\n{text}\n\n"""At the end."""  # And why.\n')
+        assert not refresh(folder)
+        assert toy.snakemake_plan(folder).needed == toy.dvc_needed(repo) == set()
+    finally:
+        for file, text in before.items():
+            file.write_text(text)
 
 
 def test_another_model_of_the_users_trains_again(folder: Path, repo: Repo) -> None:
@@ -261,12 +292,14 @@ def test_the_command_lines_agree(folder: Path) -> None:
     before = {path: path.read_text() for path in (folder / "params.yaml", script)}
     try:
         toy.write_params(folder, content)
-        script.write_text(before[script] + "\n")
+        script.write_text(before[script] + "ADDED = 1\n")
+        toy.run(folder, "oncorobust graph")
         planned = toy.run(folder, "snakemake -n")
         reproduced = toy.run(folder, "dvc repro --dry")
     finally:
         for path, text in before.items():
             path.write_text(text)
+        refresh(folder)
     table = planned.partition("Job stats:")[2].partition("total")[0]
     counts = dict(re.findall(r"^(\w+) +(\d+)$", table, re.MULTILINE))
     stages = re.findall(r"Running stage '([^']+)'", reproduced)

@@ -96,7 +96,7 @@ def write_processed(folder: Path) -> None:
 
 
 def make_repository(folder: Path) -> Path:
-    for name in ("workflow/scripts", "src/oncorobust"):
+    for name in ("workflow/scripts", "workflow/code", "src/oncorobust"):
         shutil.copytree(REPOSITORY / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     write_params(folder, small_params())
     write_processed(folder / "data" / "processed" / "slices")

@@ -11,8 +11,8 @@ import pytest
 import toy_pipeline as toy
 from large_repository import expected_jobs, large_params, make_large
 
-from oncorobust.pipeline import dvc_yaml as graph
-from oncorobust.pipeline.dvc_yaml import code_digest, stage_code
+from oncorobust.base import files
+from oncorobust.pipeline import code_record, dvc_yaml
 from oncorobust.settings import load as params
 
 REPEATED = ("acquire", "preprocess", "train", "harden", "attack", "rank")
@@ -45,30 +45,20 @@ def test_files_are_read_as_often_for_two_data_sets_as_for_twenty(large: Path, mo
         monkeypatch.setattr(module, name, count)
 
     # dpath.get is what Snakemake's lookup() searches the whole of params.yaml with
-    for module, name in ((params, "_load"), (graph, "file_md5"), (graph, "library_files"), (dpath, "get")):
+    for module, name in ((params, "_load"), (files, "file_md5"), (code_record, "stage_code"), (dpath, "get")):
         counted(module, name)
     found = []
     for n_entries in (2, 20):
         toy.write_params(large, large_params(n_entries))
-        graph.refresh(large)
+        dvc_yaml.refresh(large)
         calls.clear()
         toy.snakemake_plan(large)
         found.append(dict(calls))
     assert found[0] == found[1]
     assert found[0]["_load"] <= 4, "params.yaml for its values, its overrides and the graph, and dvc.yaml"
     rules = len(toy.STAGES) + 2  # two rules for shards
-    assert found[0]["library_files"] <= rules + len(toy.STAGES), "once for each rule, once for each stage of dvc.yaml"
-
-
-def test_the_digest_of_a_stage_is_its_codes_content(tmp_path: Path) -> None:
-    folder = toy.make_toy(tmp_path, toy.small_params())
-    before = {stage: code_digest(folder, stage) for stage in ("train", "tabulate")}
-    (folder / stage_code(folder, "train")[0]).touch()
-    assert code_digest(folder, "train") == before["train"]
-    changed = folder / "src" / "oncorobust" / "training" / "loop.py"
-    changed.write_text(changed.read_text() + "\n")
-    assert code_digest(folder, "train") != before["train"]
-    assert code_digest(folder, "tabulate") == before["tabulate"]
+    assert found[0]["file_md5"] == rules, "once for each rule"
+    assert found[0]["stage_code"] == len(toy.STAGES), "once for each stage of dvc.yaml"
 
 
 def test_a_data_set_that_params_do_not_have_is_named(tmp_path: Path) -> None:

@@ -61,6 +61,7 @@ def test_a_run_prints_one_line_when_a_job_ends(tmp_path):
     (folder / "data" / "processed" / "mnist" / "images.npy").unlink()
     with (folder / "workflow" / "scripts" / "preprocess.py").open("a") as script:
         script.write("raise SystemExit('no such luck')\n")
+    toy.run(folder, "oncorobust graph")
     said = toy.run(folder, "snakemake --cores 2 --logger oncorobust", status=1)
     assert "no such luck" in said
     assert "Error in rule preprocess" in said

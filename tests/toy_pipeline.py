@@ -1,7 +1,7 @@
 """A copy of the repository in which each script only writes small files, so that both runners run in seconds.
 
 The copy has the real Snakefile, dvc.yaml, profiles and library. A toy script keeps the imports of the real one, in a
-block that never runs, so that the library files which the two graphs list are the real ones. There are two data sets:
+block that never runs, so that each stage uses the same library files as the real one. There are two data sets:
 mnist, which `acquire` makes, and slices, whose raw tree and model are the user's.
 """
 
@@ -250,11 +250,12 @@ def _stage_step(stage: Any, values: dict[str, Any]) -> Step:
     names = [name for one in stage.deps if isinstance(one, ParamsDependency) for name in one.params]
     inputs = frozenset(one.def_path for one in stage.deps if not isinstance(one, ParamsDependency))
     params = {name: reduce(lambda tree, key: tree[key], name.split("."), values) for name in names}
-    code = sorted(path for path in inputs if path.startswith(("src/", "workflow/scripts/")))
-    listed = subprocess.run(["md5sum", *code], stdout=subprocess.PIPE, check=True).stdout
-    params["code"] = hashlib.md5(listed).hexdigest()  # dvc.yaml lists the files, the Snakefile states this
-    inputs -= frozenset(code)
-    return Step(stage.cmd, inputs, frozenset(one.def_path for one in stage.outs), params)
+    code = f"workflow/code/{stage.addressing.partition('@')[0]}.txt"
+    assert code in inputs, stage.addressing
+    params["code"] = hashlib.md5(
+        Path(code).read_bytes()
+    ).hexdigest()  # dvc.yaml lists the file, the Snakefile states its MD5
+    return Step(stage.cmd, inputs - {code}, frozenset(one.def_path for one in stage.outs), params)
 
 
 def _toy_script(stage: str, real: str) -> str:

@@ -63,6 +63,7 @@ def make_held(folder: Path, *, shards: bool = False) -> Path:
         if shards and stage in ("attack", "rank"):
             text = text.replace("words = vars(parser.parse_args())", SHARDED)
         script.write_text(text)
+    toy.run(folder, "oncorobust graph")
     return folder
 
 

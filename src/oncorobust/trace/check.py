@@ -49,6 +49,8 @@ class Trace:
     """A row and data set of a table, checked, with all stages behind it.
 
     state: the commit in words. found: MD5 of the recorded files as they are now, by path; directories likewise.
+    code: recorded digests of script and library modules by path, for each MD5 of the file in workflow/code that held
+    them. found_code: digests of the same modules as they are now, by path.
     not_recorded: results that dvc.lock does not record, or records with other bytes.
     """
 
@@ -58,6 +60,8 @@ class Trace:
     stages: tuple[StageRecord, ...]
     found: Mapping[str, str]
     directories: Mapping[str, Directory]
+    code: Mapping[str, Mapping[str, str]]
+    found_code: Mapping[str, str]
     not_recorded: tuple[str, ...]
 
     @property

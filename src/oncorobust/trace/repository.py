@@ -12,6 +12,7 @@ from pathlib import Path
 
 from oncorobust.base.errors import InputError
 from oncorobust.base.files import file_md5
+from oncorobust.pipeline.code_digest import content_digest
 
 _CREDENTIALS = re.compile(r"//[^/\s]*@")
 """User and password in a remote's URL."""
@@ -65,6 +66,24 @@ class State:
             return file_md5(self.root / path) if (self.root / path).is_file() else None
         try:
             return _md5(self.read(path))
+        except InputError:
+            return None
+
+    def read_version(self, path: str, md5: str) -> bytes | None:
+        """Read the version of a file with this MD5, in this state or an earlier commit; None where there is none."""
+        if self.md5(path) == md5:
+            return self.read(path)
+        try:
+            commits = self._git("rev-list", self.revision or "HEAD", "--", path).decode().split()
+        except InputError:
+            return None
+        earlier = (State(self.root, commit) for commit in commits)
+        return next((one.read(path) for one in earlier if one.md5(path) == md5), None)
+
+    def digest(self, path: str) -> str | None:
+        """Return the digest of a file of code; None where there is none, or it is not Python."""
+        try:
+            return content_digest(path, self.read(path))
         except InputError:
             return None
 

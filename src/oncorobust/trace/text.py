@@ -2,14 +2,17 @@
 
 The order is a reader's: first whether the numbers agree, then the sources of each, then per stage its command,
 parameters, files written and read, each with MD5 and size as dvc.lock recorded them. A raw tree is listed from the
-work tree, its first files by name, where its number of files and bytes are those recorded.
+work tree, its first files by name, where its number of files and bytes are those recorded. Script and library modules
+are listed with the digests of the code that was run; CHANGED SINCE marks those that are another code now.
 """
 
 import json
 from collections.abc import Iterable, Mapping
 
 from oncorobust.base.epsilons import epsilon_text
+from oncorobust.pipeline.code_record import is_code_path
 from oncorobust.pipeline.dvc_lock import FileRecord, StageRecord, compare
+from oncorobust.pipeline.imports import SCRIPTS
 from oncorobust.report.tables.cell import Cell
 from oncorobust.trace.check import Check, Trace
 from oncorobust.trace.repository import Directory
@@ -26,7 +29,7 @@ def trace_text(trace: Trace) -> str:
         "\n".join(_check_line(check) for check in trace.checks),
         "Computed from\n" + "\n".join(_source_lines(cells)),
         "Stages, the last one first" if trace.stages else f"No stages: dvc.lock has none of them; {_NOT_RECORDED}",
-        *(_stage_block(stage, trace.found, trace.directories) for stage in trace.stages),
+        *(_stage_block(stage, trace) for stage in trace.stages),
         *(f"{path} is {_NOT_RECORDED}" for path in trace.not_recorded),
         verdict + (f", but {_NOT_RECORDED}" if trace.not_recorded else ""),
     ]
@@ -56,22 +59,30 @@ def _sign(sign: int) -> str:
     return "+" if sign > 0 else "-"
 
 
-def _stage_block(stage: StageRecord, found: Mapping[str, str], directories: Mapping[str, Directory]) -> str:
+def _stage_block(stage: StageRecord, trace: Trace) -> str:
     lines = [stage.name, f"  command    {stage.command}"]
     lines += [f"  parameter  {key} = {json.dumps(value)}" for key, value in stage.parameters.items()]
-    files = [("wrote", one) for one in stage.outputs]
-    files += sorted(((_kind(one.path), one) for one in stage.inputs), key=lambda item: _KINDS.index(item[0]))
-    lines += [line for kind, one in files for line in _file_lines(kind, one, found, directories.get(one.path))]
-    return "\n".join(lines)
+    data = [("wrote", one) for one in stage.outputs]
+    data += [("read", one) for one in stage.inputs if not is_code_path(one.path)]
+    code = [("code", one) for one in stage.inputs if is_code_path(one.path)]
+    for kind, one in data + code:
+        lines += _file_lines(kind, one, trace.found, trace.directories.get(one.path))
+    return "\n".join([*lines, *(line for _, one in code for line in _code_lines(one, trace))])
 
 
-_KINDS = ("read", "script", "library")
+def _code_lines(record: FileRecord, trace: Trace) -> list[str]:
+    """Return a line for the script and for each library module with which a stage was run."""
+    if record.md5 not in trace.code:
+        return ["    whose modules are not known: no commit has this version of the file"]
+    digests = trace.code[record.md5]
+    paths = sorted(digests, key=lambda path: (not path.startswith(SCRIPTS), path))
+    return [_module_line(path, digests[path], trace.found_code.get(path)) for path in paths]
 
 
-def _kind(path: str) -> str:
-    if path.startswith("workflow/scripts/"):
-        return "script"
-    return "library" if path.startswith("src/") else "read"
+def _module_line(path: str, digest: str, found: str | None) -> str:
+    kind = "script" if path.startswith(f"{SCRIPTS}/") else "library"
+    since = {digest: "", None: "  (not in this tree)"}.get(found, "  CHANGED SINCE")
+    return f"  {kind:<10} {path}  digest {digest}{since}"
 
 
 def _file_lines(kind: str, record: FileRecord, found: Mapping[str, str], directory: Directory | None) -> list[str]:
