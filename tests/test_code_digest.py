@@ -1,5 +1,6 @@
 """What changes the digest of a file's code and what does not; old digests are refused by both runners and by stages."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,8 @@ import toy_pipeline as toy
 from fault_tools import run_stage, tiny_repository
 
 from oncorobust.base.errors import InputError
+from oncorobust.base.run_state import Checkpoint
+from oncorobust.pipeline import stage_state
 from oncorobust.pipeline.code_digest import content_digest, file_digest
 from oncorobust.pipeline.code_record import check_script, digests_out_of_step, parse_digests, write_digests
 from oncorobust.pipeline.dvc_yaml import check_in_step
@@ -159,7 +162,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def edited(folder: Path) -> Path:
+def edited(folder: Path) -> Iterator[Path]:
     """A repository whose digests are put back after each test, as is the module that is edited."""
     kept = [folder / "src/oncorobust/training/loop.py", *(folder / "workflow" / "code").iterdir()]
     before = {path: path.read_bytes() for path in kept}
@@ -221,9 +224,7 @@ def test_only_scripts_of_stages_have_digests(edited: Path, tmp_path: Path) -> No
 
 
 @pytest.mark.slow
-def test_a_stage_refuses_an_old_digest_and_goes_on_after_a_changed_comment(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> None:
+def test_a_stage_refuses_an_old_digest(tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tiny_repository(tmp_path_factory.mktemp("stage") / "checkout")
     edit(folder)
     said = run_stage(folder, "train", "--dataset", "slices", status=1)
@@ -231,3 +232,26 @@ def test_a_stage_refuses_an_old_digest_and_goes_on_after_a_changed_comment(
         "error: the graph is out of step (train: src/oncorobust/training/loop.py has changed): run `oncorobust graph`\n"
     )
     assert not (folder / "models").exists()
+
+
+def test_a_state_is_kept_over_a_changed_comment_and_given_up_after_a_changed_statement(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("data/processed/lidc").mkdir(parents=True)
+    Path("data/processed/lidc/images.npy").write_text("pixels")
+    Path("data/processed/lidc/index.csv").write_text("rows")
+    module = tmp_path / "loop.py"
+    monkeypatch.setattr(stage_state, "running_code", lambda: [module])
+
+    def state() -> Checkpoint:
+        return stage_state.stage_state("models/.state", dataset="lidc", decided_by=[1], starts_from=[])
+
+    module.write_text("x = 1\n")
+    state().save("epoch 1", {}, {})
+    module.write_text('"""Docstring."""\n\nx = 1  # one\n')
+    assert state().load() is not None
+    module.write_text("x = 2\n")
+    other = state()
+    assert other.load() is None
+    assert other.stale

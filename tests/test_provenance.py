@@ -16,6 +16,7 @@ from results_fixture import DATASETS, REPOSITORY, TABLE_EPSILONS, params_content
 from oncorobust.base.errors import InputError
 from oncorobust.cli import trace as trace_command
 from oncorobust.cli.trace import trace_cell
+from oncorobust.pipeline.code_digest import content_digest, file_digest
 from oncorobust.pipeline.dvc_lock import parse_lock, producer, way_back
 from oncorobust.report.tables.build import build_tables
 from oncorobust.report.tables.cell import tables_from_json, tables_to_json
@@ -27,6 +28,12 @@ from oncorobust.trace.text import trace_text
 
 MODELS = ("clean", "adversarial")
 RAW_FILES = 12
+CODE = "workflow/code/attack.txt"
+MODULES = (
+    "src/oncorobust/report/tables/cell.py",
+    "src/oncorobust/report/tables/common.py",
+    "workflow/scripts/attack.py",
+)
 
 
 def record(path, root):
@@ -68,19 +75,19 @@ def write_lock(root):
             "outs": [record(path, root) for path in outputs],
         }
 
-    script, module = "workflow/scripts/attack.py", "src/oncorobust/report/tables/cell.py"
+    write_code(root)
     for key in DATASETS:
         summary = f"data/processed/{key}/summary.json"
-        add(f"preprocess@{key}", [summary], [f"data/raw/{key}", script], {"seed": 0})
+        add(f"preprocess@{key}", [summary], [f"data/raw/{key}", CODE], {"seed": 0})
         for model in MODELS:
             keras, folder = f"models/{key}/{model}.keras", f"reports/{key}/{model}"
-            add(f"{'train' if model == 'clean' else 'harden'}@{key}", [keras], [summary, script], {"seed": 0})
+            add(f"{'train' if model == 'clean' else 'harden'}@{key}", [keras], [summary, CODE], {"seed": 0})
             outputs = [
                 f"{folder}/{name}" for name in ("predictions.csv", "intervals.csv", "threats.csv", "attack.json")
             ]
-            add(f"attack@{key}-{model}", outputs, [summary, keras, script, module], {"attacks": {"batch_size": 64}})
+            add(f"attack@{key}-{model}", outputs, [summary, keras, CODE], {"attacks": {"batch_size": 64}})
             outputs = [f"{folder}/sensitivity.csv", f"{folder}/rank.json"]
-            add(f"rank@{key}-{model}", outputs, [summary, keras, script], {"seed": 0})
+            add(f"rank@{key}-{model}", outputs, [summary, keras, CODE], {"seed": 0})
     metrics = [f"reports/{key}/{one}/{name}.json" for key in DATASETS for one in MODELS for name in ("attack", "rank")]
     tables = [
         *(f"reports/tables/{name}.csv" for name in ("table1", "table2", "table_s5", "gap", "threats")),
@@ -88,6 +95,13 @@ def write_lock(root):
     ]
     add("tabulate", tables, metrics, {"run.datasets": list(DATASETS)})
     (root / "dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": stages}))
+
+
+def write_code(root):
+    """The digests of a stage of one script and two modules, as `oncorobust graph` writes them."""
+    lines = ["# Digests", *(f"{content_digest(path, (root / path).read_bytes())}  {path}" for path in MODULES)]
+    (root / CODE).parent.mkdir(parents=True, exist_ok=True)
+    (root / CODE).write_text("\n".join(lines) + "\n")
 
 
 def make_repository(root):
@@ -103,8 +117,7 @@ def make_repository(root):
             (root / "models" / key / f"{model}.keras").write_bytes(f"{key} {model}".encode())
     for path in (
         "src/oncorobust/report/tables/paper",
-        "src/oncorobust/report/tables/cell.py",
-        "workflow/scripts/attack.py",
+        *MODULES,
     ):
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (shutil.copytree if (REPOSITORY / path).is_dir() else shutil.copy)(REPOSITORY / path, root / path)
@@ -150,8 +163,9 @@ def test_the_way_back_reaches_model_data_scripts_modules_and_raw_files(unchanged
     model = hashlib.md5(b"lidc clean").hexdigest()
     assert f"read       models/lidc/clean.keras  md5 {model}, 10 bytes" in text
     assert 'parameter  attacks = {"batch_size": 64}' in text
-    assert "script     workflow/scripts/attack.py  md5 " in text
-    assert "library    src/oncorobust/report/tables/cell.py  md5 " in text
+    assert f"code       {CODE}  md5 {hashlib.md5((unchanged / CODE).read_bytes()).hexdigest()}, " in text
+    assert f"script     {MODULES[2]}  digest {file_digest(unchanged / MODULES[2])}\n" in text
+    assert f"library    {MODULES[0]}  digest {file_digest(unchanged / MODULES[0])}\n" in text
     assert f"data/raw/lidc/00.png  md5 {hashlib.md5(b'image 0').hexdigest()}" in text
     assert "and 2 more files" in text
     assert "predictions.csv where attack = pgd, epsilon = 0.002, attacked_label = predicted" in text
@@ -274,6 +288,56 @@ def test_inputs_changed_since_are_marked(root):
     assert "CHANGED SINCE: 13 files" in text
     shutil.rmtree(root / "data/raw/lidc")
     assert "12 files  (not in this tree)" in trace_text(trace(root))
+
+
+def lines_of(text, name):
+    """How the lines of a trace that name a file end."""
+    lines = [line for line in text.splitlines() if f" {name}  " in line]
+    assert lines
+    return {line.partition("digest ")[2][32:] if "digest " in line else line.partition(" bytes")[2] for line in lines}
+
+
+def test_code_changed_since_is_marked_module_by_module(root):
+    for number, addition in ((0, b"# comment\n"), (1, b"ADDED = 1\n")):
+        with (root / MODULES[number]).open("ab") as module:
+            module.write(addition)
+    (root / MODULES[2]).unlink()
+    text = trace_text(trace(root))
+    assert lines_of(text, CODE) == {""}
+    assert lines_of(text, MODULES[0]) == {""}, "a comment is no change"
+    assert lines_of(text, MODULES[1]) == {"  CHANGED SINCE"}
+    assert lines_of(text, MODULES[2]) == {"  (not in this tree)"}
+
+
+def test_the_recorded_modules_are_found_in_an_earlier_commit(root):
+    recorded = file_digest(root / MODULES[0])
+    git(root, "init", "-q")
+    git(root, "add", "workflow", "src", "reports/tables", "reports/lidc", "dvc.lock")
+    git(root, "commit", "-q", "-m", "results")
+    (root / MODULES[0]).write_text("x = 1\n")
+    write_code(root)
+    text = trace_text(trace(root))
+    assert lines_of(text, CODE) == {"  CHANGED SINCE"}
+    assert f"library    {MODULES[0]}  digest {recorded}  CHANGED SINCE\n" in text
+    assert lines_of(text, MODULES[1]) == {""}
+    git(root, "commit", "-q", "-a", "-m", "other code")
+    assert trace_text(trace(root)).splitlines()[1:] == text.splitlines()[1:]
+    assert lines_of(trace_text(trace(root, rev="HEAD")), MODULES[0]) == {"  CHANGED SINCE"}
+    text = trace_text(trace(root, rev="HEAD~1"))
+    assert lines_of(text, CODE) == lines_of(text, MODULES[0]) == {""}
+
+
+def test_digests_that_no_commit_has_are_not_listed(root):
+    (root / CODE).write_text("# Digests\n")
+    text = trace_text(trace(root))
+    assert "whose modules are not known: no commit has this version of the file" in text
+    assert "library" not in text
+
+
+def git(root, *arguments):
+    identity = ("-c", "user.name=a", "-c", "user.email=a@b")
+    finished = subprocess.run(["git", *identity, *arguments], cwd=root, capture_output=True, text=True)
+    assert finished.returncode == 0, finished.stderr
 
 
 @pytest.mark.parametrize(
