@@ -22,6 +22,13 @@ from oncorobust.base.errors import InputError
 
 _LEFT_OUT = {"ctx", "kind", "type_comment", "type_ignores"}
 """Fields of syntax trees that follow from the others, or that decide nothing."""
+_NAMES = {
+    kind: tuple(name for name in kind._fields if name not in _LEFT_OUT)
+    for kind in vars(ast).values()
+    if isinstance(kind, type) and issubclass(kind, ast.AST)
+}
+"""Fields that count, by kind of node."""
+_NOTED = {ast.Import, ast.ImportFrom, ast.Constant}
 
 
 Import = tuple[int, str, tuple[str, ...]]
@@ -84,30 +91,26 @@ def parse_source(content: bytes, *, where: str) -> Source:
 
 
 def _write(value: object, words: list[str], nodes: list[ast.AST]) -> None:
-    """Append the words of one value of a syntax tree, and its nodes."""
-    if isinstance(value, list):
+    """Append the words of one value of a syntax tree, and its imports and constants to `nodes`."""
+    if isinstance(value, ast.AST):
+        kind = type(value)
+        words.append("(" + kind.__name__)
+        if kind in _NOTED:
+            nodes.append(value)
+        for name in _NAMES[kind]:
+            field = _joined(value.values) if isinstance(value, ast.JoinedStr) else getattr(value, name, None)
+            if field != [] and (field is not None or name == "value"):  # the value None is the constant
+                words.append(name)
+                _write(field, words, nodes)
+        words.append(")")
+    elif isinstance(value, list):
         words.append("[")
         for one in value:
             if not _is_docstring(one):
                 _write(one, words, nodes)
         words.append("]")
-    elif isinstance(value, ast.AST):
-        nodes.append(value)
-        words.append(f"({type(value).__name__}")
-        for name, field in _fields(value):
-            words.append(name)
-            _write(field, words, nodes)
-        words.append(")")
     else:
         words.append(ascii(value))  # the same in every version; repr depends on the version's table of characters
-
-
-def _fields(node: ast.AST) -> list[tuple[str, object]]:
-    """Return the fields of a node that count, with their names; a field called value counts also where it is None."""
-    if isinstance(node, ast.JoinedStr):
-        return [("values", _joined(node.values))]
-    found = ((name, getattr(node, name, None)) for name in node._fields if name not in _LEFT_OUT)
-    return [(name, field) for name, field in found if field != [] and (field is not None or name == "value")]
 
 
 def _joined(values: list[ast.expr]) -> list[object]:
