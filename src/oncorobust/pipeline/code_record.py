@@ -1,13 +1,13 @@
 """The files `workflow/code/<stage>.txt`: one digest for each file of a stage's code, committed to git.
 
-Snakemake and DVC both decide by this file whether the code of a stage has changed, so it must be that of the code:
+Snakemake and DVC both decide by this file whether the code of a stage has changed, so it must match the code:
 
-- `oncorobust graph` writes it;
-- `oncorobust check`, and Snakemake before it plans anything, refuse one that is not that of the code, for any stage;
-- a stage refuses its own one before it starts, because `dvc repro` starts scripts without asking anybody.
+- `oncorobust graph` writes it.
+- `oncorobust check`, and Snakemake before it plans, stop where the file of any stage does not match.
+- A stage stops at its start where its own file does not match, because `dvc repro` starts scripts directly.
 
-DVC alone cannot know that a digest is old: until `oncorobust graph` has run, `dvc repro` takes a stage whose code was
-edited for unchanged, and the first stage that does run stops. `git diff workflow/code` shows which file has changed.
+DVC alone cannot know that a digest is old. Until `oncorobust graph` has run, `dvc repro` takes an edited stage for
+unchanged, and stops in the first edited stage that it starts. `git diff workflow/code` shows which files have changed.
 """
 
 from collections.abc import Mapping, Sequence
