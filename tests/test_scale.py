@@ -11,8 +11,7 @@ import pytest
 import toy_pipeline as toy
 from large_repository import expected_jobs, large_params, make_large
 
-from oncorobust.base import files
-from oncorobust.pipeline import code_record, dvc_yaml
+from oncorobust.pipeline import code_digest, code_record, dvc_yaml
 from oncorobust.settings import load as params
 
 REPEATED = ("acquire", "preprocess", "train", "harden", "attack", "rank")
@@ -45,7 +44,7 @@ def test_files_are_read_as_often_for_two_data_sets_as_for_twenty(large: Path, mo
         monkeypatch.setattr(module, name, count)
 
     # dpath.get is what Snakemake's lookup() searches the whole of params.yaml with
-    for module, name in ((params, "_load"), (files, "file_md5"), (code_record, "stage_code"), (dpath, "get")):
+    for module, name in ((params, "_load"), (code_digest, "file_digest"), (code_record, "stage_code"), (dpath, "get")):
         counted(module, name)
     found = []
     for n_entries in (2, 20):
@@ -57,7 +56,7 @@ def test_files_are_read_as_often_for_two_data_sets_as_for_twenty(large: Path, mo
     assert found[0] == found[1]
     assert found[0]["_load"] <= 4, "params.yaml for its values, its overrides and the graph, and dvc.yaml"
     rules = len(toy.STAGES) + 2  # two rules for shards
-    assert found[0]["file_md5"] == rules, "once for each rule"
+    assert found[0]["file_digest"] == rules, "once for each rule"
     assert found[0]["stage_code"] == len(toy.STAGES), "once for each stage of dvc.yaml"
 
 

@@ -14,7 +14,7 @@ from oncorobust.pipeline.clock_check import check_times
 from oncorobust.pipeline.cluster_jobs import end_left_over
 from oncorobust.base.errors import InputError
 from oncorobust.pipeline.process_lock import release_left_locks
-from oncorobust.base.files import file_md5
+from oncorobust.pipeline.code_digest import file_digest
 from oncorobust.pipeline.code_record import code_path
 from oncorobust.pipeline.dvc_yaml import check_in_step, own_files
 from oncorobust.pipeline.interruption import pass_on
@@ -92,7 +92,7 @@ def code(stage):
 
     DVC depends on the same file. Here it is a parameter, because an input is looked at again for each of 10,000 jobs.
     """
-    return file_md5(code_path(stage))
+    return file_digest(Path(code_path(stage)))
 
 
 def tracked(*names):
