@@ -74,8 +74,8 @@ def run(main: Callable[[], None]) -> None:
     """Run a script's `main` alone, with its inputs watched, its output in the stage's log, and ready to be interrupted.
 
     An error that a person can correct (a mistake in the input, code whose recorded digests are old, a full disk, an
-    input that changed meanwhile, another process of the same stage) gives one line and status 1. A bug gives one line, its traceback in the log and status 1.
-    An interruption gives status 143.
+    input that changed meanwhile, another process of the same stage) gives one line and status 1. A bug gives one line,
+    its traceback in the log and status 1. An interruption gives status 143.
     """
     open_log()
     _hide_scripts_folder()
