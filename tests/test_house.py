@@ -131,6 +131,7 @@ def test_commands_outside_the_repository_are_refused(tmp_path: Path) -> None:
     assert "oncorobust: expected the repository's root, got" in printed
 
 
+@pytest.mark.slow
 def test_check_and_where_speak_of_this_tree(tmp_path: Path) -> None:
     folder = toy.make_toy(tmp_path)
     assert "the raw trees of mnist, slices are in order" in toy.run(folder, "oncorobust check")
@@ -139,6 +140,7 @@ def test_check_and_where_speak_of_this_tree(tmp_path: Path) -> None:
     assert "data/raw/slices is missing: put or link" in toy.run(folder, "oncorobust check", status=1)
 
 
+@pytest.mark.slow
 def test_a_preset_is_copied_whole_and_dvc_yaml_follows(tmp_path: Path) -> None:
     folder = toy.make_toy(tmp_path)
     assert preset_names(folder) == ["demo", "paper", "real"]
@@ -155,6 +157,7 @@ def test_a_preset_is_copied_whole_and_dvc_yaml_follows(tmp_path: Path) -> None:
     assert not list(folder.glob(".*part*"))
 
 
+@pytest.mark.slow
 def test_a_wrong_preset_is_refused_and_leaves_params_alone(tmp_path: Path) -> None:
     folder = toy.make_toy(tmp_path)
     before = (folder / "params.yaml").read_bytes()
