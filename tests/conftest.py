@@ -2,7 +2,7 @@
 
 import pytest
 
-# Nearly every test of these files starts a runner on a copy of the repository, or builds a large network.
+# Nearly every test of these files starts a runner on a copy of the repository, or builds or trains a network.
 SLOW_FILES = {
     "test_applications.py",
     "test_bridge.py",
@@ -11,9 +11,11 @@ SLOW_FILES = {
     "test_graph.py",
     "test_invalidation.py",
     "test_kill.py",
+    "test_phantom_trees.py",
     "test_pipeline.py",
     "test_remotes.py",
     "test_scale.py",
+    "test_training_loop.py",
 }
 
 
