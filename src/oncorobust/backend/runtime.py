@@ -53,7 +53,7 @@ def _no_backend(wanted: str) -> str:
         return f"expected KERAS_BACKEND to be {', '.join(known)}, got {wanted!r}"
     others = " or ".join(name for name in known if name != wanted)
     return (
-        f"expected the package {wanted} for KERAS_BACKEND={wanted}, got none: pip install '{known[wanted]}', "
+        f"the package {wanted} (KERAS_BACKEND={wanted}) is not installed: pip install '{known[wanted]}', "
         f"or set KERAS_BACKEND to {others}"
     )
 

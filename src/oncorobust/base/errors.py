@@ -16,4 +16,4 @@ class InputError(ValueError):
 
 def missing_package(package: str, *, extra: str) -> InputError:
     """Return the error for a package that is not installed, naming the extra of this one that brings it."""
-    return InputError(f"expected the package {package}, got none: pip install 'oncorobust[{extra}]'")
+    return InputError(f"the package {package} is not installed: pip install 'oncorobust[{extra}]'")
