@@ -2,7 +2,7 @@
 
 import pytest
 
-# Nearly every test of these files starts a runner on a copy of the repository, or builds or trains a network.
+# Nearly every test of these files starts a runner, builds or trains a network, or draws phantoms.
 SLOW_FILES = {
     "test_applications.py",
     "test_bridge.py",
@@ -11,6 +11,7 @@ SLOW_FILES = {
     "test_graph.py",
     "test_invalidation.py",
     "test_kill.py",
+    "test_phantom_rendering.py",
     "test_phantom_trees.py",
     "test_pipeline.py",
     "test_remotes.py",
