@@ -10,7 +10,7 @@ export DVC_SITE_CACHE_DIR ?= $(HOME)/.cache/oncorobust/dvc
 SNAKEFILES := Snakefile workflow/Snakefile workflow/rules
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock demo test test-conda test-slurm test-faults debian fuzz check clean
+.PHONY: help setup lock demo test test-quick test-core test-conda test-slurm test-faults debian fuzz check clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -40,10 +40,11 @@ $(VENV)/test-stamp: $(VENV)/stamp requirements/test.lock
 LOCK := UV_CUSTOM_COMPILE_COMMAND='make lock' uv pip compile --quiet --universal --no-strip-extras --generate-hashes \
 	--python-version 3.11 pyproject.toml
 
+RUN := --constraints requirements/test.lock --extra pipeline --extra tensorflow --extra demo
 lock: $(VENV)/test-stamp ## pin every package again, after an edit of pyproject.toml
 	$(LOCK) --extra test --output-file requirements/test.lock
-	$(LOCK) --constraints requirements/test.lock --output-file requirements/run.lock
-	$(LOCK) --constraints requirements/test.lock --extra gpu --output-file requirements/gpu.lock
+	$(LOCK) $(RUN) --output-file requirements/run.lock
+	$(LOCK) $(RUN) --extra gpu --output-file requirements/gpu.lock
 	for pair in environment.yml:run environment.gpu.yml:gpu; do \
 		{ sed '/- pip:/q' $${pair%:*}; sed -nE 's/^([a-z0-9][^\]*[^ \]) *\\$$/      - \1/p' requirements/$${pair#*:}.lock; } \
 			> .environment.part && mv .environment.part $${pair%:*} || exit 1; done
@@ -65,6 +66,12 @@ demo: setup ## run the pipeline as params.yaml says, and record it
 
 test: $(VENV)/test-stamp debian ## run every test
 	python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+
+test-quick: $(VENV)/test-stamp ## run the tests that need no pipeline and no long training, in three minutes
+	python -m pytest --numprocesses 2 --dist loadfile -m 'not slow and not cluster and not core'
+
+test-core: $(VENV)/test-stamp ## install the library alone beside PyTorch, and attack a model with it
+	python -m pytest -m core tests/test_core_install.py
 
 # What some tests ask of the machine: dciodvfy, which judges the phantoms' DICOM, a browser, and a clock that lies. Where it
 # cannot be had, those tests say so and are skipped; so are those on Slurm, which install that themselves.
@@ -91,6 +98,7 @@ check: $(VENV)/test-stamp ## style, types and workflow, without running anything
 	ruff format --check
 	snakefmt --check --no-sort --line-length 120 $(SNAKEFILES)
 	mypy
+	lint-imports
 	snakemake --lint
 	oncorobust check
 	python maintenance/check_dependencies.py --list

@@ -1,8 +1,29 @@
-"""The longest tests first, so that two workers end together."""
+"""Which tests are slow, and the slow ones first, so that two workers end together."""
 
 import pytest
 
+# Nearly every test of these files starts a runner, builds or trains a network, or draws phantoms.
+SLOW_FILES = {
+    "test_applications.py",
+    "test_bridge.py",
+    "test_conda.py",
+    "test_faults_runners.py",
+    "test_graph.py",
+    "test_invalidation.py",
+    "test_kill.py",
+    "test_phantom_rendering.py",
+    "test_phantom_trees.py",
+    "test_pipeline.py",
+    "test_remotes.py",
+    "test_scale.py",
+    "test_training_loop.py",
+}
 
+
+@pytest.hookimpl(tryfirst=True)  # before pytest selects by marker
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the tests marked slow before the others; the order is otherwise kept."""
+    """Mark the tests of the slow files; put the tests marked slow before the others, in their order."""
+    for item in items:
+        if item.path.name in SLOW_FILES:
+            item.add_marker("slow")
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from oncorobust.base.errors import InputError
+from oncorobust.base.errors import InputError, missing_package
 from oncorobust.base.files import file_md5
 from oncorobust.base.progress import Notify
 
@@ -209,6 +209,4 @@ def _find_s5cmd() -> Path:
 def _require(*modules: str) -> None:
     for module in modules:
         if importlib.util.find_spec(module) is None:
-            raise InputError(
-                f"the package {module.replace('_', '-')} is not installed: pip install 'oncorobust[download]'"
-            )
+            raise missing_package(module.replace("_", "-"), extra="download")

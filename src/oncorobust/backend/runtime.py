@@ -8,23 +8,29 @@ floating-point sums, so it is set explicitly.
 `KERAS_BACKEND` chooses the backend (default tensorflow), as everywhere in Keras.
 """
 
+import importlib.util
 import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+
+from oncorobust.base.errors import InputError
 
 
 def prepare(*, threads: int, seed: int) -> str:
     """Configure the backend and return its name; call this before anything else imports Keras.
 
-    threads: processor threads per operation. seed: seeds Keras's, NumPy's and Python's global generators.
+    threads: processor threads per operation. seed: seeds Keras's, NumPy's and Python's global generators. Raises
+    InputError when the backend's package is not installed.
     """
-    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    os.environ["KERAS_BACKEND"] = os.environ.get("KERAS_BACKEND") or "tensorflow"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # Read by XLA's and PyTorch's own thread pools when they are made, at import.
     os.environ["OMP_NUM_THREADS"] = str(threads)
     if os.environ["KERAS_BACKEND"] == "jax":
         # Read by XLA when it starts; without it sums on a GPU come in any order.
         os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_gpu_deterministic_ops=true".strip()
+    if importlib.util.find_spec(os.environ["KERAS_BACKEND"]) is None:
+        raise InputError(_no_backend(os.environ["KERAS_BACKEND"]))
     import keras
 
     backend: str = keras.backend.backend()
@@ -39,6 +45,17 @@ def prepare(*, threads: int, seed: int) -> str:
     keras.config.set_dtype_policy("float32")
     keras.utils.set_random_seed(seed)
     return backend
+
+
+def _no_backend(wanted: str) -> str:
+    known = {"tensorflow": "oncorobust[tensorflow]", "torch": "oncorobust[torch]", "jax": "jax"}
+    if wanted not in known:
+        return f"expected KERAS_BACKEND to be {', '.join(known)}, got {wanted!r}"
+    others = " or ".join(name for name in known if name != wanted)
+    return (
+        f"the package {wanted} (KERAS_BACKEND={wanted}) is not installed: pip install '{known[wanted]}', "
+        f"or set KERAS_BACKEND to {others}"
+    )
 
 
 def _prepare_tensorflow(threads: int) -> None:

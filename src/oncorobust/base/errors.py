@@ -12,3 +12,8 @@ class InputError(ValueError):
         """The message, fit for a terminal and a log."""
         text = super().__str__()
         return "".join(one if one.isprintable() or one == "\n" else ascii(one)[1:-1] for one in text)
+
+
+def missing_package(package: str, *, extra: str) -> InputError:
+    """Return the error for a package that is not installed, naming the extra of this one that brings it."""
+    return InputError(f"the package {package} is not installed: pip install 'oncorobust[{extra}]'")

