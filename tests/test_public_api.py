@@ -12,7 +12,7 @@ import yaml
 from toy_pipeline import REPOSITORY
 
 import oncorobust
-from oncorobust.pipeline.dvc_yaml import library_files
+from oncorobust.pipeline.imports import library_files
 
 STUB = ast.parse((REPOSITORY / "src" / "oncorobust" / "__init__.pyi").read_text(encoding="utf-8"))
 IMPORTS = {alias.name: node.module for node in STUB.body if isinstance(node, ast.ImportFrom) for alias in node.names}
