@@ -16,7 +16,8 @@ from oncorobust.acquire.phantoms.brain_mets_tree import write_brain_mets_nifti_p
 from oncorobust.acquire.phantoms.cbis_ddsm_tree import write_cbis_ddsm_phantom
 from oncorobust.acquire.phantoms.lidc_tree import write_lidc_phantom
 from oncorobust.attacks.regions import background_reach, has_lesion_box, lesion_reach
-from oncorobust.base.files import write_csv, write_json
+from oncorobust.base.files import write_csv
+from oncorobust.base.schema.version import write_results
 from oncorobust.data.dataset import LabelledImages, read_dataset, write_images
 from oncorobust.data.preprocess import process
 from oncorobust.formats.brain_mets.reader import open_brain_mets
@@ -44,7 +45,7 @@ def through_files(raw: RawImages, folder: Path, **settings: object) -> LabelledI
     paths = [folder / name for name in ("images.npy", "index.csv", "summary.json")]
     write_images(paths[0], processed.images, shape=processed.shape, on_progress=silent)
     write_csv(paths[1], processed.index)
-    write_json(paths[2], processed.summary)
+    write_results(paths[2], processed.summary)
     return read_dataset(*paths)
 
 

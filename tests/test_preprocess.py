@@ -16,7 +16,8 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image
 
 from oncorobust.base.errors import InputError
-from oncorobust.base.files import write_csv, write_json
+from oncorobust.base.files import write_csv
+from oncorobust.base.schema.version import write_results
 from oncorobust.data.contact_sheet import draw_contact_sheet, write_contact_sheet
 from oncorobust.data.dataset import load, read_dataset, write_images
 from oncorobust.data.preprocess import Processed, centre_crop, process, resize, to_unit_interval
@@ -225,7 +226,7 @@ def write(folder: Path, processed: Processed) -> None:
         folder / "images.npy", processed.images, shape=processed.shape, on_progress=Progress("preprocess toy").update
     )
     write_csv(folder / "index.csv", processed.index)
-    write_json(folder / "summary.json", processed.summary)
+    write_results(folder / "summary.json", processed.summary)
 
 
 @pytest.mark.parametrize("copies", [0, 3])

@@ -11,7 +11,8 @@ import numpy as np
 
 from oncorobust.attacks.art_classifier import KerasClassifier
 from oncorobust.backend.runtime import prepare
-from oncorobust.base.files import check_places, whole_outputs, write_csv, write_json
+from oncorobust.base.files import check_places, whole_outputs, write_csv
+from oncorobust.base.schema.version import write_results
 from oncorobust.base.seeds import child_seed
 from oncorobust.data.dataset import load
 from oncorobust.evaluation.blocks import blocks_of
@@ -73,7 +74,7 @@ def main() -> None:
     with whole_outputs(*outputs) as (*table_drafts, metrics_draft, examples_draft):
         for draft, table in zip(table_drafts, tables.values(), strict=True):
             write_csv(draft, table)
-        write_json(metrics_draft, metrics)
+        write_results(metrics_draft, metrics)
         np.savez_compressed(examples_draft, allow_pickle=False, **examples)
     state.remove()
 

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from oncorobust.base.files import whole_outputs, write_csv, write_json
+from oncorobust.base.files import whole_outputs, write_csv
+from oncorobust.base.schema.version import write_results
 from oncorobust.data.contact_sheet import draw_contact_sheet, write_contact_sheet
 from oncorobust.data.dataset import read_dataset, write_images
 from oncorobust.data.preprocess import process
@@ -30,7 +31,7 @@ def main() -> None:
         progress = Progress(f"preprocess {dataset}")
         write_images(images, processed.images, shape=processed.shape, on_progress=progress.update)
         write_csv(index, processed.index)
-        write_json(summary, processed.summary)
+        write_results(summary, processed.summary)
         data = read_dataset(images, index, summary)
         figure = draw_contact_sheet(data, processed.summary, settings=settings.augment, seed=params.seed)
         write_contact_sheet(sheet, figure)

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from oncorobust.attacks.art_classifier import KerasClassifier
 from oncorobust.backend.runtime import prepare
-from oncorobust.base.files import check_places, whole_outputs, write_csv, write_json
+from oncorobust.base.files import check_places, whole_outputs, write_csv
+from oncorobust.base.schema.version import write_results
 from oncorobust.base.seeds import child_seed
 from oncorobust.data.dataset import load
 from oncorobust.evaluation.blocks import blocks_of
@@ -59,7 +60,7 @@ def main() -> None:
     metrics = {"dataset": dataset, "model": name, "synthetic": data.synthetic} | summary
     with whole_outputs(f"{folder}/sensitivity.csv", f"{folder}/rank.json") as (rows_draft, metrics_draft):
         write_csv(rows_draft, ranked)
-        write_json(metrics_draft, metrics)
+        write_results(metrics_draft, metrics)
     state.remove()
 
 

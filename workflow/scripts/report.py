@@ -1,6 +1,7 @@
 """Put data, tables, figures and training on one HTML page that needs no network."""
 
-from oncorobust.base.files import read_json, whole_outputs
+from oncorobust.base.files import whole_outputs
+from oncorobust.base.schema.version import read_results
 from oncorobust.pipeline.stage import parse, run
 from oncorobust.report.page import read_dataset_part, read_image, render_report
 from oncorobust.report.tables.cell import tables_from_json
@@ -13,7 +14,7 @@ def main() -> None:
     params = load_params()
     page = render_report(
         [read_dataset_part(dataset) for dataset in params.run.datasets],
-        tables=tables_from_json(read_json("reports/tables/cells.json")),
+        tables=tables_from_json(read_results("reports/tables/cells.json")),
         figures=[read_image(f"reports/figures/figure{number}.png") for number in (1, 2, 3)],
     )
     with whole_outputs("reports/index.html") as (draft,):

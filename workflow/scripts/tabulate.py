@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from oncorobust.base.files import read_json, whole_outputs, write_csv, write_json
+from oncorobust.base.files import whole_outputs, write_csv
+from oncorobust.base.schema.version import read_results, write_results
 from oncorobust.pipeline.stage import MODELS, parse, run
 from oncorobust.report.tables.build import build_tables
 from oncorobust.report.tables.cell import tables_to_json
@@ -17,7 +18,7 @@ def main() -> None:
     params = load_params()
     attack, rank = (
         {
-            dataset: {model: read_json(results_file(dataset, model, name)) for model in MODELS}
+            dataset: {model: read_results(results_file(dataset, model, name)) for model in MODELS}
             for dataset in params.run.datasets
         }
         for name in ("attack.json", "rank.json")
@@ -29,7 +30,7 @@ def main() -> None:
         for position, table in enumerate(tables):
             write_csv(drafts[position], to_frame(table))
             drafts[len(tables) + position].write_text(to_markdown(table), encoding="utf-8")
-        write_json(drafts[-1], tables_to_json(tables))
+        write_results(drafts[-1], tables_to_json(tables))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ as CSV beside it. Neither is an output of a stage: experiments are not part of t
 """
 
 import argparse
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 
 from oncorobust.base.errors import InputError
 from oncorobust.base.files import whole_outputs, write_csv
+from oncorobust.base.schema.version import parse_results
 from oncorobust.pipeline.dvc_lock import StageRecord, parse_lock
 from oncorobust.report.figures.pareto import Accuracies, Experiment, Front, clean_robust_front, front_frame
 from oncorobust.report.figures.pareto_figure import front_figure
@@ -115,7 +115,7 @@ def _read_experiment(state: State, name: str, dataset: str) -> Experiment | None
     path = f"reports/{dataset}/adversarial/training.json"
     if state.md5(path) != next((one.md5 for one in record.outputs if one.path == path), None):
         raise InputError(f"expected the file that dvc.lock records, got another in {path}")
-    told = json.loads(state.read(path))
+    told = parse_results(state.read(path), where=path)
     try:
         return Experiment(
             name=name,

@@ -15,7 +15,7 @@ import pandas as pd
 
 from oncorobust.base.arrays import Image, Images, Labels
 from oncorobust.base.errors import InputError
-from oncorobust.base.files import read_json
+from oncorobust.base.schema.version import read_results
 from oncorobust.base.seeds import child_rng
 from oncorobust.formats.records import SPLITS
 
@@ -130,7 +130,7 @@ def read_dataset(images: Path, index: Path, summary: Path) -> LabelledImages:
     frame = _read_index(index)
     if len(frame) != len(pixels):
         raise InputError(f"expected {len(pixels)} rows as there are images in {images}, got {len(frame)} in {index}")
-    content = read_json(summary)
+    content = read_results(summary)
     return LabelledImages(
         index=frame,
         pixels=pixels,

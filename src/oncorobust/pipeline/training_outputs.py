@@ -18,7 +18,8 @@ from typing import Any
 import keras
 import pandas as pd
 
-from oncorobust.base.files import whole_outputs, write_csv, write_json
+from oncorobust.base.files import whole_outputs, write_csv
+from oncorobust.base.schema.version import write_results
 from oncorobust.models.vgg16 import save_model
 from oncorobust.report.figures.training_curves import training_curves
 from oncorobust.training.history import collapsed_epochs
@@ -68,7 +69,7 @@ def write_training(model: keras.Model, trained: Trained, *, dataset: str, name: 
     ]
     with whole_outputs(*outputs) as (model_draft, metrics_draft, history_draft, curves_draft):
         save_model(model, model_draft)
-        write_json(metrics_draft, metrics)
+        write_results(metrics_draft, metrics)
         write_csv(history_draft, trained.history)
         title = f"{dataset}, {name} training{' (SYNTHETIC images)' if record['synthetic'] else ''}"
         curves = training_curves(trained.history, best_epoch=trained.best_epoch, title=title)

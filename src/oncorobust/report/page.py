@@ -17,7 +17,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from oncorobust.base.epsilons import FEW_WITHOUT_GRADIENT
 from oncorobust.base.errors import InputError
-from oncorobust.base.files import read_json
+from oncorobust.base.schema.version import read_results
 from oncorobust.report.model_text import model_sentence, training_text
 from oncorobust.report.page_text import (
     PROTOCOLS,
@@ -141,9 +141,9 @@ def read_dataset_part(dataset: str) -> DatasetPart:
     processed, reports = Path("data/processed", dataset), Path("reports", dataset)
     return DatasetPart(
         key=dataset,
-        summary=read_json(processed / "summary.json"),
-        training={model: read_json(reports / model / "training.json") for model in MODELS},
-        attack={model: read_json(reports / model / "attack.json") for model in MODELS},
+        summary=read_results(processed / "summary.json"),
+        training={model: read_results(reports / model / "training.json") for model in MODELS},
+        attack={model: read_results(reports / model / "attack.json") for model in MODELS},
         contact_sheet=read_image(processed / "contact_sheet.png"),
         curves={model: read_image(reports / model / "curves.png") for model in MODELS},
     )
