@@ -57,7 +57,7 @@ def test_fields(tmp_path: Path) -> None:
     assert data.labels.dtype == np.int64
     assert data.labels.tolist() == [0, 0, 1] * 4
     assert data.image_ids[:2] == ["000", "001"]
-    assert data.index["patient_id"].tolist()[:3] == ["NA", "1e5", "007"]
+    assert data.rows["patient_id"].tolist()[:3] == ["NA", "1e5", "007"]
     assert isinstance(data.pixels, np.memmap)
 
 
@@ -173,6 +173,6 @@ def test_files_that_do_not_belong_together(tmp_path: Path) -> None:
     ],
 )
 def test_checks_on_construction(pixels: np.ndarray, changes: dict[str, object], message: str) -> None:
-    index = make_index().assign(**changes)
+    rows = make_index().assign(position=range(N)).assign(**changes)
     with pytest.raises(InputError, match=message):
-        LabelledImages(index=index, pixels=pixels, class_names=("a", "b"), synthetic=False, name="toy")
+        LabelledImages(rows=rows, pixels=pixels, class_names=("a", "b"), synthetic=False, name="toy")

@@ -15,6 +15,7 @@ from pathlib import Path
 import pandas as pd
 
 from oncorobust.base.errors import InputError
+from oncorobust.base.layout import CELLS
 from oncorobust.base.schema.version import parse_results
 from oncorobust.pipeline.code_record import is_code_path, parse_digests
 from oncorobust.pipeline.dvc_lock import Lock, StageRecord, parse_lock, producer, recorded_md5, way_back
@@ -25,7 +26,6 @@ from oncorobust.trace.check import Contents, Trace, check_cell, find_cells, find
 from oncorobust.trace.repository import State
 from oncorobust.trace.text import trace_text
 
-CELLS = "reports/tables/cells.json"
 LISTED = 10
 """How many files of a directory are named."""
 

@@ -18,6 +18,7 @@ from typing import Any
 import keras
 import pandas as pd
 
+from oncorobust.base import layout
 from oncorobust.base.files import whole_outputs, write_csv
 from oncorobust.base.schema.version import write_results
 from oncorobust.models.vgg16 import save_model
@@ -60,13 +61,10 @@ def write_training(model: keras.Model, trained: Trained, *, dataset: str, name: 
 
     record: what else the metrics file should say (synthetic, backend, weights).
     """
-    folder = f"reports/{dataset}/{name}"
     metrics = record | summarise_training(trained)
     metrics |= {"dataset": dataset, "model": name, "parameters": model.count_params()}
-    outputs = [
-        f"models/{dataset}/{name}.keras",
-        *(f"{folder}/{one}" for one in ("training.json", "history.csv", "curves.png")),
-    ]
+    files = (layout.results_file(dataset, name, one) for one in ("training.json", "history.csv", "curves.png"))
+    outputs = [layout.model_file(dataset, name), *files]
     with whole_outputs(*outputs) as (model_draft, metrics_draft, history_draft, curves_draft):
         save_model(model, model_draft)
         write_results(metrics_draft, metrics)

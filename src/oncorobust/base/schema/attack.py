@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from oncorobust.base import layout
 from oncorobust.base.schema.entries import (
     DATASET,
     EPSILON,
@@ -30,7 +31,7 @@ FIRST_FLIPPED = Column(
 )
 
 PREDICTIONS = Table(
-    "reports/<data set>/<model>/predictions.csv",
+    layout.results_file("<data set>", "<model>", "predictions.csv"),
     "one test image, attack, epsilon and attacked label under the paper's protocol",
     (
         IMAGE_ID,
@@ -46,7 +47,7 @@ PREDICTIONS = Table(
 )
 
 INTERVALS = Table(
-    "reports/<data set>/<model>/intervals.csv",
+    layout.results_file("<data set>", "<model>", "intervals.csv"),
     "one test image after one attack of the cascade, under the strict protocol",
     (
         IMAGE_ID,
@@ -63,7 +64,7 @@ INTERVALS = Table(
 )
 
 THREATS = Table(
-    "reports/<data set>/<model>/threats.csv",
+    layout.results_file("<data set>", "<model>", "threats.csv"),
     "one test image, threat model and epsilon, under the strict protocol",
     (
         IMAGE_ID,
@@ -78,7 +79,7 @@ THREATS = Table(
 )
 
 ATTACK = Document(
-    "reports/<data set>/<model>/attack.json",
+    layout.results_file("<data set>", "<model>", "attack.json"),
     "accuracies of one model without attack and under attack, counted from the rows beside it",
     (
         VERSION,

@@ -1,5 +1,6 @@
 """Schema of a processed data set: index.csv and summary.json."""
 
+from oncorobust.base import layout
 from oncorobust.base.schema.entries import (
     DATASET,
     IMAGE_ID,
@@ -22,7 +23,7 @@ _LIDC_BRAIN = "formats lidc and brain_mets"
 _BOX = "of the box around the lesion in the processed image; empty for an image without a lesion."
 
 INDEX = Table(
-    "data/processed/<data set>/index.csv",
+    f"{layout.processed('<data set>')}/index.csv",
     "one image; row i describes image i of images.npy",
     (
         IMAGE_ID,
@@ -63,7 +64,7 @@ INDEX = Table(
 )
 
 SUMMARY = Document(
-    "data/processed/<data set>/summary.json",
+    f"{layout.processed('<data set>')}/summary.json",
     "the processed data set: its size, classes, splits and intensities",
     (
         VERSION,

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
+from oncorobust.base import layout
 from oncorobust.base.schema.attack import FIRST_FLIPPED, LAST_SAFE
 from oncorobust.base.schema.entries import (
     DATASET,
@@ -28,7 +29,7 @@ _RANK = "Rank by minimal epsilon, 1 = most sensitive; equal values share the low
 _EXCLUDED = "Whether the image is left out as one of the most sensitive."
 
 SENSITIVITY = Table(
-    "reports/<data set>/<model>/sensitivity.csv",
+    layout.results_file("<data set>", "<model>", "sensitivity.csv"),
     "one test image, the most sensitive first",
     (
         IMAGE_ID,
@@ -66,7 +67,7 @@ def _exclusion(path: str, protocol: str) -> Iterator[Key]:
 
 
 RANK = Document(
-    "reports/<data set>/<model>/rank.json",
+    layout.results_file("<data set>", "<model>", "rank.json"),
     "clean accuracy with and without the most sensitive images",
     (VERSION, DATASET, MODEL, SYNTHETIC, *_exclusion("", _PAPER), *_exclusion("strict/", _STRICT)),
 )

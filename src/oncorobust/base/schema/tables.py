@@ -5,6 +5,7 @@ The values of a CSV file are those of cells.json before rounding: accuracies, an
 
 from collections.abc import Iterator
 
+from oncorobust.base import layout
 from oncorobust.base.schema.entries import EPSILON, FRACTION, NO_UNIT, VERSION, Column, Document, Key, Table
 
 _PAPER = "paper's protocol"
@@ -26,7 +27,7 @@ def _each(*columns: Column) -> Iterator[Column]:
 
 
 TABLE_1 = Table(
-    "reports/tables/table1.csv",
+    layout.table_file("table1"),
     "no attack, or one attack at one epsilon, on the clean-trained model",
     (
         _ROW,
@@ -49,7 +50,7 @@ def _ranked(ending: str, protocol: str) -> Iterator[Column]:
 
 
 TABLE_2 = Table(
-    "reports/tables/table2.csv",
+    layout.table_file("table2"),
     "one data set, clean-trained model",
     (
         _ROW,
@@ -75,7 +76,7 @@ def _before_and_after(name: str, described: str, protocol: str = "") -> Iterator
 
 
 TABLE_S5 = Table(
-    "reports/tables/table_s5.csv",
+    layout.table_file("table_s5"),
     "one attack at the epsilon of report.adversarial_training_epsilon",
     (
         _ROW,
@@ -89,7 +90,7 @@ TABLE_S5 = Table(
 )
 
 TABLE_G = Table(
-    "reports/tables/gap.csv",
+    layout.table_file("gap"),
     "one epsilon, clean-trained model; no row unless both protocols ran",
     (
         _ROW,
@@ -106,7 +107,7 @@ TABLE_G = Table(
 )
 
 TABLE_T = Table(
-    "reports/tables/threats.csv",
+    layout.table_file("threats"),
     "one threat model and epsilon; no row unless threat models ran",
     (
         _ROW,
@@ -121,7 +122,7 @@ TABLE_T = Table(
 )
 
 FRONT = Table(
-    "reports/<data set>/front.csv",
+    layout.front_file("<data set>", "csv"),
     "one run of adversarial training, or the clean model, as `oncorobust front` compares them",
     (
         Column("experiment", "string", NO_UNIT, "Name of the DVC experiment; empty for the clean model."),
@@ -145,7 +146,7 @@ _CELL = "cells/<position>"
 _METRIC, _ROWS, _PRINTED = f"{_CELL}/metrics/<position>", f"{_CELL}/rows/<position>", f"{_CELL}/paper"
 
 CELLS = Document(
-    "reports/tables/cells.json",
+    layout.CELLS,
     "the layout of every table, and every number with its sources",
     (
         VERSION,

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from oncorobust.base import layout
 from oncorobust.base.schema.entries import (
     DATASET,
     EPSILON,
@@ -21,7 +22,7 @@ _ADVERSARIAL = "model adversarial"
 _CLEAN = "model clean"
 
 HISTORY = Table(
-    "reports/<data set>/<model>/history.csv",
+    layout.results_file("<data set>", "<model>", "history.csv"),
     "one epoch; epoch 0 is the model before training",
     (
         Column("epoch", "integer", "epochs", "Number of the epoch, from 0."),
@@ -62,7 +63,7 @@ def _checkpoint(name: str, described: str, when: str = "") -> Iterator[Key]:
 
 
 TRAINING = Document(
-    "reports/<data set>/<model>/training.json",
+    layout.results_file("<data set>", "<model>", "training.json"),
     "one training: the model it started from, the one it kept and the last one",
     (
         VERSION,
