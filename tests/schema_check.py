@@ -39,6 +39,7 @@ IN_JSON: dict[str, Callable[[Any], bool]] = {
     "boolean": lambda value: isinstance(value, bool),
     "string or null": lambda value: value is None or isinstance(value, str),
     "string or number": lambda value: isinstance(value, str) or type(value) in (int, float),
+    "integer or null": lambda value: value is None or type(value) is int,
     "number or null": lambda value: value is None or type(value) in (int, float),
     "null": lambda value: value is None,
     "list of strings": _list_of(str),

@@ -14,6 +14,7 @@ Type = Literal[
     "boolean",
     "string or null",
     "string or number",
+    "integer or null",
     "number or null",
     "number or empty",
     "null",
