@@ -138,7 +138,6 @@ FRONT = Table(
 _OURS = "our own numbers"
 _FROM_PAPER = "numbers of the paper"
 _WITH, _WITHOUT = "numbers with an interval", "numbers without an interval"
-_COUNTED = "cells that carry the counts behind them"
 _TABLE, _COLUMN, _FIELD = (
     "tables/<position>",
     "tables/<position>/columns/<position>",
@@ -177,8 +176,8 @@ CELLS = Document(
         Key(f"{_CELL}/interval/high", "number", "of the field", "Upper end of the interval of the number.", _WITH),
         Key(f"{_CELL}/interval/level", "number", FRACTION, "Confidence level, such as 0.95.", _WITH),
         Key(f"{_CELL}/interval/method", "string", NO_UNIT, "Method that gave the interval.", _WITH),
-        Key(f"{_CELL}/n_images", "integer or null", "images", "Images behind the number.", _COUNTED),
-        Key(f"{_CELL}/n_patients", "integer or null", "patients", "Patients behind the number.", _COUNTED),
+        Key(f"{_CELL}/n_images", "integer or null", "images", "Images behind the number; null where not known."),
+        Key(f"{_CELL}/n_patients", "integer or null", "patients", "Patients behind the number; null where not known."),
         Key(f"{_METRIC}/file", "string", NO_UNIT, "JSON file that holds a term of the number.", _OURS),
         Key(f"{_METRIC}/pointer", "string", NO_UNIT, "JSON pointer to the term.", _OURS),
         Key(f"{_METRIC}/sign", "integer", NO_UNIT, "1 or -1: sign of the term.", _OURS),
