@@ -86,12 +86,13 @@ def make_dataset(modality: str, n_images: int, size: int, difficulty: float, see
             "label": [label for _, label, _ in examples],
             "class_name": [f"class{label}" for _, label, _ in examples],
             "source": "phantom",
+            "position": range(len(examples)),
         }
     )
     index["split"] = split_images(index, SPLIT, seed=seed)
     pixels = np.stack([resize(image, size=size) for _, _, image in examples])
     names = tuple(f"class{label}" for label in range(n_classes))
-    return LabelledImages(index=index, pixels=pixels, class_names=names, synthetic=True, name=modality)
+    return LabelledImages(rows=index, pixels=pixels, class_names=names, synthetic=True, name=modality)
 
 
 def fit(data: LabelledImages, *, epochs: int, learning_rate: float, seed: int) -> tuple[float, pd.DataFrame]:

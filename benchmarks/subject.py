@@ -132,9 +132,9 @@ def begin(options: argparse.Namespace, *, split: str = "test") -> Subject:
     if options.size in (None, data.image_shape[0]):
         model = load_classifier(options.model, image_shape=data.image_shape, n_classes=len(data.class_names))
         return Subject(model, data, options.model.stem)
-    places = data.index.index.to_numpy()
+    places = data.rows["position"].to_numpy()
     pixels = np.stack([resize(np.asarray(data.pixels[place]), size=options.size) for place in places])
-    resized = replace(data, pixels=pixels, index=data.index.reset_index(drop=True))
+    resized = replace(data, pixels=pixels, rows=data.rows.assign(position=np.arange(len(data))))
     settings = msgspec.structs.replace(VGG16, weights=options.weights)
     model = build_vgg16(settings, size=options.size, n_classes=len(data.class_names), seed=0)
     return Subject(model, resized, f"untrained head, convolutions {options.weights}")
@@ -158,7 +158,7 @@ def search_rows(
     for at in blocks_of(len(data), batch_size):
         x, labels = data.images(at), data.labels[at]
         predicted = target.logits(x).argmax(axis=1)
-        describe = data.index.iloc[at][["image_id"]].assign(right=predicted == labels)
+        describe = data.rows.iloc[at][["image_id"]].assign(right=predicted == labels)
         for name, found in search(
             target,
             x,
@@ -201,7 +201,7 @@ def print_setting(subject: Subject, options: argparse.Namespace, *packages: str,
     """Print what is measured, and with what."""
     data = subject.data
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("keras", *packages))
-    split = " and ".join(data.index["split"].unique())
+    split = " and ".join(data.rows["split"].unique())
     print(f"{len(data)} {split} images of {data.name}, {data.image_shape[0]} px, VGG16 ({subject.origin})")
     print(f"backend {keras.backend.backend()}, {versions}, {options.threads} threads of {os.cpu_count()} processors")
     for name, value in others.items():

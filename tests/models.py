@@ -103,7 +103,7 @@ def images_in_memory(
 ) -> LabelledImages:
     """A data set over arrays: two images a patient, all of them for training."""
     numbers = range(len(images))
-    index = pd.DataFrame(
+    rows = pd.DataFrame(
         {
             "image_id": [f"image-{number}" for number in numbers],
             "patient_id": [f"patient-{number // 2}" for number in numbers],
@@ -111,9 +111,10 @@ def images_in_memory(
             "class_name": [class_names[label] for label in labels],
             "split": "train",
             "source": [f"{number}.png" for number in numbers],
+            "position": numbers,
         }
     )
-    return LabelledImages(index=index, pixels=images, class_names=class_names, synthetic=True, name="in memory")
+    return LabelledImages(rows=rows, pixels=images, class_names=class_names, synthetic=True, name="in memory")
 
 
 def two_classes(seed: int, n: int = 48) -> LabelledImages:

@@ -136,7 +136,7 @@ def params_content(datasets: dict[str, FakeDataset]) -> dict:
 
 
 def _write_json(path: Path, content: dict) -> None:
-    path.write_text(json.dumps(content, indent=1), encoding="utf-8")
+    path.write_text(json.dumps({"schema_version": 1} | content, indent=1), encoding="utf-8")
 
 
 def _others(labels: np.ndarray, n_classes: int) -> np.ndarray:
@@ -165,7 +165,16 @@ def _intervals(answers, flips, dataset, rng):
         better = (found < nearest) & (found <= largest)
         nearest, won_by = np.where(better, found, nearest), np.where(better, attack, won_by)
         last_safe = np.where(np.isinf(nearest), largest, 0.99 * nearest)
-        frames.append(answers.assign(attack=attack, last_safe=last_safe, first_flipped=nearest, won_by=won_by))
+        frames.append(
+            answers.assign(
+                attack=attack,
+                last_safe=last_safe,
+                first_flipped=nearest,
+                won_by=won_by,
+                n_gradients=100.5 * (1 + len(frames)),
+                n_forwards=200.5 * (1 + len(frames)),
+            )
+        )
     return pd.concat(frames, ignore_index=True)
 
 
@@ -174,7 +183,7 @@ def _write_attack(folder, shared, dataset, answers, flips, intervals, protocols)
     content = {
         **shared,
         "share_without_gradient": 0.125,
-        "n_patients": answers["patient_id"].nunique(),
+        "n_patients": int(answers["patient_id"].nunique()),
         "n_test_images": len(answers),
         "test_accuracy": clean,
         "clean_accuracy": clean,

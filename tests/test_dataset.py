@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from oncorobust.base.errors import InputError
-from oncorobust.base.files import write_csv, write_json
+from oncorobust.base.files import write_csv
+from oncorobust.base.schema.version import write_results
 from oncorobust.data.dataset import LabelledImages, load, write_images
 
 N = 12
@@ -34,7 +35,7 @@ def make_pixels(channels: int = 1) -> np.ndarray:
 def write_folder(folder: Path, *, channels: int = 1) -> Path:
     np.save(folder / "images.npy", make_pixels(channels))
     write_csv(folder / "index.csv", make_index())
-    write_json(
+    write_results(
         folder / "summary.json",
         {"dataset": "toy", "class_names": ["benign", "malignant"], "synthetic": True, "notes": []},
     )
@@ -56,7 +57,7 @@ def test_fields(tmp_path: Path) -> None:
     assert data.labels.dtype == np.int64
     assert data.labels.tolist() == [0, 0, 1] * 4
     assert data.image_ids[:2] == ["000", "001"]
-    assert data.index["patient_id"].tolist()[:3] == ["NA", "1e5", "007"]
+    assert data.rows["patient_id"].tolist()[:3] == ["NA", "1e5", "007"]
     assert isinstance(data.pixels, np.memmap)
 
 
@@ -118,7 +119,12 @@ def test_values_outside_the_unit_interval(tmp_path: Path, value: float) -> None:
         ("index.csv", b"", r"expected a CSV of images, got .* in .*index\.csv"),
         ("index.csv", b"image_id,label\n1,a\n", r"expected a CSV of images, got .* in .*index\.csv"),
         ("summary.json", b"{", r"expected a JSON file, got .* in .*summary\.json"),
-        ("summary.json", b"{}", r"expected a key class_names, got  in .*summary\.json"),
+        ("summary.json", b"{}", r"expected schema_version 1, got none in .*summary\.json"),
+        (
+            "summary.json",
+            b'{"schema_version": 1}',
+            r"expected a key class_names, got schema_version in .*summary\.json",
+        ),
     ],
 )
 def test_damaged_files(tmp_path: Path, name: str, content: bytes, message: str) -> None:
@@ -167,6 +173,6 @@ def test_files_that_do_not_belong_together(tmp_path: Path) -> None:
     ],
 )
 def test_checks_on_construction(pixels: np.ndarray, changes: dict[str, object], message: str) -> None:
-    index = make_index().assign(**changes)
+    rows = make_index().assign(position=range(N)).assign(**changes)
     with pytest.raises(InputError, match=message):
-        LabelledImages(index=index, pixels=pixels, class_names=("a", "b"), synthetic=False, name="toy")
+        LabelledImages(rows=rows, pixels=pixels, class_names=("a", "b"), synthetic=False, name="toy")

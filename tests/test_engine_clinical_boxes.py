@@ -16,7 +16,8 @@ from oncorobust.acquire.phantoms.brain_mets_tree import write_brain_mets_nifti_p
 from oncorobust.acquire.phantoms.cbis_ddsm_tree import write_cbis_ddsm_phantom
 from oncorobust.acquire.phantoms.lidc_tree import write_lidc_phantom
 from oncorobust.attacks.regions import background_reach, has_lesion_box, lesion_reach
-from oncorobust.base.files import write_csv, write_json
+from oncorobust.base.files import write_csv
+from oncorobust.base.schema.version import write_results
 from oncorobust.data.dataset import LabelledImages, read_dataset, write_images
 from oncorobust.data.preprocess import process
 from oncorobust.formats.brain_mets.reader import open_brain_mets
@@ -44,7 +45,7 @@ def through_files(raw: RawImages, folder: Path, **settings: object) -> LabelledI
     paths = [folder / name for name in ("images.npy", "index.csv", "summary.json")]
     write_images(paths[0], processed.images, shape=processed.shape, on_progress=silent)
     write_csv(paths[1], processed.index)
-    write_json(paths[2], processed.summary)
+    write_results(paths[2], processed.summary)
     return read_dataset(*paths)
 
 
@@ -132,9 +133,9 @@ def test_metastases_of_both_layouts(tmp_path: Path) -> None:
 
 def contrast(data: LabelledImages) -> np.ndarray:
     """Mean inside of the box minus mean of the rest, for each image that has a box."""
-    data = data.take(np.flatnonzero(has_lesion_box(data.index)))
+    data = data.take(np.flatnonzero(has_lesion_box(data.rows)))
     x = data.images()[..., :1]
-    lesion, rest = (reach(data.index, x.shape[1:3]) for reach in (lesion_reach, background_reach))
+    lesion, rest = (reach(data.rows, x.shape[1:3]) for reach in (lesion_reach, background_reach))
     found: np.ndarray = (x * lesion).sum(axis=(1, 2, 3)) / lesion.sum(axis=(1, 2, 3))
     found -= (x * rest).sum(axis=(1, 2, 3)) / rest.sum(axis=(1, 2, 3))
     return found
@@ -144,7 +145,7 @@ def test_boxes_hold_the_bright_nodules_of_phantoms(tmp_path: Path) -> None:
     write_lidc_phantom(tmp_path, PHANTOM)
     raw = open_lidc(tmp_path, WHOLE_LIDC, on_progress=silent)
     data = through_files(raw, tmp_path, intensity_range=HU_WINDOW, crop_fraction=0.9)
-    assert has_lesion_box(data.index).all()
+    assert has_lesion_box(data.rows).all()
     difference = contrast(data)
     assert (difference > 0.1).all(), difference
 
@@ -155,7 +156,7 @@ def test_boxes_hold_the_bright_metastases_of_phantoms(tmp_path: Path, write: obj
     write(tmp_path, PHANTOM)
     raw = open_brain_mets(tmp_path, WHOLE_BRAIN, seed=0, on_progress=silent)
     data = through_files(raw, tmp_path, intensity_range=(0.0, 1.0))
-    np.testing.assert_array_equal(has_lesion_box(data.index), data.labels == 1)
+    np.testing.assert_array_equal(has_lesion_box(data.rows), data.labels == 1)
     difference = contrast(data)
     assert (difference > 0).mean() > 0.8, difference
     assert np.median(difference) > 0.05, difference

@@ -39,7 +39,7 @@ def make_data(*, channels: int = 1, boxed: int = N - 4) -> LabelledImages:
     pixels = rng.uniform(0.2, 0.8, (N, *SHAPE[:2], channels)).astype(np.float32)
     data = images_in_memory(pixels, rng.integers(0, 2, N))
     for name, edge in zip(LESION_BOX, ("1.0", "1.5", "4.0", "4.5"), strict=True):
-        data.index[name] = [edge] * boxed + [""] * (N - boxed)
+        data.rows[name] = [edge] * boxed + [""] * (N - boxed)
     return data
 
 

@@ -6,8 +6,11 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 import toy_pipeline as toy
+from schema_check import table_problems
 
 from oncorobust.base.errors import InputError
+from oncorobust.base.files import write_csv
+from oncorobust.base.schema.tables import FRONT
 from oncorobust.cli.front import collect_front
 from oncorobust.cli.main import main
 from oncorobust.report.figures.pareto import (
@@ -30,7 +33,7 @@ settings = params["datasets"]["mnist"]["harden"]
 share, beta = (settings["loss"].get(name, 0) for name in ("adversarial_share", "beta"))
 best = {"validation_accuracy": 0.9 - share / 10 - beta / 50, "validation_robust_accuracy": 0.4 + share / 4 + beta / 100}
 start = {"validation_accuracy": 0.95, "validation_robust_accuracy": 0.25}
-told = {"synthetic": False, "start": start, "best": best}
+told = {"schema_version": 1, "synthetic": False, "start": start, "best": best}
 Path("reports/mnist/adversarial/training.json").write_text(json.dumps(told))
 """
 """The toy's hardening: accuracies 0.85 and 0.525 at share 0.5, 0.875 and 0.4625 at 0.25, 0.78 and 0.46 by TRADES with
@@ -97,6 +100,11 @@ def test_the_front_of_six_experiments():
     assert frame["on_front"].tolist() == [True, True, True, False, False, False, True]
     assert frame["experiment"].tolist()[1:] == ["one", "two", "three", "four", "five", "six"]
     assert frame.loc[0, ["validation_accuracy", "validation_robust_accuracy"]].tolist() == [0.9, 0.2]
+
+
+def test_the_points_fit_their_schema(tmp_path):
+    write_csv(tmp_path / "front.csv", front_frame(clean_robust_front(SIX)))
+    assert table_problems(tmp_path / "front.csv", FRONT) == []
 
 
 def test_experiments_that_do_not_compare_are_left_out_with_the_reason():

@@ -98,8 +98,8 @@ def canaries(root: Path) -> list[Path]:
 def test_names_come_back_as_they_were(root: Path) -> None:
     data = load(root / "data/processed/mnist")
     assert sorted(data.image_ids) == sorted(NAMES)
-    assert sorted(data.index["patient_id"]) == sorted(f"{name} {number // 2}" for number, name in enumerate(NAMES))
-    assert sorted(data.index["source"]) == sorted(file_name(number, name) for number, name in enumerate(NAMES))
+    assert sorted(data.rows["patient_id"]) == sorted(f"{name} {number // 2}" for number, name in enumerate(NAMES))
+    assert sorted(data.rows["source"]) == sorted(file_name(number, name) for number, name in enumerate(NAMES))
     assert set(data.class_names) == {NAMES[0], NAMES[24]}
     assert Image.open(root / "data/processed/mnist/contact_sheet.png").size > (100, 100)
     assert canaries(root) == []

@@ -91,7 +91,7 @@ def write_processed(folder: Path) -> None:
     index["split"] = np.select([patient < 24, patient < 30], ["train", "validation"], "test")
     index["source"] = "drawn"
     index.to_csv(folder / "index.csv", index=False)
-    summary = {"dataset": "slices", "class_names": ["benign", "malignant"], "synthetic": True}
+    summary = {"schema_version": 1, "dataset": "slices", "class_names": ["benign", "malignant"], "synthetic": True}
     (folder / "summary.json").write_text(json.dumps(summary))
 
 

@@ -14,9 +14,12 @@ import pandas as pd
 import pytest
 import yaml
 from PIL import Image
+from schema_check import problems_below
 from toy_pipeline import COPIED, REPOSITORY, run, write_params
 
 from oncorobust.base.files import read_json
+from oncorobust.base.schema.files import DOCUMENTS, TABLES
+from oncorobust.base.schema.tables import FRONT
 from oncorobust.cli.trace import trace_cell
 from oncorobust.report.tables.cell import tables_from_json
 from oncorobust.trace.repository import State
@@ -110,6 +113,12 @@ def test_afterwards_neither_runner_has_anything_to_do(runs):
     assert "Nothing to be done" in run(runs["snakemake"], f"snakemake --cores 1 -n {SHARDS}")
     run(runs["dvc"], "oncorobust sync")
     assert "Nothing to be done" in run(runs["dvc"], "snakemake --cores 1 -n")
+
+
+def test_every_written_file_fits_its_schema(runs):
+    problems, seen = problems_below(runs["snakemake"])
+    assert problems == []
+    assert {one.file for one in (*TABLES, *DOCUMENTS)} - seen == {FRONT.file}
 
 
 def test_a_stage_reads_only_what_it_declares(runs):

@@ -16,7 +16,8 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image
 
 from oncorobust.base.errors import InputError
-from oncorobust.base.files import write_csv, write_json
+from oncorobust.base.files import write_csv
+from oncorobust.base.schema.version import write_results
 from oncorobust.data.contact_sheet import draw_contact_sheet, write_contact_sheet
 from oncorobust.data.dataset import load, read_dataset, write_images
 from oncorobust.data.preprocess import Processed, centre_crop, process, resize, to_unit_interval
@@ -225,7 +226,7 @@ def write(folder: Path, processed: Processed) -> None:
         folder / "images.npy", processed.images, shape=processed.shape, on_progress=Progress("preprocess toy").update
     )
     write_csv(folder / "index.csv", processed.index)
-    write_json(folder / "summary.json", processed.summary)
+    write_results(folder / "summary.json", processed.summary)
 
 
 @pytest.mark.parametrize("copies", [0, 3])
@@ -399,5 +400,7 @@ def test_reading_back(tmp_path: Path) -> None:
     processed = process(make_raw(flat), make_settings(), dataset="toy", seed=0)
     write(tmp_path, processed)
     data = read_dataset(tmp_path / "images.npy", tmp_path / "index.csv", tmp_path / "summary.json")
-    assert data.index.equals(processed.index.astype(data.index.dtypes))
+    written = data.rows.drop(columns="position")
+    assert written.equals(processed.index.astype(written.dtypes))
+    assert data.rows["position"].tolist() == list(range(len(data)))
     np.testing.assert_allclose(data.images()[:, 0, 0, 2], np.arange(36) / 255, rtol=1e-6)

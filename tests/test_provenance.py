@@ -14,6 +14,7 @@ import yaml
 from results_fixture import DATASETS, REPOSITORY, TABLE_EPSILONS, params_content, write_results
 
 from oncorobust.base.errors import InputError
+from oncorobust.base.schema.version import SCHEMA_VERSION
 from oncorobust.cli import trace as trace_command
 from oncorobust.cli.trace import trace_cell
 from oncorobust.pipeline.code_digest import content_digest, file_digest
@@ -60,7 +61,8 @@ def write_tables(root):
     (root / "reports/tables").mkdir()
     for table in tables:
         to_frame(table).to_csv(root / table.file, index=False)
-    (root / "reports/tables/cells.json").write_text(json.dumps(tables_to_json(tables)))
+    content = {"schema_version": SCHEMA_VERSION} | tables_to_json(tables)
+    (root / "reports/tables/cells.json").write_text(json.dumps(content))
 
 
 def write_lock(root):

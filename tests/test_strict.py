@@ -54,7 +54,7 @@ def distances(images: np.ndarray) -> np.ndarray:
 
 def attacked(data: LabelledImages, blocks: list[np.ndarray], *, settings: Attacks = TABLE_S1) -> Tables:
     return attack_tables(
-        linear_model(WEIGHTS),
+        KerasClassifier(linear_model(WEIGHTS), batch_size=settings.batch_size),
         data,
         blocks,
         epsilons=EPSILONS,

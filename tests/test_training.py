@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 from models import Quiet, balanced_weights, images_in_memory, linear_model, small_convolutional_net, two_classes
 from recipes import HARDEN, NO_COPIES, TRAIN
+from schema_check import table_problems
 
 from oncorobust.attacks.goals import leave
 from oncorobust.attacks.linf import Ball, walk
 from oncorobust.attacks.target import Target
 from oncorobust.base.errors import InputError
+from oncorobust.base.files import write_csv
+from oncorobust.base.schema.training import HISTORY
 from oncorobust.settings.training import SGD, Adam, Constant, Stages, Trades, WarmUp
 from oncorobust.training.optimizers import make_optimizer
 from oncorobust.training.recipes import harden, measure, train
@@ -138,6 +141,13 @@ def robust_accuracy(model: keras.Model) -> float:
     data = two_classes(2)
     ball = Ball(data.images(), np.full(48, 0.1), leave(data.labels, n_classes=2))
     return float(np.mean(~walk(Target(model), ball, ball.x, rel_eps_step=0.25, max_iter=10).flipped))
+
+
+@pytest.mark.parametrize(("recipe", "settings"), [(train, TRAIN), (harden, HARDEN)])
+def test_a_history_fits_its_schema(tmp_path, recipe, settings):
+    _, trained = run(replace(settings, epochs=1, schedule=Constant()) if recipe is harden else settings, recipe)
+    write_csv(tmp_path / "history.csv", trained.history)
+    assert table_problems(tmp_path / "history.csv", HISTORY) == []
 
 
 def test_a_model_taken_as_it_is_is_only_measured():

@@ -4,17 +4,18 @@ from pathlib import Path
 
 from oncorobust.acquire.acquire import acquire
 from oncorobust.base.errors import InputError
+from oncorobust.base.layout import raw
 from oncorobust.pipeline.stage import Progress, parse, run
 from oncorobust.settings.load import load_params
 
 
 def main() -> None:
-    """Read the parameters, write data/raw/<data set>."""
+    """Read the parameters, write the raw tree."""
     dataset = parse("dataset").dataset
     params = load_params()
     if dataset not in params.acquire:
         raise InputError(f"expected a key of acquire in params.yaml, got {dataset}")
-    folder = Path("data/raw") / dataset
+    folder = Path(raw(dataset))
     source, raw_format = params.acquire[dataset], params.datasets[dataset].preprocess.format
     acquire(folder, source, raw_format, dataset=dataset, on_progress=Progress(f"acquire {dataset}").update)
 

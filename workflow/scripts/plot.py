@@ -1,6 +1,7 @@
 """Draw the paper's Figures 1, 2 and 3 from metrics and adversarial examples."""
 
 from oncorobust.base.files import whole_outputs
+from oncorobust.base.layout import figure_file
 from oncorobust.pipeline.stage import parse, run
 from oncorobust.report.figures.accuracy_over_epsilon import figure_2
 from oncorobust.report.figures.before_and_after import figure_3
@@ -21,8 +22,8 @@ def main() -> None:
         figure_2(datasets, paper=load_paper_table("table1")),
         figure_3(datasets, table_epsilon=params.report.adversarial_training_epsilon),
     ]
-    names = [f"reports/figures/figure{number}" for number in (1, 2, 3)]
-    with whole_outputs(*(f"{name}{suffix}" for name in names for suffix in (".png", ".svg"))) as drafts:
+    files = [figure_file(number, form) for number in (1, 2, 3) for form in ("png", "svg")]
+    with whole_outputs(*files) as drafts:
         for figure, png, svg in zip(figures, drafts[::2], drafts[1::2], strict=True):
             png.write_bytes(to_png(figure))
             svg.write_bytes(to_svg(figure))

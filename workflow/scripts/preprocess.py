@@ -1,8 +1,8 @@
 """Turn the raw tree of a data set into images of one size in [0, 1], their index, a summary and a page to look at."""
 
-from pathlib import Path
-
-from oncorobust.base.files import whole_outputs, write_csv, write_json
+from oncorobust.base import layout
+from oncorobust.base.files import whole_outputs, write_csv
+from oncorobust.base.schema.version import write_results
 from oncorobust.data.contact_sheet import draw_contact_sheet, write_contact_sheet
 from oncorobust.data.dataset import read_dataset, write_images
 from oncorobust.data.preprocess import process
@@ -12,25 +12,18 @@ from oncorobust.settings.load import load_params
 
 
 def main() -> None:
-    """Read data/raw/<data set>, write data/processed/<data set>."""
-    dataset = parse("dataset").dataset
-    params = load_params()
-    settings = params.datasets[dataset]
-    folder = Path("data/processed") / dataset
+    """Read the raw tree, write the processed data set."""
+    dataset, params = parse("dataset").dataset, load_params()
+    settings, progress = params.datasets[dataset], Progress(f"index {dataset}")
     names = ("images.npy", "index.csv", "summary.json", "contact_sheet.png")
-    with whole_outputs(*(folder / name for name in names)) as (images, index, summary, sheet):
-        index_progress = Progress(f"index {dataset}")
-        raw = open_raw(
-            Path("data/raw") / dataset,
-            settings.preprocess.format,
-            seed=params.seed,
-            on_progress=index_progress.update,
-        )
+    with whole_outputs(*(f"{layout.processed(dataset)}/{name}" for name in names)) as (images, index, summary, sheet):
+        tree, form = layout.raw(dataset), settings.preprocess.format
+        raw = open_raw(tree, form, seed=params.seed, on_progress=progress.update)
         processed = process(raw, settings.preprocess, dataset=dataset, seed=params.seed)
         progress = Progress(f"preprocess {dataset}")
         write_images(images, processed.images, shape=processed.shape, on_progress=progress.update)
         write_csv(index, processed.index)
-        write_json(summary, processed.summary)
+        write_results(summary, processed.summary)
         data = read_dataset(images, index, summary)
         figure = draw_contact_sheet(data, processed.summary, settings=settings.augment, seed=params.seed)
         write_contact_sheet(sheet, figure)

@@ -1,6 +1,8 @@
 """Put data, tables, figures and training on one HTML page that needs no network."""
 
-from oncorobust.base.files import read_json, whole_outputs
+from oncorobust.base import layout
+from oncorobust.base.files import whole_outputs
+from oncorobust.base.schema.version import read_results
 from oncorobust.pipeline.stage import parse, run
 from oncorobust.report.page import read_dataset_part, read_image, render_report
 from oncorobust.report.tables.cell import tables_from_json
@@ -8,15 +10,15 @@ from oncorobust.settings.load import load_params
 
 
 def main() -> None:
-    """Read the tables, figures and what is known of each data set, write reports/index.html."""
+    """Read the tables, figures and what is known of each data set, write the page."""
     parse()
     params = load_params()
     page = render_report(
         [read_dataset_part(dataset) for dataset in params.run.datasets],
-        tables=tables_from_json(read_json("reports/tables/cells.json")),
-        figures=[read_image(f"reports/figures/figure{number}.png") for number in (1, 2, 3)],
+        tables=tables_from_json(read_results(layout.CELLS)),
+        figures=[read_image(layout.figure_file(number, "png")) for number in (1, 2, 3)],
     )
-    with whole_outputs("reports/index.html") as (draft,):
+    with whole_outputs(layout.PAGE) as (draft,):
         draft.write_text(page, encoding="utf-8")
 
 

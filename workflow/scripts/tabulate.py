@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
-from oncorobust.base.files import read_json, whole_outputs, write_csv, write_json
-from oncorobust.pipeline.stage import MODELS, parse, run
+from oncorobust.base.files import whole_outputs, write_csv
+from oncorobust.base.layout import CELLS, MODELS, results_file
+from oncorobust.base.schema.version import read_results, write_results
+from oncorobust.pipeline.stage import parse, run
 from oncorobust.report.tables.build import build_tables
 from oncorobust.report.tables.cell import tables_to_json
 from oncorobust.report.tables.render import to_frame, to_markdown
-from oncorobust.report.tables.sources import results_file
 from oncorobust.settings.load import load_params
 
 
@@ -17,7 +18,7 @@ def main() -> None:
     params = load_params()
     attack, rank = (
         {
-            dataset: {model: read_json(results_file(dataset, model, name)) for model in MODELS}
+            dataset: {model: read_results(results_file(dataset, model, name)) for model in MODELS}
             for dataset in params.run.datasets
         }
         for name in ("attack.json", "rank.json")
@@ -25,11 +26,11 @@ def main() -> None:
     tables = build_tables(attack, rank, report=params.report, table_epsilons=params.attacks.table_epsilons)
     csv = [Path(table.file) for table in tables]
     markdown = [path.with_suffix(".md") for path in csv]
-    with whole_outputs(*csv, *markdown, "reports/tables/cells.json") as drafts:
+    with whole_outputs(*csv, *markdown, CELLS) as drafts:
         for position, table in enumerate(tables):
             write_csv(drafts[position], to_frame(table))
             drafts[len(tables) + position].write_text(to_markdown(table), encoding="utf-8")
-        write_json(drafts[-1], tables_to_json(tables))
+        write_results(drafts[-1], tables_to_json(tables))
 
 
 if __name__ == "__main__":

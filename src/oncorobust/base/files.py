@@ -90,12 +90,21 @@ def write_json(path: str | Path, content: dict[str, Any]) -> None:
 def read_json(path: str | Path) -> dict[str, Any]:
     """Read a JSON object. Raises InputError with the file's name when it is not one."""
     try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        content = Path(path).read_bytes()
+    except OSError as error:
         raise InputError(f"expected a JSON file, got {error} in {path}") from error
-    if not isinstance(content, dict):
-        raise InputError(f"expected a JSON object, got {type(content).__name__} in {path}")
-    return content
+    return parse_json(content, where=path)
+
+
+def parse_json(content: bytes, *, where: str | Path) -> dict[str, Any]:
+    """Parse a JSON object in UTF-8; where: the file it comes from. Raises InputError naming it when it is not one."""
+    try:
+        parsed = json.loads(content.decode("utf-8"))
+    except ValueError as error:
+        raise InputError(f"expected a JSON file, got {error} in {where}") from error
+    if not isinstance(parsed, dict):
+        raise InputError(f"expected a JSON object, got {type(parsed).__name__} in {where}")
+    return parsed
 
 
 def write_csv(path: str | Path, frame: pd.DataFrame) -> None:

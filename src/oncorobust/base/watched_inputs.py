@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from oncorobust.base import layout
 from oncorobust.base.errors import InputError
 
 Stamp = tuple[int, int]
@@ -30,7 +31,7 @@ _hooked = False  # a hook can be set once and never be taken away
 def watching(root: Path) -> Iterator[None]:
     """Inside, every file under `root`, and under raw trees that it links to, is watched from its first reading on."""
     global _hooked
-    raw = root / "data" / "raw"
+    raw = root / layout.RAW_TREES
     links = [one for one in raw.iterdir() if one.is_symlink()] if raw.is_dir() else []
     _read.clear()
     _code.clear()

@@ -9,14 +9,15 @@ as CSV beside it. Neither is an output of a stage: experiments are not part of t
 """
 
 import argparse
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from oncorobust.base import layout
 from oncorobust.base.errors import InputError
 from oncorobust.base.files import whole_outputs, write_csv
+from oncorobust.base.schema.version import parse_results
 from oncorobust.pipeline.dvc_lock import StageRecord, parse_lock
 from oncorobust.report.figures.pareto import Accuracies, Experiment, Front, clean_robust_front, front_frame
 from oncorobust.report.figures.pareto_figure import front_figure
@@ -24,18 +25,13 @@ from oncorobust.report.figures.style import to_png
 from oncorobust.settings.load import load_params
 from oncorobust.trace.repository import State
 
-_COMPARED = (
-    "data/processed/{dataset}/images.npy",
-    "data/processed/{dataset}/index.csv",
-    "models/{dataset}/clean.keras",
-)
-"""Inputs of hardening that must be the same in all experiments; code is not compared."""
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `oncorobust front`."""
     parser.add_argument("dataset", metavar="DATASET", help="a data set of run.datasets")
-    parser.add_argument("--output", help="a .png; the points go beside it as .csv (reports/DATASET/front.png)")
+    parser.add_argument(
+        "--output", help=f"a .png; the points go beside it as .csv ({layout.front_file('DATASET', 'png')})"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -45,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(
             f"expected a data set of run.datasets ({', '.join(params.run.datasets)}), got {args.dataset!r}"
         )
-    output = Path(args.output or f"reports/{args.dataset}/front.png")
+    output = Path(args.output or layout.front_file(args.dataset, "png"))
     if output.suffix != ".png":
         raise InputError(f"expected a file name that ends in .png, got {output}")
     front = collect_front(Path(), args.dataset)
@@ -112,10 +108,10 @@ def _read_experiment(state: State, name: str, dataset: str) -> Experiment | None
     record = parse_lock(state.read("dvc.lock").decode()).get(f"harden@{dataset}")
     if record is None:
         return None
-    path = f"reports/{dataset}/adversarial/training.json"
+    path = layout.results_file(dataset, layout.ADVERSARIAL, "training.json")
     if state.md5(path) != next((one.md5 for one in record.outputs if one.path == path), None):
         raise InputError(f"expected the file that dvc.lock records, got another in {path}")
-    told = json.loads(state.read(path))
+    told = parse_results(state.read(path), where=path)
     try:
         return Experiment(
             name=name,
@@ -130,7 +126,8 @@ def _read_experiment(state: State, name: str, dataset: str) -> Experiment | None
 
 
 def _inputs(record: StageRecord, dataset: str) -> dict[str, str]:
-    paths = {one.format(dataset=dataset) for one in _COMPARED}
+    index, clean = f"{layout.processed(dataset)}/index.csv", layout.model_file(dataset, layout.CLEAN)
+    paths = {layout.images_file(dataset), index, clean}
     return {one.path: one.md5 for one in record.inputs if one.path in paths}
 
 

@@ -17,14 +17,15 @@ from contextlib import suppress
 from pathlib import Path
 
 import oncorobust
+from oncorobust.base import layout
 from oncorobust.base.errors import InputError, missing_package
 
 RESULTS = {
-    "report": "reports/index.html",
-    "tables": "reports/tables",
-    "figures": "reports/figures",
-    "models": "models",
-    "logs": "logs",
+    "report": layout.PAGE,
+    "tables": layout.TABLES,
+    "figures": layout.FIGURES,
+    "models": layout.MODELS_FOLDER,
+    "logs": layout.LOGS_FOLDER,
 }
 
 PIPELINE = {
@@ -130,7 +131,7 @@ def _graph(parsed: argparse.Namespace) -> int:
         sentences = out_of_step(Path())
         print("\n".join(sentences) or "the graph is in step")
         return 1 if sentences else 0
-    print("dvc.yaml and workflow/code rewritten" if refresh(Path()) else "the graph was in step")
+    print(f"dvc.yaml and {layout.CODE} rewritten" if refresh(Path()) else "the graph was in step")
     return 0
 
 
@@ -162,9 +163,9 @@ def _check(parsed: argparse.Namespace) -> int:
     params = load_params("params.yaml")
     check_in_step(Path())
     for name in params.run.datasets:
-        if name not in params.acquire and not Path("data/raw", name).is_dir():
+        if name not in params.acquire and not Path(layout.raw(name)).is_dir():
             raise InputError(
-                f"data/raw/{name} is missing: put or link your raw tree there, or add acquire.{name} to params.yaml"
+                f"{layout.raw(name)} is missing: put or link your raw tree there, or add acquire.{name} to params.yaml"
             )
     if parsed.cache:
         _check_cache()
@@ -176,10 +177,11 @@ def _check_cache() -> None:
     from dvc.repo import Repo
 
     from oncorobust.pipeline.dvc_cache import damaged_objects, repair
+    from oncorobust.pipeline.sync import OUTPUT_FOLDERS
 
     damaged = damaged_objects(Path(Repo().cache.local.path))
     if damaged:
-        command = repair(damaged, work_tree=[Path(name) for name in ("data", "models", "reports")])
+        command = repair(damaged, work_tree=[Path(name) for name in OUTPUT_FOLDERS])
         raise InputError(f"expected whole objects in DVC's cache, got {len(damaged)} damaged; run: {command}")
 
 

@@ -9,14 +9,14 @@ records, else 1.
 
 import argparse
 import io
-import json
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from oncorobust.base.errors import InputError
+from oncorobust.base.layout import CELLS
+from oncorobust.base.schema.version import parse_results
 from oncorobust.pipeline.code_record import is_code_path, parse_digests
 from oncorobust.pipeline.dvc_lock import Lock, StageRecord, parse_lock, producer, recorded_md5, way_back
 from oncorobust.report.tables.cell import Cell, Table, tables_from_json
@@ -26,7 +26,6 @@ from oncorobust.trace.check import Contents, Trace, check_cell, find_cells, find
 from oncorobust.trace.repository import State
 from oncorobust.trace.text import trace_text
 
-CELLS = "reports/tables/cells.json"
 LISTED = 10
 """How many files of a directory are named."""
 
@@ -56,7 +55,7 @@ def trace_cell(state: State, *, table: str, row: str | None, column: str | None,
 
     Raises InputError where there is no such table, row or data set (listing what there is), or a file is missing.
     """
-    found_table = find_table(tables_from_json(_parse_json(state.read(CELLS), CELLS)), table)
+    found_table = find_table(tables_from_json(parse_results(state.read(CELLS), where=CELLS)), table)
     cells = find_cells(found_table, row=row, column=column, field=field)
     lock = _read_lock(state)
     contents = _read_contents(state, cells, found_table, lock)
@@ -123,20 +122,11 @@ def _read_contents(state: State, cells: list[Cell], table: Table, lock: Lock) ->
         # a row's key is a name, also where it is an epsilon
         tables={table.file: pd.read_csv(io.BytesIO(state.read(table.file)), dtype={"row": str})},
         metrics={
-            path: _parse_json(state.read_recorded(path, recorded_md5(lock, path)), path) for path in sorted(metrics)
+            path: parse_results(state.read_recorded(path, recorded_md5(lock, path)), where=path)
+            for path in sorted(metrics)
         },
         rows={
             path: read_rows(io.BytesIO(state.read_recorded(path, recorded_md5(lock, path)))) for path in sorted(rows)
         },
         paper={path: parse_paper_table(state.read(path).decode(), where=path) for path in sorted(paper)},
     )
-
-
-def _parse_json(content: bytes, where: str) -> dict[str, Any]:
-    try:
-        parsed = json.loads(content)
-    except ValueError as error:
-        raise InputError(f"expected JSON, got {error} in {where}") from error
-    if not isinstance(parsed, dict):
-        raise InputError(f"expected a JSON object, got {type(parsed).__name__} in {where}")
-    return parsed

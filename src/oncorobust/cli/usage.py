@@ -6,20 +6,21 @@ Whoever has data and a deadline of their own runs a small part first, and puts t
 from pathlib import Path
 
 from oncorobust.base.errors import InputError
+from oncorobust.base.layout import BENCHMARKS, RESOURCES
 from oncorobust.pipeline.resource_use import Budget, profile_lines, read_budget, used
 from oncorobust.settings.load import load_params
-
-BENCHMARKS = Path("logs/benchmarks")
-RESOURCES = Path("workflow/resources.yaml")
 
 
 def print_usage() -> None:
     """Print the table and the block. Raises InputError where nothing ran yet."""
-    found = used(BENCHMARKS)
+    found = used(Path(BENCHMARKS))
     if not found:
         raise InputError(f"expected measurements of jobs in {BENCHMARKS}, got none: run the pipeline first")
     params = load_params("params.yaml")
-    budget, size = read_budget(RESOURCES), max(params.datasets[name].preprocess.size for name in params.run.datasets)
+    budget, size = (
+        read_budget(Path(RESOURCES)),
+        max(params.datasets[name].preprocess.size for name in params.run.datasets),
+    )
     row = "{:14} {:>5} {:>10} {:>10} {:>10} {:>11} {:>12}".format
     print(row("rule", "jobs", "seconds", "longest s", "peak MB", "asked MB", "asked min"))
     for rule, one in found.items():

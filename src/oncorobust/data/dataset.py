@@ -15,23 +15,25 @@ import pandas as pd
 
 from oncorobust.base.arrays import Image, Images, Labels
 from oncorobust.base.errors import InputError
-from oncorobust.base.files import read_json
+from oncorobust.base.schema.version import read_results
 from oncorobust.base.seeds import child_rng
 from oncorobust.formats.records import SPLITS
 
 COLUMNS = ("image_id", "patient_id", "label", "class_name", "split", "source")
+POSITION = "position"
+"""Column of a frame in memory, never written: position of the row's image in the array or raw tree it comes from."""
 
 
 @dataclass(frozen=True)
 class LabelledImages:
     """Images with their rows.
 
-    index: columns image_id, patient_id, label, class_name, split, source; a row's label in the frame's own index is
-        its image's place in `pixels`, so that parts of a data set share one array.
+    rows: the columns of index.csv, and `position`: where the image of the row is in `pixels`, so that parts of a data
+        set share one array.
     pixels: float32 (n, h, w, c) with c = 1 or 3, usually a memory map.
     """
 
-    index: pd.DataFrame
+    rows: pd.DataFrame
     pixels: np.ndarray
     class_names: tuple[str, ...]
     synthetic: bool
@@ -44,23 +46,23 @@ class LabelledImages:
             raise InputError(
                 f"expected float32 images n x h x w x 1 or 3, got {self.pixels.dtype} {shape} in {self.name}"
             )
-        if len(self.index) and not 0 <= self.index.index.min() <= self.index.index.max() < len(self.pixels):
+        if len(self.rows) and not 0 <= self.rows[POSITION].min() <= self.rows[POSITION].max() < len(self.pixels):
             raise InputError(f"expected a row for each of {len(self.pixels)} images, got others in {self.name}")
-        if not self.index["image_id"].is_unique:
+        if not self.rows["image_id"].is_unique:
             raise InputError(f"expected each image_id once, got one twice in {self.name}")
-        if not self.index["label"].between(0, len(self.class_names) - 1).all():
+        if not self.rows["label"].between(0, len(self.class_names) - 1).all():
             raise InputError(f"expected labels from 0 to {len(self.class_names) - 1}, got others in {self.name}")
-        if not self.index["split"].isin(SPLITS).all():
+        if not self.rows["split"].isin(SPLITS).all():
             raise InputError(f"expected splits {', '.join(SPLITS)}, got others in {self.name}")
 
     def __len__(self) -> int:
         """Number of images."""
-        return len(self.index)
+        return len(self.rows)
 
     @property
     def labels(self) -> Labels:
         """Class of each image, int64."""
-        return self.index["label"].to_numpy(dtype=np.int64)
+        return self.rows["label"].to_numpy(dtype=np.int64)
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -70,22 +72,22 @@ class LabelledImages:
     @property
     def image_ids(self) -> list[str]:
         """Id of each image."""
-        return self.index["image_id"].tolist()
+        return self.rows["image_id"].tolist()
 
     def images(self, positions: slice | np.ndarray = slice(None)) -> Images:
         """Read images (n, h, w, 3), float32 in [0, 1], by position in this part. Raises InputError on other values."""
-        places = self.index.index.to_numpy()[positions]
+        places = self.rows[POSITION].to_numpy()[positions]
         images = np.asarray(self.pixels[places])
-        check_images(images, image_ids=self.index["image_id"].to_numpy()[positions].tolist(), where=self.name)
+        check_images(images, image_ids=self.rows["image_id"].to_numpy()[positions].tolist(), where=self.name)
         return np.repeat(images, 3, axis=-1) if images.shape[-1] == 1 else images
 
     def take(self, positions: np.ndarray) -> "LabelledImages":
         """The images at these positions, in this order."""
-        return replace(self, index=self.index.iloc[positions])
+        return replace(self, rows=self.rows.iloc[positions])
 
     def select(self, split: str) -> "LabelledImages":
         """The images of one split: train, validation or test. Raises InputError when there are none."""
-        part = replace(self, index=self.index[self.index["split"] == split])
+        part = replace(self, rows=self.rows[self.rows["split"] == split])
         if not len(part):
             raise InputError(f"expected {split} images, got none in {self.name}")
         return part
@@ -130,9 +132,9 @@ def read_dataset(images: Path, index: Path, summary: Path) -> LabelledImages:
     frame = _read_index(index)
     if len(frame) != len(pixels):
         raise InputError(f"expected {len(pixels)} rows as there are images in {images}, got {len(frame)} in {index}")
-    content = read_json(summary)
+    content = read_results(summary)
     return LabelledImages(
-        index=frame,
+        rows=frame.assign(**{POSITION: np.arange(len(frame))}),
         pixels=pixels,
         class_names=tuple(_entry(content, "class_names", summary)),
         synthetic=bool(_entry(content, "synthetic", summary)),

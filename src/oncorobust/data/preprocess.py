@@ -24,7 +24,7 @@ from jaxtyping import Float
 
 from oncorobust.base.arrays import Image
 from oncorobust.base.errors import InputError
-from oncorobust.data.dataset import COLUMNS
+from oncorobust.data.dataset import COLUMNS, POSITION
 from oncorobust.data.split import balance, draw_classes, draw_patients, split_images
 from oncorobust.formats.lesion_boxes import cropped_side, resize_boxes
 from oncorobust.formats.records import SPLITS, RawImages, StoredImage
@@ -55,9 +55,10 @@ def process(raw: RawImages, settings: Preprocess, *, dataset: str, seed: int) ->
 
     Raises InputError, here or while `images` is consumed, naming the image that does not fit.
     """
-    chosen, notes = _choose(raw.index, settings, raw.class_names, seed)
+    rows = raw.index.assign(**{POSITION: np.arange(len(raw.index))})
+    chosen, notes = _choose(rows, settings, raw.class_names, seed)
     low, high = _intensity_range(raw, chosen, settings)
-    channels = _channels(raw.read(int(chosen.index[0])))
+    channels = _channels(raw.read(int(chosen[POSITION].iloc[0])))
     index = resize_boxes(chosen, crop_fraction=settings.crop_fraction, size=settings.size)
     index = index.assign(class_name=[raw.class_names[label] for label in chosen["label"]])
     index = index[[*COLUMNS, *(name for name in raw.index if name not in {*COLUMNS, "given_split"})]]
@@ -113,24 +114,24 @@ def resize(image: Image, *, size: int) -> Float[np.ndarray, "{size} {size} c"]:
 
 
 def _choose(
-    index: pd.DataFrame, settings: Preprocess, class_names: tuple[str, ...], seed: int
+    rows: pd.DataFrame, settings: Preprocess, class_names: tuple[str, ...], seed: int
 ) -> tuple[pd.DataFrame, list[str]]:
-    """The rows that are kept, with their split, and what was left out in words; labels stay positions in `index`."""
+    """Return the rows that are kept, with their split, and notes on what was left out."""
     notes = []
     if settings.per_class is not None:
-        kept = index[draw_classes(index, per_class=settings.per_class, names=class_names, seed=seed)]
-        notes.append(f"{len(kept)} of {len(index)} images were drawn, {settings.per_class} of each class")
-        index = kept
-    if settings.max_images is not None and settings.max_images < len(index):
-        kept = index[draw_patients(index, max_images=settings.max_images, seed=seed)]
-        notes.append(f"{len(kept)} of {len(index)} images were drawn, by patient (max_images {settings.max_images})")
-        index = kept
-    if index["label"].nunique() < 2:
+        kept = rows[draw_classes(rows, per_class=settings.per_class, names=class_names, seed=seed)]
+        notes.append(f"{len(kept)} of {len(rows)} images were drawn, {settings.per_class} of each class")
+        rows = kept
+    if settings.max_images is not None and settings.max_images < len(rows):
+        kept = rows[draw_patients(rows, max_images=settings.max_images, seed=seed)]
+        notes.append(f"{len(kept)} of {len(rows)} images were drawn, by patient (max_images {settings.max_images})")
+        rows = kept
+    if rows["label"].nunique() < 2:
         raise InputError(f"expected max_images that leaves at least two classes, got {settings.max_images}")
-    split = split_images(index, settings.split, seed=seed)
-    kept = index.assign(split=split)[balance(index, split, which=settings.balance, seed=seed)]
-    if len(kept) < len(index):
-        notes.append(f"{len(index) - len(kept)} images were left out for equal class counts ({settings.balance})")
+    split = split_images(rows, settings.split, seed=seed)
+    kept = rows.assign(split=split)[balance(rows, split, which=settings.balance, seed=seed)]
+    if len(kept) < len(rows):
+        notes.append(f"{len(rows) - len(kept)} images were left out for equal class counts ({settings.balance})")
     several = kept.groupby("patient_id")["split"].nunique()
     if (several > 1).any():
         notes.append(f"{(several > 1).sum()} of {len(several)} patients have images in more than one split")
@@ -141,7 +142,7 @@ def _intensity_range(raw: RawImages, chosen: pd.DataFrame, settings: Preprocess)
     if settings.intensity_range == "training":
         return _training_range(raw, chosen, settings)
     if settings.intensity_range == "format":
-        limits = raw.read(int(chosen.index[0])).limits
+        limits = raw.read(int(chosen[POSITION].iloc[0])).limits
         if limits is None:
             raise InputError(
                 f"expected intensity_range of two numbers or `training`, got `format`, which sets no limits to "
@@ -153,7 +154,7 @@ def _intensity_range(raw: RawImages, chosen: pd.DataFrame, settings: Preprocess)
 
 def _training_range(raw: RawImages, chosen: pd.DataFrame, settings: Preprocess) -> tuple[float, float]:
     """Percentiles of the cropped training images, from at most ten million pixels spread evenly over them."""
-    positions = chosen.index[chosen["split"] == "train"]
+    positions = chosen[POSITION][chosen["split"] == "train"]
     share = max(1, _SAMPLED_PIXELS // len(positions))
     pixels = []
     for position in positions:
@@ -168,8 +169,8 @@ def _training_range(raw: RawImages, chosen: pd.DataFrame, settings: Preprocess) 
 def _images(
     raw: RawImages, chosen: pd.DataFrame, settings: Preprocess, *, channels: int, low: float, high: float
 ) -> Iterator[Image]:
-    for position, source in chosen["source"].items():
-        stored = raw.read(int(str(position)))
+    for position, source in zip(chosen[POSITION], chosen["source"], strict=True):
+        stored = raw.read(int(position))
         if _channels(stored) != channels:
             raise InputError(f"expected {channels} channels as in the first image, got {_channels(stored)} in {source}")
         if settings.intensity_range == "format" and stored.limits != (low, high):

@@ -79,8 +79,8 @@ def _block_rows(
 ) -> list[pd.DataFrame]:
     x, labels = data.images(at), data.labels[at]
     logits = classifier.predict(x)
-    check_logits(logits, image_ids=data.index["image_id"].iloc[at].tolist(), where=f"the answers to {data.name}")
-    describe = _Describe(data.index.iloc[at], labels)
+    check_logits(logits, image_ids=data.rows["image_id"].iloc[at].tolist(), where=f"the answers to {data.name}")
+    describe = _Describe(data.rows.iloc[at], labels)
     parts = [describe(logits, attack="none", epsilon=0.0, attacked_label="none", linf=np.zeros(len(at)))]
     for attack in PAPER_ATTACKS:
         for epsilon in epsilons:
@@ -155,11 +155,11 @@ def accuracy(classifier: KerasClassifier, data: LabelledImages) -> float:
 def share_without_gradient(classifier: KerasClassifier, data: LabelledImages) -> float:
     """Share of images whose loss gradient at the prediction is zero: no attack by gradients can move them."""
     still = 0
-    for at in blocks_of(len(data.index), _AT_ONCE):
+    for at in blocks_of(len(data), _AT_ONCE):
         x = data.images(at)
         gradient = classifier.loss_gradient(x, classifier.predict(x).argmax(axis=1))
         still += int((gradient == 0).reshape(len(x), -1).all(axis=1).sum())
-    return still / len(data.index)
+    return still / len(data)
 
 
 def gradient_warning(share: float) -> str | None:
@@ -217,16 +217,14 @@ def example_images(
         "probabilities_clean": _softmax(classifier.predict(x)),
         "probabilities": np.stack([_softmax(classifier.predict(x_adv)) for x_adv in adversarial]),
         "labels": data.labels[at],
-        "image_ids": data.index["image_id"].to_numpy(dtype=str)[at],
+        "image_ids": data.rows["image_id"].to_numpy(dtype=str)[at],
         "attacks": np.array(PAPER_ATTACKS),
         "epsilon": np.array(epsilon),
     }
 
 
 def _predicted(classifier: KerasClassifier, data: LabelledImages) -> Labels:
-    return np.concatenate(
-        [classifier.predict(data.images(at)).argmax(axis=1) for at in blocks_of(len(data.index), _AT_ONCE)]
-    )
+    return np.concatenate([classifier.predict(data.images(at)).argmax(axis=1) for at in blocks_of(len(data), _AT_ONCE)])
 
 
 def _softmax(logits: Logits) -> np.ndarray:

@@ -10,7 +10,6 @@ Without the paper's protocol predictions holds clean rows only; without the stri
 from collections.abc import Sequence
 from typing import Any
 
-import keras
 import msgspec
 import pandas as pd
 
@@ -20,7 +19,7 @@ from oncorobust.backend.precision import check_full_float32
 from oncorobust.base.errors import InputError
 from oncorobust.data.dataset import LabelledImages
 from oncorobust.evaluation.blocks import Block
-from oncorobust.evaluation.paper import attack_rows, in_order, summarise_attack
+from oncorobust.evaluation.paper import accuracy, attack_rows, in_order, share_without_gradient, summarise_attack
 from oncorobust.evaluation.resumable_rows import Ledger
 from oncorobust.evaluation.sensitivity import rank, sensitivity_rows, summarise_rank
 from oncorobust.evaluation.shards import Tables
@@ -30,7 +29,7 @@ from oncorobust.settings.attacks import Attacks, Rank
 
 
 def attack_tables(
-    model: keras.Model,
+    classifier: KerasClassifier,
     data: LabelledImages,
     blocks: Sequence[Block],
     *,
@@ -46,8 +45,8 @@ def attack_tables(
     threat_epsilons: where the strict protocol compares threat models. Raises InputError where the model or the machine
     computes in less than float32, or the model's answers are not logits.
     """
+    model = classifier.model
     check_full_float32(model)
-    classifier = KerasClassifier(model, batch_size=settings.batch_size)
     grid = epsilons if "paper" in settings.protocols else ()
     rows = attack_rows(classifier, data, blocks, epsilons=grid, settings=settings, seed=seed, ledger=ledger)
     if "strict" not in settings.protocols:
@@ -93,6 +92,25 @@ def summarise_tables(tables: Tables, *, epsilons: Sequence[float]) -> dict[str, 
     if len(tables["threats"]):
         summary["threats"] = summarise_threats(tables["threats"])
     return summary
+
+
+def attack_metrics(
+    classifier: KerasClassifier,
+    test: LabelledImages,
+    data: LabelledImages,
+    tables: Tables,
+    *,
+    epsilons: Sequence[float],
+) -> dict[str, Any]:
+    """Summarise the tables of `in_published_order`, and measure the clean model on all test images.
+
+    data: the images of the tables, a part of test.
+    """
+    return summarise_tables(tables, epsilons=epsilons) | {
+        "n_test_images": len(test),
+        "test_accuracy": accuracy(classifier, test),
+        "share_without_gradient": share_without_gradient(classifier, data),
+    }
 
 
 def sensitivity_tables(

@@ -44,7 +44,7 @@ def sensitivity_rows(
         x, own_seed = data.images(at), child_seed(seed, int(at[0]))
         answers = classifier.predict(x).argmax(axis=1)
         found = _min_epsilons(classifier, x, answers, epsilons=epsilons, pgd=pgd, seed=own_seed)
-        described = data.index.iloc[at][["image_id", "patient_id"]]
+        described = data.rows.iloc[at][["image_id", "patient_id"]]
         return described.assign(label=data.labels[at], predicted=answers, min_epsilon=found)
 
     return ledger.rows("images searched", blocks, rows)

@@ -62,7 +62,7 @@ def interval_rows(
         predicted = target.logits(x).argmax(axis=1)
         stages = cascade(classifier, settings=settings, seed=child_seed(seed, "strict", int(at[0])))
         spent = target.n_gradients, target.n_forwards
-        describe = data.index.iloc[at][["image_id", "patient_id"]].assign(label=data.labels[at], predicted=predicted)
+        describe = data.rows.iloc[at][["image_id", "patient_id"]].assign(label=data.labels[at], predicted=predicted)
         for name, found in search(
             target,
             x,

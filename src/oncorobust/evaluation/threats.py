@@ -124,9 +124,9 @@ def _block_rows(
     x = data.images()
     predicted = fronts.plain.logits(x).argmax(axis=1)
     goal = leave(predicted, n_classes=fronts.plain.n_classes)
-    ids = data.index[["image_id", "patient_id", "label"]].assign(predicted=predicted)
+    ids = data.rows[["image_id", "patient_id", "label"]].assign(predicted=predicted)
     base_x = grey_channel(x, data.image_ids) if fronts.grey else x
-    possible = [threat for threat in _threats(fronts, x, base_x, data.index) if threat.applies.any()]
+    possible = [threat for threat in _threats(fronts, x, base_x, data.rows) if threat.applies.any()]
     threats = [threat for threat in possible if threat.name in settings.threats]
     rng = child_rng(seed, "pgd")
     flipped = search_threats(threats, goal, epsilons=settings.epsilons, settings=settings.pgd, rng=rng)

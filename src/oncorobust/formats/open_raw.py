@@ -1,4 +1,8 @@
-"""The function that opens a raw tree with the reader that its format settings name."""
+"""The function that opens a raw tree with the reader that its format settings name.
+
+A format is listed in three places: `settings.data.Format` names its settings, this module its reader, and
+`acquire.acquire` the sources that can make or download its raw tree.
+"""
 
 from pathlib import Path
 

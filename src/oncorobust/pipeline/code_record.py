@@ -14,10 +14,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from oncorobust.base.errors import InputError
+from oncorobust.base.layout import CODE, SCRIPTS
 from oncorobust.pipeline.code_digest import file_digest
-from oncorobust.pipeline.imports import SCRIPTS, stage_code
+from oncorobust.pipeline.imports import stage_code
 
-CODE = "workflow/code"
 _FIRST_LINE = "# Digests of the code of the stage {stage}, written by `oncorobust graph`; see CONTRIBUTING.md."
 
 

@@ -9,9 +9,9 @@ counts, because Python runs it.
 from pathlib import Path
 
 from oncorobust.base.errors import InputError
+from oncorobust.base.layout import SCRIPTS
 from oncorobust.pipeline.code_digest import Import, read_source
 
-SCRIPTS = "workflow/scripts"
 _PACKAGE = "oncorobust"
 _SOURCE = "src"
 _DATA_SUFFIXES = {".csv", ".j2"}

@@ -18,6 +18,7 @@ from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import NoReturn
 
+from oncorobust.base import layout
 from oncorobust.base.errors import InputError
 from oncorobust.base.progress import Stopped, check
 from oncorobust.base.watched_inputs import watching
@@ -27,7 +28,6 @@ from oncorobust.pipeline.process_lock import exclusive
 from oncorobust.pipeline.stage_log import error_line, note, open_log, tell, terminal
 from oncorobust.settings.load import load_params
 
-MODELS = ("clean", "adversarial")
 PATIENCE_SECONDS = 20.0
 """How long to wait for an earlier process of the same stage that was interrupted and is still saving."""
 _LONGEST_SILENCE_SECONDS = 600.0
@@ -48,7 +48,7 @@ def parse(*names: str) -> argparse.Namespace:
     if "dataset" in names:
         parser.add_argument("--dataset", required=True, help="a key of datasets in params.yaml")
     if "model" in names:
-        parser.add_argument("--model", required=True, choices=MODELS)
+        parser.add_argument("--model", required=True, choices=layout.MODELS)
     if "shards" in names:
         parser.add_argument("--shard", help="process this part of the test images only, such as 2-of-8")
         parser.add_argument("--output", type=Path, help="file for the tables of --shard")
@@ -80,7 +80,7 @@ def run(main: Callable[[], None]) -> None:
     open_log()
     _hide_scripts_folder()
     name = _name(sys.argv)
-    lock = Path("logs", f".{name.replace(' ', '-')}.lock")
+    lock = Path(layout.LOGS_FOLDER, f".{name.replace(' ', '-')}.lock")
     try:
         with listening(), watching(Path.cwd()), exclusive(lock, what=f"does {name}", seconds=PATIENCE_SECONDS):
             check_script(Path(getattr(sys.modules["__main__"], "__file__", None) or "."))

@@ -24,6 +24,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
 
+from oncorobust.base.layout import LOGS_FOLDER
+
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 
 
@@ -45,7 +47,7 @@ def log_path(argv: Sequence[str]) -> Path:
     name = "-".join(given[option] for option in ("--dataset", "--model") if option in given)
     shard = f".{given['--shard']}" if "--shard" in given else ""
     stage = Path(argv[0]).stem
-    return Path("logs", stage, f"{name}{shard}.log") if name else Path("logs", f"{stage}.log")
+    return Path(LOGS_FOLDER, stage, f"{name}{shard}.log") if name else Path(LOGS_FOLDER, f"{stage}.log")
 
 
 def open_log() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import keras
 
+from oncorobust.base import layout
 from oncorobust.base.run_state import Checkpoint, fingerprint
 from oncorobust.base.watched_inputs import running_code
 from oncorobust.pipeline.code_digest import file_digest
@@ -26,7 +27,7 @@ def stage_state(path: str | Path, *, dataset: str, decided_by: Any, starts_from:
     digests of the code that is loaded and the versions of what computes are added. starts_from: other files that do.
     Raises InputError where a file cannot be read.
     """
-    data = Path("data/processed", dataset)
+    data = Path(layout.processed(dataset))
     files = [data / "images.npy", data / "index.csv", *starts_from]
     versions = {package: version(package) for package in (*_COMPUTE, keras.backend.backend())}
     code = {path.as_posix(): file_digest(path) for path in running_code()}

@@ -15,6 +15,7 @@ from contextlib import chdir, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from oncorobust.base import layout
 from oncorobust.base.errors import InputError
 from oncorobust.pipeline.dvc_lock import parse_lock, recorded_md5
 from oncorobust.pipeline.dvc_repair import mend_file_locks, mend_record
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from snakemake.api import DAGApi
     from snakemake.jobs import Job
 
-OUTPUT_FOLDERS = ("data", "models", "reports")
+OUTPUT_FOLDERS = (layout.DATA_FOLDER, layout.MODELS_FOLDER, layout.REPORTS_FOLDER)
 CHECKSUM_LIMIT_BYTES = 2_000_000_000
 """Inputs up to this size count as changed only when their content changed; as in profiles/default."""
 

@@ -18,7 +18,9 @@ from typing import Any
 import keras
 import pandas as pd
 
-from oncorobust.base.files import whole_outputs, write_csv, write_json
+from oncorobust.base import layout
+from oncorobust.base.files import whole_outputs, write_csv
+from oncorobust.base.schema.version import write_results
 from oncorobust.models.vgg16 import save_model
 from oncorobust.report.figures.training_curves import training_curves
 from oncorobust.training.history import collapsed_epochs
@@ -59,16 +61,13 @@ def write_training(model: keras.Model, trained: Trained, *, dataset: str, name: 
 
     record: what else the metrics file should say (synthetic, backend, weights).
     """
-    folder = f"reports/{dataset}/{name}"
     metrics = record | summarise_training(trained)
     metrics |= {"dataset": dataset, "model": name, "parameters": model.count_params()}
-    outputs = [
-        f"models/{dataset}/{name}.keras",
-        *(f"{folder}/{one}" for one in ("training.json", "history.csv", "curves.png")),
-    ]
+    files = (layout.results_file(dataset, name, one) for one in ("training.json", "history.csv", "curves.png"))
+    outputs = [layout.model_file(dataset, name), *files]
     with whole_outputs(*outputs) as (model_draft, metrics_draft, history_draft, curves_draft):
         save_model(model, model_draft)
-        write_json(metrics_draft, metrics)
+        write_results(metrics_draft, metrics)
         write_csv(history_draft, trained.history)
         title = f"{dataset}, {name} training{' (SYNTHETIC images)' if record['synthetic'] else ''}"
         curves = training_curves(trained.history, best_epoch=trained.best_epoch, title=title)

@@ -15,9 +15,10 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from oncorobust.base import layout
 from oncorobust.base.epsilons import FEW_WITHOUT_GRADIENT
 from oncorobust.base.errors import InputError
-from oncorobust.base.files import read_json
+from oncorobust.base.schema.version import read_results
 from oncorobust.report.model_text import model_sentence, training_text
 from oncorobust.report.page_text import (
     PROTOCOLS,
@@ -33,7 +34,7 @@ from oncorobust.report.tables.protocols import attack_protocols
 from oncorobust.report.tables.render import ReadableUnit, counts_text, lay_out
 from oncorobust.settings.attacks import Protocol
 
-MODELS = {"clean": "clean", "adversarial": "adversarially trained"}
+MODELS = {layout.CLEAN: "clean", layout.ADVERSARIAL: "adversarially trained"}
 """The two models of a data set, and their names on the page."""
 
 
@@ -138,14 +139,14 @@ def _trace_command(table: Table) -> str:
 
 def read_dataset_part(dataset: str) -> DatasetPart:
     """Read what the page shows of a data set from the work tree."""
-    processed, reports = Path("data/processed", dataset), Path("reports", dataset)
+    processed = layout.processed(dataset)
     return DatasetPart(
         key=dataset,
-        summary=read_json(processed / "summary.json"),
-        training={model: read_json(reports / model / "training.json") for model in MODELS},
-        attack={model: read_json(reports / model / "attack.json") for model in MODELS},
-        contact_sheet=read_image(processed / "contact_sheet.png"),
-        curves={model: read_image(reports / model / "curves.png") for model in MODELS},
+        summary=read_results(f"{processed}/summary.json"),
+        training={model: read_results(layout.results_file(dataset, model, "training.json")) for model in MODELS},
+        attack={model: read_results(layout.results_file(dataset, model, "attack.json")) for model in MODELS},
+        contact_sheet=read_image(f"{processed}/contact_sheet.png"),
+        curves={model: read_image(layout.results_file(dataset, model, "curves.png")) for model in MODELS},
     )
 
 

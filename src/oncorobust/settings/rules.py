@@ -3,12 +3,13 @@
 from itertools import pairwise
 from pathlib import PurePath
 
+from oncorobust.base import layout
 from oncorobust.base.errors import InputError
 from oncorobust.settings.base import tag
 from oncorobust.settings.pipeline import Dataset
 from oncorobust.settings.training import SGD, Adam, Harden, OwnModel, Stages, Trades, WarmUp
 
-_OUTPUTS = ("models", "reports")
+_OUTPUTS = (layout.MODELS_FOLDER, layout.REPORTS_FOLDER)
 _SMALLEST_SIZE = 32
 
 
@@ -42,7 +43,7 @@ def _check_model(dataset: Dataset, where: str) -> None:
         raise InputError(f"{where}.model.path: expected a .keras file, got {model.path!r}")
     if path.is_absolute() or ".." in path.parts:
         raise InputError(f"{where}.model.path: expected a path inside the repository, got {model.path!r}")
-    if path.parts[0] in _OUTPUTS and path.stem in ("clean", "adversarial"):
+    if path.parts[0] in _OUTPUTS and path.stem in layout.MODELS:
         raise InputError(f"{where}.model.path: expected a file that no stage writes, got {model.path!r}")
     if model.input_range[0] >= model.input_range[1]:
         raise InputError(f"{where}.model.input_range: expected low < high, got {list(model.input_range)}")

@@ -10,9 +10,9 @@ import json
 from collections.abc import Iterable, Mapping
 
 from oncorobust.base.epsilons import epsilon_text
+from oncorobust.base.layout import SCRIPTS
 from oncorobust.pipeline.code_record import is_code_path
 from oncorobust.pipeline.dvc_lock import FileRecord, StageRecord, compare
-from oncorobust.pipeline.imports import SCRIPTS
 from oncorobust.report.tables.cell import Cell
 from oncorobust.trace.check import Check, Trace
 from oncorobust.trace.repository import Directory

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from oncorobust.attacks.names import PAPER_ATTACKS
+from oncorobust.base import layout
 from oncorobust.base.errors import InputError
-from oncorobust.base.files import read_json
+from oncorobust.base.schema.version import read_results
 from oncorobust.report.figures.style import Examples, PlotData
 from oncorobust.report.tables.common import shown_as
 from oncorobust.settings.pipeline import Report
@@ -39,8 +40,8 @@ def read_plot_data(dataset: str, report: Report) -> PlotData:
 
     Raises InputError where the examples have another number of classes than the summary.
     """
-    summary = read_json(f"data/processed/{dataset}/summary.json")
-    path = Path(f"reports/{dataset}/clean/examples.npz")
+    summary = read_results(f"{layout.processed(dataset)}/summary.json")
+    path = Path(layout.results_file(dataset, layout.CLEAN, "examples.npz"))
     examples, class_names = read_examples(path), tuple(summary["class_names"])
     if examples.probabilities.shape[-1] != len(class_names):
         raise InputError(
@@ -55,6 +56,6 @@ def read_plot_data(dataset: str, report: Report) -> PlotData:
         class_names=class_names,
         intensity_range=(low, high),
         intensity_unit=summary["intensity_unit"],
-        attack={model: read_json(f"reports/{dataset}/{model}/attack.json") for model in ("clean", "adversarial")},
+        attack={model: read_results(layout.results_file(dataset, model, "attack.json")) for model in layout.MODELS},
         examples=examples,
     )

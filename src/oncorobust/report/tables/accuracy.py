@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from oncorobust.base.epsilons import epsilon_text
+from oncorobust.base.layout import table_file
 from oncorobust.report.measures import STRICT, Measure, measures_of
 from oncorobust.report.shown_attacks import ALL, ATTACKS, BASELINE, row_key
 from oncorobust.report.tables.cell import Cell, Field, Table, Unit
@@ -69,7 +70,7 @@ def table_1(
     rows = _rows(protocols, cascade)
     return Table(
         name="Table 1",
-        file="reports/tables/table1.csv",
+        file=table_file("table1"),
         caption=(
             "Accuracy (%) of the clean models, without attack (Baseline) and under attack, by epsilon (l_inf radius "
             f"for pixel values in [0, 1]). {_meanings(protocols)} Paper: the paper's Table 1."
@@ -120,7 +121,7 @@ def table_s5(attack: Metrics, *, report: Report, protocols: frozenset[Protocol],
     groups = [*((f"{{}}{one.ending}", one.heading) for one in measures_of(protocols)), ("paper_{}", "paper")]
     return Table(
         name="Table S5",
-        file="reports/tables/table_s5.csv",
+        file=table_file("table_s5"),
         caption=(
             f"Accuracy (%) under attack at epsilon {epsilon_text(epsilon)} of the clean (original) and the "
             "adversarially trained models, and the difference in percentage points. "

@@ -18,6 +18,7 @@ Source: Joel et al., doi 10.1101/2021.01.17.21249704, Tables 1, 2, S5. Values ar
 from collections.abc import Sequence
 
 from oncorobust.base.errors import InputError
+from oncorobust.base.layout import results_file
 from oncorobust.report.tables.accuracy import table_1, table_s5
 from oncorobust.report.tables.cell import Table
 from oncorobust.report.tables.exclusion import table_2
@@ -40,7 +41,9 @@ def build_tables(
         for key in ("n_images", "synthetic"):
             if len({models[model][key] for model in models}) > 1:
                 found = {model: models[model][key] for model in models}
-                raise InputError(f"reports/{dataset}/*/attack.json: {key} {found} (expected one for both models)")
+                raise InputError(
+                    f"{results_file(dataset, '*', 'attack.json')}: {key} {found} (expected one for both models)"
+                )
     protocols = attack_protocols(attack)
     cascade = strict_attacks(attack) if "strict" in protocols else ()
     return (

@@ -9,6 +9,7 @@ same number for both and stands once.
 from collections.abc import Mapping
 from typing import Any
 
+from oncorobust.base.layout import table_file
 from oncorobust.report.tables.cell import Cell, Field, Statistic, Table, Unit
 from oncorobust.report.tables.common import shown_as, table_columns
 from oncorobust.report.tables.sources import Metrics, paper_cells, sensitivity_source, sourced_cell
@@ -66,7 +67,7 @@ def table_2(rank: Metrics, *, report: Report, protocols: frozenset[Protocol]) ->
     counted = {key: {"clean": {**one["clean"].get("strict", {}), **one["clean"]}} for key, one in rank.items()}
     return Table(
         name="Table 2",
-        file="reports/tables/table2.csv",
+        file=table_file("table2"),
         caption=_CAPTION.format(by=". ".join(_BY[protocol] for protocol in shown)),
         row_heads=(),
         rows=tuple(rank),

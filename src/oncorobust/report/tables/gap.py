@@ -16,6 +16,7 @@ names its files before it runs.
 from collections.abc import Sequence
 
 from oncorobust.base.epsilons import epsilon_text
+from oncorobust.base.layout import table_file
 from oncorobust.report.shown_attacks import PGD
 from oncorobust.report.tables.cell import Cell, Field, Table
 from oncorobust.report.tables.common import table_columns
@@ -59,7 +60,7 @@ def table_g(
     epsilons = table_epsilons if both else ()
     return Table(
         name="Table G",
-        file="reports/tables/gap.csv",
+        file=table_file("gap"),
         caption=_CAPTION if both else _MISSING.format(missing="paper's" if "strict" in protocols else "strict"),
         row_heads=("Epsilon",),
         rows=tuple(epsilon_text(epsilon) for epsilon in epsilons),

@@ -13,7 +13,8 @@ from typing import Any
 
 from oncorobust.attacks.names import PAPER_ATTACKS, STRICT_ATTACKS
 from oncorobust.base.errors import InputError
-from oncorobust.report.tables.sources import Metrics, results_file
+from oncorobust.base.layout import results_file
+from oncorobust.report.tables.sources import Metrics
 from oncorobust.settings.attacks import Protocol
 
 _LAST_ATTACK = STRICT_ATTACKS[-1]

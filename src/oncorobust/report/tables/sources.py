@@ -14,6 +14,7 @@ from typing import Any
 
 from oncorobust.base.epsilons import epsilon_key
 from oncorobust.base.errors import InputError
+from oncorobust.base.layout import results_file
 from oncorobust.report.tables.cell import Cell, MetricSource, PaperSource, RowsSource, Statistic
 from oncorobust.report.tables.paper_numbers import PAPER_FOLDER, load_paper_table
 from oncorobust.settings.attacks import Protocol
@@ -48,11 +49,6 @@ class Source:
             self.images,
             self.patients,
         )
-
-
-def results_file(dataset: str, model: str, name: str) -> str:
-    """Return where a file of a data set's model lies in the repository, such as attack.json."""
-    return f"reports/{dataset}/{model}/{name}"
 
 
 def clean_source(dataset: str, model: str, *, protocol: Protocol) -> Source:

@@ -19,10 +19,11 @@ from typing import Any, get_args
 
 from oncorobust.base.epsilons import epsilon_from_key, epsilon_key
 from oncorobust.base.errors import InputError
+from oncorobust.base.layout import results_file, table_file
 from oncorobust.report.shown_attacks import row_key
 from oncorobust.report.tables.cell import Cell, Field, Statistic, Table
 from oncorobust.report.tables.common import table_columns
-from oncorobust.report.tables.sources import Metrics, results_file, sourced_cell, threat_source
+from oncorobust.report.tables.sources import Metrics, sourced_cell, threat_source
 from oncorobust.settings.attacks import ThreatName
 from oncorobust.settings.pipeline import Report
 
@@ -70,7 +71,7 @@ def table_t(attack: Metrics, *, report: Report) -> Table:
     rows = _in_order(place for found in places.values() for place in found)
     return Table(
         name="Table T",
-        file="reports/tables/threats.csv",
+        file=table_file("threats"),
         caption=_CAPTION.format(meanings=_meanings({threat for _, threat in rows})) if rows else _MISSING,
         row_heads=("Threat", "Epsilon"),
         rows=tuple(row_key(threat, epsilon) for epsilon, threat in rows),

@@ -1,0 +1,78 @@
+"""Repository paths and model names: where the pipeline reads and writes. Snakefile and dvc.yaml state the same paths.
+
+All paths are relative to the repository's root, with forward slashes.
+"""
+
+CLEAN = "clean"
+"""Model trained on clean images."""
+
+ADVERSARIAL = "adversarial"
+"""The clean model trained further on adversarial images."""
+
+MODELS = (CLEAN, ADVERSARIAL)
+"""Both models of a data set, in the order of their training."""
+
+DATA_FOLDER = "data"
+MODELS_FOLDER = "models"
+REPORTS_FOLDER = "reports"
+LOGS_FOLDER = "logs"
+RAW_TREES = f"{DATA_FOLDER}/raw"
+
+PAGE = f"{REPORTS_FOLDER}/index.html"
+TABLES = f"{REPORTS_FOLDER}/tables"
+FIGURES = f"{REPORTS_FOLDER}/figures"
+CELLS = f"{TABLES}/cells.json"
+BENCHMARKS = f"{LOGS_FOLDER}/benchmarks"
+SCRIPTS = "workflow/scripts"
+CODE = "workflow/code"
+RESOURCES = "workflow/resources.yaml"
+
+
+def raw(dataset: str) -> str:
+    """Return the folder of a raw tree."""
+    return f"{RAW_TREES}/{dataset}"
+
+
+def processed(dataset: str) -> str:
+    """Return the folder of a processed data set."""
+    return f"{DATA_FOLDER}/processed/{dataset}"
+
+
+def images_file(dataset: str) -> str:
+    """Return the file of the processed images."""
+    return f"{processed(dataset)}/images.npy"
+
+
+def model_folder(dataset: str) -> str:
+    """Return the folder of a data set's models."""
+    return f"{MODELS_FOLDER}/{dataset}"
+
+
+def model_file(dataset: str, model: str) -> str:
+    """Return the file of a model, `clean` or `adversarial`."""
+    return f"{model_folder(dataset)}/{model}.keras"
+
+
+def results(dataset: str, model: str) -> str:
+    """Return the folder of a model's results."""
+    return f"{REPORTS_FOLDER}/{dataset}/{model}"
+
+
+def results_file(dataset: str, model: str, name: str) -> str:
+    """Return a file of a model's results, such as attack.json."""
+    return f"{results(dataset, model)}/{name}"
+
+
+def table_file(name: str) -> str:
+    """Return the CSV file of a table, such as `table1`."""
+    return f"{TABLES}/{name}.csv"
+
+
+def figure_file(number: int, form: str) -> str:
+    """Return the file of Figure `number` in a form, `png` or `svg`."""
+    return f"{FIGURES}/figure{number}.{form}"
+
+
+def front_file(dataset: str, form: str) -> str:
+    """Return the file of a data set's clean-against-robust front in a form, `png` or `csv`."""
+    return f"{REPORTS_FOLDER}/{dataset}/front.{form}"

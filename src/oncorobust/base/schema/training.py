@@ -1,0 +1,87 @@
+"""Schema of a training: history.csv and training.json."""
+
+from collections.abc import Iterator
+
+from oncorobust.base import layout
+from oncorobust.base.schema.entries import (
+    DATASET,
+    EPSILON,
+    FRACTION,
+    MODEL,
+    NO_UNIT,
+    SYNTHETIC,
+    VERSION,
+    Column,
+    Document,
+    Key,
+    Table,
+)
+
+_TRAINED = "the model was trained, not only measured"
+_ADVERSARIAL = "model adversarial"
+_CLEAN = "model clean"
+
+HISTORY = Table(
+    layout.results_file("<data set>", "<model>", "history.csv"),
+    "one epoch; epoch 0 is the model before training",
+    (
+        Column("epoch", "integer", "epochs", "Number of the epoch, from 0."),
+        Column("loss", "number or empty", "nats", "Mean training loss; empty for epoch 0.", _TRAINED),
+        Column("accuracy", "number or empty", FRACTION, "Accuracy on the training batches; empty for 0.", _TRAINED),
+        Column("epsilon", "number or empty", EPSILON, "Epsilon of the attack in training; empty for 0.", _ADVERSARIAL),
+        Column("validation_loss", "number", "nats", "Mean loss on the validation images, as in training."),
+        Column("validation_accuracy", "number", FRACTION, "Clean accuracy on the validation images."),
+        Column(
+            "validation_floor",
+            "number",
+            FRACTION,
+            "Accuracy of predicting the most frequent validation class for every image, plus one standard error.",
+        ),
+        Column("collapsed", "boolean", NO_UNIT, "Whether validation_accuracy is at most validation_floor."),
+        Column(
+            "validation_robust_accuracy",
+            "number",
+            FRACTION,
+            "Robust accuracy on the validation images under PGD at the epsilon of params.yaml.",
+            _ADVERSARIAL,
+        ),
+    ),
+)
+
+
+def _checkpoint(name: str, described: str, when: str = "") -> Iterator[Key]:
+    """The keys of one of the three models that training.json reports."""
+    both = f"{_ADVERSARIAL}{', and ' * bool(when)}{when}"
+    if name != "start":
+        yield Key(f"{name}/epoch", "integer", "epochs", f"Epoch of {described}.", when)
+        yield Key(f"{name}/train_accuracy", "number", FRACTION, f"Training accuracy of {described}.", _TRAINED)
+    yield Key(f"{name}/validation_loss", "number", "nats", f"Mean validation loss of {described}.", when)
+    yield Key(f"{name}/validation_accuracy", "number", FRACTION, f"Clean validation accuracy of {described}.", when)
+    yield Key(
+        f"{name}/validation_robust_accuracy", "number", FRACTION, f"Robust validation accuracy of {described}.", both
+    )
+
+
+TRAINING = Document(
+    layout.results_file("<data set>", "<model>", "training.json"),
+    "one training: the model it started from, the one it kept and the last one",
+    (
+        VERSION,
+        DATASET,
+        MODEL,
+        SYNTHETIC,
+        Key("backend", "string", NO_UNIT, "Keras backend: tensorflow, torch or jax."),
+        Key("source", "string", NO_UNIT, "model.source of params.yaml.", _CLEAN),
+        Key("architecture", "string or null", NO_UNIT, "Architecture; null for a model of your own.", _CLEAN),
+        Key("weights", "string", NO_UNIT, "Weights that training started from: a name or a file."),
+        Key("weights_sha256", "string or null", NO_UNIT, "SHA-256 of the weights' file; null without a file."),
+        Key("parameters", "integer", "parameters", "Number of parameters of the model."),
+        Key("epochs_run", "integer", "epochs", "Number of epochs of training."),
+        Key("ended", "string", NO_UNIT, "Why training ended: all epochs, patience, collapse or not trained."),
+        *_checkpoint("start", "the model before training"),
+        *_checkpoint("best", "the model that was kept"),
+        *_checkpoint("last", "the model after the last epoch"),
+        Key("collapsed_epochs", "list of integers", "epochs", "Epochs in which a model that had learnt collapsed."),
+        Key("collapsed", "boolean", NO_UNIT, "Whether the model that was kept is a collapsed one."),
+    ),
+)

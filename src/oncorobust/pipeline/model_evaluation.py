@@ -1,0 +1,110 @@
+"""Opening and closing of the stages that evaluate a model on test images, `attack` and `rank`."""
+
+import argparse
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from oncorobust.attacks.art_classifier import KerasClassifier
+from oncorobust.backend.runtime import prepare
+from oncorobust.base import layout
+from oncorobust.base.files import check_places, whole_outputs, write_csv
+from oncorobust.base.run_state import Checkpoint
+from oncorobust.base.schema.version import write_results
+from oncorobust.base.seeds import child_seed
+from oncorobust.data.dataset import LabelledImages, load
+from oncorobust.evaluation.blocks import blocks_of
+from oncorobust.evaluation.resumable_rows import Ledger
+from oncorobust.evaluation.shards import Tables, by_shards
+from oncorobust.models.vgg16 import load_classifier
+from oncorobust.pipeline.stage import Progress, check_made
+from oncorobust.pipeline.stage_state import stage_state
+from oncorobust.settings.pipeline import Params
+
+
+@dataclass(frozen=True)
+class ModelEvaluation:
+    """A model, the images it is evaluated on, and the saved state of the stage.
+
+    test: all test images. data: those that are evaluated, the same in both stages and for both models. seed: of the
+    stage, the same for both models.
+    """
+
+    arguments: argparse.Namespace
+    classifier: KerasClassifier
+    test: LabelledImages
+    data: LabelledImages
+    batch_size: int
+    seed: int
+    state: Checkpoint
+    progress: Progress
+
+    def tables(self, compute: Callable[..., Tables], **settings: Any) -> Tables | None:
+        """Compute the tables of all blocks, or join those of the shards; None when this job has written one shard.
+
+        compute: takes classifier, data, blocks, seed, ledger and `settings`. Raises InputError as `by_shards` does.
+        """
+        ledger = Ledger(self.progress.update, self.state)
+        computed = partial(compute, self.classifier, self.data, seed=self.seed, ledger=ledger, **settings)
+        tables = by_shards(self.arguments, computed, blocks=blocks_of(len(self.data), self.batch_size))
+        if tables is None:
+            self.state.remove()
+        return tables
+
+    def write(
+        self, stage: str, tables: Tables, metrics: Mapping[str, Any], arrays: Mapping[str, np.ndarray] | None = None
+    ) -> None:
+        """Write the results of the stage together and remove its state.
+
+        tables: CSV files by name. metrics: content of `<stage>.json` beside data set, model and synthetic. arrays:
+        content of examples.npz; None writes none.
+        """
+        dataset, model = self.arguments.dataset, self.arguments.model
+        about = {"dataset": dataset, "model": model, "synthetic": self.data.synthetic}
+        names = [*(f"{name}.csv" for name in tables), f"{stage}.json", *([] if arrays is None else ["examples.npz"])]
+        with whole_outputs(*(layout.results_file(dataset, model, name) for name in names)) as drafts:
+            for draft, table in zip(drafts, tables.values(), strict=False):
+                write_csv(draft, table)
+            write_results(drafts[len(tables)], about | dict(metrics))
+            if arrays is not None:
+                np.savez_compressed(drafts[-1], allow_pickle=False, **arrays)
+        self.state.remove()
+
+
+def open_evaluation(
+    stage: str, arguments: argparse.Namespace, params: Params, *, decided_by: Sequence[Any], reads: Sequence[str] = ()
+) -> ModelEvaluation:
+    """Check the places, start the backend, and read the test images and the model.
+
+    decided_by: settings that decide the result, beside the seed, the attacks and the threads. reads: other files of
+    `results` that the stage needs. Raises InputError where a file is missing, OSError where a folder is not writable.
+    """
+    dataset, model, attacks = arguments.dataset, arguments.model, params.attacks
+    seed = child_seed(params.seed, dataset, stage)
+    kept, folder = layout.model_file(dataset, model), layout.results(dataset, model)
+    check_made(layout.images_file(dataset), kept, *(f"{folder}/{name}" for name in reads))
+    check_places(folder)
+    backend = prepare(threads=params.run.threads, seed=seed)
+    test = load(layout.processed(dataset)).select("test")
+    max_images = params.datasets[dataset].attack.max_images
+    data = test.subset(max_images, seed=child_seed(params.seed, dataset, "test images"))
+    network = load_classifier(Path(kept), image_shape=data.image_shape, n_classes=len(data.class_names))
+    return ModelEvaluation(
+        arguments=arguments,
+        classifier=KerasClassifier(network, batch_size=attacks.batch_size),
+        test=test,
+        data=data,
+        batch_size=attacks.batch_size,
+        seed=seed,
+        state=stage_state(
+            f"{folder}/.{stage}{arguments.shard or ''}.state",
+            dataset=dataset,
+            decided_by=[backend, params.seed, attacks, params.run.threads, arguments.shard, *decided_by],
+            starts_from=[Path(kept)],
+        ),
+        progress=Progress(f"{stage} {dataset} {model}"),
+    )

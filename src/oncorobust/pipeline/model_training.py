@@ -1,0 +1,93 @@
+"""Opening and closing of the stages that train a model, `train` and `harden`."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from oncorobust.backend.runtime import prepare
+from oncorobust.base import layout
+from oncorobust.base.files import check_places
+from oncorobust.base.seeds import child_seed
+from oncorobust.data.dataset import LabelledImages, load
+from oncorobust.pipeline.stage import Progress, check_made
+from oncorobust.pipeline.stage_state import stage_state
+from oncorobust.pipeline.training_outputs import write_training
+from oncorobust.settings.data import Augment
+from oncorobust.settings.pipeline import Params
+from oncorobust.settings.training import Harden, Train
+from oncorobust.training.loop import Trained
+
+
+@dataclass(frozen=True)
+class ModelTraining:
+    """The images of a data set, and which of its models the stage trains with which seed."""
+
+    stage: str
+    dataset: str
+    model: str
+    data: LabelledImages
+    augment: Augment
+    backend: str
+    threads: int
+    seed: int
+
+    def fit(
+        self,
+        recipe: Callable[..., Trained],
+        network: keras.Model,
+        settings: Train | Harden,
+        *,
+        record: dict[str, Any],
+        decided_by: Sequence[Any] = (),
+        starts_from: Sequence[str] = (),
+    ) -> None:
+        """Train `network` by the recipe, resuming from saved state, and write the results.
+
+        record: what training.json says of the start. decided_by, starts_from: settings and files that decide the
+        result, beside settings, record and images. Raises InputError as the recipe does.
+        """
+        decided = [self.backend, record, settings, self.augment, self.seed, self.threads, *decided_by]
+        place = f"{layout.model_folder(self.dataset)}/.{self.model}.state"
+        files = [Path(file) for file in starts_from]
+        state = stage_state(place, dataset=self.dataset, decided_by=decided, starts_from=files)
+        trained = recipe(
+            network,
+            self.data.select("train"),
+            self.data.select("validation"),
+            settings=settings,
+            augment_settings=self.augment,
+            seed=self.seed,
+            checkpoint=state,
+            listener=Progress(f"{self.stage} {self.dataset}"),
+        )
+        self.write(network, trained, record=record)
+        state.remove()
+
+    def write(self, network: keras.Model, trained: Trained, *, record: dict[str, Any]) -> None:
+        """Write the model, its history, curves and training.json."""
+        record = {"synthetic": self.data.synthetic, "backend": self.backend} | record
+        write_training(network, trained, dataset=self.dataset, name=self.model, record=record)
+
+
+def open_training(stage: str, dataset: str, params: Params, *, model: str, reads: Sequence[str] = ()) -> ModelTraining:
+    """Check the places, start the backend and read the images.
+
+    model: which of the data set's models the stage writes. reads: other files that the stage needs. Raises InputError
+    where a file is missing, OSError where a folder is not writable.
+    """
+    seed = child_seed(params.seed, dataset, stage)
+    check_made(layout.images_file(dataset), *reads)
+    check_places(layout.model_folder(dataset), layout.results(dataset, model))
+    return ModelTraining(
+        stage=stage,
+        dataset=dataset,
+        model=model,
+        backend=prepare(threads=params.run.threads, seed=seed),
+        data=load(layout.processed(dataset)),
+        augment=params.datasets[dataset].augment,
+        threads=params.run.threads,
+        seed=seed,
+    )
