@@ -4,67 +4,89 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from oncorobust.settings.base import Count, Epsilon, Settings, Share
+from oncorobust.settings.base import EPSILON_UNIT, Count, Epsilon, Settings, Share, about
 
 
 class IterativeAttack(Settings, frozen=True, kw_only=True):
-    """BIM or PGD. rel_eps_step is eps_step / epsilon; num_random_init 0 starts at the image itself, as ART has it."""
+    """BIM or PGD."""
 
-    max_iter: Count
-    rel_eps_step: Annotated[float, Meta(gt=0, le=1)]
-    num_random_init: Annotated[int, Meta(ge=0)]
+    max_iter: Annotated[Count, about("Number of steps.", source="Table S1")]
+    rel_eps_step: Annotated[float, Meta(gt=0, le=1), about("Size of a step, as a share of epsilon.", source="Table S1")]
+    num_random_init: Annotated[
+        int,
+        Meta(ge=0),
+        about("Number of random starts; 0 starts at the image itself, and BIM takes 0 alone.", source="released code"),
+    ]
 
 
 class Apgd(Settings, frozen=True, kw_only=True):
-    """Auto-PGD on the margin. n_targets: with more than two classes, how many of the likeliest are aimed at singly."""
+    """Auto-PGD on the margin of the logits."""
 
-    max_iter: Count
-    num_random_init: Annotated[int, Meta(ge=0)]
-    n_targets: Count
+    max_iter: Annotated[Count, about("Number of steps.", source="Croce and Hein 2020 (AutoAttack)")]
+    num_random_init: Annotated[
+        int, Meta(ge=0), about("Number of random starts; 0 starts at the image itself.", source="AutoAttack")
+    ]
+    n_targets: Annotated[
+        Count,
+        about("With more than two classes: how many of the likeliest other classes are targeted one by one."),
+    ]
 
 
 class Fmn(Settings, frozen=True, kw_only=True):
     """The fast minimum-norm attack."""
 
-    max_iter: Count
+    max_iter: Annotated[Count, about("Number of steps.", source="Pintor et al. 2021")]
 
 
 class Square(Settings, frozen=True, kw_only=True):
-    """ART's gradient-free Square attack. max_queries: predictions it may ask for, an image."""
+    """ART's gradient-free Square attack."""
 
-    max_queries: Count
+    max_queries: Annotated[
+        Count, about("Largest number of predictions the attack uses per image.", source="AutoAttack")
+    ]
 
 
 class Converged(Settings, frozen=True, kw_only=True):
     """PGD with so many small steps that more would change nothing."""
 
-    max_iter: Count
-    rel_eps_step: Annotated[float, Meta(gt=0, le=1)]
+    max_iter: Annotated[Count, about("Number of steps.")]
+    rel_eps_step: Annotated[float, Meta(gt=0, le=1), about("Size of a step, as a share of epsilon.")]
 
 
 ThreatName = Literal["full", "tied", "lesion", "background", "stored_8", "stored_12", "stored_16", "noise"]
-"""What an imaging chain allows an attack to change; `engine.threats` says what each means."""
+"""What an imaging chain allows an attack to change; `evaluation.threats` says what each means."""
 
 NoiseKind = Literal["uniform", "sign"]
 """Noise uniform in the ball, or of size epsilon and random sign at every pixel."""
 
 
 class Strict(Settings, frozen=True, kw_only=True):
-    """The strict protocol beyond Table S1: the search for each image's smallest epsilon, and the suite.
+    """The strict protocol beyond Table S1: the search for each image's smallest epsilon, and the attacks it uses."""
 
-    relative_width: widest interval [last safe, first flipped], as a share of first_flipped.
-    search_precision: `tf32` lets the search's gradients on a GPU run in TF32; every success is confirmed in float32.
-    threats: threat models under which PGD attacks again, at each data set's threat_epsilons; none where empty.
-    """
-
-    relative_width: Share
-    search_precision: Literal["float32", "tf32"]
-    apgd: Apgd
-    fmn: Fmn
-    square: Square
-    converged: Converged
-    threats: tuple[ThreatName, ...]
-    noise: NoiseKind
+    relative_width: Annotated[
+        Share, about("Widest interval [last safe, first flipped] of an image, as a share of first flipped.")
+    ]
+    search_precision: Annotated[
+        Literal["float32", "tf32"],
+        about("Precision of the search's gradients on a GPU. With `tf32` every success is confirmed in float32."),
+    ]
+    apgd: Annotated[Apgd, about("Auto-PGD.")]
+    fmn: Annotated[Fmn, about("Fast minimum-norm attack.")]
+    square: Annotated[Square, about("Square attack.")]
+    converged: Annotated[Converged, about("PGD with many small steps.")]
+    threats: Annotated[
+        tuple[ThreatName, ...],
+        about(
+            "Threat models under which PGD attacks again, at the `threat_epsilons` of each data set; [] for none. "
+            "`full`: all pixels; `tied`: the channels of a grey image together; `lesion` and `background`: pixels "
+            "inside or outside the lesion's box; `stored_8`, `stored_12`, `stored_16`: still adversarial after "
+            "rounding to so many bits; `noise`: random noise of the same size."
+        ),
+    ]
+    noise: Annotated[
+        NoiseKind,
+        about("Noise of the threat `noise`: `uniform` in the ball, or epsilon with a random `sign` at every pixel."),
+    ]
 
 
 Protocol = Literal["paper", "strict"]
@@ -72,41 +94,72 @@ Protocol = Literal["paper", "strict"]
 
 
 class Attacks(Settings, frozen=True, kw_only=True):
-    """The attacks of Table S1, shared by all data sets; FGSM has no settings of its own.
+    """The attacks of Table S1, shared by all data sets; FGSM has no settings of its own."""
 
-    protocols: which of the two run; tables show them side by side.
-    batch_size: images attacked at a time; random starts are drawn for a batch at once, so results depend on it.
-    table_epsilons: epsilons of Tables 1 and S5, attacked beside each data set's own grid.
-    """
-
-    protocols: Annotated[tuple[Protocol, ...], Meta(min_length=1)]
-    batch_size: Count
-    table_epsilons: Annotated[tuple[Epsilon, ...], Meta(min_length=1)]
-    bim: IterativeAttack
-    pgd: IterativeAttack
-    strict: Strict
+    protocols: Annotated[
+        tuple[Protocol, ...],
+        Meta(min_length=1),
+        about("Protocols to run. The tables show both side by side."),
+    ]
+    batch_size: Annotated[
+        Count,
+        about("Images attacked at a time. Random starts are drawn per batch, so results depend on it.", unit="images"),
+    ]
+    table_epsilons: Annotated[
+        tuple[Epsilon, ...],
+        Meta(min_length=1),
+        about(
+            "Epsilons of Tables 1 and S5, strictly increasing, attacked in addition to the grid of each data set.",
+            unit=EPSILON_UNIT,
+            source="Table 1",
+        ),
+    ]
+    bim: Annotated[IterativeAttack, about("Basic iterative method.")]
+    pgd: Annotated[IterativeAttack, about("Projected gradient descent.")]
+    strict: Annotated[Strict, about("What the strict protocol adds.")]
 
 
 class Attack(Settings, frozen=True, kw_only=True):
-    """The epsilon grid of a data set's figures; its largest epsilon is also where the strict search ends.
+    """Test images and epsilons of the attacks on one data set."""
 
-    max_images: attack and rank at most this many test images, drawn with the seed; null takes all.
-    threat_epsilons: epsilons at which the threat models of the strict protocol are compared.
-    example_epsilon: epsilon of the adversarial examples in Figure 1.
-    """
-
-    epsilons: Annotated[tuple[Epsilon, ...], Meta(min_length=1)]
-    threat_epsilons: Annotated[tuple[Epsilon, ...], Meta(min_length=1)]
-    example_epsilon: Epsilon
-    max_images: Count | None
+    epsilons: Annotated[
+        tuple[Epsilon, ...],
+        Meta(min_length=1),
+        about(
+            "Epsilon grid of the figures, strictly increasing. The strict search ends at its largest epsilon, "
+            "or at the largest of `attacks.table_epsilons` if that is larger.",
+            unit=EPSILON_UNIT,
+            source="axes of the released code's figures",
+        ),
+    ]
+    threat_epsilons: Annotated[
+        tuple[Epsilon, ...],
+        Meta(min_length=1),
+        about("Epsilons at which the threat models are compared, strictly increasing.", unit=EPSILON_UNIT),
+    ]
+    example_epsilon: Annotated[Epsilon, about("Epsilon of the adversarial examples in Figure 1.", unit=EPSILON_UNIT)]
+    max_images: Annotated[
+        Count | None,
+        about("Attack and rank at most this many test images, drawn with the seed; null takes all.", unit="images"),
+    ]
 
 
 class Rank(Settings, frozen=True, kw_only=True):
-    """Sensitivity: the smallest epsilon of this grid at which PGD changes the prediction.
+    """Ranking of test images by sensitivity."""
 
-    exclude_share: share of the most sensitive images left out of the second accuracy of Table 2.
-    """
-
-    epsilons: Annotated[tuple[Epsilon, ...], Meta(min_length=1)]
-    num_random_init: Annotated[int, Meta(ge=0)]
-    exclude_share: Share
+    epsilons: Annotated[
+        tuple[Epsilon, ...],
+        Meta(min_length=1),
+        about(
+            "Epsilon grid, strictly increasing. The sensitivity of an image, `min_epsilon`, is the smallest of these "
+            "epsilons at which PGD changes the model's prediction.",
+            unit=EPSILON_UNIT,
+            source="sensitivity script of the released code",
+        ),
+    ]
+    num_random_init: Annotated[
+        int, Meta(ge=0), about("Number of random starts of PGD; 0 starts at the image.", source="released code")
+    ]
+    exclude_share: Annotated[
+        Share, about("Share of the most sensitive images left out in Table 2.", source="text of the paper")
+    ]
