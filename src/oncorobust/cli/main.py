@@ -41,7 +41,7 @@ PIPELINE = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. Returns the exit status."""
-    parsed = _parser(sys.argv[1:] if arguments is None else list(arguments)).parse_args(arguments)
+    parsed = build_parser(sys.argv[1:] if arguments is None else list(arguments)).parse_args(arguments)
     try:
         if not (Path.cwd() / "Snakefile").is_file():
             raise InputError(f"expected the repository's root, got {Path.cwd()}, which has no Snakefile")
@@ -61,7 +61,8 @@ def _refuse(error: InputError) -> int:
     return 1
 
 
-def _parser(arguments: list[str]) -> argparse.ArgumentParser:
+def build_parser(arguments: list[str]) -> argparse.ArgumentParser:
+    """Build the parser; `trace` and `front` get their own arguments only where `arguments` begins with their name."""
     parser = argparse.ArgumentParser(prog="oncorobust", description=_first_line(__doc__))
     parser.add_argument("--version", action="version", version=oncorobust.__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
