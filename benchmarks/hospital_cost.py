@@ -12,7 +12,7 @@ from the fastest data set to the slowest. Extrapolated, to images of another siz
 
 The share is an assumption, from 0.25 to 0.6. No GPU was measured. The cheap end takes the fastest data set and the
 large share, the dear end the slowest and the small one. Reading and start-up are in the measured seconds and scale with
-them, which makes short runs look dear. Tables, figures and the page cost seconds. Numbers: docs/scale.md.
+them, which makes short runs look dear. Tables, figures and the page cost seconds. Numbers: docs/how-to/scale.md.
 
 Run: python benchmarks/hospital_cost.py RUN [--images 1000000] [--size 224] [--gpu A100] [--shard 2000]
 """

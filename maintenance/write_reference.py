@@ -1,6 +1,6 @@
-"""Write the generated pages of the reference, and the JSON schema of params.yaml for editors.
+"""Write the generated pages of the documentation, and the JSON schema of params.yaml for editors.
 
-    python maintenance/write_reference.py [--into docs/reference] [--schema params.schema.json]
+    python maintenance/write_reference.py [--into docs] [--schema params.schema.json]
 
 The pages are not committed: `make docs` writes them from the settings, the schema of the results, the argument parser
 and the public names of the package. The JSON schema is committed, because editors read it from the checkout; a test
@@ -24,25 +24,26 @@ os.environ["COLUMNS"] = "100"  # argparse wraps its help at the terminal's width
 
 def main() -> None:
     """Write all pages and the schema."""
-    parser = argparse.ArgumentParser(description="Write the generated pages of the reference.")
-    parser.add_argument("--into", type=Path, default=ROOT / "docs" / "reference", help="folder of the pages")
+    parser = argparse.ArgumentParser(description="Write the generated pages of the documentation.")
+    parser.add_argument("--into", type=Path, default=ROOT / "docs", help="folder of the pages")
     parser.add_argument("--schema", type=Path, default=ROOT / "params.schema.json", help="file of the JSON schema")
     parsed = parser.parse_args()
-    parsed.into.mkdir(parents=True, exist_ok=True)
     for name, text in pages().items():
+        (parsed.into / name).parent.mkdir(parents=True, exist_ok=True)
         (parsed.into / name).write_text(text, encoding="utf-8")
     parsed.schema.write_text(json.dumps(params_schema(), indent=1) + "\n", encoding="utf-8")
 
 
 def pages() -> dict[str, str]:
-    """Return the text of each generated page by its file name."""
+    """Return the text of each generated page by its place below docs/."""
     from params_page import params_page
 
     return {
-        "params.md": params_page(ROOT),
-        "results.md": results_page(),
-        "command-line.md": command_line_page(),
-        "api.md": api_page(),
+        "reference/params.md": params_page(ROOT),
+        "reference/results.md": results_page(),
+        "reference/command-line.md": command_line_page(),
+        "reference/api.md": api_page(),
+        "tutorials/results.md": notebook_page(ROOT / "docs" / "tutorials" / "results.ipynb"),
     }
 
 
@@ -133,6 +134,13 @@ def public_names() -> list[tuple[str, str]]:
     stub = ast.parse((ROOT / "src" / "oncorobust" / "__init__.pyi").read_text(encoding="utf-8"))
     imports = (node for node in stub.body if isinstance(node, ast.ImportFrom))
     return sorted((str(node.module), alias.name) for node in imports for alias in node.names)
+
+
+def notebook_page(path: Path) -> str:
+    """Return a notebook as a page: its text as it is, its code in blocks."""
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    text = {"markdown": "{}\n", "code": "```python\n{}\n```\n"}
+    return "\n".join(text[cell["cell_type"]].format("".join(cell["source"])) for cell in cells)
 
 
 if __name__ == "__main__":

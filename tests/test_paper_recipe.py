@@ -2,7 +2,7 @@
 
 The tables are transcribed in tests/paper_tables/. The optimiser is asked for its updates, the model for its layers; the
 attack of adversarial training is read off the images that reach a model which writes down what it is shown. In the same
-way each key that the README names for the released code is switched and its effect looked at.
+way each key that docs/how-to/training.md names for the released code is switched and its effect looked at.
 """
 
 import csv

@@ -36,8 +36,8 @@ if ENVIRONMENT is None:
     raise WorkflowError(f"expected ONCOROBUST_GPU to be 0 or 1, got {GPU!r} in the environment")
 if DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method and which("conda") is None:
     raise WorkflowError(
-        "expected the command conda, 24.7.1 or newer, for --use-conda, got none on PATH. Install it (docs/environments.md),"
-        " or run without --use-conda in the active environment"
+        "expected the command conda, 24.7.1 or newer, for --use-conda, got none on PATH. Install it"
+        " (docs/how-to/environments.md), or run without --use-conda in the active environment"
     )
 
 DATASETS = config["run"]["datasets"]
