@@ -21,6 +21,7 @@ from results_fixture import write_results
 
 import oncorobust
 from oncorobust.base.schema.files import DOCUMENTS, TABLES
+from oncorobust.base.schema.version import write_results as write_results_json
 from oncorobust.cli.main import build_parser
 from oncorobust.settings.base import Settings
 from oncorobust.settings.pipeline import Params
@@ -31,7 +32,6 @@ SCHEMA = ROOT / "params.schema.json"
 NOTEBOOK = DOCS / "tutorials" / "results.ipynb"
 PARAMS = [ROOT / "params.yaml", *sorted((ROOT / "presets").glob("*.yaml"))]
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
-FOLDER_ONLY = {"data/raw/", "own/"}
 
 
 @pytest.fixture(scope="module")
@@ -189,10 +189,12 @@ def write_small_results(folder: Path) -> None:
     rng = np.random.default_rng(0)
     np.save(processed / "images.npy", rng.random((80, 32, 32, 1), dtype=np.float32))
     ids = [f"i{i}" for i in range(80)]
-    index = {"image_id": ids, "patient_id": ids, "label": rng.integers(3, size=80), "split": "test"}
-    pd.DataFrame(index).to_csv(processed / "index.csv", index=False)
-    summary = {"class_names": ["a", "b", "c"], "synthetic": True}
-    (processed / "summary.json").write_text(json.dumps(summary), encoding="utf-8")
+    labels = rng.integers(3, size=80)
+    index = pd.DataFrame({"image_id": ids, "patient_id": ids, "label": labels, "split": "test", "source": ids})
+    index.assign(class_name=np.array(list("abc"))[labels]).to_csv(processed / "index.csv", index=False)
+    write_results_json(
+        processed / "summary.json", {"dataset": "mnist", "class_names": ["a", "b", "c"], "synthetic": True}
+    )
     model = keras.Sequential([keras.Input((32, 32, 3)), keras.layers.Flatten(), keras.layers.Dense(3)])
     (folder / "models" / "mnist").mkdir(parents=True)
     model.save(folder / "models" / "mnist" / "clean.keras")
