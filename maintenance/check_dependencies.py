@@ -47,7 +47,7 @@ def read_installed(path: str | None) -> dict[str, Installed]:
 
 def needed(installed: Mapping[str, Installed], *, package: str = PACKAGE) -> dict[str, Installed]:
     """What a package needs with all its extras, as far as it is installed, itself included."""
-    extras = frozenset({"test", "compressed", "download", "oracle"})
+    extras = frozenset({"test", "compressed", "docs", "download", "oracle"})
     waiting, seen = [(package, extras)], set()
     while waiting:
         name, wanted = waiting.pop()
