@@ -10,7 +10,7 @@ export DVC_SITE_CACHE_DIR ?= $(HOME)/.cache/oncorobust/dvc
 SNAKEFILES := Snakefile workflow/Snakefile workflow/rules
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock demo test test-quick test-core test-conda test-slurm test-faults debian fuzz check clean
+.PHONY: help setup lock demo test test-quick test-core test-conda test-slurm test-faults debian fuzz check docs clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -36,6 +36,10 @@ $(VENV)/test-stamp: $(VENV)/stamp requirements/test.lock
 	$(call install,requirements/test.lock)
 	touch $@
 
+$(VENV)/docs-stamp: $(VENV)/stamp requirements/docs.lock
+	$(call install,requirements/docs.lock)
+	touch $@
+
 # One resolution, the tests', from which the others are cut; the environments repeat what it found.
 LOCK := UV_CUSTOM_COMPILE_COMMAND='make lock' uv pip compile --quiet --universal --no-strip-extras --generate-hashes \
 	--python-version 3.11 pyproject.toml
@@ -45,6 +49,7 @@ lock: $(VENV)/test-stamp ## pin every package again, after an edit of pyproject.
 	$(LOCK) --extra test --output-file requirements/test.lock
 	$(LOCK) $(RUN) --output-file requirements/run.lock
 	$(LOCK) $(RUN) --extra gpu --output-file requirements/gpu.lock
+	$(LOCK) --constraints requirements/test.lock --extra docs --output-file requirements/docs.lock
 	for pair in environment.yml:run environment.gpu.yml:gpu; do \
 		{ sed '/- pip:/q' $${pair%:*}; sed -nE 's/^([a-z0-9][^\]*[^ \]) *\\$$/      - \1/p' requirements/$${pair#*:}.lock; } \
 			> .environment.part && mv .environment.part $${pair%:*} || exit 1; done
@@ -102,6 +107,13 @@ check: $(VENV)/test-stamp ## style, types and workflow, without running anything
 	snakemake --lint
 	oncorobust check
 	python maintenance/check_dependencies.py --list
+
+# Whatever a page would fetch from elsewhere when it is viewed is an error.
+docs: $(VENV)/docs-stamp ## build the documentation into site/, offline, with warnings as errors
+	python maintenance/write_reference.py
+	zensical build --strict --clean
+	@! grep -rlE '<(script|img|iframe)[^>]* src="?https?:|<link[^>]* href="?https?:' --include='*.html' site
+	@echo "Open $(CURDIR)/site/index.html; the search needs a server: python -m http.server --directory site"
 
 clean: ## remove results, logs and runners' records; raw trees, .venv and DVC's cache stay
 	rm -rf data/processed models reports logs .snakemake
