@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec.inspect as types
+from settings_text import KeyText, key_texts
 
 from oncorobust.settings.load import read_yaml
 from oncorobust.settings.pipeline import Params
@@ -37,7 +38,8 @@ def params_page(root: Path) -> str:
 def _sections(struct: types.StructType, path: str, content: Any) -> Iterator[str]:
     """The section of a struct and of all below it. content: what the preset holds at `path`, data sets side by side."""
     yield f"\n## {_title(struct, path)}\n\n{_text(struct.cls)}\n"
-    rows = "".join(_row(field, content) for field in struct.fields)
+    texts = key_texts(struct.cls)
+    rows = "".join(_row(field, texts[field.name], content) for field in struct.fields)
     if tag := struct.tag_field:
         rows = f"| `{tag}` | `{struct.tag}` | | | | Chooses this section. |\n" + rows
     if rows:
@@ -62,16 +64,8 @@ def _text(cls: type) -> str:
     return inspect.cleandoc(cls.__doc__ or "")
 
 
-def _row(field: types.Field, content: Any) -> str:
-    extra = field.type.extra or {} if isinstance(field.type, types.Metadata) else {}
-    cells = (
-        f"`{field.name}`",
-        _kind(field.type),
-        extra.get("unit", ""),
-        _default(field, content),
-        extra.get("source", ""),
-        extra.get("text", ""),
-    )
+def _row(field: types.Field, text: KeyText, content: Any) -> str:
+    cells = (f"`{field.name}`", _kind(field.type), text.unit, _default(field, content), text.source, text.meaning)
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |\n"
 
 

@@ -16,8 +16,6 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 ROOT = Path(__file__).resolve().parent.parent
 os.environ["COLUMNS"] = "100"  # argparse wraps its help at the terminal's width
 
@@ -31,6 +29,8 @@ def main() -> None:
     for name, text in pages().items():
         (parsed.into / name).parent.mkdir(parents=True, exist_ok=True)
         (parsed.into / name).write_text(text, encoding="utf-8")
+    from settings_text import params_schema
+
     parsed.schema.write_text(json.dumps(params_schema(), indent=1) + "\n", encoding="utf-8")
 
 
@@ -45,13 +45,6 @@ def pages() -> dict[str, str]:
         "reference/api.md": api_page(),
         "tutorials/results.md": notebook_page(ROOT / "docs" / "tutorials" / "results.ipynb"),
     }
-
-
-def params_schema() -> dict[str, Any]:
-    """Return the JSON schema of params.yaml."""
-    from oncorobust.settings.pipeline import Params
-
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **msgspec.json.schema(Params)}
 
 
 def results_page() -> str:

@@ -34,6 +34,17 @@ PARAMS = [ROOT / "params.yaml", *sorted((ROOT / "presets").glob("*.yaml"))]
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 
 
+class Undescribed(msgspec.Struct):  # no settings class: the tests below look at all of those
+    a: int
+    """Number of things."""
+    b: int
+
+
+class Misshapen(msgspec.Struct):
+    a: float
+    """mm"""
+
+
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Copy zensical.toml, the library and docs/, and write the generated pages and the schema beside them."""
@@ -56,13 +67,25 @@ def settings_classes(kind: type = Settings) -> Iterator[type[Settings]]:
         yield from settings_classes(one)
 
 
-def test_every_key_of_the_parameters_says_what_it_means() -> None:
-    fields = [(one, field) for one in settings_classes() for field in msgspec.inspect.type_info(one).fields]
-    assert len(fields) > 80
-    for one, field in fields:
-        extra = getattr(field.type, "extra", None) or {}
-        assert extra.get("text", "").endswith((".", "alone.")), f"{one.__name__}.{field.name} is not described"
-        assert set(extra) == {"text", "unit", "source"}
+def test_every_key_of_the_parameters_is_described_for_editors() -> None:
+    definitions = json.loads(SCHEMA.read_text(encoding="utf-8"))["$defs"]
+    keys = [(one.__name__, name) for one in settings_classes() for name in one.__struct_fields__]
+    assert len(keys) > 80
+    for one, name in keys:
+        assert definitions[one]["properties"][name]["description"].endswith("."), f"{one}.{name}"
+    size = definitions["Preprocess"]["properties"]["size"]
+    assert size["description"].endswith(" Unit: pixels. Source: Table S3.")
+    assert (size["minimum"], size["maximum"]) == (8, 1024)
+
+
+def test_a_key_without_a_description_or_with_a_misshapen_one_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT / "maintenance")
+    from settings_text import key_texts
+
+    with pytest.raises(ValueError, match=r"Undescribed: expected a string below each field, got none below \['b'\]"):
+        key_texts(Undescribed)
+    with pytest.raises(ValueError, match=r"expected `Meaning. Unit: UNIT. Source: SOURCE.`.* got 'mm'"):
+        key_texts(Misshapen)
 
 
 def test_the_page_of_parameters_has_every_section_and_key(site: Path) -> None:

@@ -4,53 +4,52 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from oncorobust.settings.base import EPSILON_UNIT, Count, Epsilon, Settings, Share, about
+from oncorobust.settings.base import Count, Epsilon, Settings, Share
 
 
 class IterativeAttack(Settings, frozen=True, kw_only=True):
     """BIM or PGD."""
 
-    max_iter: Annotated[Count, about("Number of steps.", source="Table S1")]
-    rel_eps_step: Annotated[float, Meta(gt=0, le=1), about("Size of a step, as a share of epsilon.", source="Table S1")]
-    num_random_init: Annotated[
-        int,
-        Meta(ge=0),
-        about("Number of random starts; 0 starts at the image itself, and BIM takes 0 alone.", source="released code"),
-    ]
+    max_iter: Count
+    """Number of steps. Source: Table S1."""
+    rel_eps_step: Annotated[float, Meta(gt=0, le=1)]
+    """Size of a step, as a share of epsilon. Source: Table S1."""
+    num_random_init: Annotated[int, Meta(ge=0)]
+    """Number of random starts; 0 starts at the image itself, and BIM takes 0 alone. Source: released code."""
 
 
 class Apgd(Settings, frozen=True, kw_only=True):
     """Auto-PGD on the margin of the logits."""
 
-    max_iter: Annotated[Count, about("Number of steps.", source="Croce and Hein 2020 (AutoAttack)")]
-    num_random_init: Annotated[
-        int, Meta(ge=0), about("Number of random starts; 0 starts at the image itself.", source="AutoAttack")
-    ]
-    n_targets: Annotated[
-        Count,
-        about("With more than two classes: how many of the likeliest other classes are targeted one by one."),
-    ]
+    max_iter: Count
+    """Number of steps. Source: Croce and Hein 2020 (AutoAttack)."""
+    num_random_init: Annotated[int, Meta(ge=0)]
+    """Number of random starts; 0 starts at the image itself. Source: AutoAttack."""
+    n_targets: Count
+    """With more than two classes: how many of the likeliest other classes are targeted one by one."""
 
 
 class Fmn(Settings, frozen=True, kw_only=True):
     """The fast minimum-norm attack."""
 
-    max_iter: Annotated[Count, about("Number of steps.", source="Pintor et al. 2021")]
+    max_iter: Count
+    """Number of steps. Source: Pintor et al. 2021."""
 
 
 class Square(Settings, frozen=True, kw_only=True):
     """ART's gradient-free Square attack."""
 
-    max_queries: Annotated[
-        Count, about("Largest number of predictions the attack uses per image.", source="AutoAttack")
-    ]
+    max_queries: Count
+    """Largest number of predictions the attack uses per image. Source: AutoAttack."""
 
 
 class Converged(Settings, frozen=True, kw_only=True):
     """PGD with so many small steps that more would change nothing."""
 
-    max_iter: Annotated[Count, about("Number of steps.")]
-    rel_eps_step: Annotated[float, Meta(gt=0, le=1), about("Size of a step, as a share of epsilon.")]
+    max_iter: Count
+    """Number of steps."""
+    rel_eps_step: Annotated[float, Meta(gt=0, le=1)]
+    """Size of a step, as a share of epsilon."""
 
 
 ThreatName = Literal["full", "tied", "lesion", "background", "stored_8", "stored_12", "stored_16", "noise"]
@@ -63,30 +62,25 @@ NoiseKind = Literal["uniform", "sign"]
 class Strict(Settings, frozen=True, kw_only=True):
     """The strict protocol beyond Table S1: the search for each image's smallest epsilon, and the attacks it uses."""
 
-    relative_width: Annotated[
-        Share, about("Widest interval [last safe, first flipped] of an image, as a share of first flipped.")
-    ]
-    search_precision: Annotated[
-        Literal["float32", "tf32"],
-        about("Precision of the search's gradients on a GPU. With `tf32` every success is confirmed in float32."),
-    ]
-    apgd: Annotated[Apgd, about("Auto-PGD.")]
-    fmn: Annotated[Fmn, about("Fast minimum-norm attack.")]
-    square: Annotated[Square, about("Square attack.")]
-    converged: Annotated[Converged, about("PGD with many small steps.")]
-    threats: Annotated[
-        tuple[ThreatName, ...],
-        about(
-            "Threat models under which PGD attacks again, at the `threat_epsilons` of each data set; [] for none. "
-            "`full`: all pixels; `tied`: the channels of a grey image together; `lesion` and `background`: pixels "
-            "inside or outside the lesion's box; `stored_8`, `stored_12`, `stored_16`: still adversarial after "
-            "rounding to so many bits; `noise`: random noise of the same size."
-        ),
-    ]
-    noise: Annotated[
-        NoiseKind,
-        about("Noise of the threat `noise`: `uniform` in the ball, or epsilon with a random `sign` at every pixel."),
-    ]
+    relative_width: Share
+    """Widest interval [last safe, first flipped] of an image, as a share of first flipped."""
+    search_precision: Literal["float32", "tf32"]
+    """Precision of the search's gradients on a GPU. With `tf32` every success is confirmed in float32."""
+    apgd: Apgd
+    """Auto-PGD."""
+    fmn: Fmn
+    """Fast minimum-norm attack."""
+    square: Square
+    """Square attack."""
+    converged: Converged
+    """PGD with many small steps."""
+    threats: tuple[ThreatName, ...]
+    """Threat models under which PGD attacks again, at the `threat_epsilons` of each data set; [] for none. `full`:
+    all pixels; `tied`: the channels of a grey image together; `lesion` and `background`: pixels inside or outside the
+    lesion's box; `stored_8`, `stored_12`, `stored_16`: still adversarial after rounding to so many bits; `noise`:
+    random noise of the same size."""
+    noise: NoiseKind
+    """Noise of the threat `noise`: `uniform` in the ball, or epsilon with a random `sign` at every pixel."""
 
 
 Protocol = Literal["paper", "strict"]
@@ -96,70 +90,44 @@ Protocol = Literal["paper", "strict"]
 class Attacks(Settings, frozen=True, kw_only=True):
     """The attacks of Table S1, shared by all data sets; FGSM has no settings of its own."""
 
-    protocols: Annotated[
-        tuple[Protocol, ...],
-        Meta(min_length=1),
-        about("Protocols to run. The tables show both side by side."),
-    ]
-    batch_size: Annotated[
-        Count,
-        about("Images attacked at a time. Random starts are drawn per batch, so results depend on it.", unit="images"),
-    ]
-    table_epsilons: Annotated[
-        tuple[Epsilon, ...],
-        Meta(min_length=1),
-        about(
-            "Epsilons of Tables 1 and S5, strictly increasing, attacked in addition to the grid of each data set.",
-            unit=EPSILON_UNIT,
-            source="Table 1",
-        ),
-    ]
-    bim: Annotated[IterativeAttack, about("Basic iterative method.")]
-    pgd: Annotated[IterativeAttack, about("Projected gradient descent.")]
-    strict: Annotated[Strict, about("What the strict protocol adds.")]
+    protocols: Annotated[tuple[Protocol, ...], Meta(min_length=1)]
+    """Protocols to run. The tables show both side by side."""
+    batch_size: Count
+    """Images attacked at a time. Random starts are drawn per batch, so results depend on it. Unit: images."""
+    table_epsilons: Annotated[tuple[Epsilon, ...], Meta(min_length=1)]
+    """Epsilons of Tables 1 and S5, strictly increasing, attacked in addition to the grid of each data set. Unit:
+    pixel value in [0, 1]. Source: Table 1."""
+    bim: IterativeAttack
+    """Basic iterative method."""
+    pgd: IterativeAttack
+    """Projected gradient descent."""
+    strict: Strict
+    """What the strict protocol adds."""
 
 
 class Attack(Settings, frozen=True, kw_only=True):
     """Test images and epsilons of the attacks on one data set."""
 
-    epsilons: Annotated[
-        tuple[Epsilon, ...],
-        Meta(min_length=1),
-        about(
-            "Epsilon grid of the figures, strictly increasing. The strict search ends at its largest epsilon, "
-            "or at the largest of `attacks.table_epsilons` if that is larger.",
-            unit=EPSILON_UNIT,
-            source="axes of the released code's figures",
-        ),
-    ]
-    threat_epsilons: Annotated[
-        tuple[Epsilon, ...],
-        Meta(min_length=1),
-        about("Epsilons at which the threat models are compared, strictly increasing.", unit=EPSILON_UNIT),
-    ]
-    example_epsilon: Annotated[Epsilon, about("Epsilon of the adversarial examples in Figure 1.", unit=EPSILON_UNIT)]
-    max_images: Annotated[
-        Count | None,
-        about("Attack and rank at most this many test images, drawn with the seed; null takes all.", unit="images"),
-    ]
+    epsilons: Annotated[tuple[Epsilon, ...], Meta(min_length=1)]
+    """Epsilon grid of the figures, strictly increasing. The strict search ends at its largest epsilon, or at the
+    largest of `attacks.table_epsilons` if that is larger. Unit: pixel value in [0, 1]. Source: axes of the released
+    code's figures."""
+    threat_epsilons: Annotated[tuple[Epsilon, ...], Meta(min_length=1)]
+    """Epsilons at which the threat models are compared, strictly increasing. Unit: pixel value in [0, 1]."""
+    example_epsilon: Epsilon
+    """Epsilon of the adversarial examples in Figure 1. Unit: pixel value in [0, 1]."""
+    max_images: Count | None
+    """Attack and rank at most this many test images, drawn with the seed; null takes all. Unit: images."""
 
 
 class Rank(Settings, frozen=True, kw_only=True):
     """Ranking of test images by sensitivity."""
 
-    epsilons: Annotated[
-        tuple[Epsilon, ...],
-        Meta(min_length=1),
-        about(
-            "Epsilon grid, strictly increasing. The sensitivity of an image, `min_epsilon`, is the smallest of these "
-            "epsilons at which PGD changes the model's prediction.",
-            unit=EPSILON_UNIT,
-            source="sensitivity script of the released code",
-        ),
-    ]
-    num_random_init: Annotated[
-        int, Meta(ge=0), about("Number of random starts of PGD; 0 starts at the image.", source="released code")
-    ]
-    exclude_share: Annotated[
-        Share, about("Share of the most sensitive images left out in Table 2.", source="text of the paper")
-    ]
+    epsilons: Annotated[tuple[Epsilon, ...], Meta(min_length=1)]
+    """Epsilon grid, strictly increasing. The sensitivity of an image, `min_epsilon`, is the smallest of these
+    epsilons at which PGD changes the model's prediction. Unit: pixel value in [0, 1]. Source: sensitivity script of
+    the released code."""
+    num_random_init: Annotated[int, Meta(ge=0)]
+    """Number of random starts of PGD; 0 starts at the image. Source: released code."""
+    exclude_share: Share
+    """Share of the most sensitive images left out in Table 2. Source: text of the paper."""

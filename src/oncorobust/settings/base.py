@@ -1,4 +1,9 @@
-"""The base class of all settings, the ranges of numbers that several share, and the description of a key."""
+"""The base class of all settings, and the ranges of numbers that several share.
+
+The string below each field of a settings class describes the key of params.yaml: its meaning, then `Unit: ...` where it
+has one, then `Source: ...`, the part of the paper, its code or another publication that the key follows. The reference
+and the JSON schema show these strings (maintenance/settings_text.py). They are no code: editing one reruns no stage.
+"""
 
 from typing import Annotated
 
@@ -9,20 +14,6 @@ Epsilon = Annotated[float, Meta(gt=0, le=1)]
 
 Count = Annotated[int, Meta(ge=1)]
 Share = Annotated[float, Meta(gt=0, lt=1)]
-
-EPSILON_UNIT = "pixel value in [0, 1]"
-
-
-def about(text: str, *, unit: str = "", source: str = "") -> Meta:
-    """Describe a key of params.yaml: the reference shows the three parts, an editor shows the description.
-
-    text: what the key means, in sentences. unit: of the number, where it has one. source: table or text of the paper
-    that states the value in the preset `paper`, or the method's publication.
-    """
-    parts = [text, unit and f"Unit: {unit}.", source and f"Source: {source}."]
-    return Meta(
-        description=" ".join(part for part in parts if part), extra={"text": text, "unit": unit, "source": source}
-    )
 
 
 class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

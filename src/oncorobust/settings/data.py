@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from oncorobust.settings.base import Count, Settings, about
+from oncorobust.settings.base import Count, Settings
 
 
 class Packaged(Settings, frozen=True, kw_only=True, tag_field="source", tag="packaged"):
@@ -18,20 +18,13 @@ class Download(Settings, frozen=True, kw_only=True, tag_field="source", tag="dow
 class Phantom(Settings, frozen=True, kw_only=True, tag_field="source", tag="phantom"):
     """Synthetic images, written in the format of the data set and marked as synthetic in every file that can say so."""
 
-    n_images: Annotated[
-        int,
-        Meta(ge=20),
-        about("Number of labelled images (nodules, masses, regions), half of each class.", unit="images"),
-    ]
-    difficulty: Annotated[
-        float,
-        Meta(gt=0),
-        about(
-            "1 is as hard as the paper's data for VGG16 at the demo's size; more is harder.",
-            source="benchmarks/phantom_difficulty.py",
-        ),
-    ]
-    seed: Annotated[int, Meta(ge=0), about("Seed of the phantoms, apart from the seed of the run.")]
+    n_images: Annotated[int, Meta(ge=20)]
+    """Number of labelled images (nodules, masses, regions), half of each class. Unit: images."""
+    difficulty: Annotated[float, Meta(gt=0)]
+    """1 is as hard as the paper's data for VGG16 at the demo's size; more is harder. Source:
+    benchmarks/phantom_difficulty.py."""
+    seed: Annotated[int, Meta(ge=0)]
+    """Seed of the phantoms, apart from the seed of the run."""
 
 
 Acquire = Packaged | Download | Phantom
@@ -53,47 +46,35 @@ class Manifest(Settings, frozen=True, kw_only=True, tag_field="name", tag="manif
 class Lidc(Settings, frozen=True, kw_only=True, tag_field="name", tag="lidc"):
     """LIDC-IDRI: CT in DICOM, the readers' XML, the diagnosis spreadsheet."""
 
-    min_readers: Annotated[
-        int, Meta(ge=1, le=8), about("Number of readers who must have marked a nodule for it to count.", unit="readers")
-    ]
-    rating: Annotated[
-        Literal["mean", "median"],
-        about("How the readers' malignancy ratings (1 to 5) become one number; above 3 is malignant, below 3 benign."),
-    ]
-    tie: Annotated[Literal["malignant", "benign", "drop"], about("Label of a nodule rated exactly 3.")]
-    pathology_methods: Annotated[
-        tuple[Annotated[int, Meta(ge=1, le=4)], ...],
-        about(
-            "Diagnosis methods of the spreadsheet that overrule the readers for all nodules of the patient: "
-            "1 two-year stability, 2 biopsy, 3 resection, 4 progression or response. [] for none."
-        ),
-    ]
-    crop_mm: Annotated[float, Meta(gt=0), about("Side of the square around the nodule.", unit="mm")]
+    min_readers: Annotated[int, Meta(ge=1, le=8)]
+    """Number of readers who must have marked a nodule for it to count. Unit: readers."""
+    rating: Literal["mean", "median"]
+    """How the readers' malignancy ratings (1 to 5) become one number; above 3 is malignant, below 3 benign."""
+    tie: Literal["malignant", "benign", "drop"]
+    """Label of a nodule rated exactly 3."""
+    pathology_methods: tuple[Annotated[int, Meta(ge=1, le=4)], ...]
+    """Diagnosis methods of the spreadsheet that overrule the readers for all nodules of the patient: 1 two-year
+    stability, 2 biopsy, 3 resection, 4 progression or response. [] for none."""
+    crop_mm: Annotated[float, Meta(gt=0)]
+    """Side of the square around the nodule. Unit: mm."""
 
 
 class CbisDdsm(Settings, frozen=True, kw_only=True, tag_field="name", tag="cbis_ddsm"):
     """CBIS-DDSM: the published CSVs and the cropped lesions in DICOM."""
 
-    abnormalities: Annotated[
-        tuple[Literal["mass", "calcification"], ...],
-        Meta(min_length=1),
-        about("Kinds of lesions to use: masses, calcifications, or both."),
-    ]
+    abnormalities: Annotated[tuple[Literal["mass", "calcification"], ...], Meta(min_length=1)]
+    """Kinds of lesions to use: masses, calcifications, or both."""
 
 
 class BrainMets(Settings, frozen=True, kw_only=True, tag_field="name", tag="brain_mets"):
     """Brain metastases on contrast-enhanced T1 MRI: DICOM series with lesions.csv, or NIfTI with segmentations."""
 
-    crop_mm: Annotated[float, Meta(gt=0), about("Side of the square around a lesion or a negative region.", unit="mm")]
-    min_distance_mm: Annotated[
-        float,
-        Meta(ge=0),
-        about("Least distance from the centre of a negative region to any segmented voxel or lesion.", unit="mm"),
-    ]
-    max_per_patient: Annotated[
-        Count | None,
-        about("Regions of each class kept per patient, drawn with the seed; null keeps all.", unit="regions"),
-    ]
+    crop_mm: Annotated[float, Meta(gt=0)]
+    """Side of the square around a lesion or a negative region. Unit: mm."""
+    min_distance_mm: Annotated[float, Meta(ge=0)]
+    """Least distance from the centre of a negative region to any segmented voxel or lesion. Unit: mm."""
+    max_per_patient: Count | None
+    """Regions of each class kept per patient, drawn with the seed; null keeps all. Unit: regions."""
 
 
 Format = Mnist | Cifar10 | Manifest | Lidc | CbisDdsm | BrainMets
@@ -102,88 +83,51 @@ Format = Mnist | Cifar10 | Manifest | Lidc | CbisDdsm | BrainMets
 class Split(Settings, frozen=True, kw_only=True):
     """How the images are divided into training, validation and test sets."""
 
-    unit: Annotated[
-        Literal["patient", "image"],
-        about(
-            "`patient` keeps the images of a patient in one split; `image` repeats the paper's released code, "
-            "which lets a patient's images fall into several."
-        ),
-    ]
-    use_given: Annotated[
-        bool,
-        about("Use the split that the raw tree states: its train and test files, or the manifest's `split` column."),
-    ]
-    test_one_in: Annotated[int, Meta(ge=2), about("One in so many patients (or images) is for testing.")]
-    validation_one_in: Annotated[int, Meta(ge=2), about("One in so many of the rest is for validation.")]
+    unit: Literal["patient", "image"]
+    """`patient` keeps the images of a patient in one split; `image` repeats the paper's released code, which lets a
+    patient's images fall into several."""
+    use_given: bool
+    """Use the split that the raw tree states: its train and test files, or the manifest's `split` column."""
+    test_one_in: Annotated[int, Meta(ge=2)]
+    """One in so many patients (or images) is for testing."""
+    validation_one_in: Annotated[int, Meta(ge=2)]
+    """One in so many of the rest is for validation."""
 
 
 class Preprocess(Settings, frozen=True, kw_only=True):
     """From a raw tree to images of one size with values in [0, 1]."""
 
-    format: Annotated[Format, about("Format of the raw tree, by its `name`.")]
-    crop_fraction: Annotated[
-        float,
-        Meta(gt=0, le=1),
-        about(
-            "Side of the centre crop, as a share of the shorter side of the image. A crop that the format or the "
-            "manifest states is applied first."
-        ),
-    ]
-    size: Annotated[
-        int,
-        Meta(ge=8, le=1024),
-        about(
-            "Side of the square result; at least 32, because the models halve it five times, unless the model is a "
-            "file of your own.",
-            unit="pixels",
-            source="Table S3",
-        ),
-    ]
-    intensity_range: Annotated[
-        Literal["format", "training"] | tuple[float, float],
-        about(
-            "Stored values that become 0 and 1: `format`, the format's own limits; `training`, the 0.5 and 99.5 "
-            "percentiles of the training images; or two numbers.",
-            unit="stored values (HU for CT)",
-        ),
-    ]
-    balance: Annotated[
-        Literal["all", "train", "none"],
-        about("Splits that are cut to equal class counts.", source="text of the paper"),
-    ]
-    split: Annotated[Split, about("Division into training, validation and test images.")]
-    per_class: Annotated[
-        Count | None,
-        about(
-            "Keep exactly this many images of each class, drawn with the seed before the split; null keeps all.",
-            unit="images",
-            source="text of the paper",
-        ),
-    ]
-    max_images: Annotated[
-        Count | None,
-        about("Keep at most this many images, drawn by patient with the seed; null keeps all.", unit="images"),
-    ]
+    format: Format
+    """Format of the raw tree, by its `name`."""
+    crop_fraction: Annotated[float, Meta(gt=0, le=1)]
+    """Side of the centre crop, as a share of the shorter side of the image. A crop that the format or the manifest
+    states is applied first."""
+    size: Annotated[int, Meta(ge=8, le=1024)]
+    """Side of the square result; at least 32, because the models halve it five times, unless the model is a file of
+    your own. Unit: pixels. Source: Table S3."""
+    intensity_range: Literal["format", "training"] | tuple[float, float]
+    """Stored values that become 0 and 1: `format`, the format's own limits; `training`, the 0.5 and 99.5 percentiles
+    of the training images; or two numbers. Unit: stored values (HU for CT)."""
+    balance: Literal["all", "train", "none"]
+    """Splits that are cut to equal class counts. Source: text of the paper."""
+    split: Split
+    """Division into training, validation and test images."""
+    per_class: Count | None
+    """Keep exactly this many images of each class, drawn with the seed before the split; null keeps all. Unit:
+    images. Source: text of the paper."""
+    max_images: Count | None
+    """Keep at most this many images, drawn by patient with the seed; null keeps all. Unit: images."""
 
 
 class Augment(Settings, frozen=True, kw_only=True):
     """Extra copies of each training image; an epoch passes over the images and all their copies."""
 
-    copies: Annotated[
-        int, Meta(ge=0), about("Augmented copies of each training image.", unit="copies", source="released code")
-    ]
-    horizontal_flip: Annotated[
-        bool, about("Mirror a copy left to right with probability one half.", source="text of the paper")
-    ]
-    vertical_flip: Annotated[
-        bool, about("Mirror a copy top to bottom with probability one half.", source="text of the paper")
-    ]
-    max_rotation_degrees: Annotated[
-        float,
-        Meta(ge=0, le=180),
-        about(
-            "Rotate a copy by an angle drawn uniformly between minus and plus this.",
-            unit="degrees",
-            source="text of the paper",
-        ),
-    ]
+    copies: Annotated[int, Meta(ge=0)]
+    """Augmented copies of each training image. Unit: copies. Source: released code."""
+    horizontal_flip: bool
+    """Mirror a copy left to right with probability one half. Source: text of the paper."""
+    vertical_flip: bool
+    """Mirror a copy top to bottom with probability one half. Source: text of the paper."""
+    max_rotation_degrees: Annotated[float, Meta(ge=0, le=180)]
+    """Rotate a copy by an angle drawn uniformly between minus and plus this. Unit: degrees. Source: text of the
+    paper."""
