@@ -30,7 +30,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `oncorobust front`."""
     parser.add_argument("dataset", metavar="DATASET", help="a data set of run.datasets")
     parser.add_argument(
-        "--output", help=f"a .png; the points go beside it as .csv ({layout.front_file('DATASET', 'png')})"
+        "--output",
+        help="file of the figure, a .png; the points are saved beside it as .csv "
+        f"(default: {layout.front_file('DATASET', 'png')})",
     )
 
 

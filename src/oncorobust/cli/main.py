@@ -1,4 +1,4 @@
-"""The command line `oncorobust`: what stands beside the two runners, which run the pipeline itself.
+"""The command line `oncorobust`: presets, checks, records and traces. Snakemake or DVC runs the pipeline itself.
 
     preset   switch params.yaml to another preset              graph    bring dvc.yaml and digests in step
     record   Snakemake's results into dvc.lock                 sync     DVC's checkout to Snakemake
@@ -6,7 +6,8 @@
     trace    from a table cell back to its inputs              front    clean against robust accuracy of experiments
     usage    memory and time of the last run's jobs
 
-All of them run in the repository's root. Mistakes in input end with one line on the standard error and status 1.
+All commands run in the root of the repository. After an error in the input they print one line on the standard error
+and end with status 1.
 """
 
 import argparse
@@ -67,41 +68,49 @@ def build_parser(arguments: list[str]) -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=oncorobust.__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    preset = commands.add_parser("preset", help="switch params.yaml to a preset, or list them")
-    preset.add_argument("name", nargs="?", help="a file of presets/, without .yaml; without it, the presets are listed")
-    preset.add_argument("--force", action="store_true", help="give up edits in params.yaml")
+    preset = commands.add_parser("preset", help="replace params.yaml by a preset, or list the presets")
+    preset.add_argument("name", nargs="?", help="a file of presets/, without .yaml; if not given, list the presets")
+    preset.add_argument("--force", action="store_true", help="discard edits in params.yaml")
     preset.set_defaults(run=_preset)
 
-    graph = commands.add_parser("graph", help="bring dvc.yaml and the digests of the code in step")
-    graph.add_argument("--check", action="store_true", help="only say what is out of step; status 1 if anything is")
+    graph = commands.add_parser("graph", help="update dvc.yaml and the digests of the code")
+    graph.add_argument("--check", action="store_true", help="only report what is out of date; status 1 if anything is")
     graph.set_defaults(run=_graph)
 
     for name, run, purpose in (
-        ("sync", _sync, "tell Snakemake that what DVC checked out is up to date"),
-        ("where", _where, "say where the results are"),
-        ("usage", _usage, "memory and time of the last run's jobs, and lines for a cluster's profile"),
+        ("sync", _sync, "tell Snakemake that the files which DVC checked out are up to date"),
+        ("where", _where, "print where the results are"),
+        ("usage", _usage, "print memory and time of the last run's jobs, and lines for a cluster's profile"),
     ):
         commands.add_parser(name, help=purpose, description=purpose).set_defaults(run=run)
 
-    purpose = "check parameters, dvc.yaml and raw trees, without starting a job, and put right what a kill left"
+    purpose = (
+        "check parameters, dvc.yaml and raw trees without starting a job, and repair records that a killed run left"
+    )
     checker = commands.add_parser("check", help=purpose, description=purpose)
-    checker.add_argument("--cache", action="store_true", help="also read every object of DVC's cache")
+    checker.add_argument("--cache", action="store_true", help="also check every object of DVC's cache")
     checker.set_defaults(run=_check)
 
-    purpose = "commit to dvc.lock what Snakemake made and calls up to date"
+    purpose = "record in dvc.lock the results that Snakemake made and calls up to date"
     recorder = commands.add_parser("record", help=purpose, description=purpose)
-    recorder.add_argument("--shards", type=int, default=1, metavar="N", help="N of --set-scatter test_images=N")
+    recorder.add_argument(
+        "--shards",
+        type=int,
+        default=1,
+        metavar="N",
+        help="the N of snakemake --set-scatter test_images=N, if the run used it",
+    )
     recorder.set_defaults(run=_record)
 
     # The arguments of these need modules that the other commands do without.
-    trace = commands.add_parser("trace", help="walk from a table cell back to its inputs")
+    trace = commands.add_parser("trace", help="trace a table cell back to its inputs")
     if arguments[:1] == ["trace"]:
         from oncorobust.cli import trace as trace_command
 
         trace_command.add_arguments(trace)
         trace.set_defaults(run=trace_command.run)
 
-    front = commands.add_parser("front", help="draw clean against robust accuracy of a data set's experiments")
+    front = commands.add_parser("front", help="plot clean against robust accuracy of a data set's experiments")
     if arguments[:1] == ["front"]:
         from oncorobust.cli import front as front_command
 

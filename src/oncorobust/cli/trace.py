@@ -38,8 +38,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="PGD:0.002 or Baseline in Table 1, PGD in S5, 0.002 in G, tied:0.002 in T, a data set in Table 2",
     )
     parser.add_argument("--column", help="a data set, by key, title or the paper's column; in Table 2 also a field")
-    parser.add_argument("--field", help="one of the numbers of that row and data set; all of them if not given")
-    parser.add_argument("--rev", help="git revision to trace; the work tree if not given")
+    parser.add_argument("--field", help="one of the numbers of that row and data set; if not given, all of them")
+    parser.add_argument("--rev", help="git revision to trace; if not given, the work tree")
 
 
 def run(args: argparse.Namespace) -> int:
