@@ -164,7 +164,7 @@ def test_the_bridge_plans_as_the_default_profile_does() -> None:
 @pytest.mark.parametrize(
     ("flags", "edit", "message"),
     [
-        ("--config seed=3", ("", ""), "expected the values of params.yaml alone, got another `seed`"),
+        ("--config seed=3", ("", ""), "`seed` from --config or --configfile differs from params.yaml"),
         (
             "",
             ("epochs: 4", "epohcs: 4"),

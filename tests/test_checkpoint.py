@@ -138,7 +138,9 @@ def test_a_changed_bit_anywhere_is_refused(tmp_path):
         damaged = bytearray(whole)
         damaged[position] ^= 1 << position % 8
         path.write_bytes(damaged)
-        with pytest.raises(InputError, match=r"got other bytes than were written in .*clean.state: remove it to start"):
+        with pytest.raises(
+            InputError, match=r"clean.state: damaged \(expected the state of an earlier run; remove the"
+        ):
             checkpoint(tmp_path).load()
     assert path.read_bytes() == bytes(damaged)
 
@@ -149,7 +151,7 @@ def test_a_file_cut_off_anywhere_is_refused(tmp_path):
     whole = path.read_bytes()
     for size in range(len(whole)):
         path.write_bytes(whole[:size])
-        with pytest.raises(InputError, match="remove it to start from the beginning"):
+        with pytest.raises(InputError, match="remove the file to start from the beginning"):
             checkpoint(tmp_path).load()
 
 
@@ -188,7 +190,7 @@ def test_damage_is_seen_in_a_large_array(tmp_path):
             file.seek(position)
             file.write(bytes([before[0] ^ 16]))
             file.flush()
-            with pytest.raises(InputError, match="other bytes than were written"):
+            with pytest.raises(InputError, match=r"clean.state: damaged"):
                 checkpoint(tmp_path).load()
             file.seek(position)
             file.write(before)
@@ -196,7 +198,7 @@ def test_damage_is_seen_in_a_large_array(tmp_path):
 
 def test_a_file_that_cannot_be_opened_is_named(tmp_path):
     (tmp_path / ".clean.state").mkdir()
-    with pytest.raises(InputError, match=r"got Is a directory in .*clean.state: remove it"):
+    with pytest.raises(InputError, match=r"clean.state: Is a directory \(.*; remove the file"):
         checkpoint(tmp_path).load()
 
 
@@ -225,8 +227,8 @@ def test_a_disk_that_fills_up_leaves_the_last_state(tmp_path):
     run.save("epoch 4", {"epoch": 4}, ARRAYS)
     before = (tmp_path / ".clean.state").read_bytes()
     message = (
-        r"expected room for 0.8 MB, the state after epoch 5, got .* in .*; "
-        "the state after epoch 4 stays, and the same command goes on from there"
+        r".*: .*, cannot save the state after epoch 5 \(0.8 MB needed\); "
+        "the state after epoch 4 is kept; rerun the same command to resume from it"
     )
     with file_size_limit(100_000), pytest.raises(InputError, match=message):
         run.save("epoch 5", {"epoch": 5}, TOO_LARGE)
@@ -243,7 +245,7 @@ def test_no_space_left_is_what_the_system_says(tmp_path):
     run = checkpoint(tmp_path)
     run.load()
     (tmp_path / "..clean.part.state").symlink_to("/dev/full")
-    with pytest.raises(InputError, match=r"got No space left on device in .*; the state after epoch 4 stays"):
+    with pytest.raises(InputError, match=r"No space left on device, cannot save .*; the state after epoch 4 is kept"):
         run.save("epoch 5", {"epoch": 5}, TOO_LARGE)
     assert [path.name for path in tmp_path.iterdir()] == [".clean.state"]
 
@@ -257,7 +259,7 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
         user = os.geteuid()
         os.seteuid(user or 65534)
         try:
-            with pytest.raises(InputError, match=r"got Permission denied in .*; the state after epoch 3 stays"):
+            with pytest.raises(InputError, match=r"Permission denied, cannot save .*; the state after epoch 3 is kept"):
                 run.save(DONE, {"epoch": 2}, ARRAYS)
         finally:
             os.seteuid(user)
@@ -267,7 +269,7 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
 
 def test_a_file_in_place_of_the_folder_is_named(tmp_path):
     (tmp_path / "models").write_text("")
-    with pytest.raises(InputError, match=r"got File exists in .*models; nothing is saved yet"):
+    with pytest.raises(InputError, match=r"models: File exists, cannot save .*; no state is saved yet"):
         checkpoint(tmp_path / "models").save(DONE, {"epoch": 1}, ARRAYS)
 
 
@@ -340,5 +342,5 @@ def test_a_fingerprint_is_that_of_the_written_settings():
 
 
 def test_a_fingerprint_names_a_file_that_is_missing(tmp_path):
-    with pytest.raises(InputError, match=r"got No such file or directory in .*images.npy"):
+    with pytest.raises(InputError, match=r"images.npy: No such file or directory"):
         fingerprint(ADAM, [tmp_path / "images.npy"])

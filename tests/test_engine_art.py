@@ -183,7 +183,7 @@ def test_it_is_one_of_arts_attacks_by_its_parameters():
     [
         ({"norm": 2}, ValueError, "expected norm inf, got 2"),
         ({"norm": 0.5}, ValueError, "Norm order must be"),
-        ({"random_eps": True}, ValueError, "expected random_eps False"),
+        ({"random_eps": True}, ValueError, "random_eps, decay and summary_writer are not supported"),
         ({"loss": "dlr"}, ValueError, "expected loss margin or cross_entropy, got 'dlr'"),
         ({"eps": -0.1}, ValueError, "`eps` has to be nonnegative"),
         ({"eps_step": 0.0}, ValueError, "`eps_step` has to be positive"),

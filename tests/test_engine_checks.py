@@ -81,7 +81,7 @@ def test_a_pixel_out_of_range_is_named(value, printed):
     x = np.full((3, *SHAPE), 0.5, dtype=np.float32)
     check_images(x, image_ids=IDS, where="lidc")
     x[1, 2, 3, 0] = x[2, 0, 0, 0] = value
-    message = rf"expected images in \[0, 1\], got {printed} at pixel \(2, 3, 0\) of image b in lidc"
+    message = rf"lidc, image b, pixel \(2, 3, 0\): expected a value in \[0, 1\], got {printed}"
     with pytest.raises(InputError, match=message):
         check_images(x, image_ids=IDS, where="lidc")
 

@@ -144,7 +144,7 @@ def test_examples_are_one_right_answer_a_class_with_probabilities(weights, data)
 
 def test_a_share_without_gradient_is_named_above_one_in_a_hundred():
     assert gradient_warning(0.01) is None
-    assert "the gradient is zero on 1.5 % of the images, more than 1 %" in gradient_warning(0.015)
+    assert "the gradient is zero for 1.5 % of the images, more than 1 %" in gradient_warning(0.015)
 
 
 def test_answers_that_are_no_logits_are_refused_with_the_image(weights, data):

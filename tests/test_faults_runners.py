@@ -47,7 +47,10 @@ def test_the_same_command_again_is_all_it_takes(tmp_path: Path, quiet: Path, run
     wait_for_step(folder, 1, process)
     _train_longer(folder)
     assert process.wait() != 0
-    assert "got a change of params.yaml: its outputs are not written" in (folder / "runner.log").read_text()
+    assert (
+        "params.yaml: changed while the stage ran, so its outputs are not written"
+        in (folder / "runner.log").read_text()
+    )
     assert "train@mnist" not in _recorded(folder)
     assert not any(name.startswith(("models/mnist/clean", "reports/mnist/clean")) for name in outputs_of(folder))
     toy.run(folder, COMMANDS[runner])

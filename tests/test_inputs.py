@@ -28,9 +28,7 @@ def test_an_input_that_changes_after_it_was_read_leaves_no_output(place):
     with watching(place):
         assert Path("params.yaml").read_text() == "seed: 0\n"
         (place / "params.yaml").write_text("seed: 11\n")
-        with pytest.raises(
-            InputError, match=r"expected inputs that stay .* got a change of params.yaml: its outputs are"
-        ):
+        with pytest.raises(InputError, match=r"^params.yaml: changed while the stage ran, so its outputs are not"):
             write_output(place)
     assert sorted(path.name for path in place.iterdir()) == ["data", "params.yaml"]
 
@@ -39,10 +37,10 @@ def test_a_time_stamp_is_enough_and_a_missing_file_too(place):
     with watching(place):
         Path("params.yaml").read_text()
         os.utime("params.yaml", ns=(1, 1))
-        with pytest.raises(InputError, match=r"a change of params.yaml"):
+        with pytest.raises(InputError, match=r"params.yaml: changed"):
             check_unchanged()
         Path("params.yaml").unlink()
-        with pytest.raises(InputError, match=r"a change of params.yaml"):
+        with pytest.raises(InputError, match=r"params.yaml: changed"):
             check_unchanged()
 
 
@@ -64,7 +62,7 @@ def test_files_of_a_linked_raw_tree_are_inputs(place, tmp_path_factory):
     with watching(place):
         (tree / "1.dcm").read_text()  # a reader may have resolved the link
         (tree / "1.dcm").write_text("other pixels")
-        with pytest.raises(InputError, match=r"a change of .*1\.dcm"):
+        with pytest.raises(InputError, match=r"1\.dcm: changed"):
             check_unchanged()
 
 
@@ -75,7 +73,7 @@ def test_the_source_of_a_loaded_module_is_an_input(place, monkeypatch):
         stamp = source.stat()
         os.utime(source, ns=(stamp.st_atime_ns, stamp.st_mtime_ns + 1))
         try:
-            with pytest.raises(InputError, match=r"a change of .*errors\.py"):
+            with pytest.raises(InputError, match=r"errors\.py: changed"):
                 check_unchanged()
         finally:
             os.utime(source, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
@@ -98,5 +96,5 @@ def test_numpy_pandas_and_pillow_open_files_where_they_are_seen(place):
         with watching(place):
             read(name)
             os.utime(name, ns=(1, 1))
-            with pytest.raises(InputError, match=rf"a change of {name}"):
+            with pytest.raises(InputError, match=rf"{name}: changed"):
                 check_unchanged()

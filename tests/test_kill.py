@@ -246,11 +246,11 @@ def test_each_restart_went_on_from_the_state_it_found(runs):
 def test_a_full_disk_and_a_damaged_state_end_in_one_line(runs):
     said = {one.event: (one.found_epoch, one.said.splitlines()[-1]) for one in runs.launches if one.status == 1}
     epoch, full = said["full"]
-    expected = rf"error: expected room for \d+\.\d MB, the state after epoch {epoch + 1}, got File too large in "
-    assert re.match(expected + rf"models/slices; the state after epoch {epoch} stays, and the same command", full)
+    expected = rf"error: models/slices: File too large, cannot save the state after epoch {epoch + 1} "
+    assert re.match(expected + rf"\(\d+\.\d MB needed\); the state after epoch {epoch} is kept; rerun the same", full)
     assert said["damaged"][1] == (
-        "error: expected the state of an earlier run, got other bytes than were written in "
-        "models/slices/.clean.state: remove it to start from the beginning (log: logs/train/slices.log)"
+        "error: models/slices/.clean.state: damaged (expected the state of an earlier run; "
+        "remove the file to start from the beginning) (log: logs/train/slices.log)"
     )
 
 

@@ -186,13 +186,15 @@ def test_training_range_knows_training_images_only() -> None:
 
 
 def test_training_range_of_one_value() -> None:
-    with pytest.raises(InputError, match=r"expected training images of more than one value, got 7\.0"):
+    with pytest.raises(InputError, match=r"training images: 7\.0 from percentile 0\.5 to 99\.5 \(expected more"):
         process(make_raw(lambda _: np.full((8, 8), 7)), make_settings(intensity_range="training"), dataset="t", seed=0)
 
 
 def test_format_without_limits() -> None:
     raw = make_raw(flat, limits=None, intensity_unit="HU")
-    with pytest.raises(InputError, match=r"two numbers or `training`, got `format`, which sets no limits to HU values"):
+    with pytest.raises(
+        InputError, match=r"intensity_range is `format`, but the format sets no limits for HU values \(expected two"
+    ):
         process(raw, make_settings(), dataset="toy", seed=0)
 
 
@@ -201,13 +203,13 @@ def test_images_of_other_depth() -> None:
     mixed = RawImages(
         **{**vars(raw), "read": lambda row: StoredImage(flat(row), (0.0, 65535.0) if row == 30 else (0.0, 255.0))}
     )
-    with pytest.raises(InputError, match=r"expected limits 0 to 255 as in the first image, got .*65535.* in 030\.png"):
+    with pytest.raises(InputError, match=r"030\.png: expected limits 0 to 255, as in the first image, got .*65535"):
         list(process(mixed, make_settings(), dataset="toy", seed=0).images)
 
 
 def test_images_of_other_channels() -> None:
     raw = make_raw(lambda row: np.zeros((8, 8, 3) if row == 30 else (8, 8), dtype=np.uint8))
-    with pytest.raises(InputError, match=r"expected 1 channels as in the first image, got 3 in 030\.png"):
+    with pytest.raises(InputError, match=r"030\.png: expected 1 channels, as in the first image, got 3"):
         list(process(raw, make_settings(), dataset="toy", seed=0).images)
 
 
@@ -217,7 +219,7 @@ def test_sizes_may_differ() -> None:
 
 
 def test_max_images_that_leave_one_class() -> None:
-    with pytest.raises(InputError, match="expected max_images that leaves at least two classes, got 2"):
+    with pytest.raises(InputError, match="max_images 2 leaves fewer than two classes"):
         process(make_raw(flat), make_settings(max_images=2), dataset="toy", seed=0)
 
 

@@ -208,7 +208,7 @@ def test_shards_put_together_are_the_whole_to_the_byte(data, tables, tmp_path, o
     gathered = in_published_order(by_shards(shard_arguments(shards=files), compute, blocks=blocks))
     for name, table in tables.items():
         assert gathered[name].to_csv() == table.to_csv(), name
-    with pytest.raises(InputError, match=rf"expected predictions of {N} images, got .* in .*1\.npz"):
+    with pytest.raises(InputError, match=rf"1\.npz: expected predictions of {N} images, got "):
         by_shards(shard_arguments(shards=files[:1]), compute, blocks=blocks)
 
 
@@ -227,7 +227,7 @@ def test_a_shard_that_is_none_is_refused(text):
 
 def test_a_damaged_shard_is_named(tmp_path: Path):
     (tmp_path / "1.npz").write_bytes(b"PK\3\4 no archive")
-    with pytest.raises(InputError, match=r"expected the tables of a shard, got .* in .*1\.npz"):
+    with pytest.raises(InputError, match=r"1\.npz: expected the tables of a shard, got "):
         by_shards(shard_arguments(shards=[tmp_path / "1.npz"]), lambda _: {}, blocks=blocks_of(4, 2))
 
 

@@ -161,7 +161,7 @@ def test_one_answer_for_all_is_said():
     heard, batches = Heard(), Batches(two_classes(0), NO_COPIES, 16, 0)
     settings = replace(ROBUST, epochs=2)
     trained = fit(make_trainee(model, settings), batches, course, settings=settings, checkpoint=None, listener=heard)
-    assert "COLLAPSED in epoch 1: validation accuracy is no better than one answer for all" in heard.warned
+    assert "COLLAPSED in epoch 1: validation accuracy is no better than one class for all images" in heard.warned
     assert trained.best_epoch == 2
 
 

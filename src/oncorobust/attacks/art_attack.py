@@ -140,7 +140,7 @@ class LinfPGD(EvasionAttack):
         if self.norm not in (np.inf, "inf"):
             raise ValueError(f"expected norm inf, got {self.norm}")
         if self.random_eps or self.decay is not None or self._summary_writer_arg is not False:
-            raise ValueError("expected random_eps False, decay None and summary_writer False, got another value")
+            raise ValueError("random_eps, decay and summary_writer are not supported (expected False, None and False)")
         if self.loss not in LOSSES:
             raise ValueError(f"expected loss {' or '.join(LOSSES)}, got {self.loss!r}")
         self._rel_eps_step()
@@ -159,5 +159,5 @@ class _Reached(Target):
         self, start: Images, x: Images, goal: Goal, *, radius: np.ndarray, eps_step: PerImage, n_steps: int
     ) -> Walk:
         found = super().walk(start, x, goal, radius=radius, eps_step=eps_step, n_steps=n_steps)
-        # Of one step x_best is the start, whatever its margin; of more it would be the one farthest from the answer.
+        # After one step x_best is the start, whatever its margin; after more it would be the point farthest away.
         return found._replace(margin=-found.margin)

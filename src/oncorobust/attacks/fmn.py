@@ -29,7 +29,7 @@ _REL_EPS_STEP = (2.0, 0.01)
 _GAMMA = (0.02, 0.0005)
 
 _BEYOND = (5e-6, 2.0**-23)
-"""How far past the estimate to go, as a share and in pixel units (float32's step below 1): rounding eats less."""
+"""Step past the estimate, as a share and in pixel units (float32's spacing below 1), which exceeds rounding errors."""
 
 _MAX_NEWTON_STEPS = 20
 

@@ -51,5 +51,5 @@ def grey_channel(x: Images, image_ids: Sequence[str]) -> Float[np.ndarray, "n h 
     if len(coloured):
         first = int(coloured[0])
         found = f"channels that differ by up to {difference[first]:.3g}"
-        raise InputError(f"expected a grey image, its channels equal, got {found} in {image_ids[first]}")
+        raise InputError(f"{image_ids[first]}: expected a grey image with equal channels, got {found}")
     return x[..., :1]

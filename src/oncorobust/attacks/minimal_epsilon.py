@@ -129,7 +129,7 @@ class _Search:
         stride = np.full(len(self._x), self._width)
         tries = np.zeros(len(self._x), dtype=np.int64)
         while True:
-            # A hair of tolerance, so that an interval closed by a failure exactly at its width counts as closed.
+            # The tolerance counts an interval as closed if a failure leaves it exactly at the relative width.
             wide = (self._flipped - self._safe) > self._width * self._flipped * (1 + 1e-9)
             below = self._grid[np.maximum(np.searchsorted(self._grid, self._flipped) - 1, 0)]
             at = np.flatnonzero(np.isfinite(self._flipped) & (wide | (below > self._safe)))

@@ -37,7 +37,7 @@ def lesion_reach(index: pd.DataFrame, shape: tuple[int, int]) -> Reach:
     Raises InputError naming the image whose box is missing or lies outside the image.
     """
     for name in index.loc[~has_lesion_box(index), "image_id"]:
-        raise InputError(f"expected a lesion box, got none in {name}")
+        raise InputError(f"{name}: no lesion box")
     boxes = _boxes(index)
     limits = np.array([*shape, *shape])
     outside = (boxes < -_ROUNDING) | (boxes > limits + _ROUNDING)

@@ -98,7 +98,7 @@ class _Canvas(NeuralNetworkMixin, BaseEstimator):
         """Return (n,) margins of some images' directions; only new directions cost a forward pass."""
         margins = self.margin[positions]
         new = np.flatnonzero((directions != self.least[positions]).any(axis=(1, 2, 3)))
-        # In the first round ART proposes stripes drawn by an image's place in the batch: they pass for no better.
+        # In the first round ART proposes stripes that depend on an image's place in the batch: report no improvement.
         if self._round > 1 and len(new):
             margins[new] = self._look(directions[new], positions[new])
             better = new[margins[new] < self.margin[positions[new]]]

@@ -24,13 +24,13 @@ from keras import ops
 from oncorobust.base.arrays import Images, Logits
 
 Scalar = Callable[[Any, Any], Any]
-"""(logits, targets) -> one number, in keras.ops."""
+"""A function (logits, targets) -> one number, in keras.ops."""
 
 LogitsFunction = Callable[[Images], Logits]
-"""Images -> logits."""
+"""A function from images to logits."""
 
 GradientFunction = Callable[[Images, np.ndarray], Images]
-"""Images and targets (n, classes) -> gradient with respect to the images."""
+"""A function from images and targets (n, classes) to the gradient with respect to the images."""
 
 
 @runtime_checkable
@@ -122,7 +122,7 @@ def compile_graph(body: Callable[..., Any]) -> Callable[..., Any]:
     def open_length(array: np.ndarray) -> tf.TensorSpec:
         return tf.TensorSpec((None, *array.shape[1:]) if array.ndim else (), array.dtype)
 
-    # Traced by hand for arrays of open length: left to itself, tf.function traces anew for a second number of images.
+    # Traced explicitly with an open length, because tf.function would otherwise retrace for another number of images.
     function = tf.function(body, autograph=False)
     traced: dict[tuple[Any, ...], Any] = {}
 

@@ -24,10 +24,10 @@ from oncorobust.backend.functions import compile_function
 from oncorobust.base.errors import InputError
 
 Compute = Callable[[keras.Model, np.ndarray], np.ndarray]
-"""(a model that multiplies by the identity, values) -> its output, which is the values again."""
+"""A function (model that multiplies by the identity, values) -> output, in exact arithmetic the values."""
 
 LARGEST_ERROR = 2.0**-16
-"""Above what fast float32 convolutions (Winograd) lose, about 2^-19, and far below TF32's 2^-11."""
+"""Above the error of fast float32 convolutions (Winograd), about 2^-19, and far below that of TF32, 2^-11."""
 
 
 def check_full_float32(model: keras.Model) -> None:

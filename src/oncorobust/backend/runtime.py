@@ -24,10 +24,10 @@ def prepare(*, threads: int, seed: int) -> str:
     """
     os.environ["KERAS_BACKEND"] = os.environ.get("KERAS_BACKEND") or "tensorflow"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    # Read by XLA's and PyTorch's own thread pools when they are made, at import.
+    # XLA and PyTorch read this at import, when they create their thread pools.
     os.environ["OMP_NUM_THREADS"] = str(threads)
     if os.environ["KERAS_BACKEND"] == "jax":
-        # Read by XLA when it starts; without it sums on a GPU come in any order.
+        # XLA reads this when it starts; without it, the order of sums on a GPU varies.
         os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_gpu_deterministic_ops=true".strip()
     if importlib.util.find_spec(os.environ["KERAS_BACKEND"]) is None:
         raise InputError(_no_backend(os.environ["KERAS_BACKEND"]))
@@ -133,6 +133,6 @@ def _torch_tf32() -> Iterator[None]:
 def _jax_tf32() -> Iterator[None]:
     import jax
 
-    # Part of the key under which JAX caches a compiled function, so one function has both forms.
+    # This is part of JAX's cache key, so one function is compiled once per precision.
     with jax.default_matmul_precision("tensorfloat32"):
         yield

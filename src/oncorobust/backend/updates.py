@@ -19,10 +19,10 @@ from keras import ops
 from oncorobust.backend.functions import EagerNetwork, GraphNetwork, Network, TracedNetwork, compile_graph, run_eagerly
 
 Forward = Callable[[Any], Any]
-"""Images -> logits in training mode."""
+"""A function from images to logits, in training mode."""
 
 TrainingLoss = Callable[[Forward], tuple[Any, Any]]
-"""What an update minimises, one number, and logits to judge it by."""
+"""The loss that an update minimises (one number), and logits for its accuracy."""
 
 
 @runtime_checkable

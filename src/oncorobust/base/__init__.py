@@ -1,1 +1,1 @@
-"""The ground floor: arrays, errors, seeds, units, epsilons, files and the state of an interrupted run."""
+"""Array types, errors, seeds, units, epsilons, files and the saved state of a run: what every other room builds on."""

@@ -1,7 +1,7 @@
-"""The array vocabulary: shapes and types that annotations across the library share.
+"""Array types that annotations across the library share.
 
-Images are float32 in [0, 1], labels are class indices, logits are unnormalised scores. The annotations cost nothing in
-use; the tests check them at run time (jaxtyping with beartype).
+Images are float32 in [0, 1], labels are class indices, logits are unnormalised scores. The annotations cost nothing at
+run time, except in the tests, which check them (jaxtyping with beartype).
 """
 
 import numpy as np
@@ -17,10 +17,10 @@ Labels = Int[np.ndarray, " n"]
 """Class indices, from 0."""
 
 Logits = Float[np.ndarray, "n classes"]
-"""Unnormalised scores, a row an image."""
+"""Unnormalised scores, one row per image."""
 
 Flags = Bool[np.ndarray, " n"]
-"""True or false for each image."""
+"""One Boolean per image."""
 
 PerImage = Float[np.ndarray, " n"]
-"""One number for each image."""
+"""One number per image."""

@@ -1,14 +1,14 @@
-"""Text and keys of an epsilon, and the share of images without a gradient above which results are flagged.
+"""Epsilons as text and as keys of metrics files, and the share of zero gradients above which results are flagged.
 
-DVC splits metric paths at dots, so a key holds none.
+DVC splits the paths of metrics at dots, so keys contain none.
 """
 
 FEW_WITHOUT_GRADIENT = 0.01
-"""Share of images without a gradient above which an evaluation by gradients is flagged."""
+"""Share of images with zero gradient above which an evaluation by gradient attacks is flagged."""
 
 
 def epsilon_text(epsilon: float) -> str:
-    """Return an epsilon as people write it, without exponent: 0.00001."""
+    """Format an epsilon without an exponent: 0.00001."""
     return format(epsilon, ".10f").rstrip("0").rstrip(".")
 
 

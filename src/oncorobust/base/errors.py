@@ -1,15 +1,15 @@
-"""The one exception that bad input raises, so that a script can tell a person's mistake from a bug.
+"""`InputError`, the exception for bad input, which tells a user's mistake from a bug.
 
-A message says what was expected, what was found, and where: the file, and the row, key or field inside it. What it
-quotes is somebody else's, so that characters which would move a terminal's cursor are shown as escapes.
+A message says where the problem is (the file, and the row, key or field in it), what was found and what was expected.
+Messages quote text from outside, so control characters, which could move a terminal's cursor, are shown as escapes.
 """
 
 
 class InputError(ValueError):
-    """Input that cannot be used: parameters, files or images, with what was expected, what was found, and where."""
+    """Unusable parameters, files or images; the message says where, what was found and what was expected."""
 
     def __str__(self) -> str:
-        """The message, fit for a terminal and a log."""
+        """Return the message, with unprintable characters escaped."""
         text = super().__str__()
         return "".join(one if one.isprintable() or one == "\n" else ascii(one)[1:-1] for one in text)
 

@@ -1,11 +1,11 @@
-"""Outputs that are written whole or not at all, and bytes that depend on nothing but their content.
+"""Outputs that are written completely or not at all, reproducible JSON and CSV, and checksums.
 
-A stage writes into temporary names beside its outputs and renames them together at the end, so that a run that is
-killed, or that meets bad input, leaves no file that a later stage could take for whole. JSON and CSV are written the
-same way every time, because DVC compares bytes.
+A stage writes to temporary names next to its outputs and renames them together at the end. A run that is killed or
+finds bad input therefore leaves no partial file that a later stage could mistake for a complete one. The same content
+always gives the same bytes, because DVC compares bytes.
 
-A full disk must be told as one, but few writers do: Pillow, HDF5 and others raise errors of their own, without the
-system's reason. So after any failure, and before any work, the folder itself is asked, by writing a little into it.
+An error should say when the disk is full, but Pillow, HDF5 and other writers raise errors of their own without the
+system's reason. So the output folder is probed by writing a little into it, before any work and after any failure.
 """
 
 import hashlib
@@ -25,9 +25,9 @@ PROBE_BYTES = 2**20
 
 
 def check_places(*folders: str | Path) -> None:
-    """Make these folders where they are missing and write PROBE_BYTES into each, which are gone again at once.
+    """Create missing folders and check that each can hold PROBE_BYTES more, by writing and removing that much.
 
-    A stage asks before it computes, so that it does not learn after hours that there is no place for its outputs.
+    A stage calls this before it computes, so that it does not find out after hours that its outputs cannot be written.
     Raises OSError with the system's reason and the folder.
     """
     for folder in folders:
@@ -41,7 +41,7 @@ def check_places(*folders: str | Path) -> None:
 
 @contextmanager
 def telling_places(*folders: Path) -> Iterator[None]:
-    """Inside, whatever fails where these folders cannot be written raises the OSError of `check_places`."""
+    """Within the block, raise the OSError of `check_places` for any failure while these folders cannot be written."""
     check_places(*folders)
     try:
         yield
@@ -57,12 +57,12 @@ def telling_places(*folders: Path) -> Iterator[None]:
 
 @contextmanager
 def whole_outputs(*outputs: str | Path) -> Iterator[list[Path]]:
-    """Give a temporary path for each output; rename all of them when the block succeeds, remove all when it fails.
+    """Yield a temporary path for each output; rename all of them if the block succeeds, remove all if it fails.
 
-    Existing outputs are removed first: after a failure nothing stale stands in their place. The temporary names keep
-    the suffix of the output, because some writers choose the format by it. Raises InputError where an input that the
-    stage has read was changed meanwhile: the outputs would be taken for made from what it is now; OSError naming the
-    folder where one cannot be written or is full.
+    Existing outputs are removed first, so that no stale file remains after a failure. The temporary names keep the
+    suffix of the output, because some writers choose the format by it. Raises InputError if an input that the stage has
+    read was changed in the meantime, because the outputs would be attributed to its new content; OSError naming the
+    folder if it is full or cannot be written.
     """
     finals = [Path(output) for output in outputs]
     drafts = [final.with_name(f".{final.stem}.part{final.suffix}") for final in finals]
@@ -75,20 +75,20 @@ def whole_outputs(*outputs: str | Path) -> Iterator[list[Path]]:
         for draft, final in zip(drafts, finals, strict=True):
             draft.replace(final)
     finally:
-        # On a file system that became read-only even this fails, and the error that says so is on its way.
+        # This fails, too, if the file system became read-only; the error that says so is already being raised.
         with suppress(OSError):
             for draft in drafts:
                 draft.unlink(missing_ok=True)
 
 
 def write_json(path: str | Path, content: dict[str, Any]) -> None:
-    """Write `content` as JSON with sorted keys and one value a line; NaN and infinity are refused."""
+    """Write `content` as JSON with sorted keys and one value per line. Raises ValueError on NaN and infinity."""
     text = json.dumps(content, indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False)
     Path(path).write_text(text + "\n", encoding="utf-8")
 
 
 def read_json(path: str | Path) -> dict[str, Any]:
-    """Read a JSON object. Raises InputError with the file's name when it is not one."""
+    """Read a JSON object. Raises InputError naming the file if it holds anything else."""
     try:
         content = Path(path).read_bytes()
     except OSError as error:
@@ -97,7 +97,7 @@ def read_json(path: str | Path) -> dict[str, Any]:
 
 
 def parse_json(content: bytes, *, where: str | Path) -> dict[str, Any]:
-    """Parse a JSON object in UTF-8; where: the file it comes from. Raises InputError naming it when it is not one."""
+    """Parse a JSON object in UTF-8; where: its file, for errors. Raises InputError if it holds anything else."""
     try:
         parsed = json.loads(content.decode("utf-8"))
     except ValueError as error:
@@ -108,17 +108,17 @@ def parse_json(content: bytes, *, where: str | Path) -> dict[str, Any]:
 
 
 def write_csv(path: str | Path, frame: pd.DataFrame) -> None:
-    """Write a frame as CSV without its index, with the shortest text that gives each float64 back, and LF line ends."""
+    """Write a frame as CSV without its index, floats as the shortest text that restores them, lines ended by LF."""
     frame.to_csv(path, index=False, lineterminator="\n", encoding="utf-8")
 
 
 def file_md5(path: str | Path) -> str:
-    """MD5 of a file's bytes, as DVC writes it in dvc.lock: a name for the content, not a safeguard."""
+    """Return the MD5 of a file, as in dvc.lock: it identifies the content, but does not protect against tampering."""
     with Path(path).open("rb") as stream:
         return hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
 def file_sha256(path: str | Path) -> str:
-    """SHA-256 of a file's bytes, to compare a download with what its publisher announced."""
+    """Return the SHA-256 of a file, for comparison with the one that its publisher states."""
     with Path(path).open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,6 +1,6 @@
-"""Repository paths and model names: where the pipeline reads and writes. Snakefile and dvc.yaml state the same paths.
+"""Paths of the pipeline's files, and the names of the models. The Snakefile and dvc.yaml use the same paths.
 
-All paths are relative to the repository's root, with forward slashes.
+All paths are relative to the root of the repository and use forward slashes.
 """
 
 CLEAN = "clean"
@@ -69,10 +69,10 @@ def table_file(name: str) -> str:
 
 
 def figure_file(number: int, form: str) -> str:
-    """Return the file of Figure `number` in a form, `png` or `svg`."""
+    """Return the file of Figure `number`; form: `png` or `svg`."""
     return f"{FIGURES}/figure{number}.{form}"
 
 
 def front_file(dataset: str, form: str) -> str:
-    """Return the file of a data set's clean-against-robust front in a form, `png` or `csv`."""
+    """Return the file of a data set's clean-against-robust front; form: `png` or `csv`."""
     return f"{REPORTS_FOLDER}/{dataset}/front.{form}"

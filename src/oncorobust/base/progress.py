@@ -1,7 +1,7 @@
-"""Report progress without knowing where it is shown, and notice that the process was asked to end.
+"""Progress reports and orderly interruption of long runs, independent of where progress is shown.
 
-A long run calls `Listener.update` between two batches or blocks, where its state is consistent. `check` raises
-`Stopped` there once the process was asked to end; code that keeps a state saves it and lets the exception pass.
+A long run calls `Listener.update` between two batches or blocks, where its state is consistent. There `check` raises
+`Stopped` once the process has been asked to stop; code that keeps a state saves it and re-raises the exception.
 `oncorobust.pipeline.interruption` turns signals into `ask_to_stop`.
 """
 
@@ -9,20 +9,20 @@ import threading
 from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
-_asked = threading.Event()  # of the process, as signals are
+_asked = threading.Event()  # one per process, like signals
 
 Notify = Callable[[int, int, str], None]
-"""Called with (units done, total units, text for the last one); may raise `Stopped`, as `Listener.update` does."""
+"""A function of (units done, total units, text on the last unit) that may raise `Stopped`, like `Listener.update`."""
 
 
 @runtime_checkable
 class Listener(Protocol):
-    """Receives the progress, the results and the warnings of a long run."""
+    """Receive progress, results and warnings of a long run."""
 
     def update(self, done: int, total: int, text: str) -> None:
-        """Report that `done` of `total` units are done; a listener may drop it when the last report is recent.
+        """Report that `done` of `total` units are done; a listener may skip a report soon after the last one.
 
-        Raises Stopped when the process was asked to end; code that keeps a state saves it and lets the exception pass.
+        Raises Stopped once the process has been asked to stop; code that keeps a state saves it and re-raises.
         """
 
     def say(self, text: str) -> None:
@@ -33,11 +33,11 @@ class Listener(Protocol):
 
 
 class Stopped(BaseException):
-    """The process was asked to end. Not an Exception, so that no handler takes it for a failure of its own."""
+    """The process was asked to stop. Not an Exception, so that handlers of errors do not catch it."""
 
 
 def check() -> None:
-    """Raise Stopped when the process was asked to end."""
+    """Raise Stopped if the process was asked to stop."""
     if _asked.is_set():
         raise Stopped
 
@@ -48,5 +48,5 @@ def ask_to_stop() -> None:
 
 
 def reset() -> None:
-    """Forget an earlier request to end."""
+    """Clear an earlier request to stop."""
     _asked.clear()

@@ -1,16 +1,16 @@
-"""The full state of a long run in one file, so that a run that is killed goes on where it was.
+"""The state of a long run in one file, from which an interrupted run resumes.
 
-The state is written beside its name and renamed. Renaming is atomic: whenever a process is killed, the file holds one
-state whole, the one before or the new one. It carries a fingerprint of everything that decides the run (recipe, data,
-code, starting weights), because a state of another run must never be continued.
+The state is written to a temporary name, which is then renamed. Renaming is atomic: whenever the process is killed, the
+file holds a complete state, either the previous or the new one. It contains a fingerprint of everything that determines
+the run (recipe, data, code, starting weights), so that a run never resumes from the state of another run.
 
-    first line     what the file is
-    second line    JSON: fingerprint, what is done, what was told, type and shape of every array
-    the rest       the arrays' bytes one after the other; at the end the CRC-32 of all bytes before
+    first line     identifies the file format
+    second line    JSON: fingerprint, progress, the caller's values, type and shape of every array
+    the rest       the bytes of all arrays in sequence, then the CRC-32 of all preceding bytes
 
-One checksum covers every byte, which is verified before anything is believed; npz, as fast, has one for each array but
-none for its directory of them. Nothing is pickled. The file is not forced to disk each time: a power failure may cost
-it, and then the checksum says so.
+One checksum covers every byte and is verified before any content is used; npz is as fast, but has a checksum per array
+and none for its directory. Nothing is pickled. The file is not synced to disk on every save: a power failure may damage
+it, and the checksum then detects this.
 """
 
 import json
@@ -36,7 +36,7 @@ CHUNK_BYTES = 2**20
 
 @dataclass(frozen=True)
 class Saved:
-    """A state as `Checkpoint.save` was given it: floats and arrays to the bit, tuples as lists, keys as text."""
+    """A state as passed to `Checkpoint.save`: floats and arrays bit for bit, tuples as lists, keys as text."""
 
     done: str
     told: dict[str, Any]
@@ -46,11 +46,11 @@ class Saved:
 class Checkpoint:
     """The file in which one run keeps its state.
 
-    stale: `load` found the state of another run, which the next `save` replaces.
+    stale: `load` found the state of another run; the next `save` replaces it.
     """
 
     def __init__(self, path: Path, *, fingerprint: str) -> None:
-        """Name the file, which need not exist, and the run, by `fingerprint`."""
+        """Set the file, which need not exist, and the fingerprint of the run."""
         self.stale = False
         self._path = path
         self._draft = path.with_name(f".{path.stem}.part{path.suffix}")
@@ -58,11 +58,11 @@ class Checkpoint:
         self._saved: str | None = None
 
     def save(self, done: str, told: Mapping[str, Any], arrays: Mapping[str, Sequence[np.ndarray]]) -> None:
-        """Put this state in place of the one before.
+        """Replace the saved state by this one.
 
-        done: for a person, such as `epoch 3`. told: JSON values. arrays: of numbers, any shape. Raises InputError where
-        the file cannot be written, or where an input has changed since the run began, which the state would carry on;
-        the state before then stays as it was.
+        done: the progress as text for users, such as `epoch 3`. told: JSON values. arrays: numeric, of any shape.
+        Raises InputError if the file cannot be written, or if an input has changed since the run began, so that the
+        state would mix both versions; the previous state is then kept.
         """
         check_unchanged()
         header = self._header(done, told, arrays)
@@ -79,25 +79,25 @@ class Checkpoint:
         except OSError as error:
             size = sum(map(len, pieces)) / 1e6
             raise InputError(
-                f"expected room for {size:.1f} MB, the state after {done}, "
-                f"got {error.strerror} in {self._path.parent}; {self._what_stays()}"
+                f"{self._path.parent}: {error.strerror}, cannot save the state after {done} "
+                f"({size:.1f} MB needed); {self._what_stays()}"
             ) from error
         finally:
-            # On a read-only file system even this fails, and the error above says why.
+            # This fails, too, on a read-only file system; the error above says why.
             with suppress(OSError):
                 self._draft.unlink(missing_ok=True)
         self._saved = done
 
     def load(self) -> Saved | None:
-        """The state that was saved last; None where there is none, or that of another run (then `stale`).
+        """Return the last saved state; None if there is none, or only that of another run (`stale` is then set).
 
-        Raises InputError where the file cannot be read or is not, byte for byte, what `save` wrote.
+        Raises InputError if the file cannot be read or is not, byte for byte, what `save` wrote.
         """
         self.stale = False
         try:
             with self._path.open("rb") as file:
                 if not _is_whole(file):
-                    raise self._unusable("other bytes than were written")
+                    raise self._unusable("damaged")
                 file.seek(len(FIRST_LINE))
                 header = json.loads(file.readline())
                 if header["fingerprint"] != self._fingerprint:
@@ -115,7 +115,7 @@ class Checkpoint:
         return Saved(header["done"], header["told"], arrays)
 
     def remove(self) -> None:
-        """Remove the state of a run that has ended, and the draft that a killed process left; neither need exist."""
+        """Remove the state after the run, and the draft that a killed process may have left; neither need exist."""
         self._path.unlink(missing_ok=True)
         self._draft.unlink(missing_ok=True)
 
@@ -126,24 +126,24 @@ class Checkpoint:
 
     def _what_stays(self) -> str:
         if self._saved is None:
-            return "nothing is saved yet"
-        return f"the state after {self._saved} stays, and the same command goes on from there"
+            return "no state is saved yet"
+        return f"the state after {self._saved} is kept; rerun the same command to resume from it"
 
     def _unusable(self, got: str) -> InputError:
         return InputError(
-            f"expected the state of an earlier run, got {got} in {self._path}: remove it to start from the beginning"
+            f"{self._path}: {got} (expected the state of an earlier run; remove the file to start from the beginning)"
         )
 
 
 def fingerprint(settings: object, files: Sequence[Path]) -> str:
-    """SHA-256, in hexadecimal, of settings (msgspec structs, JSON values) and of the names and bytes of files.
+    """Return the SHA-256 (hexadecimal) of settings (msgspec structs, JSON values) and of files' names and contents.
 
-    Raises InputError where a file cannot be read.
+    Raises InputError if a file cannot be read.
     """
     try:
         contents = [(path.as_posix(), file_sha256(path)) for path in files]
     except OSError as error:
-        raise InputError(f"expected a file to start from, got {error.strerror} in {error.filename}") from error
+        raise InputError(f"{error.filename}: {error.strerror} (needed as an input of the run)") from error
     return sha256(msgspec.json.encode((settings, contents), order="sorted")).hexdigest()
 
 
@@ -158,7 +158,7 @@ def _bytes_of(array: np.ndarray) -> memoryview:
 
 
 def _is_whole(file: BinaryIO) -> bool:
-    """Whether the file begins as a state does and its checksum agrees; nothing else in it is trusted before."""
+    """Return whether first line and checksum are right; nothing else in the file is used before this check."""
     if file.readline(len(FIRST_LINE)) != FIRST_LINE:
         return False
     checksum, ahead = zlib.crc32(FIRST_LINE), b""

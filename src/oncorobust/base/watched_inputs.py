@@ -1,10 +1,10 @@
-"""The files that a stage reads, watched, so that none is changed behind its back.
+"""Detection of inputs that change while a stage runs.
 
-Both runners look at a stage's inputs when it ends and record that its outputs were made from them. Where a file was
-edited in between (params.yaml while a long job runs, a module, an image), that record would be a lie which nothing
-finds later. So a stage keeps the stamp of every file that Python opens for it, and compares before its outputs are put
-in place. The source of a loaded module counts from when the stage began, because what Python opens is its compiled
-form; the source of another module does not count, although the digest of the code is taken from it, too.
+Both runners record the inputs of a stage when it ends, as those from which its outputs were made. If a file was edited
+in between (params.yaml during a long job, a module, an image), that record would be wrong, and nothing would detect it
+later. So a stage notes time and size of every file that Python opens for reading, and compares them before it moves its
+outputs into place. Sources of loaded modules are compared with the start of the stage, because Python opens their
+compiled form. Sources of other modules are ignored, although the digest of the code includes them.
 """
 
 import os
@@ -19,17 +19,17 @@ from oncorobust.base import layout
 from oncorobust.base.errors import InputError
 
 Stamp = tuple[int, int]
-"""Time of the last change in nanoseconds, and bytes."""
+"""Time of the last modification in nanoseconds, and size in bytes."""
 
 _read: dict[Path, Stamp | None] = {}
 _code: dict[Path, Stamp | None] = {}
 _roots: list[Path] = []
-_hooked = False  # a hook can be set once and never be taken away
+_hooked = False  # an audit hook cannot be removed, so it is added once
 
 
 @contextmanager
 def watching(root: Path) -> Iterator[None]:
-    """Inside, every file under `root`, and under raw trees that it links to, is watched from its first reading on."""
+    """Watch files below `root`, and below raw trees that it links to, from their first reading to the block's end."""
     global _hooked
     raw = root / layout.RAW_TREES
     links = [one for one in raw.iterdir() if one.is_symlink()] if raw.is_dir() else []
@@ -49,18 +49,18 @@ def watching(root: Path) -> Iterator[None]:
 
 
 def check_unchanged() -> None:
-    """Raise InputError naming a file that is no longer what this stage read, or ran."""
+    """Raise InputError naming a file that changed since this stage read or ran it."""
     code = set(running_code())
     for path, before in [*_read.items(), *((path, before) for path, before in _code.items() if path in code)]:
         if _stamp(path) != before:
             raise InputError(
-                f"expected inputs that stay as they are while a stage reads them, got a change of "
-                f"{os.path.relpath(path)}: its outputs are not written; put it back, or run the same command again"
+                f"{os.path.relpath(path)}: changed while the stage ran, so its outputs are not written "
+                f"(restore the file or rerun the same command)"
             )
 
 
 def running_code() -> list[Path]:
-    """Files of the script and of the library's modules that are loaded: the code that decides what this run makes."""
+    """Return the files of the script and of the loaded modules of the library: the code that determines the outputs."""
     names = ["__main__", *(name for name in sys.modules if name.split(".")[0] == "oncorobust")]
     files = (getattr(sys.modules[name], "__file__", None) for name in names)
     return sorted({Path(file) for file in files if file})
@@ -72,7 +72,7 @@ def _on_event(event: str, arguments: tuple[Any, ...]) -> None:
     name, mode, flags = arguments
     if isinstance(name, str | bytes | os.PathLike) and _for_reading(mode, flags):
         path = Path(os.fsdecode(name)).absolute()
-        # Drafts, states and locks are hidden; sources are compared by what is loaded.
+        # Drafts, states and locks are hidden files; sources are compared if their module is loaded.
         left_out = path.name.startswith(".") or path.suffix in (".py", ".pyc")
         if not left_out and path not in _read and any(path.is_relative_to(one) for one in _roots):
             _read[path] = _stamp(path)
@@ -83,7 +83,7 @@ def _for_reading(mode: str | None, flags: int) -> bool:
 
 
 def _stamp(path: Path) -> Stamp | None:
-    """None for what is no file, or is not there."""
+    """Return the stamp of a regular file, otherwise None."""
     try:
         found = path.stat()
     except OSError:

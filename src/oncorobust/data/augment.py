@@ -1,8 +1,9 @@
-"""Copies of a training image, flipped and turned: each a pure function of the image's id, the copy's number and a seed.
+"""Augmentation: flipped and rotated copies of a training image.
 
-Nothing needs to be stored, and a copy does not depend on the order, the batch or the process in which it is made.
-Copy 0 is the image itself. A flip happens with probability 1/2 where it is allowed; the angle is uniform in plus or
-minus `max_rotation_degrees`; the image turns about its centre, linearly interpolated, its edge continued outwards.
+A copy is a pure function of the image, its id, the copy's number and a seed, so copies need not be stored and do not
+depend on order, batch or process. Copy 0 is the image itself. Each allowed flip has probability 1/2. The angle is
+uniform in plus or minus `max_rotation_degrees`; the rotation is about the centre, with linear interpolation, and
+repeats the values of the edge outside the image.
 """
 
 import math
@@ -20,7 +21,7 @@ def augment(image: Image, *, settings: Augment, image_id: str, copy: int, seed: 
     if copy == 0:
         return image.astype(np.float32, copy=False)
     rng = child_rng(seed, "augment", image_id, copy)
-    # All three are drawn whatever the settings, so that allowing a flip does not change the angles.
+    # All three are always drawn, so that allowing a flip does not change the angles.
     across, down = rng.random(2) < 0.5
     degrees = rng.uniform(-1, 1) * settings.max_rotation_degrees
     if across and settings.horizontal_flip:
@@ -33,8 +34,8 @@ def augment(image: Image, *, settings: Augment, image_id: str, copy: int, seed: 
 
 
 def rotate(image: Image, *, degrees: float) -> Image:
-    """Turn an image counter-clockwise about its centre; same shape, linear interpolation, in the range of the input."""
-    # Grey images come with their channel three times: it is turned once.
+    """Rotate an image counter-clockwise about its centre, by linear interpolation; shape and range are kept."""
+    # Grey images have three equal channels, of which one is rotated.
     grey = bool((image == image[:, :, :1]).all())
     turned = [_rotate_channel(image[:, :, channel], degrees) for channel in range(1 if grey else image.shape[2])]
     return np.repeat(turned[0][:, :, None], image.shape[2], axis=2) if grey else np.stack(turned, axis=2)
@@ -42,7 +43,7 @@ def rotate(image: Image, *, degrees: float) -> Image:
 
 def _rotate_channel(channel: np.ndarray, degrees: float) -> np.ndarray:
     cosine, sine = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
-    # To each output pixel the input position it shows; rows count downwards.
+    # Maps each output pixel to its position in the input; rows count downwards.
     matrix = np.array([[cosine, sine], [-sine, cosine]])
     centre = (np.array(channel.shape) - 1) / 2
     values = np.ascontiguousarray(channel, dtype=np.float32)

@@ -1,8 +1,8 @@
-"""A page of training images to look at before anything is trained on them: each class, and augmented copies.
+"""A contact sheet: training images of each class and augmented copies, for inspection before training.
 
-What a person sees here and a table does not show: a wrong window, a crop beside the lesion, turned axes, a class that
-is told by its borders, an augmentation that cuts the object. The page says how many images each split has, which
-stored values became black and white, and whether the images are made up.
+It shows problems that a table does not: a wrong window, a crop that misses the lesion, swapped axes, a class that can
+be recognised by its image borders, an augmentation that cuts off the object. The sheet states the number of images in
+each split, which stored values became black and white, and whether the images are synthetic.
 """
 
 from pathlib import Path
@@ -30,11 +30,11 @@ _BLOCK_GAP_INCHES = 0.16
 _INK, _QUIET, _ALARM = "#1b1b1b", "#6a6a6a", "#b3261e"
 
 Block = tuple[str, str, Images]
-"""A name, a caption and the images (n, h, w, 3) beside them."""
+"""A name, a caption and images (n, h, w, 3)."""
 
 
 def draw_contact_sheet(data: LabelledImages, summary: dict[str, Any], *, settings: Augment, seed: int) -> Figure:
-    """Draw training images of each class, and augmented copies of some where there are any."""
+    """Draw training images of each class and, if the settings ask for copies, augmented copies of some images."""
     train = data.select("train")
     blocks = [_class_block(train, label, summary, seed) for label in range(len(data.class_names))]
     copies = _copy_blocks(train, settings, seed) if settings.copies else []
@@ -54,7 +54,7 @@ def draw_contact_sheet(data: LabelledImages, summary: dict[str, Any], *, setting
 
 
 def write_contact_sheet(path: Path, figure: Figure) -> None:
-    """Write the page as PNG; the same page gives the same bytes."""
+    """Write the sheet as PNG; the same sheet gives the same bytes."""
     figure.savefig(path, format="png", dpi=110, metadata={"Software": None})
 
 
@@ -68,7 +68,7 @@ def _class_block(train: LabelledImages, label: int, summary: dict[str, Any], see
 
 
 def _copy_blocks(train: LabelledImages, settings: Augment, seed: int) -> list[Block]:
-    """The first image shown of each of the first three classes, followed by its copies."""
+    """Return the first image shown of each of the first three classes, followed by its copies."""
     blocks: list[Block] = []
     for label in range(min(3, len(train.class_names))):
         members = np.flatnonzero(train.labels == label)
@@ -87,13 +87,15 @@ def _copy_blocks(train: LabelledImages, settings: Augment, seed: int) -> list[Bl
 def _describe(settings: Augment) -> str:
     steps = []
     if settings.horizontal_flip:
-        steps.append("flipped left-right or not")
+        steps.append("random left-right flip")
     if settings.vertical_flip:
-        steps.append("flipped up-down or not")
+        steps.append("random up-down flip")
     if settings.max_rotation_degrees:
-        steps.append(f"turned by up to ±{settings.max_rotation_degrees:g}°")
+        steps.append(f"rotation within ±{settings.max_rotation_degrees:g}°")
     plural = "copy" if settings.copies == 1 else "copies"
-    return f"Augmentation: an image, then its {settings.copies} {plural} ({', '.join(steps) or 'unchanged'})"
+    return (
+        f"Augmentation: each row shows an image and its {settings.copies} {plural} ({', '.join(steps) or 'unchanged'})"
+    )
 
 
 def _draw_header(figure: Figure, data: LabelledImages, summary: dict[str, Any]) -> None:
@@ -142,7 +144,7 @@ def _draw_block(figure: Figure, block: Block, *, top: float, side: float) -> Non
 
 
 def _mosaic(images: Images) -> np.ndarray:
-    """Rows of COLUMNS images on white, (H, W, 3)."""
+    """Arrange images in rows of COLUMNS on a white background, (H, W, 3)."""
     count, height, width, _ = images.shape
     gap = max(1, round(_GAP * width))
     rows = -(-count // COLUMNS)
@@ -172,7 +174,7 @@ def _write(
     weight: str = "normal",
     va: str = "baseline",
 ) -> None:
-    # No class or file name is a formula.
+    # Names of classes and files are never formulas.
     figure.text(
         left / _SHEET_INCHES,
         bottom / float(figure.get_figheight()),

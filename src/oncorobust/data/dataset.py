@@ -1,8 +1,8 @@
-"""A processed data set as later stages see it: images in [0, 1] that stay on disk, and a row for each.
+"""Access to a processed data set: images in [0, 1] that stay on disk, and one table row per image.
 
-The pixels are memory-mapped and read when asked for, so a data set larger than memory can be trained on. Grey images
-are stored with one channel and given with three, which is what VGG16 takes. Images are checked when they are read:
-what is outside [0, 1] or not a number never reaches a model.
+Pixels are memory-mapped and read on access, so training works on data sets larger than memory. Grey images are stored
+with one channel and returned with three, as VGG16 expects. Images are checked when they are read, so that no value that
+is not a number in [0, 1] reaches a model.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -21,15 +21,15 @@ from oncorobust.formats.records import SPLITS
 
 COLUMNS = ("image_id", "patient_id", "label", "class_name", "split", "source")
 POSITION = "position"
-"""Column of a frame in memory, never written: position of the row's image in the array or raw tree it comes from."""
+"""Column of frames in memory, never written: position of the row's image in its array or raw tree."""
 
 
 @dataclass(frozen=True)
 class LabelledImages:
-    """Images with their rows.
+    """Images with one row each.
 
-    rows: the columns of index.csv, and `position`: where the image of the row is in `pixels`, so that parts of a data
-        set share one array.
+    rows: the columns of index.csv, and `position`, the position of the row's image in `pixels`, so that parts of a
+        data set share one array.
     pixels: float32 (n, h, w, c) with c = 1 or 3, usually a memory map.
     """
 
@@ -44,19 +44,21 @@ class LabelledImages:
         shape = " x ".join(map(str, self.pixels.shape))
         if self.pixels.ndim != 4 or self.pixels.shape[3] not in (1, 3) or self.pixels.dtype != np.float32:
             raise InputError(
-                f"expected float32 images n x h x w x 1 or 3, got {self.pixels.dtype} {shape} in {self.name}"
+                f"{self.name}: expected float32 images of shape n x h x w x 1 or 3, got {self.pixels.dtype} {shape}"
             )
         if len(self.rows) and not 0 <= self.rows[POSITION].min() <= self.rows[POSITION].max() < len(self.pixels):
-            raise InputError(f"expected a row for each of {len(self.pixels)} images, got others in {self.name}")
+            raise InputError(
+                f"{self.name}: a row has a position outside 0 to {len(self.pixels) - 1}, those of the images"
+            )
         if not self.rows["image_id"].is_unique:
-            raise InputError(f"expected each image_id once, got one twice in {self.name}")
+            raise InputError(f"{self.name}: an image_id occurs twice (expected once)")
         if not self.rows["label"].between(0, len(self.class_names) - 1).all():
-            raise InputError(f"expected labels from 0 to {len(self.class_names) - 1}, got others in {self.name}")
+            raise InputError(f"{self.name}: a label is not between 0 and {len(self.class_names) - 1}")
         if not self.rows["split"].isin(SPLITS).all():
-            raise InputError(f"expected splits {', '.join(SPLITS)}, got others in {self.name}")
+            raise InputError(f"{self.name}: an unknown split (known: {', '.join(SPLITS)})")
 
     def __len__(self) -> int:
-        """Number of images."""
+        """Return the number of images."""
         return len(self.rows)
 
     @property
@@ -75,25 +77,25 @@ class LabelledImages:
         return self.rows["image_id"].tolist()
 
     def images(self, positions: slice | np.ndarray = slice(None)) -> Images:
-        """Read images (n, h, w, 3), float32 in [0, 1], by position in this part. Raises InputError on other values."""
+        """Read images (n, h, w, 3), float32, by position in this part. Raises InputError on values outside [0, 1]."""
         places = self.rows[POSITION].to_numpy()[positions]
         images = np.asarray(self.pixels[places])
         check_images(images, image_ids=self.rows["image_id"].to_numpy()[positions].tolist(), where=self.name)
         return np.repeat(images, 3, axis=-1) if images.shape[-1] == 1 else images
 
     def take(self, positions: np.ndarray) -> "LabelledImages":
-        """The images at these positions, in this order."""
+        """Return the images at these positions, in this order."""
         return replace(self, rows=self.rows.iloc[positions])
 
     def select(self, split: str) -> "LabelledImages":
-        """The images of one split: train, validation or test. Raises InputError when there are none."""
+        """Return the images of one split: train, validation or test. Raises InputError if there are none."""
         part = replace(self, rows=self.rows[self.rows["split"] == split])
         if not len(part):
-            raise InputError(f"expected {split} images, got none in {self.name}")
+            raise InputError(f"{self.name}: no {split} images")
         return part
 
     def subset(self, max_images: int | None, *, seed: int) -> "LabelledImages":
-        """At most `max_images` images, each class with its share, drawn with the seed; None keeps all."""
+        """Draw at most `max_images` images with the seed, in the classes' proportions; None keeps all."""
         if max_images is None or max_images >= len(self):
             return self
         labels = self.labels
@@ -105,33 +107,33 @@ class LabelledImages:
 
 
 def check_images(x: Images, *, image_ids: Sequence[str], where: str) -> None:
-    """Refuse images (n, h, w, c) with a pixel outside [0, 1] or not a number. Raises InputError naming the first."""
+    """Raise InputError naming the first pixel of images (n, h, w, c) that is outside [0, 1] or not a number."""
     # NaN fails both comparisons.
     wrong = ~((x >= 0) & (x <= 1))
     if wrong.any():
         position = np.unravel_index(wrong.argmax(), x.shape)
         place = ", ".join(str(int(one)) for one in position[1:])
         raise InputError(
-            f"expected images in [0, 1], got {x[position]} at pixel ({place}) of image "
-            f"{image_ids[int(position[0])]} in {where}"
+            f"{where}, image {image_ids[int(position[0])]}, pixel ({place}): expected a value in [0, 1], "
+            f"got {x[position]}"
         )
 
 
 def load(folder: str | Path) -> LabelledImages:
-    """Read a processed data set from its folder; images stay on disk. Raises InputError naming the file."""
+    """Open a processed data set in its folder; images stay on disk. Raises InputError naming an unusable file."""
     folder = Path(folder)
     return read_dataset(folder / "images.npy", folder / "index.csv", folder / "summary.json")
 
 
 def read_dataset(images: Path, index: Path, summary: Path) -> LabelledImages:
-    """Read a processed data set from its three files. Raises InputError naming the file."""
+    """Open a processed data set from its three files. Raises InputError naming an unusable file."""
     try:
         pixels = np.load(images, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"expected an array, got {error} in {images}") from error
+        raise InputError(f"{images}: expected an array of images, got {error}") from error
     frame = _read_index(index)
     if len(frame) != len(pixels):
-        raise InputError(f"expected {len(pixels)} rows as there are images in {images}, got {len(frame)} in {index}")
+        raise InputError(f"{index}: {len(frame)} rows for {len(pixels)} images in {images} (expected one per image)")
     content = read_results(summary)
     return LabelledImages(
         rows=frame.assign(**{POSITION: np.arange(len(frame))}),
@@ -145,12 +147,12 @@ def read_dataset(images: Path, index: Path, summary: Path) -> LabelledImages:
 def write_images(
     path: Path, images: Iterable[Image], *, shape: tuple[int, ...], on_progress: Callable[[int, int, str], None]
 ) -> None:
-    """Write images one by one into a float32 npy file of this shape, so that memory stays flat.
+    """Write images one by one to a float32 npy file of this shape, so that memory does not grow with their number.
 
-    on_progress: called after each image with the number done, the number in all, and what they are.
+    on_progress: called after each image with the number done, the total, and the unit.
     """
     form = {"descr": "<f4", "fortran_order": False, "shape": shape}
-    # Not into a memory map, where a full disk is no error but the end of the process (SIGBUS).
+    # Not through a memory map: there a full disk does not raise an error, but kills the process (SIGBUS).
     with path.open("wb") as file:
         np.lib.format.write_array_header_1_0(file, form)
         for position, image in enumerate(images):
@@ -161,24 +163,24 @@ def write_images(
 def _read_index(path: Path) -> pd.DataFrame:
     types = {name: "int64" if name == "label" else "str" for name in COLUMNS}
     try:
-        # Ids such as 007, NA or 1e5 are text.
+        # Ids such as 007, NA or 1e5 stay text.
         frame = pd.read_csv(path, dtype=types, keep_default_na=False, encoding="utf-8")
     except (OSError, ValueError) as error:
-        raise InputError(f"expected a CSV of images, got {error} in {path}") from error
+        raise InputError(f"{path}: expected a CSV with one row per image, got {error}") from error
     for name in COLUMNS:
         if name not in frame:
-            raise InputError(f"expected a column {name}, got {', '.join(frame.columns)} in {path}")
+            raise InputError(f"{path}: no column {name} (found: {', '.join(frame.columns)})")
     return frame
 
 
 def _entry(content: dict[str, Any], key: str, path: Path) -> Any:
     if key not in content:
-        raise InputError(f"expected a key {key}, got {', '.join(content)} in {path}")
+        raise InputError(f"{path}: no key {key} (found: {', '.join(content)})")
     return content[key]
 
 
 def _shares(sizes: np.ndarray, total: int) -> np.ndarray:
-    """Divide `total` in proportion to `sizes`; rounding's rest goes to the largest remainders, then lower index."""
+    """Divide `total` in proportion to `sizes`, by largest remainders; of equal remainders the lower index wins."""
     exact = sizes * (total / sizes.sum())
     shares = np.floor(exact).astype(int)
     order = np.argsort(-(exact - shares), kind="stable")

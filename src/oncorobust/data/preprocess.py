@@ -1,14 +1,14 @@
-"""Raw images to images of one size in [0, 1], divided, balanced and described.
+"""Preprocessing: from a raw tree to images of one size in [0, 1], split, balanced and described.
 
-Each image is cropped to the square at its centre, scaled by the same two stored values for the whole data set, and
-resized:
+Each image is cropped to its central square, scaled by two stored values that hold for the whole data set, and resized:
 
     pixel = clip((stored - low) / (high - low), 0, 1)
 
 low and high are constants of the format (0 and 255), two given numbers (a Hounsfield window), or the 0.5 and 99.5
-percentiles of the training images; never of the single image, which would give one epsilon many physical sizes. The
-resize is bilinear over the area that an output pixel covers, so it neither aliases nor leaves the range. Images of a
-data set may differ in size, not in the number of channels or, with the format's limits, in bit depth.
+percentiles of the training images. They never depend on the single image, because one epsilon would then have many
+physical sizes. The resize is bilinear over the area that an output pixel covers, so it does not alias and stays in the
+range. Images of a data set may differ in size, but not in the number of channels or, if the format sets the limits, in
+bit depth.
 
 Source of the training percentiles: Isensee et al., nnU-Net, Nature Methods 18, 2021.
 """
@@ -36,11 +36,11 @@ _SAMPLED_PIXELS = 10_000_000
 
 @dataclass(frozen=True)
 class Processed:
-    """A processed data set before it is written.
+    """Hold a processed data set before it is written.
 
     index: columns image_id, patient_id, label, class_name, split, source, then the format's own; row i is image i.
         A lesion's box (`lesion_boxes.LESION_BOX`) is in pixels of the processed image.
-    images: the images in that order, made one at a time, float32 (size, size, c).
+    images: the images in that order, computed one at a time, float32 (size, size, c).
     shape: (n, size, size, c). summary: the content of summary.json.
     """
 
@@ -51,9 +51,9 @@ class Processed:
 
 
 def process(raw: RawImages, settings: Preprocess, *, dataset: str, seed: int) -> Processed:
-    """Choose, divide and balance the images of a raw tree, and prepare the rest of the work, image by image.
+    """Select, split and balance the images of a raw tree, and prepare their conversion image by image.
 
-    Raises InputError, here or while `images` is consumed, naming the image that does not fit.
+    Raises InputError naming an image that does not fit, here or while `images` is consumed.
     """
     rows = raw.index.assign(**{POSITION: np.arange(len(raw.index))})
     chosen, notes = _choose(rows, settings, raw.class_names, seed)
@@ -89,7 +89,7 @@ def process(raw: RawImages, settings: Preprocess, *, dataset: str, seed: int) ->
 
 
 def centre_crop(values: np.ndarray, *, fraction: float) -> np.ndarray:
-    """The square at the centre of values (h, w) or (h, w, c), its side the given share of the shorter side."""
+    """Return the central square of values (h, w) or (h, w, c); its side is the given fraction of the shorter side."""
     height, width = values.shape[:2]
     side = cropped_side(min(height, width), fraction)
     top, left = (height - side) // 2, (width - side) // 2
@@ -97,13 +97,13 @@ def centre_crop(values: np.ndarray, *, fraction: float) -> np.ndarray:
 
 
 def to_unit_interval(values: np.ndarray, *, low: float, high: float) -> np.ndarray:
-    """Map low to 0 and high to 1, and clip; float32."""
+    """Map low to 0 and high to 1 and clip to [0, 1], in float32."""
     scaled = (values.astype(np.float32) - np.float32(low)) / np.float32(high - low)
     return np.clip(scaled, 0, 1)
 
 
 def resize(image: Image, *, size: int) -> Float[np.ndarray, "{size} {size} c"]:
-    """Resize an image in [0, 1] to (size, size, c), bilinear with antialiasing; stays in [0, 1]."""
+    """Resize an image in [0, 1] to (size, size, c), bilinearly with antialiasing; the result stays in [0, 1]."""
     if image.shape[:2] == (size, size):
         return image
     channels = [
@@ -116,7 +116,7 @@ def resize(image: Image, *, size: int) -> Float[np.ndarray, "{size} {size} c"]:
 def _choose(
     rows: pd.DataFrame, settings: Preprocess, class_names: tuple[str, ...], seed: int
 ) -> tuple[pd.DataFrame, list[str]]:
-    """Return the rows that are kept, with their split, and notes on what was left out."""
+    """Return the rows to keep, with their split, and notes on the images left out."""
     notes = []
     if settings.per_class is not None:
         kept = rows[draw_classes(rows, per_class=settings.per_class, names=class_names, seed=seed)]
@@ -127,7 +127,7 @@ def _choose(
         notes.append(f"{len(kept)} of {len(rows)} images were drawn, by patient (max_images {settings.max_images})")
         rows = kept
     if rows["label"].nunique() < 2:
-        raise InputError(f"expected max_images that leaves at least two classes, got {settings.max_images}")
+        raise InputError(f"max_images {settings.max_images} leaves fewer than two classes (increase it)")
     split = split_images(rows, settings.split, seed=seed)
     kept = rows.assign(split=split)[balance(rows, split, which=settings.balance, seed=seed)]
     if len(kept) < len(rows):
@@ -145,15 +145,15 @@ def _intensity_range(raw: RawImages, chosen: pd.DataFrame, settings: Preprocess)
         limits = raw.read(int(chosen[POSITION].iloc[0])).limits
         if limits is None:
             raise InputError(
-                f"expected intensity_range of two numbers or `training`, got `format`, which sets no limits to "
-                f"{raw.intensity_unit} values, for {chosen['source'].iloc[0]}"
+                f"{chosen['source'].iloc[0]}: intensity_range is `format`, but the format sets no limits for "
+                f"{raw.intensity_unit} values (expected two numbers or `training`)"
             )
         return float(limits[0]), float(limits[1])
     return settings.intensity_range
 
 
 def _training_range(raw: RawImages, chosen: pd.DataFrame, settings: Preprocess) -> tuple[float, float]:
-    """Percentiles of the cropped training images, from at most ten million pixels spread evenly over them."""
+    """Return percentiles of the cropped training images, from at most ten million evenly spaced pixels."""
     positions = chosen[POSITION][chosen["split"] == "train"]
     share = max(1, _SAMPLED_PIXELS // len(positions))
     pixels = []
@@ -162,7 +162,7 @@ def _training_range(raw: RawImages, chosen: pd.DataFrame, settings: Preprocess) 
         pixels.append(values[:: -(-len(values) // share)].astype(np.float32))
     low, high = (float(value) for value in np.percentile(np.concatenate(pixels), PERCENTILES))
     if low == high:
-        raise InputError(f"expected training images of more than one value, got {low} from percentile 0.5 to 99.5")
+        raise InputError(f"training images: {low} from percentile 0.5 to 99.5 (expected more than one value)")
     return low, high
 
 
@@ -172,10 +172,10 @@ def _images(
     for position, source in zip(chosen[POSITION], chosen["source"], strict=True):
         stored = raw.read(int(position))
         if _channels(stored) != channels:
-            raise InputError(f"expected {channels} channels as in the first image, got {_channels(stored)} in {source}")
+            raise InputError(f"{source}: expected {channels} channels, as in the first image, got {_channels(stored)}")
         if settings.intensity_range == "format" and stored.limits != (low, high):
             raise InputError(
-                f"expected limits {low:g} to {high:g} as in the first image, got {stored.limits} in {source}"
+                f"{source}: expected limits {low:g} to {high:g}, as in the first image, got {stored.limits}"
             )
         values = centre_crop(stored.values, fraction=settings.crop_fraction)
         image = to_unit_interval(values, low=low, high=high)

@@ -1,12 +1,12 @@
-"""Training, validation and test images: by patient, stratified by class, seeded.
+"""Patient-level splits into training, validation and test sets, stratified by class and seeded.
 
-One in `test_one_in` patients goes to the test set, one in `validation_one_in` of the rest to validation. Images of one
-patient resemble each other, so a split by image measures memory as well as skill; `unit: image` does it all the same,
-because the paper's released code does. Only after the split are classes cut to equal counts, so that the test set does
-not depend on what was drawn.
+One in `test_one_in` patients goes to the test set, and one in `validation_one_in` of the others to the validation set.
+Images of one patient resemble each other, so a split by image measures memory as well as skill; `unit: image` offers
+it because the paper's released code splits by image. Classes are reduced to equal counts only after the split, so that
+the test set does not depend on this draw.
 
-Source of the folds: scikit-learn's StratifiedGroupKFold; with one image a patient it reduces to StratifiedKFold, which
-is quick for 70,000 of them.
+Source of the folds: scikit-learn's StratifiedGroupKFold. With one image per patient it is equivalent to
+StratifiedKFold, which is fast for 70,000 patients.
 """
 
 import warnings
@@ -23,9 +23,10 @@ from oncorobust.settings.data import Split
 
 
 def split_images(index: pd.DataFrame, settings: Split, *, seed: int) -> pd.Series:
-    """Say for each row of `index` (columns patient_id, label, optional given_split) train, validation or test.
+    """Assign each row of `index` (columns image_id, patient_id, label, optional given_split) to a split.
 
-    Raises InputError when a class has too few patients for every split to hold it, or the given split is unusable.
+    Returns train, validation or test per row. Raises InputError if a class has too few patients to appear in every
+    split, or if the given split is unusable.
     """
     groups = index["patient_id"] if settings.unit == "patient" else index["image_id"]
     split = _given(index) if settings.use_given else pd.Series("train", index=index.index)
@@ -42,7 +43,7 @@ def split_images(index: pd.DataFrame, settings: Split, *, seed: int) -> pd.Serie
 
 
 def balance(index: pd.DataFrame, split: pd.Series, *, which: Literal["all", "train", "none"], seed: int) -> pd.Series:
-    """Say for each row whether it stays when classes are cut to equal counts within the splits that `which` names."""
+    """Return, per row, whether it is kept when classes are reduced to equal counts in the splits that `which` names."""
     keep = pd.Series(True, index=index.index)
     for name in {"all": SPLITS, "train": ("train",), "none": ()}[which]:
         labels = index["label"][split == name]
@@ -54,9 +55,9 @@ def balance(index: pd.DataFrame, split: pd.Series, *, which: Literal["all", "tra
 
 
 def draw_classes(index: pd.DataFrame, *, per_class: int, names: tuple[str, ...], seed: int) -> pd.Series:
-    """Say for each row whether it stays when `per_class` images of each class are drawn.
+    """Return, per row, whether it is kept when `per_class` images of each class are drawn.
 
-    names: the classes' names by label. Raises InputError with the counts of all classes when one has fewer.
+    names: class names by label. Raises InputError with the counts of all classes if a class has fewer images.
     """
     counts = [int((index["label"] == label).sum()) for label in range(len(names))]
     if min(counts) < per_class:
@@ -70,10 +71,10 @@ def draw_classes(index: pd.DataFrame, *, per_class: int, names: tuple[str, ...],
 
 
 def draw_patients(index: pd.DataFrame, *, max_images: int, seed: int) -> pd.Series:
-    """Say for each row whether it stays when at most `max_images` are kept, whole patients only.
+    """Return, per row, whether it is kept when whole patients with at most `max_images` images in total are drawn.
 
-    Each class (and each part of a given split) keeps its share; a patient counts to the class of most of its images,
-    and one that does not fit in the share any more is passed over.
+    Each class (and each part of a given split) keeps its share. A patient counts towards the class of most of its
+    images; a patient with more images than are left of the share is skipped.
     """
     patients = _patients(index)
     chosen: list[str] = []
@@ -88,7 +89,7 @@ def draw_patients(index: pd.DataFrame, *, max_images: int, seed: int) -> pd.Seri
 
 
 def _patients(index: pd.DataFrame) -> pd.DataFrame:
-    """A row a patient: the class of most of its images (the lower one of equals), their number, its given split."""
+    """Return one row per patient: the class of most images (of equals the lower), number of images, given split."""
     counts = index.groupby(["patient_id", "label"]).size().rename("count").reset_index()
     counts = counts.sort_values(["patient_id", "count", "label"], ascending=[True, False, True])
     patients = counts.drop_duplicates("patient_id").set_index("patient_id")[["label"]]
@@ -100,27 +101,29 @@ def _patients(index: pd.DataFrame) -> pd.DataFrame:
 
 def _given(index: pd.DataFrame) -> pd.Series:
     if "given_split" not in index:
-        raise InputError("expected a raw tree that states a split (use_given: true), got one without")
+        raise InputError("use_given is true, but the raw tree states no split")
     found = set(index["given_split"])
     for name in ("train", "test"):
         if name not in found:
-            raise InputError(f"expected {name} images in the given split (use_given: true), got none")
+            raise InputError(f"use_given is true, but the given split has no {name} images")
     return index["given_split"].copy()
 
 
 def _one_fold(labels: pd.Series, groups: pd.Series, folds: int, seed: int) -> pd.Index:
-    """The rows of one of `folds` stratified parts, groups kept together."""
+    """Return the rows of one of `folds` stratified parts that keep groups together."""
     if groups.nunique() < folds:
-        raise InputError(f"expected at least {folds} patients to divide, got {groups.nunique()}")
+        raise InputError(
+            f"cannot split {groups.nunique()} patients into {folds} parts (expected at least {folds} patients)"
+        )
     kind = StratifiedKFold if groups.is_unique else StratifiedGroupKFold
     folder = kind(n_splits=folds, shuffle=True, random_state=seed)
     with warnings.catch_warnings():
-        # scikit-learn warns of classes with fewer members than folds; what matters is checked on the result.
+        # scikit-learn warns of classes with fewer members than folds; `_check_classes` checks the result instead.
         warnings.simplefilter("ignore", UserWarning)
         try:
             _, chosen = next(folder.split(np.zeros(len(labels)), labels, groups))
         except ValueError as error:
-            raise InputError(f"expected classes large enough to divide in {folds}, got: {error}") from error
+            raise InputError(f"cannot split the classes into {folds} parts: {error}") from error
     return labels.index[chosen]
 
 
@@ -130,12 +133,12 @@ def _check_classes(index: pd.DataFrame, split: pd.Series) -> None:
         for label in table.index[table[name] == 0]:
             patients = index["patient_id"][index["label"] == label].nunique()
             raise InputError(
-                f"expected images of every class in each split, got none of class {label} in {name} "
-                f"(it has {patients} patients)"
+                f"no images of class {label} in the {name} split: the class has {patients} patients "
+                f"(expected images of every class in each split)"
             )
 
 
 def _check_disjoint(groups: pd.Series, split: pd.Series) -> None:
     several = split.groupby(groups).nunique()
     for splits in several[several > 1]:
-        raise InputError(f"expected each patient in one split, got one in {splits}")
+        raise InputError(f"a patient is in {splits} splits (expected each patient in one)")

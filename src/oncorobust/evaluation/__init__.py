@@ -1,1 +1,1 @@
-"""Attack test images under both protocols and turn the outcome into per-image rows and accuracies."""
+"""Evaluation of test images under both protocols: one row per image, and accuracies."""

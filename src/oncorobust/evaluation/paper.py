@@ -1,14 +1,14 @@
-"""Attack a classifier over its epsilon grid, the paper's way, and keep a row for each image, attack and epsilon.
+"""The paper's protocol: attacks at each epsilon of a grid, with one row per image, attack and epsilon.
 
-Each epsilon is attacked on its own, by ART's attacks with the settings of Table S1, in two readings side by side:
+ART's attacks run at each epsilon separately, with the settings of Table S1, in two variants:
 
-    predicted   away from the model's own clean prediction: ART's default, and what the paper's code does. An image
-                that is wrong to begin with is pushed off its wrong answer; with two classes that makes it right, so
-                accuracy cannot fall below 1 - clean accuracy.
+    predicted   away from the model's own clean prediction: ART's default, and the choice of the paper's code. The
+                attack moves a misclassified image away from its wrong answer; with two classes this makes the answer
+                right, so accuracy cannot fall below 1 - clean accuracy.
     true        away from the true label; accuracy falls to 0 as epsilon grows.
 
-Where the clean prediction is right the two are one attack, so it runs once. Images go through block by block: memory
-does not grow with their number, and an image's random starts depend only on its block and the seed.
+For correctly classified images both variants are the same attack, which runs once. Images are processed block by block:
+memory does not grow with their number, and an image's random starts depend only on its block and the seed.
 """
 
 from collections.abc import Sequence
@@ -31,10 +31,10 @@ from oncorobust.models.checks import check_logits
 from oncorobust.settings.attacks import Attacks
 
 ATTACKED_LABELS = ("predicted", "true")
-"""The two readings of which label an attack moves away from."""
+"""The labels that an attack may move away from: the model's prediction or the true label."""
 
 _AT_ONCE = 256
-"""Images that one forward or gradient pass takes."""
+"""Images per forward or gradient pass."""
 
 
 def attack_rows(
@@ -47,10 +47,10 @@ def attack_rows(
     seed: int,
     ledger: Ledger,
 ) -> pd.DataFrame:
-    """A row for each image of the blocks, attack, epsilon and attacked label, and a clean one.
+    """Attack the images of the blocks; return a row per image, attack, epsilon and attacked label, and a clean one.
 
     Columns: image_id, patient_id, label, attack, epsilon, attacked_label, predicted, margin (logits), linf (largest
-    change of a pixel, [0, 1] units). Clean rows have attack `none` and epsilon 0; without epsilons there are no others.
+    change of a pixel, [0, 1] units). Clean rows have attack `none` and epsilon 0; without epsilons only they are made.
     """
 
     def rows(at: Block) -> pd.DataFrame:
@@ -61,7 +61,7 @@ def attack_rows(
 
 
 def in_order(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows of `attack_rows` by attack, epsilon and attacked label, clean ones first, images in their order."""
+    """Sort rows of `attack_rows` by attack, epsilon and attacked label, clean rows first; images keep their order."""
     order = {name: position for position, name in enumerate(("none", *PAPER_ATTACKS))}
     keys = rows["attack"].map(order)
     rows = rows.assign(_attack=keys).sort_values(["_attack", "epsilon", "attacked_label"], kind="stable")
@@ -111,7 +111,7 @@ def examples_by_label(
     settings: Attacks,
     seed: int,
 ) -> dict[str, Images]:
-    """Adversarial examples away from the predicted and from the true label; the second only reruns the wrong images."""
+    """Attack the predicted and the true label; the second run attacks only misclassified images."""
     one_hot = np.eye(clean_logits.shape[1], dtype=np.float32)
     predicted = clean_logits.argmax(axis=1)
     chosen: dict[str, Any] = {"attack": attack, "epsilon": epsilon, "settings": settings, "seed": seed}
@@ -124,7 +124,7 @@ def examples_by_label(
 
 
 class _Describe:
-    """Makes the rows of one batch of images, which differ only in what was done to them."""
+    """Make the rows of one batch of images; the calls differ only in the attack."""
 
     def __init__(self, index: pd.DataFrame, labels: Labels) -> None:
         self._index, self._labels = index, labels
@@ -148,12 +148,12 @@ class _Describe:
 
 
 def accuracy(classifier: KerasClassifier, data: LabelledImages) -> float:
-    """Share of images, none of them attacked, that are answered right."""
+    """Return the clean accuracy: the share of unattacked images that are classified correctly."""
     return float(np.mean(_predicted(classifier, data) == data.labels))
 
 
 def share_without_gradient(classifier: KerasClassifier, data: LabelledImages) -> float:
-    """Share of images whose loss gradient at the prediction is zero: no attack by gradients can move them."""
+    """Return the share of images whose loss gradient at the prediction is zero, which gradient attacks cannot move."""
     still = 0
     for at in blocks_of(len(data), _AT_ONCE):
         x = data.images(at)
@@ -163,17 +163,17 @@ def share_without_gradient(classifier: KerasClassifier, data: LabelledImages) ->
 
 
 def gradient_warning(share: float) -> str | None:
-    """What to tell of a share of images without a gradient; nothing where it is within FEW_WITHOUT_GRADIENT."""
+    """Return a warning if the share of images with zero gradient exceeds FEW_WITHOUT_GRADIENT, otherwise None."""
     if share <= FEW_WITHOUT_GRADIENT:
         return None
     return (
-        f"the gradient is zero on {100 * share:.1f} % of the images, more than {100 * FEW_WITHOUT_GRADIENT:.0f} %: "
-        "attacks by gradients cannot move those, and accuracy under them says little"
+        f"the gradient is zero for {100 * share:.1f} % of the images, more than {100 * FEW_WITHOUT_GRADIENT:.0f} %: "
+        "gradient attacks cannot move these images, so accuracy under such attacks is no evidence of robustness"
     )
 
 
 def summarise_attack(rows: pd.DataFrame) -> dict[str, Any]:
-    """Clean accuracy and accuracy under each attack and epsilon, by the label attacked: means over the rows."""
+    """Compute clean accuracy, and robust accuracy by attacked label, attack and epsilon."""
     correct = rows.assign(correct=rows["predicted"] == rows["label"])
     clean = correct[correct["attack"] == "none"]
     attacked = correct[correct["attack"] != "none"]
@@ -200,7 +200,7 @@ def example_images(
     seed: int,
     n_images: int = 3,
 ) -> dict[str, np.ndarray]:
-    """Figure 1's images: of up to `n_images` classes the first image that is answered right, and its attacks.
+    """Attack the images of Figure 1: the first correctly classified image of each of up to `n_images` classes.
 
     Returns arrays by name: images (k, h, w, 3), adversarial (attacks, k, h, w, 3), probabilities_clean (k, classes),
     probabilities (attacks, k, classes), labels (k,), image_ids (k,), attacks (names), epsilon.

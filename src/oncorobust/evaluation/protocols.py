@@ -1,10 +1,10 @@
-"""The protocols that params.yaml asks for, side by side: as tables of stage `attack`, and as a ranking of stage `rank`.
+"""Both protocols together, as chosen in params.yaml: the tables of stage `attack` and the ranking of stage `rank`.
 
-    predictions    paper: a row for each image, attack, epsilon and attacked label (`oncorobust.evaluation.paper`)
-    intervals      strict: a row for each image and attack of the cascade (`oncorobust.evaluation.strict`)
-    threats        strict: a row for each image, threat model and epsilon (`oncorobust.evaluation.threats`)
+    predictions    paper: a row per image, attack, epsilon and attacked label (`oncorobust.evaluation.paper`)
+    intervals      strict: a row per image and attack of the cascade (`oncorobust.evaluation.strict`)
+    threats        strict: a row per image, threat model and epsilon (`oncorobust.evaluation.threats`)
 
-Without the paper's protocol predictions holds clean rows only; without the strict one the others are empty.
+Without the paper's protocol, predictions has clean rows only; without the strict protocol, the other tables are empty.
 """
 
 from collections.abc import Sequence
@@ -39,11 +39,11 @@ def attack_tables(
     seed: int,
     ledger: Ledger,
 ) -> Tables:
-    """Attack the images of the blocks by each protocol.
+    """Attack the images of the blocks under each protocol.
 
     epsilons: increasing; the paper's protocol attacks at each of them, the strict one searches up to the last.
-    threat_epsilons: where the strict protocol compares threat models. Raises InputError where the model or the machine
-    computes in less than float32, or the model's answers are not logits.
+    threat_epsilons: those at which the strict protocol compares threat models. Raises InputError if the model or the
+    device computes below float32 precision, or if the model's outputs are not logits.
     """
     model = classifier.model
     check_full_float32(model)
@@ -74,7 +74,7 @@ def attack_tables(
 
 
 def in_published_order(tables: Tables) -> Tables:
-    """All tables as they are published, from the tables of all blocks."""
+    """Sort the tables of all blocks into the order in which they are written; add empty ones for tables not made."""
     intervals = tables.get("intervals", pd.DataFrame(columns=INTERVAL_COLUMNS))
     threats = tables.get("threats", pd.DataFrame(columns=THREAT_COLUMNS))
     return {
@@ -85,7 +85,7 @@ def in_published_order(tables: Tables) -> Tables:
 
 
 def summarise_tables(tables: Tables, *, epsilons: Sequence[float]) -> dict[str, Any]:
-    """Accuracies by protocol; `strict` is absent where that protocol was not asked for."""
+    """Compute accuracies by protocol; `strict` and `threats` are absent if their tables are empty."""
     summary = summarise_attack(tables["predictions"])
     if len(tables["intervals"]):
         summary["strict"] = summarise_intervals(tables["intervals"], epsilons=epsilons)
@@ -102,7 +102,7 @@ def attack_metrics(
     *,
     epsilons: Sequence[float],
 ) -> dict[str, Any]:
-    """Summarise the tables of `in_published_order`, and measure the clean model on all test images.
+    """Summarise the tables of `in_published_order` and measure clean accuracy on all test images.
 
     data: the images of the tables, a part of test.
     """
@@ -123,9 +123,9 @@ def sensitivity_tables(
     seed: int,
     ledger: Ledger,
 ) -> Tables:
-    """The paper's procedure, `sensitivity_rows`, on the images of the blocks; nothing where it is not asked for.
+    """Compute `sensitivity_rows` for the images of the blocks; return no table without the paper's protocol.
 
-    Raises InputError where the model or the machine computes in less than float32.
+    Raises InputError if the model or the device computes below float32 precision.
     """
     if "paper" not in attacks.protocols:
         return {}
@@ -138,10 +138,10 @@ def sensitivity_tables(
 def rank_tables(
     sensitivity: pd.DataFrame | None, intervals: pd.DataFrame, *, exclude_share: float
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Images ranked by each protocol that was run, a row an image, and what leaving out the most sensitive gains.
+    """Rank images under each protocol that was run; return one row per image, and the gain from excluding images.
 
-    sensitivity: rows of `sensitivity_rows`, None where the paper's protocol was not run. intervals: rows of
-    `interval_rows`, empty where the strict one was not. Raises InputError where the two are not of the same images.
+    sensitivity: rows of `sensitivity_rows`, None if the paper's protocol was not run. intervals: rows of
+    `interval_rows`, empty if the strict protocol was not run. Raises InputError if the two cover different images.
     """
     ranked: list[pd.DataFrame] = []
     summary: dict[str, Any] = {}

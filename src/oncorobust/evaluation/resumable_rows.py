@@ -1,8 +1,7 @@
-"""What is done of a long evaluation, block by block: told to who watches, and kept, so that an end is no loss.
+"""Rows of a long evaluation, computed block by block, with progress reports and saved so that a run can resume.
 
-A block's rows depend on nothing but the block, so those of a run that was killed and those that the next run computes
-are together the rows of one run. They are saved when a minute has passed since the last time, and when the process is
-asked to end.
+The rows of a block depend only on the block, so a resumed run yields the rows of an uninterrupted one. Finished rows
+are saved at most once a minute, and when the process is asked to stop.
 """
 
 import io
@@ -23,9 +22,9 @@ SAVE_SECONDS = 60.0
 
 @dataclass
 class Ledger:
-    """The rows of all blocks that are done.
+    """Hold the rows of all finished blocks.
 
-    notify: told after each block. checkpoint: where the rows are kept, and found again; None keeps nothing.
+    notify: called after each block. checkpoint: the file in which rows are saved; None saves nothing.
     """
 
     notify: Notify
@@ -35,16 +34,16 @@ class Ledger:
     _saved_at: float = field(init=False)
 
     def __post_init__(self) -> None:
-        """Take up what an earlier process of the same run has done."""
+        """Load the rows that an earlier process of the same run has saved."""
         self._saved_at = self.clock()
         saved = self.checkpoint.load() if self.checkpoint else None
         if saved is not None:
             self._tables = read_tables([io.BytesIO(saved.arrays["tables"][0].tobytes())])
 
     def rows(self, what: str, blocks: Sequence[Block], compute: Callable[[Block], pd.DataFrame]) -> pd.DataFrame:
-        """The rows of these blocks, in order: those that are kept, and the others by `compute`.
+        """Return the rows of these blocks, in order; `compute` is called only for blocks that are not finished.
 
-        what: which rows, in words for who watches, such as `images attacked`; the key under which they are kept.
+        what: the unit in progress reports, such as `images attacked`, and the key under which the rows are saved.
         """
         done, total = 0, sum(map(len, blocks))
         parts = []

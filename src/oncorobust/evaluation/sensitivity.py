@@ -1,11 +1,12 @@
-"""How small a perturbation changes the model's answer for each image, and what leaving out the most sensitive gains.
+"""The paper's ranking by sensitivity: minimal epsilon on a grid, and the gain from excluding the most sensitive images.
 
-min_epsilon of an image is the smallest epsilon of a grid whose PGD attack changes the prediction: an upper bound on
-the true minimum, infinite where no epsilon of the grid does. The paper attacks every image at every epsilon and takes
-the first that flips; here an image that has flipped is not attacked again, which is the same up to the random starts.
+min_epsilon of an image is the smallest epsilon of a grid at which PGD changes the prediction: an upper bound on the
+true minimum, infinite if PGD fails at every epsilon. The paper attacks every image at every epsilon and takes the first
+success; here an image is not attacked again after its first success, which is the same up to the random starts.
 
-Grid values tie. Ties share a rank and stay together: the images left out are those with min_epsilon at or below the
-grid value whose share of images comes nearest to the share asked for, and the coverage that remains is reported.
+Values on a grid tie. Tied images share a rank and are excluded together or not at all: images are excluded if their
+min_epsilon is at or below the grid value that comes nearest to the requested share of images. The resulting coverage is
+reported.
 Source: Joel et al., "Image Level Adversarial Image Sensitivity"; released code `adv_sensitivity.py`.
 """
 
@@ -35,9 +36,9 @@ def sensitivity_rows(
     seed: int,
     ledger: Ledger,
 ) -> pd.DataFrame:
-    """A row for each image of the blocks: image_id, patient_id, label, predicted, min_epsilon (inf if never).
+    """Search the images of the blocks for their minimal epsilon; return one row per image.
 
-    min_epsilon: l_inf, in [0, 1] units.
+    Columns: image_id, patient_id, label, predicted, min_epsilon (l_inf, in [0, 1] units; inf if PGD never succeeds).
     """
 
     def rows(at: Block) -> pd.DataFrame:
@@ -73,9 +74,9 @@ def _min_epsilons(
 
 
 def most_sensitive(min_epsilon: PerImage, share: float) -> Flags:
-    """The images to leave out: min_epsilon at or below the finite value whose share is nearest to `share`.
+    """Return the images to exclude: those with min_epsilon at or below the finite value whose share is nearest `share`.
 
-    Of two values as near, the smaller. None are left out where leaving out none is nearest.
+    Of two equally near values the smaller counts. No image is excluded if a share of 0 is nearest.
     """
     thresholds = np.unique(min_epsilon[np.isfinite(min_epsilon)])
     shares = np.array([0.0, *[np.mean(min_epsilon <= threshold) for threshold in thresholds]])
@@ -84,14 +85,14 @@ def most_sensitive(min_epsilon: PerImage, share: float) -> Flags:
 
 
 def rank(rows: pd.DataFrame, *, exclude_share: float) -> pd.DataFrame:
-    """The rows with `rank` (1 = most sensitive; ties share the lowest) and `excluded`, most sensitive first."""
+    """Add `rank` (1 = most sensitive; ties share the lowest) and `excluded`, and sort by rank."""
     ranks = rows["min_epsilon"].rank(method="min").astype(int)
     excluded = most_sensitive(rows["min_epsilon"].to_numpy(), exclude_share)
     return rows.assign(rank=ranks, excluded=excluded).sort_values("rank", kind="stable").reset_index(drop=True)
 
 
 def summarise_rank(ranked: pd.DataFrame) -> dict[str, Any]:
-    """Accuracy on all images and on those kept, the coverage attained, and the threshold where any is excluded."""
+    """Compute accuracy on all and on kept images, the coverage and, if any image is excluded, the threshold."""
     correct = ranked["predicted"] == ranked["label"]
     kept = ~ranked["excluded"]
     summary = {

@@ -1,13 +1,13 @@
-"""The strict protocol: an interval around each image's smallest epsilon, and every accuracy read from it.
+"""The strict protocol: an interval around each image's minimal epsilon, and robust accuracies derived from it.
 
-The search moves each image away from the model's own clean answer, which measures sensitivity. Robustness is read from
-the same run: an image that is wrong to begin with is not robust at any epsilon, and for the others leaving the own
-answer and leaving the true label are the same. So
+The search moves each image away from the model's own clean prediction, which measures sensitivity. The same run gives
+robustness: a misclassified image is not robust at any epsilon, and for the others the clean prediction is the true
+label. So
 
-    robust accuracy at epsilon    share of images answered right whose first_flipped is above epsilon
+    robust accuracy at epsilon    share of correctly classified images whose first_flipped is above epsilon
 
-which falls with epsilon, and falls from attack to attack: each row of the cascade is the point-wise worst case of all
-attacks up to it. Clean errors count as not robust, and nothing depends on a grid.
+Robust accuracy falls with epsilon and from attack to attack, because each row of the cascade is the worst case per
+image over all attacks up to it. Clean errors count as not robust, and nothing depends on a grid.
 Sources: Carlini et al. 2019 (checklist), Croce and Hein 2020 (worst case over attacks).
 """
 
@@ -49,12 +49,13 @@ def interval_rows(
     seed: int,
     ledger: Ledger,
 ) -> pd.DataFrame:
-    """A row for each image of the blocks and attack of the cascade, in this order.
+    """Search the images of the blocks for their minimal epsilon; return a row per block, attack and image, so ordered.
 
-    target, classifier: one model, for the engine and for ART. epsilons: increasing, the grid of the curves; images are
-    searched up to the last. Columns: image_id, patient_id, label, predicted (clean), attack, last_safe, first_flipped
-    ([0, 1] units; inf where nothing up to there changes the answer), won_by (the attack that found the image at
-    first_flipped, or ""), n_gradients and n_forwards (spent so far, an image of the block; without Square's queries).
+    target, classifier: the same model, for the engine and for ART. epsilons: the increasing grid of the curves; the
+    search goes up to the last. Columns: image_id, patient_id, label, predicted (clean), attack, last_safe,
+    first_flipped ([0, 1] units; inf if no attack up to the last epsilon changes the answer), won_by (the attack that
+    found the example at first_flipped, or ""), n_gradients and n_forwards (passes so far, per image of the block;
+    without Square's queries).
     """
 
     def rows(at: Block) -> pd.DataFrame:
@@ -87,25 +88,25 @@ def interval_rows(
 
 
 def in_stages(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows of `interval_rows` by attack in the cascade's order, images in theirs."""
+    """Sort rows of `interval_rows` by attack, in the order of the cascade; images keep their order."""
     keys = rows["attack"].map({name: position for position, name in enumerate(STRICT_ATTACKS)})
     return rows.iloc[np.argsort(keys, kind="stable")].reset_index(drop=True)
 
 
 def smallest(rows: pd.DataFrame) -> pd.DataFrame:
-    """The row of each image after the whole cascade: its strict smallest epsilon."""
+    """Return one row per image: its interval after the whole cascade."""
     return rows.groupby("image_id", sort=False).tail(1).reset_index(drop=True)
 
 
 def robust_accuracy(rows: pd.DataFrame, epsilon: float) -> float:
-    """Share of images, one row each, answered right and not flipped within epsilon."""
+    """Return the share of images (one row each) that are classified correctly and not flipped within epsilon."""
     return float(((rows["label"] == rows["predicted"]) & (rows["first_flipped"] > epsilon)).mean())
 
 
 def summarise_intervals(rows: pd.DataFrame, *, epsilons: Sequence[float]) -> dict[str, Any]:
-    """Robust accuracy after each attack at each epsilon, and the distribution of the smallest epsilons.
+    """Compute robust accuracy after each attack at each epsilon, and the distribution of minimal epsilons.
 
-    median_min_epsilon, over all images, is absent where half of them or more are right-censored.
+    median_min_epsilon, over all images, is absent if half of them or more are right-censored.
     """
     after_all = smallest(rows)
     last = after_all["first_flipped"]
@@ -124,10 +125,10 @@ def summarise_intervals(rows: pd.DataFrame, *, epsilons: Sequence[float]) -> dic
 
 
 def rank_intervals(rows: pd.DataFrame, *, exclude_share: float) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Images by their strict smallest epsilon, most sensitive first, and what leaving out the first of them gains.
+    """Rank images by their strict minimal epsilon, most sensitive first, and summarise the gain from excluding images.
 
-    Columns: image_id, patient_id, label, predicted, last_safe, first_flipped, rank_strict, excluded_strict. The
-    summary's keys are those of `sensitivity.summarise_rank`.
+    Columns: image_id, patient_id, label, predicted, last_safe, first_flipped, rank_strict, excluded_strict. The summary
+    has the keys of `sensitivity.summarise_rank`.
     """
     ranked = rank(smallest(rows).assign(min_epsilon=lambda one: one["first_flipped"]), exclude_share=exclude_share)
     summary = summarise_rank(ranked)

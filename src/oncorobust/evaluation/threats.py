@@ -1,17 +1,18 @@
-"""What each image withstands under threat models that an imaging chain allows, a row an image, threat and epsilon.
+"""Robustness under threat models of an imaging chain, with one row per image, threat model and epsilon.
 
-    full         every channel of every pixel moves on its own, as in the paper
-    tied         all channels of a grey image move alike
-    lesion       tied, and only in the lesion's box            background    tied, and only outside of it
+    full         every channel of every pixel changes independently, as in the paper
+    tied         all channels of a grey image change together
+    lesion       tied, and only inside the lesion's box        background    tied, and only outside it
     stored_8     tied, and still adversarial as a file of 8 bits; stored_12 and stored_16 likewise
-    noise        tied noise of the same size: chance, not a search
+    noise        tied noise of the same size: chance instead of a search
 
-Lesion and background lie within tied, and tied within full, so their rows are nested too. Stored threats start from the
-image as it is stored, and their rounded result, which the plain model confirms, lies within epsilon and half a grey
-level of it. Images stored in colour have no `tied`, and their other threats move the channels apart.
+Lesion and background are contained in tied, and tied in full, so an image flipped under a part counts as flipped under
+the whole. Stored threats start from the image as it is stored; their rounded result, which the plain model confirms,
+lies within epsilon and half a grey level of it. Colour images have no `tied`, and their other threats change each
+channel independently.
 
-Cost: an image still undecided takes (2 + num_random_init) max_iter gradients for each threat and epsilon, max_iter
-fewer where nothing was tried before; an image whose part is flipped takes one, and once flipped itself none.
+Cost: an undecided image takes (2 + num_random_init) max_iter gradients per threat and epsilon, or max_iter fewer if
+there is no earlier attempt; an image that is flipped under a part takes one, and an image already flipped none.
 """
 
 from collections.abc import Iterator, Sequence
@@ -48,7 +49,7 @@ _BITS = {"stored_8": 8, "stored_12": 12, "stored_16": 16}
 
 @dataclass(frozen=True)
 class ThreatSettings:
-    """Threat models of one table, at epsilons from small to large, by PGD; noise: the kind of the threat `noise`."""
+    """Threat models of one table, increasing epsilons, PGD's settings; noise: the kind of noise in threat `noise`."""
 
     threats: tuple[ThreatName, ...]
     epsilons: tuple[float, ...]
@@ -65,12 +66,12 @@ def threat_rows(
     seed: int,
     ledger: Ledger,
 ) -> pd.DataFrame:
-    """Attack the images of some blocks: a row for each image, threat and epsilon.
+    """Attack the images of some blocks; return a row per image, threat and epsilon.
 
     Columns: image_id, patient_id, label, predicted (clean), threat, attack (pgd; for noise its kind), epsilon, flipped:
-    whether the clean prediction was changed at this epsilon or, but for noise, a smaller one. Threats that an image
-    does not have (`tied` in colour, regions without a lesion box) have no row. Raises InputError where epsilons do not
-    increase.
+    whether the clean prediction changed at this epsilon or, except for noise, at a smaller one. There are no rows for
+    threats that do not apply to an image (`tied` in colour, regions without a lesion box). Raises InputError if
+    epsilons do not increase.
     """
     check_epsilons(settings.epsilons, where="the threat epsilons")
     fronts = _Fronts(model, settings, grey=data.pixels.shape[-1] == 1)
@@ -84,7 +85,7 @@ def threat_rows(
 
 
 def summarise_threats(rows: pd.DataFrame) -> dict[str, Any]:
-    """By threat: images that have it, their clean accuracy, and by epsilon the share answered right and not flipped."""
+    """Compute by threat: number of images to which it applies, clean accuracy, and robust accuracy by epsilon."""
     right = rows["label"] == rows["predicted"]
     rows = rows.assign(right=right, robust=right & ~rows["flipped"].astype(bool))
     summary = {}
@@ -102,10 +103,10 @@ def summarise_threats(rows: pd.DataFrame) -> dict[str, Any]:
 
 
 class _Fronts:
-    """The model behind each front, compiled once for all blocks.
+    """The model behind different input layers, each compiled once for all blocks.
 
-    plain: on images as they are. base: on grey images of one channel; on colour the same as plain. All threats but
-    `full` stand on it. stored: on rounded images, by threat.
+    plain: takes images as they are. base: takes grey images of one channel, for colour the same as plain; used by all
+    threats except `full`. stored: rounds the images first, by threat.
     """
 
     def __init__(self, model: keras.Model, settings: ThreatSettings, *, grey: bool) -> None:
@@ -141,7 +142,7 @@ def _block_rows(
 def _threats(
     fronts: _Fronts, x: Images, base_x: Float[np.ndarray, "n h w base"], index: pd.DataFrame
 ) -> Iterator[Threat]:
-    """All threats that images of this kind have, parts first. x, base_x: as plain and base take them."""
+    """Yield all threats that apply to images of this kind, parts first. x, base_x: the inputs of plain and base."""
     boxed, everywhere = has_lesion_box(index), np.ones(len(x), dtype=bool)
     for name, reach_of in _REGIONS.items():
         reach = np.zeros((*x.shape[:3], 1), dtype=np.float32)
@@ -161,6 +162,6 @@ def _noise(target: Target, x: Images, goal: Goal, settings: ThreatSettings, *, r
 
 
 def _at_epsilons(rows: pd.DataFrame, flipped: FlippedAt, settings: ThreatSettings) -> pd.DataFrame:
-    """The rows of one threat once for each epsilon."""
+    """Repeat the rows of one threat for each epsilon."""
     levels = zip(settings.epsilons, flipped, strict=True)
     return pd.concat([rows.assign(epsilon=epsilon, flipped=flags) for epsilon, flags in levels])

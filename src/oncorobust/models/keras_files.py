@@ -28,8 +28,8 @@ _PARTS = {
 }
 """Modules of Keras that a network is made of."""
 
-_PLAIN_BYTES = 64 * 2**20  # the configuration of a network of 700 layers has 1 MiB
-_MOST_PACKED = 20  # times; Keras packs nothing, and float32 weights pack to nine tenths
+_PLAIN_BYTES = 64 * 2**20  # the configuration of a network with 700 layers takes 1 MiB
+_MOST_PACKED = 20  # ratio; Keras does not compress, and float32 weights compress to nine tenths
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 

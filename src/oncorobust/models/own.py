@@ -31,14 +31,14 @@ _CUT_OFF = ("softmax", "log_softmax", "logsoftmax", "sigmoid")
 def build_own_model(settings: OwnModel, *, size: int, n_classes: int) -> keras.Model:
     """Read the model in `settings.path` for images (size, size, 3) in [0, 1], with `n_classes` logits.
 
-    Raises InputError naming the file, for a file that is no Keras 3 model or holds code, and for a model that is no
-    classifier of single images with these classes.
+    Raises InputError naming the file if it is not a Keras 3 model or contains code, or if the model does not classify
+    single images into these classes.
     """
     try:
         return _fitted(settings, size, n_classes)
     except InputError as error:
         named = settings.path in str(error)
-        raise error if named else InputError(f"{error} in {settings.path}") from error
+        raise error if named else InputError(f"{settings.path}: {error}") from error
 
 
 def _fitted(settings: OwnModel, size: int, n_classes: int) -> keras.Model:
@@ -66,19 +66,19 @@ def _to_float32(model: keras.Model) -> None:
 
 def _image_shape(model: keras.Model) -> tuple[int | None, int | None, int]:
     """Return height, width (None: any) and channels of the model's one input. Raises InputError."""
-    # Sequential has None, a model of another class no such attribute.
+    # A Sequential without input has None; other classes of models lack the attribute.
     inputs, outputs = getattr(model, "inputs", None), getattr(model, "outputs", None)
     if not inputs or not outputs:
-        raise InputError("expected a model that knows its input (give it a keras.Input, or call it before saving it)")
+        raise InputError("the model has no defined input (add a keras.Input, or call the model once before saving it)")
     if (len(inputs), len(outputs)) != (1, 1):
-        raise InputError(f"expected a model of one input and one output, got {len(inputs)} and {len(outputs)}")
+        raise InputError(f"expected a model with one input and one output, got {len(inputs)} and {len(outputs)}")
     shape, kind = tuple(inputs[0].shape), keras.backend.standardize_dtype(inputs[0].dtype)
     if len(shape) != 4 or shape[3] not in (1, 3):
-        raise InputError(f"expected a model of images (number, height, width, 1 or 3 channels), got {shape}")
+        raise InputError(f"expected an input of images (number, height, width, 1 or 3 channels), got {shape}")
     if not keras.backend.is_float_dtype(kind):
-        raise InputError(f"expected a model of images of float numbers, got {kind}, which has no gradient")
+        raise InputError(f"expected an input of floating-point images, got {kind}, which has no gradient")
     if len(outputs[0].shape) != 2:
-        raise InputError(f"expected a row of answers for each image, got answers of shape {tuple(outputs[0].shape)}")
+        raise InputError(f"expected one row of outputs per image, got outputs of shape {tuple(outputs[0].shape)}")
     return shape[1], shape[2], shape[3]
 
 
@@ -120,9 +120,9 @@ def _without_activation(layer: layers.Dense, before: keras.KerasTensor) -> keras
 def _check_classes(units: int, n_classes: int, end: str) -> None:
     if units == 1 and n_classes == 2:
         if end not in ("sigmoid", "linear"):
-            raise InputError(f"expected one unit to end in a sigmoid or a linear dense layer, got {end}")
+            raise InputError(f"expected a single unit with a sigmoid or a linear dense layer, got {end}")
     elif units != n_classes:
-        raise InputError(f"expected a model of {n_classes} classes, got {units}")
+        raise InputError(f"expected a model with {n_classes} classes, got {units}")
     elif end == "sigmoid":
         raise InputError("expected logits or one softmax over the classes, got a sigmoid for each class")
 

@@ -1,5 +1,5 @@
-"""What a person may choose, as frozen typed objects: the nouns that library functions take instead of a config.
+"""Settings as frozen typed objects, which library functions take instead of a configuration.
 
-Every number stands in params.yaml, once; no field has a default that params.yaml would repeat. Unknown keys and
-impossible values are refused when `oncorobust.settings.load` reads the file.
+Every number is in params.yaml, once; no field has a default that params.yaml would repeat. `oncorobust.settings.load`
+rejects unknown keys and impossible values when it reads the file.
 """

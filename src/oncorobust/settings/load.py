@@ -1,4 +1,4 @@
-"""Reading and checking of params.yaml, the library's only reader of YAML, before any job starts.
+"""Reading and checking of params.yaml before any job starts; the only module that reads YAML.
 
 Errors name the file, the path of the key, what was expected and what was found:
 
@@ -31,26 +31,26 @@ _FORMATS_TO_BE_HAD = {
 
 
 _Loader: Any = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
-"""The parser in C takes a sixth of the time, which matters where params.yaml has a thousand data sets."""
+"""The parser written in C takes a sixth of the time, which matters if params.yaml has a thousand data sets."""
 
 
 _DEEPEST = 50
-_MOST_VALUES = 2_000_000  # ten times those of a thousand data sets
+_MOST_VALUES = 2_000_000  # ten times as many as a thousand data sets have
 
 
 class _StrictLoader(_Loader):
-    """YAML without repeated keys, of which PyYAML would silently take the last."""
+    """Load YAML and reject repeated keys, of which PyYAML would silently use the last."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = [self.construct_object(key) for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
         for key in keys:
             if keys.count(key) > 1:
-                raise InputError(f"expected each key once, got {key!r} twice in line {node.start_mark.line + 1}")
+                raise InputError(f"line {node.start_mark.line + 1}: key {key!r} occurs twice (expected once)")
         return super().construct_mapping(node, deep=deep)
 
 
 def read_yaml(path: str | Path) -> Any:
-    """Read a YAML file by PyYAML's rules, which are Snakemake's."""
+    """Read a YAML file by the rules of PyYAML, which Snakemake uses, too."""
     return _load(path, _Loader)
 
 
@@ -61,8 +61,8 @@ def _load(path: str | Path, loader: Any) -> Any:
 
 
 def _check_nesting(text: str) -> None:
-    """Refuse more than _DEEPEST levels, more than _MOST_VALUES values, and an anchor that contains itself."""
-    sizes: dict[str, int] = {}  # values of each anchor; an alias counts as often as it is used
+    """Reject more than _DEEPEST levels, more than _MOST_VALUES values, and anchors that contain themselves."""
+    sizes: dict[str, int] = {}  # number of values of each anchor; each use of its alias counts
     inside: list[tuple[str | None, int]] = [(None, 0)]
     for event in yaml.parse(text, Loader=_Loader):
         line = event.start_mark.line + 1 if event.start_mark else 0
@@ -71,13 +71,15 @@ def _check_nesting(text: str) -> None:
         elif isinstance(event, (yaml.CollectionEndEvent, yaml.ScalarEvent, yaml.AliasEvent)):
             anchor, size = inside.pop() if isinstance(event, yaml.CollectionEndEvent) else (event.anchor, 1)
             if isinstance(event, yaml.AliasEvent):
-                size = sizes.get(event.anchor or "", _MOST_VALUES + 1)  # no size yet: inside itself
+                size = sizes.get(
+                    event.anchor or "", _MOST_VALUES + 1
+                )  # no size yet: the alias is inside its own anchor
             elif anchor:
                 sizes[anchor] = size
             inside[-1] = (inside[-1][0], inside[-1][1] + size)
         if len(inside) > _DEEPEST or inside[-1][1] > _MOST_VALUES:
             raise InputError(
-                f"expected at most {_DEEPEST} levels and {_MOST_VALUES:,} values, got more with line {line}"
+                f"line {line}: too deep or too long (expected at most {_DEEPEST} levels and {_MOST_VALUES:,} values)"
             )
 
 
@@ -97,7 +99,7 @@ def load_params(path: str | Path = "params.yaml") -> Params:
 
 
 def check_overrides(config: Mapping[str, Any], path: str | Path) -> None:
-    """Refuse a Snakemake configuration that differs from the parameter file, which scripts and DVC read instead.
+    """Reject a Snakemake configuration that differs from the parameter file, which scripts and DVC read instead.
 
     Raises InputError naming the first top-level key that differs.
     """
@@ -105,13 +107,13 @@ def check_overrides(config: Mapping[str, Any], path: str | Path) -> None:
     for key in [*config, *stated]:
         if config.get(key) != stated.get(key):
             raise InputError(
-                f"expected the values of {path} alone, got another `{key}` from --config or --configfile: "
+                f"`{key}` from --config or --configfile differs from {path}, the only source of parameters: "
                 f"edit {path}, or try a value once with `dvc exp run -S KEY=VALUE`"
             )
 
 
 def parse_params(content: object) -> Params:
-    """Turn parsed YAML into typed, checked parameters. Raises InputError with the key's path."""
+    """Convert parsed YAML to typed and checked parameters. Raises InputError with the path of the key."""
     _check_finite(content, "")
     params: Params = _convert(content, Params, "")
     for name in params.datasets:
@@ -183,13 +185,13 @@ def _check_sources(params: Params) -> None:
         found = params.datasets[name].preprocess.format
         if not isinstance(found, kinds):
             raise InputError(
-                f"acquire.{name}.source: expected {tag(acquire)} for a format of {', '.join(map(tag, kinds))} alone, "
+                f"acquire.{name}.source: expected {tag(acquire)} only for format {', '.join(map(tag, kinds))}, "
                 f"got format {tag(found)}"
             )
 
 
 def _convert(content: object, kind: Any, where: str) -> Any:
-    """Convert with msgspec; entries of mappings one by one, because msgspec does not name their keys in its errors."""
+    """Convert with msgspec, entries of mappings one by one, because msgspec's errors do not name their keys."""
     if kind is Params and isinstance(content, dict):
         for section, entry in (("acquire", Acquire), ("datasets", Dataset)):
             _convert_entries(content.get(section), entry, section)

@@ -1,9 +1,9 @@
-"""Turn msgspec's messages about parameters into ours: the key's full path, what was expected, what was found.
+"""Error messages on params.yaml, made from msgspec's: the full path of the key, what was expected, what was found.
 
     Expected `int` >= 1 - at `$.epochs`      becomes  datasets.mnist.train.epochs: expected `int` >= 1, got 0
     Invalid enum value 'mean' - at `$.unit`  becomes  ...split.unit: expected one of patient, image, got 'mean'
 
-The choices and the known keys are read from the type that stands at that path.
+Choices and known keys come from the type at that path.
 """
 
 import difflib
@@ -19,7 +19,7 @@ _EXPONENT = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")
 
 
 def explain(message: str, content: object, kind: Any, where: str) -> str:
-    """Rewrite one message of msgspec about `content`, read as `kind`, which stands at the path `where` of the file."""
+    """Rewrite a message of msgspec on `content`, which was read as type `kind` from path `where` of the file."""
     text, _, at = message.partition(" - at ")
     steps = re.findall(r"[^.$\[\]`]+|\[\d+\]", at)
     path = "".join(step if step.startswith("[") else f".{step}" for step in [where, *steps] if step).lstrip(".")
@@ -37,10 +37,10 @@ def explain(message: str, content: object, kind: Any, where: str) -> str:
 
 
 def _with_value(text: str, found: object) -> str:
-    """Say what was found, if the message does not; and how to write a number that YAML takes for text."""
+    """Add the found value if the message lacks it, and how to write a number that YAML reads as text."""
     if isinstance(found, str) and _EXPONENT.fullmatch(found):
         decimal = f"{float(found):.10f}".rstrip("0").rstrip(".")
-        return f"{text.partition(', got')[0]}, got the text {found!r}: YAML wants {decimal}"
+        return f"{text.partition(', got')[0]}, got the text {found!r}: write it as {decimal}"
     if "got `" not in text or isinstance(found, str):
         shown = repr(found)
         return f"{text.partition(', got')[0]}, got {shown if len(shown) <= _LONGEST_VALUE else 'another'}"
@@ -57,7 +57,7 @@ def _find(content: object, steps: list[str]) -> object:
 
 
 def _members(kind: Any) -> Iterator[Any]:
-    """The types of a union, or the type itself, without its annotations."""
+    """Yield the types of a union, or the type itself, without annotations."""
     if get_origin(kind) is Annotated:
         kind = get_args(kind)[0]
     if get_origin(kind) in (Union, UnionType):
@@ -68,7 +68,7 @@ def _members(kind: Any) -> Iterator[Any]:
 
 
 def _fields(kind: Any) -> dict[str, Any]:
-    """Types of the keys that may stand in `kind`; a tag's type is the literal of the union's tags."""
+    """Return the types of the keys allowed in `kind`; the type of a tag is the literal of the union's tags."""
     found: dict[str, Any] = {}
     structs = [one for one in _members(kind) if isinstance(one, type) and issubclass(one, msgspec.Struct)]
     for struct in structs:
@@ -80,7 +80,7 @@ def _fields(kind: Any) -> dict[str, Any]:
 
 
 def _at(kind: Any, steps: list[str], content: object) -> Any:
-    """The type at the end of a path; where the content's tag names one member of a union, that member."""
+    """Return the type at the end of a path; if the content's tag names a member of a union, return that member."""
     for step in steps:
         kind = _fields(_named(kind, content)).get(step, kind)
         content = _find(content, [step])
@@ -100,7 +100,7 @@ def _choices(kind: Any) -> list[str]:
 
 
 def _suggest(key: str, kind: Any) -> str:
-    """The known key that is nearest in spelling, or all of them."""
+    """Suggest the known key of the nearest spelling, or list all known keys."""
     known = list(_fields(kind))
     near = difflib.get_close_matches(key, known, n=1)
     return f" (did you mean {near[0]!r}?)" if near else f" (known: {', '.join(known)})"

@@ -1,4 +1,4 @@
-"""What a data set's settings must fulfil together, beyond the type and range of each."""
+"""Rules across the settings of a data set, beyond the type and range of each key."""
 
 from itertools import pairwise
 from pathlib import PurePath
@@ -14,7 +14,7 @@ _SMALLEST_SIZE = 32
 
 
 def check_dataset(name: str, dataset: Dataset) -> None:
-    """Refuse settings that cannot work together. Raises InputError with the path of the key."""
+    """Check that settings agree with each other. Raises InputError with the path of the key."""
     where = f"datasets.{name}"
     check_increasing(dataset.attack.epsilons, f"{where}.attack.epsilons")
     check_increasing(dataset.attack.threat_epsilons, f"{where}.attack.threat_epsilons")
@@ -35,7 +35,7 @@ def _check_model(dataset: Dataset, where: str) -> None:
         if size < _SMALLEST_SIZE:
             raise InputError(
                 f"{where}.preprocess.size: expected at least {_SMALLEST_SIZE} for model.source {tag(model)}, "
-                f"which halves it five times, got {size}"
+                f"which halves the image five times, got {size}"
             )
         return
     path = PurePath(model.path)
@@ -54,12 +54,12 @@ def _check_epsilons(harden: Harden, where: str) -> None:
     if isinstance(schedule, WarmUp) and schedule.epochs > epochs:
         raise InputError(
             f"{where}.schedule.epochs: expected at most harden.epochs {epochs}, "
-            f"or epsilon is never reached, got {schedule.epochs}"
+            f"because epsilon is never reached otherwise, got {schedule.epochs}"
         )
     if isinstance(schedule, Stages) and schedule.epochs >= epochs:
         raise InputError(
             f"{where}.schedule.epochs: expected less than harden.epochs {epochs}, "
-            f"or the second stage never comes, got {schedule.epochs}"
+            f"because the second stage never starts otherwise, got {schedule.epochs}"
         )
     if isinstance(schedule, Stages) and schedule.first_epsilon >= harden.epsilon:
         raise InputError(
@@ -70,27 +70,27 @@ def _check_epsilons(harden: Harden, where: str) -> None:
 def _check_ways(harden: Harden, where: str) -> None:
     if isinstance(harden.loss, Trades) and harden.num_random_init == 0:
         raise InputError(
-            f"{where}.num_random_init: expected 1 for trades, whose attack has no gradient at the image itself, got 0"
+            f"{where}.num_random_init: expected 1 for trades, whose loss has no gradient at the image itself, got 0"
         )
     if harden.max_drop is not None and harden.keep == "last":
         raise InputError(
-            f"{where}.max_drop: expected null where keep is last, which would keep the weights after the drop, "
+            f"{where}.max_drop: expected null if keep is last, because the weights after the drop would be kept, "
             f"got {harden.max_drop}"
         )
 
 
 def _check_optimizer(optimizer: SGD | Adam, where: str) -> None:
     if isinstance(optimizer, SGD) and optimizer.nesterov and optimizer.momentum == 0:
-        raise InputError(f"{where}.nesterov: expected false where momentum is 0, got true")
+        raise InputError(f"{where}.nesterov: expected false if momentum is 0, got true")
     if optimizer.learning_rate * optimizer.weight_decay >= 1:
         raise InputError(
-            f"{where}.weight_decay: expected less than 1 / learning_rate, or an update takes the whole weight off, "
-            f"got {optimizer.weight_decay}"
+            f"{where}.weight_decay: expected less than 1 / learning_rate, because an update would reduce "
+            f"weights to 0 or beyond, got {optimizer.weight_decay}"
         )
 
 
 def check_increasing(epsilons: tuple[float, ...], where: str) -> None:
-    """Refuse a grid that does not strictly increase. Raises InputError with `where`, the path of its key."""
+    """Check that a grid strictly increases. Raises InputError with `where`, the path of its key."""
     for before, after in pairwise(epsilons):
         if before >= after:
             raise InputError(f"{where}: expected strictly increasing epsilons, got {before} before {after}")

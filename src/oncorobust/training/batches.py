@@ -56,13 +56,13 @@ def check_images_of_all_classes(data: LabelledImages, *, split: str) -> None:
     counts = np.bincount(data.labels, minlength=len(data.class_names))
     if (counts == 0).any():
         missing = data.class_names[int((counts == 0).argmax())]
-        raise InputError(f"expected {split} images of every class, got none of {missing!r} in {data.name}")
+        raise InputError(f"{data.name}: no {split} images of class {missing!r} (expected some of every class)")
 
 
 def check_batch_size(batches: Batches) -> None:
     """Refuse batches larger than the training set. Raises InputError with both numbers."""
     if batches.batch_size > batches.n_images:
         raise InputError(
-            f"expected batch_size at most the {batches.n_images} training images of {batches.data.name}, "
-            f"got {batches.batch_size}"
+            f"{batches.data.name}: batch_size {batches.batch_size} exceeds the {batches.n_images} training images "
+            "(augmented copies included)"
         )

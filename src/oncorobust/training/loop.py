@@ -119,7 +119,7 @@ def how_ended(rows: list[Scores], settings: Train | Harden) -> str:
         return "collapse"
     if epoch == settings.epochs:
         return "all epochs"
-    # As Keras's EarlyStopping: the first epoch is the first best, and patience 0 and 1 both stop at the first epoch
+    # Like Keras's EarlyStopping: the first epoch is the first best, and patience 0 and 1 both stop at the first epoch
     # that is no better.
     if settings.patience is not None and epoch > 0:
         by_loss = min(rows[1:], key=lambda row: row["validation_loss"])["epoch"]
@@ -165,7 +165,7 @@ def _taken_up(state: _State, checkpoint: Checkpoint, listener: Listener) -> bool
     saved = checkpoint.load()
     if saved is None:
         if checkpoint.stale:
-            listener.warn("the state that was left is of another recipe, data, code or start: training starts anew")
+            listener.warn("the saved state has another recipe, data, code or starting weights: training starts anew")
         return False
     for variable, value in zip(state.trainee.variables, saved.arrays["variables"], strict=True):
         variable.assign(value)
@@ -180,7 +180,7 @@ def _one_epoch(batches: Batches, course: Course, part: _Part, *, epoch: int, epo
 
     Raises InputError when a loss is not a number.
     """
-    # Depends only on the epoch's number, so that a resumed run draws the same.
+    # The generator depends only on the epoch's number, so a resumed run draws the same numbers.
     rng = child_rng(batches.seed, "epoch", epoch)
     order = batches.order(rng)
     if part.random is not None:
@@ -209,7 +209,9 @@ def _tell(rows: list[Scores], settings: Train | Harden, listener: Listener) -> N
     row = rows[-1]
     listener.say(f"epoch {row['epoch']} of {settings.epochs}: {_text(row)}")
     if row["collapsed"] and not all(one["collapsed"] for one in rows):
-        listener.warn(f"COLLAPSED in epoch {row['epoch']}: validation accuracy is no better than one answer for all")
+        listener.warn(
+            f"COLLAPSED in epoch {row['epoch']}: validation accuracy is no better than one class for all images"
+        )
     if how_ended(rows, settings) == "collapse":
         best = best_robust_accuracy(rows)
         listener.warn(

@@ -110,7 +110,7 @@ def _begin(
 ) -> tuple[Trainee, Validation]:
     """Check that training is possible; return the trainee and its validation."""
     if not model.trainable_variables:
-        raise InputError(f"expected a model with weights to train, got {model.name!r}, whose layers are all frozen")
+        raise InputError(f"model {model.name!r}: all layers are frozen, so there are no weights to train")
     check_images_of_all_classes(batches.data, split="training")
     check_images_of_all_classes(validation, split="validation")
     check_batch_size(batches)
