@@ -35,7 +35,7 @@ from subject import Subject, begin, options_of, preset, print_setting, ratios, s
 from oncorobust.attacks.art_classifier import KerasClassifier
 from oncorobust.base.arrays import PerImage
 from oncorobust.evaluation.blocks import blocks_of
-from oncorobust.evaluation.resumable_rows import Ledger
+from oncorobust.evaluation.resumable_rows import ResumableRows
 from oncorobust.evaluation.sensitivity import sensitivity_rows
 from oncorobust.settings.attacks import IterativeAttack
 
@@ -110,7 +110,7 @@ def paper_thresholds(subject: Subject, pgd: IterativeAttack, *, epsilons: tuple[
         epsilons=epsilons,
         pgd=pgd,
         seed=0,
-        ledger=Ledger(lambda *_: None),
+        resumable=ResumableRows(lambda *_: None),
     )
     return rows["min_epsilon"].to_numpy()
 

@@ -8,7 +8,7 @@ import toy_pipeline as toy
 from fault_tools import run_stage, tiny_repository
 
 from oncorobust.base.errors import InputError
-from oncorobust.base.run_state import Checkpoint
+from oncorobust.base.run_state import RunState
 from oncorobust.pipeline import stage_state
 from oncorobust.pipeline.code_digest import content_digest, file_digest
 from oncorobust.pipeline.code_record import check_script, digests_out_of_step, parse_digests, write_digests
@@ -244,7 +244,7 @@ def test_a_state_is_kept_over_a_changed_comment_and_given_up_after_a_changed_sta
     module = tmp_path / "loop.py"
     monkeypatch.setattr(stage_state, "running_code", lambda: [module])
 
-    def state() -> Checkpoint:
+    def state() -> RunState:
         return stage_state.stage_state("models/.state", dataset="lidc", decided_by=[1], starts_from=[])
 
     module.write_text("x = 1\n")

@@ -17,7 +17,7 @@ from oncorobust.attacks.threat_search import Threat, search_threats
 from oncorobust.base.errors import InputError
 from oncorobust.data.dataset import LabelledImages
 from oncorobust.evaluation.blocks import blocks_of
-from oncorobust.evaluation.resumable_rows import Ledger
+from oncorobust.evaluation.resumable_rows import ResumableRows
 from oncorobust.evaluation.threats import THREAT_COLUMNS, ThreatSettings, threat_rows
 from oncorobust.formats.lesion_boxes import LESION_BOX
 from oncorobust.settings.attacks import IterativeAttack
@@ -50,7 +50,7 @@ def rows_of(data: LabelledImages, *, size: int = 8, **changes: Any) -> pd.DataFr
         blocks_of(len(data), size),
         settings=settings(**changes),
         seed=0,
-        ledger=Ledger(silent),
+        resumable=ResumableRows(silent),
     )
 
 
@@ -125,10 +125,12 @@ def test_blocks_may_be_worked_on_apart() -> None:
     data, blocks = make_data(), blocks_of(N, 8)
     model, chosen = linear_model(WEIGHTS), settings(threats=("lesion", "tied", "noise"), noise="uniform")
     told: list[tuple[int, int, str]] = []
-    ledger = Ledger(lambda *step: told.append(step))
-    whole = threat_rows(model, data, blocks, settings=chosen, seed=3, ledger=ledger)
+    resumable = ResumableRows(lambda *step: told.append(step))
+    whole = threat_rows(model, data, blocks, settings=chosen, seed=3, resumable=resumable)
     assert told == [(int(block[-1]) + 1, N, "images under threat models") for block in blocks]
-    parts = [threat_rows(model, data, [block], settings=chosen, seed=3, ledger=Ledger(silent)) for block in blocks]
+    parts = [
+        threat_rows(model, data, [block], settings=chosen, seed=3, resumable=ResumableRows(silent)) for block in blocks
+    ]
     pd.testing.assert_frame_equal(whole, pd.concat(parts, ignore_index=True))
 
 

@@ -19,13 +19,13 @@ from oncorobust.evaluation.paper import (
     share_without_gradient,
     summarise_attack,
 )
-from oncorobust.evaluation.resumable_rows import Ledger
+from oncorobust.evaluation.resumable_rows import ResumableRows
 
 EPSILONS = (0.001, 0.01, 0.05, 0.25)
 
 
-def silent() -> Ledger:
-    return Ledger(lambda *_: None)
+def silent() -> ResumableRows:
+    return ResumableRows(lambda *_: None)
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def rows(weights, data) -> pd.DataFrame:
     classifier = KerasClassifier(linear_model(weights))
     blocks = blocks_of(len(data), 16)
     return in_order(
-        attack_rows(classifier, data, blocks, epsilons=EPSILONS, settings=TABLE_S1, seed=0, ledger=silent())
+        attack_rows(classifier, data, blocks, epsilons=EPSILONS, settings=TABLE_S1, seed=0, resumable=silent())
     )
 
 
@@ -99,7 +99,7 @@ def test_the_true_label_is_attacked_again_only_where_the_answer_was_wrong(weight
         epsilons=(0.01,),
         settings=TABLE_S1,
         seed=0,
-        ledger=silent(),
+        resumable=silent(),
     )
     assert sum(sizes) == 3 * (40 + 8)
 
@@ -159,5 +159,5 @@ def test_answers_that_are_no_logits_are_refused_with_the_image(weights, data):
             epsilons=(),
             settings=TABLE_S1,
             seed=0,
-            ledger=silent(),
+            resumable=silent(),
         )

@@ -11,7 +11,7 @@ import pytest
 from fault_tools import run_stage, tiny_repository
 
 from oncorobust.base.errors import InputError
-from oncorobust.base.run_state import Checkpoint
+from oncorobust.base.run_state import RunState
 from oncorobust.base.watched_inputs import watching
 from oncorobust.pipeline.clock_check import check_times
 from oncorobust.pipeline.process_lock import release_left_locks
@@ -49,7 +49,7 @@ def test_a_state_is_not_saved_from_inputs_that_changed(tmp_path: Path, monkeypat
     """It would say of itself that it was made from what they were, and be taken up where they are put back."""
     monkeypatch.chdir(tmp_path)
     Path("images.npy").write_text("pixels")
-    state = Checkpoint(tmp_path / ".state", fingerprint="of pixels")
+    state = RunState(tmp_path / ".state", fingerprint="of pixels")
     with watching(tmp_path):
         Path("images.npy").read_text()
         state.save("epoch 1", {}, {})

@@ -7,7 +7,7 @@ from models import SHAPE, balanced_weights, images_in_memory, linear_model
 
 from oncorobust.attacks.art_classifier import KerasClassifier
 from oncorobust.evaluation.blocks import blocks_of
-from oncorobust.evaluation.resumable_rows import Ledger
+from oncorobust.evaluation.resumable_rows import ResumableRows
 from oncorobust.evaluation.sensitivity import most_sensitive, rank, sensitivity_rows, summarise_rank
 from oncorobust.settings.attacks import IterativeAttack
 
@@ -25,7 +25,7 @@ def test_min_epsilon_is_the_first_grid_value_beyond_the_distance_to_the_boundary
         epsilons=GRID,
         pgd=IterativeAttack(max_iter=10, rel_eps_step=0.25, num_random_init=1),
         seed=0,
-        ledger=Ledger(lambda *_: None),
+        resumable=ResumableRows(lambda *_: None),
     )
     expected = [min((epsilon for epsilon in GRID if epsilon > abs(one)), default=np.inf) for one in distance]
     np.testing.assert_array_equal(found["min_epsilon"], expected)

@@ -24,7 +24,7 @@ from oncorobust.evaluation.protocols import (
     sensitivity_tables,
     summarise_tables,
 )
-from oncorobust.evaluation.resumable_rows import Ledger
+from oncorobust.evaluation.resumable_rows import ResumableRows
 from oncorobust.evaluation.shards import Shard, Tables, by_shards
 from oncorobust.evaluation.strict import INTERVAL_COLUMNS, in_stages, rank_intervals, robust_accuracy, smallest
 from oncorobust.settings.attacks import Attacks, Rank
@@ -61,7 +61,7 @@ def attacked(data: LabelledImages, blocks: list[np.ndarray], *, settings: Attack
         threat_epsilons=(0.0095,),
         settings=settings,
         seed=0,
-        ledger=Ledger(lambda *_: None),
+        resumable=ResumableRows(lambda *_: None),
     )
 
 
@@ -169,7 +169,7 @@ def searched(data: LabelledImages, blocks: list[np.ndarray]) -> Tables:
         settings=RANK,
         attacks=TABLE_S1,
         seed=0,
-        ledger=Ledger(lambda *_: None),
+        resumable=ResumableRows(lambda *_: None),
     )
 
 

@@ -10,7 +10,7 @@ from recipes import HARDEN, NO_COPIES, TRAIN
 
 from oncorobust.base.errors import InputError
 from oncorobust.base.progress import Stopped
-from oncorobust.base.run_state import Checkpoint
+from oncorobust.base.run_state import RunState
 from oncorobust.settings.training import SGD, Trades
 from oncorobust.training.batches import Batches
 from oncorobust.training.loop import Course, best_epoch, fit, how_ended
@@ -172,11 +172,11 @@ def test_a_loss_that_is_not_a_number_ends_at_once_and_keeps_the_last_good_state(
         run(settings, model=linear_model(np.zeros((6, 6, 3))))
     model, course = scripted([0.3, 0.5, 0.4])
     broken = Course(lambda *batch: (np.nan, 0.0) if batch[2] == 2 else (0.5, 1.0), course.score)
-    checkpoint = Checkpoint(tmp_path / ".x.state", fingerprint="a")
+    checkpoint = RunState(tmp_path / ".x.state", fingerprint="a")
     batches = Batches(two_classes(0), NO_COPIES, 16, 0)
     with pytest.raises(InputError, match="got nan in batch 1 of epoch 2"):
         fit(make_trainee(model, ROBUST), batches, broken, settings=ROBUST, checkpoint=checkpoint, listener=Quiet())
-    assert Checkpoint(tmp_path / ".x.state", fingerprint="a").load().done == "epoch 1"
+    assert RunState(tmp_path / ".x.state", fingerprint="a").load().done == "epoch 1"
 
 
 class Killed(Exception):
@@ -208,7 +208,7 @@ def test_a_run_that_was_cut_off_ends_as_if_it_had_not_been(name, tmp_path: Path)
     recipe, settings = RECIPES[name]
     untouched, expected = run(settings, recipe, seed=3)
     for at in (3, 8, 15, 19):  # batches; 6 an epoch
-        checkpoint = Checkpoint(tmp_path / ".x.state", fingerprint="one run")
+        checkpoint = RunState(tmp_path / ".x.state", fingerprint="one run")
         with pytest.raises(Killed):
             run(settings, recipe, seed=3, checkpoint=checkpoint, listener=Killer(at))
     heard = Heard()
@@ -231,7 +231,7 @@ def test_a_run_that_is_asked_to_end_goes_on_in_the_middle_of_an_epoch(name, tmp_
     recipe, settings = RECIPES[name]
     copies = replace(NO_COPIES, copies=1, horizontal_flip=True)  # 12 batches an epoch
     untouched, expected = run(settings, recipe, seed=3, augment_settings=copies)
-    checkpoint = Checkpoint(tmp_path / ".x.state", fingerprint="one run")
+    checkpoint = RunState(tmp_path / ".x.state", fingerprint="one run")
     heard = []
     for at in (1, 5, 12, 19):  # one is the end of an epoch
         heard.append(Killer(at, Stopped))
@@ -248,9 +248,9 @@ def test_a_run_that_is_asked_to_end_goes_on_in_the_middle_of_an_epoch(name, tmp_
 
 
 def test_the_state_of_another_run_is_not_taken_up(tmp_path):
-    run(replace(TRAIN, epochs=2), checkpoint=Checkpoint(tmp_path / ".x.state", fingerprint="one"))
+    run(replace(TRAIN, epochs=2), checkpoint=RunState(tmp_path / ".x.state", fingerprint="one"))
     heard = Heard()
-    _, trained = run(TRAIN, checkpoint=Checkpoint(tmp_path / ".x.state", fingerprint="other"), listener=heard)
+    _, trained = run(TRAIN, checkpoint=RunState(tmp_path / ".x.state", fingerprint="other"), listener=heard)
     assert "training starts anew" in heard.warned[0]
     assert len(trained.history) == 7
 

@@ -36,14 +36,14 @@ CHUNK_BYTES = 2**20
 
 @dataclass(frozen=True)
 class Saved:
-    """A state as passed to `Checkpoint.save`: floats and arrays bit for bit, tuples as lists, keys as text."""
+    """A state as passed to `RunState.save`: floats and arrays bit for bit, tuples as lists, keys as text."""
 
     done: str
     told: dict[str, Any]
     arrays: dict[str, list[np.ndarray]]
 
 
-class Checkpoint:
+class RunState:
     """The file in which one run keeps its state.
 
     stale: `load` found the state of another run; the next `save` replaces it.

@@ -26,7 +26,7 @@ from oncorobust.base.epsilons import FEW_WITHOUT_GRADIENT, epsilon_key
 from oncorobust.base.seeds import child_seed
 from oncorobust.data.dataset import LabelledImages
 from oncorobust.evaluation.blocks import Block, blocks_of
-from oncorobust.evaluation.resumable_rows import Ledger
+from oncorobust.evaluation.resumable_rows import ResumableRows
 from oncorobust.models.checks import check_logits
 from oncorobust.settings.attacks import Attacks
 
@@ -45,7 +45,7 @@ def attack_rows(
     epsilons: tuple[float, ...],
     settings: Attacks,
     seed: int,
-    ledger: Ledger,
+    resumable: ResumableRows,
 ) -> pd.DataFrame:
     """Attack the images of the blocks; return a row per image, attack, epsilon and attacked label, and a clean one.
 
@@ -57,7 +57,7 @@ def attack_rows(
         own_seed = child_seed(seed, int(at[0]))
         return pd.concat(_block_rows(classifier, data, at, epsilons=epsilons, settings=settings, seed=own_seed))
 
-    return ledger.rows("images attacked", blocks, rows)
+    return resumable.rows("images attacked", blocks, rows)
 
 
 def in_order(rows: pd.DataFrame) -> pd.DataFrame:

@@ -20,7 +20,7 @@ from oncorobust.base.errors import InputError
 from oncorobust.data.dataset import LabelledImages
 from oncorobust.evaluation.blocks import Block
 from oncorobust.evaluation.paper import accuracy, attack_rows, in_order, share_without_gradient, summarise_attack
-from oncorobust.evaluation.resumable_rows import Ledger
+from oncorobust.evaluation.resumable_rows import ResumableRows
 from oncorobust.evaluation.sensitivity import rank, sensitivity_rows, summarise_rank
 from oncorobust.evaluation.shards import Tables
 from oncorobust.evaluation.strict import INTERVAL_COLUMNS, in_stages, interval_rows, rank_intervals, summarise_intervals
@@ -37,7 +37,7 @@ def attack_tables(
     threat_epsilons: tuple[float, ...],
     settings: Attacks,
     seed: int,
-    ledger: Ledger,
+    resumable: ResumableRows,
 ) -> Tables:
     """Attack the images of the blocks under each protocol.
 
@@ -48,7 +48,7 @@ def attack_tables(
     model = classifier.model
     check_full_float32(model)
     grid = epsilons if "paper" in settings.protocols else ()
-    rows = attack_rows(classifier, data, blocks, epsilons=grid, settings=settings, seed=seed, ledger=ledger)
+    rows = attack_rows(classifier, data, blocks, epsilons=grid, settings=settings, seed=seed, resumable=resumable)
     if "strict" not in settings.protocols:
         return {"predictions": rows}
     intervals = interval_rows(
@@ -59,7 +59,7 @@ def attack_tables(
         epsilons=epsilons,
         settings=settings,
         seed=seed,
-        ledger=ledger,
+        resumable=resumable,
     )
     tables = {"predictions": rows, "intervals": intervals}
     if settings.strict.threats:
@@ -69,7 +69,7 @@ def attack_tables(
             pgd=settings.pgd,
             noise=settings.strict.noise,
         )
-        tables["threats"] = threat_rows(model, data, blocks, settings=threats, seed=seed, ledger=ledger)
+        tables["threats"] = threat_rows(model, data, blocks, settings=threats, seed=seed, resumable=resumable)
     return tables
 
 
@@ -121,7 +121,7 @@ def sensitivity_tables(
     settings: Rank,
     attacks: Attacks,
     seed: int,
-    ledger: Ledger,
+    resumable: ResumableRows,
 ) -> Tables:
     """Compute `sensitivity_rows` for the images of the blocks; return no table without the paper's protocol.
 
@@ -131,7 +131,9 @@ def sensitivity_tables(
         return {}
     check_full_float32(classifier.model)
     pgd = msgspec.structs.replace(attacks.pgd, num_random_init=settings.num_random_init)
-    rows = sensitivity_rows(classifier, data, blocks, epsilons=settings.epsilons, pgd=pgd, seed=seed, ledger=ledger)
+    rows = sensitivity_rows(
+        classifier, data, blocks, epsilons=settings.epsilons, pgd=pgd, seed=seed, resumable=resumable
+    )
     return {"sensitivity": rows}
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from oncorobust.base.progress import Notify, Stopped
-from oncorobust.base.run_state import Checkpoint
+from oncorobust.base.run_state import RunState
 from oncorobust.evaluation.blocks import Block
 from oncorobust.evaluation.shards import Tables, read_tables, write_tables
 
@@ -21,14 +21,14 @@ SAVE_SECONDS = 60.0
 
 
 @dataclass
-class Ledger:
+class ResumableRows:
     """Hold the rows of all finished blocks.
 
     notify: called after each block. checkpoint: the file in which rows are saved; None saves nothing.
     """
 
     notify: Notify
-    checkpoint: Checkpoint | None = None
+    checkpoint: RunState | None = None
     clock: Callable[[], float] = time.monotonic
     _tables: Tables = field(init=False, default_factory=dict)
     _saved_at: float = field(init=False)

@@ -22,7 +22,7 @@ from oncorobust.base.arrays import Flags, Images, PerImage
 from oncorobust.base.seeds import child_seed
 from oncorobust.data.dataset import LabelledImages
 from oncorobust.evaluation.blocks import Block
-from oncorobust.evaluation.resumable_rows import Ledger
+from oncorobust.evaluation.resumable_rows import ResumableRows
 from oncorobust.settings.attacks import IterativeAttack
 
 
@@ -34,7 +34,7 @@ def sensitivity_rows(
     epsilons: tuple[float, ...],
     pgd: IterativeAttack,
     seed: int,
-    ledger: Ledger,
+    resumable: ResumableRows,
 ) -> pd.DataFrame:
     """Search the images of the blocks for their minimal epsilon; return one row per image.
 
@@ -48,7 +48,7 @@ def sensitivity_rows(
         described = data.rows.iloc[at][["image_id", "patient_id"]]
         return described.assign(label=data.labels[at], predicted=answers, min_epsilon=found)
 
-    return ledger.rows("images searched", blocks, rows)
+    return resumable.rows("images searched", blocks, rows)
 
 
 def _min_epsilons(

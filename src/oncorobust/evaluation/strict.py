@@ -27,7 +27,7 @@ from oncorobust.base.epsilons import epsilon_key
 from oncorobust.base.seeds import child_seed
 from oncorobust.data.dataset import LabelledImages
 from oncorobust.evaluation.blocks import Block
-from oncorobust.evaluation.resumable_rows import Ledger
+from oncorobust.evaluation.resumable_rows import ResumableRows
 from oncorobust.evaluation.sensitivity import rank, summarise_rank
 from oncorobust.settings.attacks import Attacks
 
@@ -47,7 +47,7 @@ def interval_rows(
     epsilons: tuple[float, ...],
     settings: Attacks,
     seed: int,
-    ledger: Ledger,
+    resumable: ResumableRows,
 ) -> pd.DataFrame:
     """Search the images of the blocks for their minimal epsilon; return a row per block, attack and image, so ordered.
 
@@ -84,7 +84,7 @@ def interval_rows(
             )
         return pd.concat(parts)
 
-    return ledger.rows("images searched", blocks, rows)
+    return resumable.rows("images searched", blocks, rows)
 
 
 def in_stages(rows: pd.DataFrame) -> pd.DataFrame:

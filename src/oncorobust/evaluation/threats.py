@@ -36,7 +36,7 @@ from oncorobust.base.epsilons import epsilon_key
 from oncorobust.base.seeds import child_rng, child_seed
 from oncorobust.data.dataset import LabelledImages
 from oncorobust.evaluation.blocks import Block
-from oncorobust.evaluation.resumable_rows import Ledger
+from oncorobust.evaluation.resumable_rows import ResumableRows
 from oncorobust.models.checks import check_epsilons
 from oncorobust.settings.attacks import IterativeAttack, NoiseKind, ThreatName
 
@@ -64,7 +64,7 @@ def threat_rows(
     *,
     settings: ThreatSettings,
     seed: int,
-    ledger: Ledger,
+    resumable: ResumableRows,
 ) -> pd.DataFrame:
     """Attack the images of some blocks; return a row per image, threat and epsilon.
 
@@ -81,7 +81,7 @@ def threat_rows(
         found = list(_block_rows(fronts, data.take(at), settings, seed=own_seed))
         return pd.concat(found) if found else pd.DataFrame(columns=THREAT_COLUMNS)
 
-    return ledger.rows("images under threat models", blocks, rows)
+    return resumable.rows("images under threat models", blocks, rows)
 
 
 def summarise_threats(rows: pd.DataFrame) -> dict[str, Any]:

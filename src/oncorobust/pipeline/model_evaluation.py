@@ -13,12 +13,12 @@ from oncorobust.attacks.art_classifier import KerasClassifier
 from oncorobust.backend.runtime import prepare
 from oncorobust.base import layout
 from oncorobust.base.files import check_places, whole_outputs, write_csv
-from oncorobust.base.run_state import Checkpoint
+from oncorobust.base.run_state import RunState
 from oncorobust.base.schema.version import write_results
 from oncorobust.base.seeds import child_seed
 from oncorobust.data.dataset import LabelledImages, load
 from oncorobust.evaluation.blocks import blocks_of
-from oncorobust.evaluation.resumable_rows import Ledger
+from oncorobust.evaluation.resumable_rows import ResumableRows
 from oncorobust.evaluation.shards import Tables, by_shards
 from oncorobust.models.vgg16 import load_classifier
 from oncorobust.pipeline.stage import Progress, check_made
@@ -40,16 +40,16 @@ class ModelEvaluation:
     data: LabelledImages
     batch_size: int
     seed: int
-    state: Checkpoint
+    state: RunState
     progress: Progress
 
     def tables(self, compute: Callable[..., Tables], **settings: Any) -> Tables | None:
         """Compute the tables of all blocks, or join those of the shards; None when this job has written one shard.
 
-        compute: takes classifier, data, blocks, seed, ledger and `settings`. Raises InputError as `by_shards` does.
+        compute: takes classifier, data, blocks, seed, resumable and `settings`. Raises InputError as `by_shards` does.
         """
-        ledger = Ledger(self.progress.update, self.state)
-        computed = partial(compute, self.classifier, self.data, seed=self.seed, ledger=ledger, **settings)
+        resumable = ResumableRows(self.progress.update, self.state)
+        computed = partial(compute, self.classifier, self.data, seed=self.seed, resumable=resumable, **settings)
         tables = by_shards(self.arguments, computed, blocks=blocks_of(len(self.data), self.batch_size))
         if tables is None:
             self.state.remove()

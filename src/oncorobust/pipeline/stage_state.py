@@ -13,14 +13,14 @@ from typing import Any
 import keras
 
 from oncorobust.base import layout
-from oncorobust.base.run_state import Checkpoint, fingerprint
+from oncorobust.base.run_state import RunState, fingerprint
 from oncorobust.base.watched_inputs import running_code
 from oncorobust.pipeline.code_digest import file_digest
 
 _COMPUTE = ("numpy", "keras", "adversarial-robustness-toolbox")
 
 
-def stage_state(path: str | Path, *, dataset: str, decided_by: Any, starts_from: Sequence[Path]) -> Checkpoint:
+def stage_state(path: str | Path, *, dataset: str, decided_by: Any, starts_from: Sequence[Path]) -> RunState:
     """The file `path`, in which a stage keeps its state until its outputs are written.
 
     decided_by: settings, seeds and other JSON values that decide what the run makes; the processed images of `dataset`,
@@ -31,4 +31,4 @@ def stage_state(path: str | Path, *, dataset: str, decided_by: Any, starts_from:
     files = [data / "images.npy", data / "index.csv", *starts_from]
     versions = {package: version(package) for package in (*_COMPUTE, keras.backend.backend())}
     code = {path.as_posix(): file_digest(path) for path in running_code()}
-    return Checkpoint(Path(path), fingerprint=fingerprint([decided_by, versions, code], files))
+    return RunState(Path(path), fingerprint=fingerprint([decided_by, versions, code], files))

@@ -22,7 +22,7 @@ import pandas as pd
 from oncorobust.base.arrays import Images, Labels
 from oncorobust.base.errors import InputError
 from oncorobust.base.progress import Listener, Stopped
-from oncorobust.base.run_state import Checkpoint
+from oncorobust.base.run_state import RunState
 from oncorobust.base.seeds import child_rng
 from oncorobust.settings.training import Harden, Train
 from oncorobust.training.batches import Batches
@@ -61,7 +61,7 @@ def fit(
     course: Course,
     *,
     settings: Train | Harden,
-    checkpoint: Checkpoint | None,
+    checkpoint: RunState | None,
     listener: Listener,
 ) -> Trained:
     """Train in place; afterwards the model has the weights of the epoch kept.
@@ -161,7 +161,7 @@ class _State:
         return {"variables": [np.asarray(one.numpy()) for one in self.trainee.variables], "kept": self.kept}
 
 
-def _taken_up(state: _State, checkpoint: Checkpoint, listener: Listener) -> bool:
+def _taken_up(state: _State, checkpoint: RunState, listener: Listener) -> bool:
     saved = checkpoint.load()
     if saved is None:
         if checkpoint.stale:

@@ -17,7 +17,7 @@ import pandas as pd
 from oncorobust.base.arrays import Images, Labels
 from oncorobust.base.errors import InputError
 from oncorobust.base.progress import Listener
-from oncorobust.base.run_state import Checkpoint
+from oncorobust.base.run_state import RunState
 from oncorobust.data.dataset import LabelledImages
 from oncorobust.settings.data import Augment
 from oncorobust.settings.training import Harden, Train
@@ -42,7 +42,7 @@ def train(
     settings: Train,
     augment_settings: Augment,
     seed: int,
-    checkpoint: Checkpoint | None,
+    checkpoint: RunState | None,
     listener: Listener,
 ) -> Trained:
     """Fine-tune `model` in place on clean images and leave it with the weights that `settings.keep` prefers.
@@ -71,7 +71,7 @@ def harden(
     settings: Harden,
     augment_settings: Augment,
     seed: int,
-    checkpoint: Checkpoint | None,
+    checkpoint: RunState | None,
     listener: Listener,
 ) -> Trained:
     """Train `model` in place against PGD and leave it with the weights that `settings.keep` prefers.

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as numpy_st
 
 from oncorobust.base.errors import InputError
-from oncorobust.base.run_state import Checkpoint, fingerprint
+from oncorobust.base.run_state import RunState, fingerprint
 from oncorobust.settings.training import SGD, Adam
 
 DONE = "epoch 3"
@@ -39,8 +39,8 @@ numbers = numpy_st.array_shapes(min_dims=0, min_side=0, max_side=3).flatmap(
 )
 
 
-def checkpoint(folder: Path, name: str = "this run") -> Checkpoint:
-    return Checkpoint(folder / ".clean.state", fingerprint=name)
+def checkpoint(folder: Path, name: str = "this run") -> RunState:
+    return RunState(folder / ".clean.state", fingerprint=name)
 
 
 def same(first: np.ndarray, second: np.ndarray) -> bool:
@@ -277,9 +277,9 @@ WRITER = """
 import sys
 from pathlib import Path
 import numpy as np
-from oncorobust.base.run_state import Checkpoint
+from oncorobust.base.run_state import RunState
 
-run = Checkpoint(Path(sys.argv[1]) / ".clean.state", fingerprint="this run")
+run = RunState(Path(sys.argv[1]) / ".clean.state", fingerprint="this run")
 saved = run.load()
 for epoch in range(saved.told["epoch"] + 1 if saved else 1, 10**6):
     run.save(str(epoch), {"epoch": epoch}, {"model": [np.full(250_000, epoch, dtype=np.float32)] * 4})

@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 
 from oncorobust.base.progress import Stopped
-from oncorobust.base.run_state import Checkpoint
+from oncorobust.base.run_state import RunState
 from oncorobust.evaluation.blocks import blocks_of
-from oncorobust.evaluation.resumable_rows import Ledger
+from oncorobust.evaluation.resumable_rows import ResumableRows
 
 BLOCKS = blocks_of(10, 4)
 
@@ -42,12 +42,12 @@ class Work:
 
 
 def state(folder):
-    return Checkpoint(folder / ".attack.state", fingerprint="one run")
+    return RunState(folder / ".attack.state", fingerprint="one run")
 
 
 def test_rows_come_in_the_blocks_order_and_each_block_is_told():
     work = Work()
-    rows = Ledger(work.notify).rows("images attacked", BLOCKS, work.compute)
+    rows = ResumableRows(work.notify).rows("images attacked", BLOCKS, work.compute)
     pd.testing.assert_frame_equal(rows, rows_of(np.arange(10)))
     assert work.told == [(done, 10, "images attacked") for done in (4, 8, 10)]
 
@@ -55,11 +55,11 @@ def test_rows_come_in_the_blocks_order_and_each_block_is_told():
 def test_a_run_that_was_asked_to_end_computes_only_what_is_missing(tmp_path):
     first = Work(stop_after=2)
     with pytest.raises(Stopped):
-        Ledger(first.notify, state(tmp_path)).rows("images attacked", BLOCKS, first.compute)
+        ResumableRows(first.notify, state(tmp_path)).rows("images attacked", BLOCKS, first.compute)
     assert state(tmp_path).load().done == "8 images attacked"
     second = Work()
-    ledger = Ledger(second.notify, state(tmp_path))
-    rows = ledger.rows("images attacked", BLOCKS, second.compute)
+    resumable = ResumableRows(second.notify, state(tmp_path))
+    rows = resumable.rows("images attacked", BLOCKS, second.compute)
     assert (first.computed, second.computed) == ([0, 4], [8])
     for column, values in rows_of(np.arange(10)).items():
         assert rows[column].tolist() == values.tolist(), column
@@ -69,22 +69,22 @@ def test_a_run_that_was_asked_to_end_computes_only_what_is_missing(tmp_path):
 
 def test_rows_of_another_kind_are_other_rows(tmp_path):
     work = Work()
-    ledger = Ledger(work.notify, state(tmp_path))
+    resumable = ResumableRows(work.notify, state(tmp_path))
     for what in ("images attacked", "images searched", "images attacked"):
-        ledger.rows(what, BLOCKS, work.compute)
+        resumable.rows(what, BLOCKS, work.compute)
     assert work.computed == [0, 4, 8, 0, 4, 8]
 
 
 def test_rows_are_saved_once_a_minute(tmp_path):
     times = iter([0.0, 59.0, 61.0, 61.0, 90.0])
-    work, ledger = Work(), Ledger(print, state(tmp_path), clock=lambda: next(times))
+    work, resumable = Work(), ResumableRows(print, state(tmp_path), clock=lambda: next(times))
     saved = []
 
     def compute(block):
         saved.append(state(tmp_path).load())
         return work.compute(block)
 
-    ledger.rows("images attacked", BLOCKS, compute)
+    resumable.rows("images attacked", BLOCKS, compute)
     assert saved == [None, None, *saved[2:]]
     assert saved[2].done == "8 images attacked"
     assert state(tmp_path).load().done == "8 images attacked"
@@ -94,5 +94,5 @@ def test_blocks_without_rows_do_no_harm(tmp_path):
     work = Work(stop_after=3)
     empty = pd.DataFrame(columns=["image_id", "epsilon"])
     with pytest.raises(Stopped):
-        Ledger(work.notify, state(tmp_path)).rows("images", BLOCKS, lambda _: empty)
-    assert len(Ledger(print, state(tmp_path)).rows("images", BLOCKS, lambda _: empty)) == 0
+        ResumableRows(work.notify, state(tmp_path)).rows("images", BLOCKS, lambda _: empty)
+    assert len(ResumableRows(print, state(tmp_path)).rows("images", BLOCKS, lambda _: empty)) == 0
