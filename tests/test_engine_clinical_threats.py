@@ -84,7 +84,7 @@ def test_flips_are_those_of_the_closed_forms(rows: pd.DataFrame) -> None:
     summed = np.abs(WEIGHTS.sum(axis=-1, keepdims=True))
     norms = {"full": (data, np.abs(WEIGHTS).sum()), "tied": (data, summed.sum())}
     for name, reach_of in (("lesion", lesion_reach), ("background", background_reach)):
-        norms[name] = (boxed, (summed * reach_of(boxed.index, SHAPE[:2])).sum(axis=(1, 2, 3)))
+        norms[name] = (boxed, (summed * reach_of(boxed.rows, SHAPE[:2])).sum(axis=(1, 2, 3)))
     for name, (images, norm) in norms.items():
         expected = np.abs(scores(images.images()))[:, None] < np.outer(np.broadcast_to(norm, len(images)), EPSILONS)
         np.testing.assert_array_equal(flipped(rows, name).loc[images.image_ids], expected)
@@ -139,7 +139,7 @@ def test_colour_has_no_tied_threat() -> None:
     rows = rows_of(data, size=N, threats=("full", "tied", "lesion"))
     assert rows["threat"].unique().tolist() == ["lesion", "full"]
     boxed = data.take(np.arange(N - 4))
-    norm = (np.abs(WEIGHTS) * lesion_reach(boxed.index, SHAPE[:2])).sum(axis=(1, 2, 3))
+    norm = (np.abs(WEIGHTS) * lesion_reach(boxed.rows, SHAPE[:2])).sum(axis=(1, 2, 3))
     expected = np.abs(scores(boxed.images()))[:, None] < np.outer(norm, EPSILONS)
     np.testing.assert_array_equal(flipped(rows, "lesion").loc[boxed.image_ids], expected)
 
