@@ -1,11 +1,11 @@
-# make demo: a fresh machine to a finished page. Only python3 (3.11 or 3.12) and a network with PyPI are needed.
-# Versions and hashes of everything that is installed stand in requirements/, `make lock` writes them anew.
+# `make demo` installs everything, runs the pipeline and writes the report page. It needs only python3 (3.11 or 3.12) and
+# access to PyPI. requirements/ pins the versions and hashes of all packages; `make lock` updates them.
 SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 UV := 0.13.9
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
-# DVC keeps pickles there; its default is a folder that everyone on the machine can write to.
+# DVC stores pickle files in this folder; its default is a folder that every user of the machine can write to.
 export DVC_SITE_CACHE_DIR ?= $(HOME)/.cache/oncorobust/dvc
 SNAKEFILES := Snakefile workflow/Snakefile workflow/rules
 
@@ -15,17 +15,17 @@ SNAKEFILES := Snakefile workflow/Snakefile workflow/rules
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
 
-setup: $(VENV)/stamp ## make .venv with the package and everything it needs
+setup: $(VENV)/stamp ## create .venv with the package and its dependencies
 
-# uv unpacks on all cores, in half of pip's time. Where it cannot be had, or does not reach the index that pip has in its
-# own settings (a hospital's mirror), pip does the same.
+# uv installs on all cores, in half of pip's time. If it is not available, or does not reach the index in pip's settings
+# (such as a hospital's mirror), pip installs the same packages.
 PIP := python -m pip --quiet --disable-pip-version-check
 install = uv pip install --quiet --python $(VENV)/bin/python --require-hashes --compile-bytecode --requirement $(1) 2>/dev/null \
 	|| $(PIP) install --require-hashes --requirement $(1)
 
-# Both are made again only when the package's own settings or the locked versions change.
+# Both are rebuilt only when pyproject.toml or the locked versions change.
 $(VENV)/stamp: pyproject.toml requirements/run.lock
-	@echo "Installing into $(VENV): 3 GB, a minute or two, once"
+	@echo "Installing 3 GB into $(VENV). This takes one or two minutes, once."
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) install uv==$(UV) || true
 	$(call install,requirements/run.lock)
@@ -40,12 +40,12 @@ $(VENV)/docs-stamp: $(VENV)/stamp requirements/docs.lock
 	$(call install,requirements/docs.lock)
 	touch $@
 
-# One resolution, the tests', from which the others are cut; the environments repeat what it found.
+# The versions are resolved once, for the tests; the other locks and the conda environments use the same versions.
 LOCK := UV_CUSTOM_COMPILE_COMMAND='make lock' uv pip compile --quiet --universal --no-strip-extras --generate-hashes \
 	--python-version 3.11 pyproject.toml
 
 RUN := --constraints requirements/test.lock --extra pipeline --extra tensorflow --extra demo
-lock: $(VENV)/test-stamp ## pin every package again, after an edit of pyproject.toml
+lock: $(VENV)/test-stamp ## update the pinned versions after a change of pyproject.toml
 	$(LOCK) --extra test --output-file requirements/test.lock
 	$(LOCK) $(RUN) --output-file requirements/run.lock
 	$(LOCK) $(RUN) --extra gpu --output-file requirements/gpu.lock
@@ -54,9 +54,9 @@ lock: $(VENV)/test-stamp ## pin every package again, after an edit of pyproject.
 		{ sed '/- pip:/q' $${pair%:*}; sed -nE 's/^([a-z0-9][^\]*[^ \]) *\\$$/      - \1/p' requirements/$${pair#*:}.lock; } \
 			> .environment.part && mv .environment.part $${pair%:*} || exit 1; done
 
-demo: setup ## run the pipeline as params.yaml says, and record it
-	@echo "Crops, trains, attacks, hardens and ranks the data sets of params.yaml. A line says what is done and what is left;"
-	@echo "stop at any time (Ctrl-C): the same command goes on from there."
+demo: setup ## run the pipeline with params.yaml and record the results
+	@echo "Preprocessing the data sets of params.yaml; training, attacking and hardening their models; ranking their images."
+	@echo "To stop, press Ctrl-C. Progress is saved; rerun the same command to resume."
 	snakemake --cores all --logger oncorobust
 	oncorobust record
 	@echo
@@ -65,9 +65,9 @@ demo: setup ## run the pipeline as params.yaml says, and record it
 	@echo "Open $(CURDIR)/reports/index.html"
 	@echo
 	@echo "Next:  . $(VENV)/bin/activate, then"
-	@echo "  oncorobust trace \"Table 1\" --row PGD:0.002 --column mnist    where a number comes from"
+	@echo "  oncorobust trace \"Table 1\" --row PGD:0.002 --column mnist    trace a number to its sources"
 	@echo "  dvc exp run -S datasets.mnist.train.epochs=6                 try another value, then: dvc metrics diff"
-	@echo "  oncorobust preset real                                       other data sets; see README.md for your own"
+	@echo "  oncorobust preset real                                       use real images; for your own data see README.md"
 
 test: $(VENV)/test-stamp debian ## run every test
 	python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
@@ -75,30 +75,30 @@ test: $(VENV)/test-stamp debian ## run every test
 test-quick: $(VENV)/test-stamp ## run the tests that need no pipeline and no long training, in three minutes
 	python -m pytest --numprocesses 2 --dist loadfile -m 'not slow and not cluster and not core'
 
-test-core: $(VENV)/test-stamp ## install the library alone beside PyTorch, and attack a model with it
+test-core: $(VENV)/test-stamp ## install only the library and PyTorch, and attack a model
 	python -m pytest -m core tests/test_core_install.py
 
-# What some tests ask of the machine: dciodvfy, which judges the phantoms' DICOM, a browser, and a clock that lies. Where it
-# cannot be had, those tests say so and are skipped; so are those on Slurm, which install that themselves.
+# Some tests need dciodvfy, which checks the phantoms' DICOM files, a browser, and libfaketime, which sets a false clock.
+# Without them these tests are skipped with a message. The tests on Slurm install it themselves, or are skipped.
 DEBIAN := dicom3tools chromium libfaketime
 debian:
 	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! dpkg --status $(DEBIAN) >/dev/null 2>&1; then \
 		{ apt-get -qq update && apt-get -qq install -y --no-install-recommends $(DEBIAN); } >/dev/null 2>&1 \
-		|| echo "$(DEBIAN) cannot be installed: the tests that need them will be skipped"; fi
+		|| echo "Cannot install $(DEBIAN): the tests that need them will be skipped."; fi
 
-test-conda: $(VENV)/test-stamp ## run the demo in a clone, in environments made by conda
+test-conda: $(VENV)/test-stamp ## run the demo in a clone, in conda environments
 	python -m pytest tests/conda_demo.py
 
-test-slurm: $(VENV)/test-stamp ## run the demo and more on a Slurm of three nodes, while nodes and jobs fail
+test-slurm: $(VENV)/test-stamp ## run the demo and failure tests on a Slurm cluster of three nodes
 	python -m pytest -m 'cluster or not cluster' tests/test_slurm.py
 
-test-faults: $(VENV)/test-stamp ## kill the demo at 50 random moments and compare every file
+test-faults: $(VENV)/test-stamp ## kill the demo at 50 random times, resume it, and compare every file
 	PYTHONPATH=tests python tests/kill_campaign.py --kills 50 --seed 0
 
-fuzz: $(VENV)/test-stamp ## feed 20,000 damaged files to the readers
+fuzz: $(VENV)/test-stamp ## read 20,000 damaged files with the readers
 	python tests/fuzz_loaders.py --cases 20000 --seed 0
 
-check: $(VENV)/test-stamp ## style, types and workflow, without running anything
+check: $(VENV)/test-stamp ## check style, types and workflow, without running a test or a stage
 	ruff check
 	ruff format --check
 	snakefmt --check --no-sort --line-length 120 $(SNAKEFILES)
@@ -108,12 +108,12 @@ check: $(VENV)/test-stamp ## style, types and workflow, without running anything
 	oncorobust check
 	python maintenance/check_dependencies.py --list
 
-# Whatever a page would fetch from elsewhere when it is viewed is an error.
+# A page that loads anything from another site is an error.
 docs: $(VENV)/docs-stamp ## build the documentation into site/, offline, with warnings as errors
 	python maintenance/write_reference.py
 	zensical build --strict --clean
 	@! grep -rlE '<(script|img|iframe)[^>]* src="?https?:|<link[^>]* href="?https?:' --include='*.html' site
 	@echo "Open $(CURDIR)/site/index.html; the search needs a server: python -m http.server --directory site"
 
-clean: ## remove results, logs and runners' records; raw trees, .venv and DVC's cache stay
+clean: ## remove results, logs and Snakemake's records; keep raw trees, .venv and DVC's cache
 	rm -rf data/processed models reports logs .snakemake

@@ -1,21 +1,21 @@
 """Time an epoch of 50/50 adversarial training with PGD-7 against ART's AdversarialTrainer and the bare gradients.
 
-One run, one VGG16, the same images and settings (Table S4: batches of 128, epsilon 0.003, steps of 0.00075, 7 of them,
-a random start; the paper's SGD with momentum), each side from the same weights:
+All sides run in one process with the same VGG16, images and settings (Table S4: batches of 128, epsilon 0.003, 7 steps
+of 0.00075, one random start; the paper's SGD with momentum), and start from the same weights:
 
-    ours        the steps of `harden`: batches drawn, copies made, noise, the compiled step, the loss fetched
+    ours        the steps of `harden`: draw batches, make copies and noise, run the compiled step, fetch the loss
     train_step  ART's AdversarialTrainer, ratio 0.5, whose classifier has a hand-written train_step, traced once
-    fit         the same with TensorFlowV2Classifier's own `fit`, which traces its training step anew at every batch
-    bare        the gradients that the algorithm needs (of each batch 7 by half of the images, one by the weights) as
-                compiled functions of tensors that lie ready, and nothing else
+    fit         the same with TensorFlowV2Classifier's own `fit`, which traces its training step again for every batch
+    bare        only the gradients that the algorithm needs (per batch, 7 with respect to half of the images and one
+                with respect to the weights), as compiled functions of prepared tensors
 
-ART is given the copies ready, and attacks half a batch at a time. Not counted on any side: start-up, reading files, one
-batch to warm up, and with it all tracing but that of `fit`, which belongs to it. Validation is left out. The sides take
-turns (`fit`, the slowest, only in the first), and medians are compared.
+ART gets prepared copies, and attacks half a batch at a time. No time includes start-up, reading files, validation or
+one batch of warm-up, and with it all tracing except that of `fit`, which belongs to it. The sides take turns (`fit`,
+the slowest, only in the first one), and their medians are compared.
 
-A layer before the model counts, image by image: gradients by the images, by the weights, and forward passes without
-either. Where training ended, the loss on clean images and how far the weights have moved relative to their norm, shows
-that it is the same training; dropout, random starts and the order differ.
+A layer before the model counts, per image, the gradients with respect to images and to weights, and the forward passes
+without a gradient. The final loss on clean images, and the distance of the weights from the start relative to their
+norm, show that all sides do the same training; dropout, random starts and order differ.
 
 Prints fit / ours (aim: at least 8), train_step / ours (aim: at least 1.5) and bare / ours (aim: at least 0.90).
 
@@ -50,14 +50,14 @@ AIMS = {"fit": "at least 8", "train_step": "at least 1.5", "bare": "at least 0.9
 
 
 class Side(Protocol):
-    """One way to train."""
+    """One of the compared ways to train."""
 
     def ready(self, batches: Batches) -> Callable[[], None]:
         """An epoch over these batches, which trains in place, with all that lies ready for it."""
 
 
 def main() -> None:
-    """Measure all sides, print times, ratios, counts and where training ended."""
+    """Measure all sides, and print times, ratios, counts and the final states of training."""
     parser = options_of(__doc__, images=164)
     parser.add_argument("--batch-size", type=int, default=128)
     parser.add_argument("--repeats", type=int, default=3)
@@ -148,7 +148,7 @@ class Art:
 
 
 def compiled_step(trainee: Trainee, image_shape: tuple[int, ...]) -> Callable[[Any, Any, Any], None]:
-    """The training step that a careful user writes for ART: traced once, for batches of every length."""
+    """Return the training step that a careful user writes for ART, traced once for batches of every length."""
     model, loss = trainee.model, keras.losses.CategoricalCrossentropy(from_logits=True)
 
     @tf.function(
@@ -165,7 +165,7 @@ def compiled_step(trainee: Trainee, image_shape: tuple[int, ...]) -> Callable[[A
 
 
 class Bare:
-    """The gradients alone, each to its end."""
+    """The gradients alone, one after the other."""
 
     def __init__(self, model: keras.Model, settings: Harden) -> None:
         """Prepare the compiled functions."""
@@ -204,7 +204,7 @@ class Bare:
 def measure(
     sides: dict[str, Side], turns: dict[str, int], batches: Batches, trainee: Trainee, counter: Counter
 ) -> dict[str, Timed[None]]:
-    """Median seconds of an epoch of each side, in turn and from the same weights; prints what each did."""
+    """Return each side's median seconds per epoch, measured in turns from the same weights; print its counts."""
     begun = Begun(trainee, batches)
     print(f"before      {begun.told()}")
     for side in sides.values():
@@ -221,13 +221,13 @@ def measure(
 
 
 def one_batch(batches: Batches) -> Batches:
-    """A single batch, without copies, to warm up with."""
+    """Return a single batch without copies, for warm-up."""
     data = batches.data.take(np.arange(min(len(batches.data), batches.batch_size)))
     return replace(batches, data=data, augment_settings=msgspec.structs.replace(batches.augment_settings, copies=0))
 
 
 class Begun:
-    """Where training began, and how far it has come since."""
+    """The weights at the start of training, and the distance from them."""
 
     def __init__(self, trainee: Trainee, batches: Batches) -> None:
         """Keep all variables as they are now."""
@@ -250,7 +250,7 @@ class Begun:
 
 
 def median(several: list[Timed[None]]) -> Timed[None]:
-    """Medians of both times."""
+    """Return the medians of both times."""
     wall_s, processor_s = (
         statistics.median(getattr(one, name) for one in several) for name in ("wall_s", "processor_s")
     )

@@ -1,8 +1,8 @@
 """Time ART's PGD under our estimator against the bare gradients it needs, and under ART's own estimator.
 
-One run, one VGG16, the same images, interleaved repeats, medians:
+All sides run in one process with the same VGG16 and images, in interleaved repeats; medians are compared:
 
-    bare      the compiled loss gradients that the attack asks for, and nothing else
+    bare      only the compiled loss gradients that the attack needs
     ours      ART's ProjectedGradientDescent on oncorobust.attacks.art_classifier.KerasClassifier
     stock     the same attack on ART's TensorFlowV2Classifier
 
@@ -83,7 +83,7 @@ def main() -> None:
 
 
 def interleaved(contenders: dict[str, Callable[[], None]], *, repeats: int) -> dict[str, float]:
-    """Median seconds of each contender, taking turns, after one unmeasured turn that compiles."""
+    """Return the median seconds of each side, measured in turns after one unmeasured turn that compiles."""
     taken: dict[str, list[float]] = {name: [] for name in contenders}
     for turn in range(repeats + 1):
         for name, contender in contenders.items():

@@ -1,9 +1,8 @@
-"""A layer that counts what a model is asked for, so that two sides of a benchmark can be shown to do the same work.
+"""A layer that counts forward passes and gradients, to show that two sides of a benchmark do the same work.
 
-It stands before the model, adds nothing to what it computes, and counts where the work is done, eagerly or inside
-whatever graph and loop it is traced into: images on their way in, in training and in inference mode, and the images
-whose gradient comes back. A gradient by the weights stops before the layer, so it is counted by its forward pass in
-training mode.
+The layer stands before the model and does not change its result. It counts eagerly and inside any graph or loop that it
+is traced into: images in training mode, images in inference mode, and images whose gradient is computed. A gradient
+with respect to the weights does not reach the layer, so it is counted by its forward pass in training mode.
 """
 
 from dataclasses import replace
@@ -15,21 +14,21 @@ from subject import Subject
 
 
 def counted(subject: Subject) -> tuple[Subject, "Counter"]:
-    """The same model behind a counter, and the counter."""
+    """Return the same model behind a counter, and the counter."""
     counter, inputs = Counter(), keras.Input(subject.data.image_shape)
     return replace(subject, model=keras.Model(inputs, subject.model(counter(inputs)))), counter
 
 
 class Counter(keras.layers.Layer):
-    """Hands images on, and counts them and their gradients, in whatever graph it stands."""
+    """A layer that passes images on, and counts them and their gradients in any graph."""
 
     def __init__(self) -> None:
-        """All counts 0. Plain variables of TensorFlow: Keras does not save or restore them."""
+        """Set all counts to 0, in plain variables of TensorFlow, which Keras neither saves nor restores."""
         super().__init__()
         self.counts = {name: tf.Variable(0, trainable=False) for name in ("training", "inference", "gradients")}
 
     def call(self, x: Any, training: bool = False) -> Any:
-        """The images; in training mode their gradient is not asked for, only that of the weights."""
+        """Return the images; in training mode only the gradient with respect to the weights is computed."""
         forwards = self.counts["training" if training else "inference"]
 
         @tf.custom_gradient
@@ -45,7 +44,7 @@ class Counter(keras.layers.Layer):
         return passed(x)
 
     def take(self) -> str:
-        """The counts in words; they begin again at 0."""
+        """Return the counts as text, and set them to 0."""
         training, inference, gradients = (int(count.numpy()) for count in self.counts.values())
         for count in self.counts.values():
             count.assign(0)

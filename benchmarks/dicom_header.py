@@ -1,7 +1,7 @@
-"""Time of reading a dozen elements of DICOM headers, against pydicom.
+"""Time the reading of a dozen elements of DICOM headers against pydicom.
 
-`--slices` CT slices of 512 x 512 in implicit VR little endian, as LIDC-IDRI has them, are written to a temporary folder
-and stay in the page cache. Interleaved repeats in one process, medians:
+The script writes `--slices` CT slices of 512 x 512 in implicit VR little endian, as in LIDC-IDRI, to a temporary
+folder; they stay in the page cache. Both sides read them in interleaved repeats in one process; medians are compared:
 
     peer      pydicom.dcmread(stop_before_pixels=True, specific_tags=...) and the text of each element
     ours      the first 16 KiB of the file and oncorobust.formats.dicom.header.scan_header
@@ -49,7 +49,7 @@ def main() -> None:
 
 
 def timed(read: Callable[[Path], Values], files: list[Path], seconds: list[float]) -> list[Values]:
-    """Read all files, and note the seconds that it took."""
+    """Read all files, and append the time in seconds."""
     started = time.perf_counter()
     found = [read(file) for file in files]
     seconds.append(time.perf_counter() - started)

@@ -1,14 +1,14 @@
-"""Share of a strict search's time that goes into the gradients and forward passes it asks for.
+"""Measure the share of a strict search's time that its gradients and forward passes take.
 
-One run, one VGG16, the same images. The search (all stages of the cascade, or the first ones with --stages) notes each
-call of the model: gradient or forward, and of how many images. Then the same calls are made again and nothing else, by
-a compiled TensorFlow function of the model written here, on images that lie ready as tensors:
+Both sides run in one process with the same VGG16 and images. The search (all stages of the cascade, or the first ones
+with --stages) records each call of the model: gradient or forward pass, and the number of images. A replay then makes
+only these calls, with a compiled TensorFlow function of the model written here, on prepared tensors:
 
     total   the search
-    bare    as many gradients and forwards, in batches of the same sizes and in the same order
+    bare    as many gradients and forward passes, in batches of the same sizes and in the same order
 
-A gradient's own forward pass gives the margin, so there is no other; a step of the loop is one gradient. Not counted
-on either side: start-up, reading files, tracing and warm-up. Search and replay take turns, and medians are compared.
+The forward pass of a gradient also gives the margin, so a step of the loop is one gradient. No time includes start-up,
+reading files, tracing or warm-up. Search and replay take turns, and their medians are compared.
 
 Prints bare / total (aim: at least 95 %), then the calls by kind and batch size.
 
@@ -34,11 +34,11 @@ Call = tuple[str, int]
 
 
 def main() -> None:
-    """Measure, print the share and the calls."""
+    """Measure, and print the share and the calls."""
     parser = options_of(__doc__, images=64)
-    parser.add_argument("--batch-size", type=int, default=64, help="images that are searched at a time")
-    parser.add_argument("--preset", default="real", help="whose steps, starts and queries are used: real, paper, demo")
-    parser.add_argument("--stages", type=int, default=len(STRICT_ATTACKS), help="how many attacks of the cascade")
+    parser.add_argument("--batch-size", type=int, default=64, help="images per batch of the search")
+    parser.add_argument("--preset", default="real", help="preset of steps, starts and queries: real, paper or demo")
+    parser.add_argument("--stages", type=int, default=len(STRICT_ATTACKS), help="number of attacks of the cascade")
     parser.add_argument("--repeats", type=int, default=3)
     options = parser.parse_args()
     subject = begin(options)
@@ -68,7 +68,7 @@ def main() -> None:
 
 
 class NotedTarget(Target):
-    """A target that writes down each call of the model."""
+    """A target that records each call of the model."""
 
     def __init__(self, model: keras.Model, calls: list[Call]) -> None:
         """Append to `calls`."""
@@ -94,7 +94,7 @@ class NotedTarget(Target):
 
 
 class NotedClassifier(KerasClassifier):
-    """The model as ART's Square asks it, with each call written down."""
+    """The classifier that ART's Square calls, which records each call."""
 
     def __init__(self, model: keras.Model, calls: list[Call], *, batch_size: int) -> None:
         """Append to `calls`. batch_size: of a block, so that each prediction is one forward."""
@@ -108,7 +108,7 @@ class NotedClassifier(KerasClassifier):
 
 
 class Replay:
-    """The bare model: the same calls once more, and nothing else."""
+    """The bare model, which repeats the recorded calls."""
 
     def __init__(self, model: keras.Model, x: Images) -> None:
         """Trace gradient and forward once, for any number of images."""
@@ -144,13 +144,13 @@ def print_share(name: str, bare: list[float], total: list[float]) -> None:
 
 
 def print_calls(calls: list[Call], *, n_images: int) -> None:
-    """Print how many images went through gradients and forwards, and in how many calls, by batch size."""
+    """Print the gradients and forward passes per image, and the number of calls by batch size."""
     least = (1, 2, 4, 8, 16, 32, 64)
     for kind in ("gradient", "forward"):
         sizes = np.array([n for one, n in calls if one == kind])
         counts = np.bincount(np.searchsorted(least, sizes, side="right") - 1, minlength=len(least))
         by_size = ", ".join(f"{low} or more: {count}" for low, count in zip(least, counts, strict=True))
-        print(f"{kind}s: {sizes.sum() / n_images:.1f} an image, in {len(sizes)} calls; by batch size {by_size}")
+        print(f"{kind}s: {sizes.sum() / n_images:.1f} per image, in {len(sizes)} calls; by batch size {by_size}")
 
 
 if __name__ == "__main__":

@@ -1,15 +1,15 @@
-"""What hardening gained: strict PGD accuracy at the epsilon where the clean model has lost half of its clean accuracy.
+"""Measure the gain of hardening: strict PGD accuracy where the clean model has lost half of its clean accuracy.
 
-For each data set whose processed images and two models the pipeline has left (`make demo`), on the test images:
+For the test images of each data set that the pipeline has processed and trained both models on (`make demo`):
 
-    half epsilon   the smallest at which the clean model's accuracy under attack is at most half its clean accuracy
-    gain           the hardened model's accuracy under attack there, minus the clean model's
+    half epsilon   smallest epsilon at which the clean model's accuracy under attack is at most half its clean accuracy
+    gain           the hardened model's accuracy under attack at that epsilon, minus the clean model's
 
-Accuracy under attack is the strict protocol's after FGSM, BIM and PGD of 10 steps from image and random start
-(preset real): true labels, clean errors count as not robust, worst case over the attacks. It is read from one search an
-image, so every epsilon is as exact as another. Aim: at least 15 points on two of the three medical data sets.
+The accuracy under attack is that of the strict protocol after FGSM, BIM and PGD with 10 steps from the image and from a
+random start (preset real): true labels, clean errors count as not robust, worst case over the attacks. One search per
+image gives it at every epsilon with the same precision. Aim: at least 15 points on two of the three medical data sets.
 
-Below it, the accuracies of both models at the epsilons of --epsilons.
+The script then prints the accuracies of both models at the epsilons of --epsilons.
 
 Run: python benchmarks/hardening_gain.py [lidc cbis_ddsm brain_mets ...] [--images 100]
 """
@@ -28,16 +28,16 @@ from oncorobust.data.dataset import LabelledImages, load
 from oncorobust.models.vgg16 import load_classifier
 
 EPSILONS = (0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256)
-"""Where the search brackets; it narrows between them to 5 %."""
+"""Epsilons at which the search brackets each image; it then narrows the interval to 5 %."""
 
 MODELS = ("clean", "adversarial")
 
 
 def main() -> None:
-    """Measure each data set and print a row of it."""
+    """Measure each data set and print one row for it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("datasets", nargs="*", default=["lidc", "cbis_ddsm", "brain_mets"])
-    parser.add_argument("--images", type=int, help="at most so many test images, drawn with seed 0; default all")
+    parser.add_argument("--images", type=int, help="largest number of test images, drawn with seed 0 (default: all)")
     parser.add_argument("--epsilons", type=float, nargs="+", default=[0.001, 0.002, 0.004, 0.006, 0.01, 0.02])
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
@@ -59,7 +59,7 @@ def main() -> None:
 
 
 def attacked(data: LabelledImages, path: Path) -> pd.DataFrame:
-    """A row for each image: right (the clean answer), first_flipped."""
+    """Return a row for each image: right (the clean answer), first_flipped."""
     model = load_classifier(path, image_shape=data.image_shape, n_classes=len(data.class_names))
     rows = search_rows(
         Target(model),
@@ -74,12 +74,12 @@ def attacked(data: LabelledImages, path: Path) -> pd.DataFrame:
 
 
 def accuracy(rows: pd.DataFrame, epsilon: float) -> float:
-    """Share of images that are right, and stay so up to this epsilon."""
+    """Return the share of images that are classified correctly and stay so up to this epsilon."""
     return float(np.mean(rows["right"] & (rows["first_flipped"] > epsilon)))
 
 
 def half_epsilon(rows: pd.DataFrame) -> float:
-    """The smallest epsilon that leaves at most half of the clean accuracy: a first_flipped of one of the images."""
+    """Return the smallest epsilon that leaves at most half of the clean accuracy: one of the images' first_flipped."""
     candidates = np.sort(rows.loc[rows["right"], "first_flipped"].to_numpy())
     lost = [one for one in candidates if accuracy(rows, one) <= accuracy(rows, 0.0) / 2]
     return float(lost[0])

@@ -1,18 +1,19 @@
-"""What a million images of a hospital network cost in storage, GPU hours and jobs, from the times of a finished run.
+"""Estimate storage, GPU hours and jobs for a million images of a hospital network, from the times of a finished run.
 
-Measured, in the run given: seconds of each job on one processor thread (Snakemake's logs/benchmarks), and what they
-were spent on: image-epochs of training and hardening, images of attack and rank, bytes of rows. Each stage has a range,
-from the fastest data set to the slowest. Extrapolated, to images of another size and to a GPU:
+Measured in the given run are the seconds of each job on one processor thread (Snakemake's logs/benchmarks) and the work
+done in them: image-epochs of training and hardening, images of attack and rank, bytes of rows. Each stage has a range,
+from the fastest data set to the slowest. The estimate extrapolates to images of another size and to a GPU:
 
-    GPU seconds of an image = seconds of an image x F(size) / F(size of the run) x R(processor) / R(GPU)
+    GPU seconds per image = seconds per image x F(size) / F(size of the run) x R(processor) / R(GPU)
 
     F(size)       multiplications and additions of one forward pass of VGG16's convolutions, 30.7e9 x (size / 224)^2
-    R(processor)  what the run's training reached: 3 F an image-epoch (forward, and backward twice its cost) / second
-    R(GPU)        share x peak of the card in float32, from its data sheet; TF32 is refused in evaluation
+    R(processor)  rate of the run's training: 3 F per image-epoch (a backward pass costs two forward passes) / second
+    R(GPU)        share x peak rate of the card in float32, from its data sheet; evaluation does not allow TF32
 
-The share is an assumption, from 0.25 to 0.6. No GPU was measured. The cheap end takes the fastest data set and the
-large share, the dear end the slowest and the small one. Reading and start-up are in the measured seconds and scale with
-them, which makes short runs look dear. Tables, figures and the page cost seconds. Numbers: docs/how-to/scale.md.
+The share is an assumption, from 0.25 to 0.6. No GPU was measured. The lower limit uses the fastest data set and the
+large share, the upper limit the slowest data set and the small share. The measured seconds include reading and
+start-up, and these scale with them, so the estimate from a short run is too high. Tables, figures and the page take
+seconds. Results: docs/how-to/scale.md.
 
 Run: python benchmarks/hospital_cost.py RUN [--images 1000000] [--size 224] [--gpu A100] [--shard 2000]
 """
@@ -39,12 +40,12 @@ TEST_SHARE, TRAIN_SHARE = 1 / 3, 7 / 12  # split 2:1 by patient, one training im
 N_MODELS = 2
 HEAD_UNITS = (4096, 1024)
 STRICT_PASSES = 2 * 106 + 15
-"""Of a strict search an image: 106 gradients and 15 forward passes, counted in benchmarks/results/engine.md."""
+"""A strict search takes 106 gradients and 15 forward passes per image, counted in benchmarks/results/engine.md."""
 
 
 @dataclass(frozen=True)
 class Rate:
-    """What one image (or image-epoch) of a stage took in one data set: seconds of a thread, at a side in pixels."""
+    """Seconds per image (or image-epoch) of a stage in one data set, on one thread, at an image side in pixels."""
 
     dataset: str
     size: int
@@ -60,18 +61,18 @@ class Run:
     summaries: dict[str, Any]
 
     def seconds(self, stage: str, job: str) -> float:
-        """Seconds of a job, from its benchmark file."""
+        """Return the seconds of a job from its benchmark file."""
         with (self.folder / "logs" / "benchmarks" / stage / f"{job}.tsv").open() as stream:
             return float(next(csv.DictReader(stream, delimiter="\t"))["s"])
 
     def metrics(self, dataset: str, name: str) -> dict[str, Any]:
-        """A metrics file of a data set."""
+        """Read a metrics file of a data set."""
         content: dict[str, Any] = json.loads((self.folder / "reports" / dataset / name).read_text())
         return content
 
 
 def main() -> None:
-    """Read the run, print what was measured and what follows."""
+    """Read the run, and print the measurements and the estimate."""
     options = _options()
     run = _read(options.run)
     rates = {stage: [of(run, name) for name in run.summaries] for stage, of in STAGES.items()}
@@ -105,7 +106,7 @@ def _read(folder: Path) -> Run:
 
 
 def forward_flops(size: int) -> float:
-    """Operations of one forward pass of VGG16's convolutions on one image; its dense layers add less than 1 %."""
+    """Return the operations of one forward pass of VGG16's convolutions per image; dense layers add less than 1 %."""
     return FORWARD_FLOPS_AT_224 * (size / 224) ** 2
 
 
@@ -152,7 +153,7 @@ UNITS = {"train": TRAIN_SHARE, "harden": TRAIN_SHARE, "attack": N_MODELS * TEST_
 
 
 def _gpu_hours(rates: list[Rate], stage: str, processor: float, options: argparse.Namespace) -> tuple[float, float]:
-    """GPU hours of a stage for all images, at the cheap end and the dear end."""
+    """Return the lower and the upper limit of a stage's GPU hours for all images."""
     units = options.images * UNITS[stage] * (options.epochs if stage in ("train", "harden") else 1)
     operations = [rate.seconds * processor * forward_flops(options.size) / forward_flops(rate.size) for rate in rates]
     peak = PEAK_FLOPS[options.gpu]
@@ -214,7 +215,7 @@ def _print_storage(run: Run, options: argparse.Namespace) -> None:
 
 
 def _bytes_of_rows(run: Run, dataset: str) -> float:
-    """Bytes of CSV that one test image of one model leaves."""
+    """Return the bytes of CSV rows per test image and model."""
     folder = run.folder / "reports" / dataset / "clean"
     names = ["predictions.csv", "intervals.csv", "threats.csv", "sensitivity.csv"]
     size = sum((folder / name).stat().st_size for name in names if (folder / name).is_file())

@@ -1,13 +1,13 @@
-"""Seconds and memory that the runners take to plan a repository of thousands of jobs.
+"""Measure the time and memory that the runners take to plan a repository of thousands of jobs.
 
-The repository is the tests' toy, with the real Snakefile, dvc.yaml and library, and as many entries of params.yaml as
-asked for: 1,000 are 200 data sets with five architectures, 10 models a data set. Nothing is run. Each line is a
-command as a person types it:
+The repository is the tests' toy repository, with the real Snakefile, dvc.yaml and library, and --entries entries in
+params.yaml: 1,000 entries are 200 data sets with five architectures, 10 models per data set. No job is run. The script
+prints one line per command:
 
-    jobs      of `snakemake -n`; where it is asked to count them, its count must be the expected one
-    seconds   by the clock, from an empty process
-    processor of its processes, which a busy machine changes less
-    memory    the largest resident set of any of its processes; what needs less than this script shows this script's
+    jobs      planned by `snakemake -n`; a command that counts them must find the expected number
+    seconds   wall time, from an empty process
+    processor processor seconds of all its processes, which depend less on other load of the machine
+    memory    largest resident memory of any of its processes; at least that of this script
 
 Aim: `snakemake -n` plans 200 data sets x 10 models, 10,000 jobs or more, in less than 60 s on two cores.
 
@@ -33,7 +33,7 @@ AIM_SECONDS, AIM_JOBS = 60, 10_000
 
 @dataclass(frozen=True)
 class Taken:
-    """What a command took, and what it printed."""
+    """Time, memory and printed text of a command."""
 
     seconds: float
     processor_seconds: float
@@ -42,7 +42,7 @@ class Taken:
 
 
 def main() -> None:
-    """Make the repository, run the commands, print a line each."""
+    """Make the repository, run the commands, and print one line for each."""
     options = _options()
     with tempfile.TemporaryDirectory() as temporary:
         folder = make_large(options.folder or Path(temporary, "large"), options.entries)
@@ -67,13 +67,13 @@ def _options() -> argparse.Namespace:
 def _commands(options: argparse.Namespace) -> list[str]:
     plans = ["", *([f" --set-scatter test_images={options.shards}"] if options.shards > 1 else [])]
     commands = ["oncorobust graph", "oncorobust check"]
-    # The second says how many jobs there are, which takes Snakemake some more seconds.
+    # The second command counts the jobs, which takes Snakemake some more seconds.
     commands += [f"snakemake -n --quiet{kind}{plan}" for plan in plans for kind in ("", " rules")]
     return commands + (["dvc dag --mermaid", "dvc status -q"] if options.dvc else [])
 
 
 def measure(command: str, folder: Path) -> Taken:
-    """Run a command there to its end and take its time and memory. Raises RuntimeError where a plan fails."""
+    """Run a command and measure its time and memory. Raises RuntimeError when a plan fails."""
     environment = os.environ | {"PYTHONPATH": str(folder / "src")}
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     with tempfile.TemporaryFile() as output:
@@ -84,7 +84,7 @@ def measure(command: str, folder: Path) -> Taken:
         output.seek(0)
         printed = output.read().decode()
     child.returncode = os.waitstatus_to_exitcode(status)
-    if child.returncode and not command.startswith("dvc status"):  # its status 1 says that nothing was run yet
+    if child.returncode and not command.startswith("dvc status"):  # its status 1 means that nothing was run yet
         raise RuntimeError(f"{command} gave {child.returncode}:\n{printed[-2000:]}")
     return Taken(seconds, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024, printed)
 

@@ -1,10 +1,10 @@
-"""Time and memory of turning an LIDC-IDRI tree into nodule images, against reading every slice with pydicom.
+"""Measure time and memory of reading nodule images from an LIDC-IDRI tree, against reading all slices with pydicom.
 
-A phantom tree of `--scans` scans x `--slices` slices of 512 x 512, one nodule a scan, is written to a temporary folder.
-Interleaved repeats, each side in a process of its own, medians:
+The script writes a phantom tree of `--scans` scans x `--slices` slices of 512 x 512, with one nodule per scan, to a
+temporary folder. The sides are measured in interleaved repeats, each in a process of its own; medians are compared:
 
     peer      pydicom reads every slice into volumes of Hounsfield units, as pylidc's Scan.to_volume does, and the
-              nodules are cut out of them; it is told their places, and parses no XML
+              nodules are cut out of them; it gets their positions and parses no XML
     index     oncorobust.formats.lidc.reader.open_lidc: headers, XML, clusters, labels
     ours      the same, and every nodule image
 
@@ -69,7 +69,7 @@ def main() -> None:
 
 
 def compare_times(tree: Path, *, repeats: int) -> None:
-    """Print the medians and the ratio of both sides; refuse to go on where their pixels differ."""
+    """Print the medians and the ratio of both sides; stop with an error if their pixels differ."""
     seconds: dict[str, list[float]] = {name: [] for name in SIDES}
     sums: dict[str, dict[str, float]] = {}
     for _ in range(repeats):
@@ -94,7 +94,7 @@ def compare_memory(small: Path, large: Path, *, n_scans: int) -> None:
 
 @dataclass(frozen=True)
 class Measured:
-    """What one side gave, how long it took after its imports, and the peak memory of its largest process."""
+    """Result of one side, its time after imports, and the peak memory of its largest process."""
 
     sums: dict[str, float]
     seconds: float
@@ -102,13 +102,13 @@ class Measured:
 
 
 def alone(side: Callable[[Path], dict[str, float]], tree: Path) -> Measured:
-    """Run in a fresh process."""
+    """Measure one side in a fresh process."""
     command = [sys.executable, __file__, "--side", side.__name__, "--tree", str(tree)]
     return Measured(**json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
 
 
 def measure(side: Callable[[Path], dict[str, float]], tree: Path) -> Measured:
-    """Run in this process."""
+    """Measure one side in this process."""
     started = time.perf_counter()
     sums = side(tree)
     seconds = time.perf_counter() - started
@@ -117,20 +117,20 @@ def measure(side: Callable[[Path], dict[str, float]], tree: Path) -> Measured:
 
 
 def index(tree: Path) -> dict[str, float]:
-    """Open the tree, read no pixel."""
+    """Open the tree without reading pixels."""
     open_lidc(tree, RULE, on_progress=lambda *_: None)
     return {}
 
 
 def read_ours(tree: Path) -> dict[str, float]:
-    """Open the tree and read every nodule; the sum of each image by its slice."""
+    """Open the tree and read every nodule; return the sum of each image by its slice."""
     raw = open_lidc(tree, RULE, on_progress=lambda *_: None)
     uids = raw.index["sop_uid"]
     return {uid: float(raw.read(position).values.sum(dtype=np.float64)) for position, uid in enumerate(uids)}
 
 
 def read_every_slice(tree: Path) -> dict[str, float]:
-    """Read all series into volumes, cut the nodules' squares out of them."""
+    """Read all series into volumes, and cut the nodules' squares out of them."""
     nodules = np.load(tree / "nodules.npy")
     sums = {}
     for series, (position, row, column) in zip(sorted((tree / "scans").iterdir()), nodules, strict=True):
@@ -149,7 +149,7 @@ def read_every_slice(tree: Path) -> dict[str, float]:
 
 
 def write_tree(tree: Path, *, n_scans: int, n_slices: int, size: int) -> None:
-    """Write the scans and nodules.npy, the slice and first row and column of each nodule's square."""
+    """Write the scans, and nodules.npy with the slice, first row and first column of each nodule's square."""
     rng = np.random.default_rng(0)
     for number, attributes in enumerate(sample_nodules(n_scans, rng=rng)):
         phantom = render_lung(attributes, difficulty=1.0, rng=rng)
@@ -186,7 +186,7 @@ def write_tree(tree: Path, *, n_scans: int, n_slices: int, size: int) -> None:
 
 
 def _note_places(tree: Path) -> None:
-    """Tell the peer where the nodules are, as our reader found them."""
+    """Write the nodule positions that our reader found, for the peer."""
     table = open_lidc(tree, RULE, on_progress=lambda *_: None).index.sort_values("source")
     side = round(RULE.crop_mm / SPACING_MM)
     squares = [square_around(row, col, side=side) for row, col in zip(table["row"], table["col"], strict=True)]

@@ -1,24 +1,25 @@
-"""Time each image's smallest epsilon, ours against the paper's procedure, and compare what the two find.
+"""Time the search for each image's minimal epsilon against the paper's procedure, and compare their results.
 
-One run, one VGG16, the same images, away from the model's own answers (sensitivity):
+Both sides run in one process with the same VGG16 and images, and attack the model's own answers (sensitivity):
 
     ours    the search with the stages fgsm, bim and pgd of presets/paper.yaml, ending in an interval
-    paper   at each of the 32 epsilons of the paper's CT grid ART's PGD on all images, 10 steps of epsilon / 4, 20
-            random starts, batches of 32 (ART's default, which the released code keeps), then one `predict` call an
-            image; the smallest epsilon that flips. On ART's TensorFlowV2Classifier
+    paper   ART's PGD on all images at each of the 32 epsilons of the paper's CT grid, with 10 steps of epsilon / 4, 20
+            random starts and batches of 32 (ART's default, which the released code keeps), then one `predict` call
+            per image; the smallest epsilon that flips. It uses ART's TensorFlowV2Classifier
 
-The paper's procedure attacks every image at every epsilon with every start and step, whatever happens, so its cost is
-the same for each image of a full batch and each epsilon: it is run on a batch at some epsilons and scaled by counts.
-The released code predicts the clean image again each time as well; that is not held against it.
+The paper's procedure attacks every image at every epsilon with all starts and steps, even after a success. Its cost is
+therefore the same for each image of a full batch and each epsilon, so the script runs it on one batch at some epsilons
+and scales the time by the counts. The released code also predicts the clean image again each time; this time is not
+included.
 
-Counted on both sides: attacks and predictions. Not counted: start-up, reading files, tracing and the first batch.
+The times of both sides include attacks and predictions, but not start-up, reading files, tracing and the first batch.
 
-The comparison of thresholds runs the paper's procedure to its end on --compare images, through our compiled ART
-estimator, which gives ART the same gradients sooner, and without attacking an image again that has flipped, which does
+The comparison of thresholds runs the full procedure of the paper on --compare images, through our compiled ART
+estimator, which gives ART the same gradients faster. It does not attack an image again after it has flipped, which does
 not change its threshold. Random starts differ between the two sides.
 
-Prints paper / ours in seconds an image (aim: at least 50), the share of images whose first flipped epsilon is not above
-the paper's threshold (aim: at least 99 %), and the widths of both sides' intervals.
+Prints paper / ours in seconds per image (aim: at least 50), the share of images whose first flipped epsilon is not
+above the paper's threshold (aim: at least 99 %), and the widths of both sides' intervals.
 
 Run: python benchmarks/minimal_epsilon.py [--images 100] [--paper-images 32] [--paper-epsilons 2] [--compare 100]
 """
@@ -43,12 +44,12 @@ ART_BATCH = 32
 
 
 def main() -> None:
-    """Measure both sides, print times, thresholds and widths."""
+    """Measure both sides, and print times, thresholds and widths."""
     parser = options_of(__doc__, images=100)
-    parser.add_argument("--batch-size", type=int, default=128, help="images that we search at a time")
-    parser.add_argument("--paper-images", type=int, default=ART_BATCH, help="images the paper's side is timed on")
-    parser.add_argument("--paper-epsilons", type=int, default=2, help="epsilons the paper's side is timed at")
-    parser.add_argument("--compare", type=int, default=100, help="images whose thresholds are compared; 0: none")
+    parser.add_argument("--batch-size", type=int, default=128, help="images per batch of our search")
+    parser.add_argument("--paper-images", type=int, default=ART_BATCH, help="images for timing the paper's side")
+    parser.add_argument("--paper-epsilons", type=int, default=2, help="epsilons for timing the paper's side")
+    parser.add_argument("--compare", type=int, default=100, help="images for comparing thresholds; 0: none")
     options = parser.parse_args()
     subject = begin(options)
     attacks, rank = preset("paper").attacks, preset("paper").datasets["lidc"].rank
@@ -70,8 +71,8 @@ def main() -> None:
     paper = timed(lambda: paper_flips(stock, batch, pgd, epsilons=measured))
     n = len(subject.data)
     our_image, paper_image = ours.times(1 / n), paper.times(len(grid) / len(measured) / len(batch.data))
-    print(f"ours   {our_image} an image   measured {ours}")
-    print(f"paper  {paper_image} an image   measured {paper}")
+    print(f"ours   {our_image} per image   measured {ours}")
+    print(f"paper  {paper_image} per image   measured {paper}")
     print(ratios("paper / ours", paper_image, our_image, aim="at least 50"))
     if options.compare:
         some = subject.first(options.compare)
@@ -82,7 +83,7 @@ def main() -> None:
 def paper_flips(
     stock: Any, subject: Subject, pgd: IterativeAttack, *, epsilons: Sequence[float]
 ) -> dict[float, np.ndarray]:
-    """Whether each image flips, at each epsilon."""
+    """Return whether each image flips at each epsilon."""
     x = subject.data.images()
     answers = stock.predict(x, batch_size=ART_BATCH).argmax(axis=1)
     flips = {}
@@ -102,7 +103,7 @@ def paper_flips(
 
 
 def paper_thresholds(subject: Subject, pgd: IterativeAttack, *, epsilons: tuple[float, ...]) -> PerImage:
-    """The smallest epsilon of the grid that flips each image; infinite where none does."""
+    """Return the smallest epsilon of the grid that flips each image; infinite where none does."""
     rows = sensitivity_rows(
         KerasClassifier(subject.model, batch_size=ART_BATCH),
         subject.data,
@@ -116,7 +117,7 @@ def paper_thresholds(subject: Subject, pgd: IterativeAttack, *, epsilons: tuple[
 
 
 def print_thresholds(thresholds: PerImage, rows: pd.DataFrame, *, grid: tuple[float, ...]) -> None:
-    """Print how often ours is not above the paper's, by which factor, and both widths as shares of the upper end."""
+    """Print how often our threshold is not above the paper's, their ratio, and both widths over the upper end."""
     last_safe, first_flipped = rows["last_safe"].to_numpy(), rows["first_flipped"].to_numpy()
     share = float(np.mean(first_flipped <= thresholds))
     print(f"first flipped <= the paper's threshold: {share:.1%} of {len(rows)} images  (aim: at least 99 %)")

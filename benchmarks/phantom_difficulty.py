@@ -1,9 +1,9 @@
 """Train the project's VGG16 on phantoms of one modality, as the demo does, and print its test accuracy.
 
-This run sets `CONTRAST` in `oncorobust.acquire.phantoms.lung`, `breast`, `brain` and `objects`: at difficulty 1
-the mean accuracy should lie within 5 points of the paper's clean accuracy (CT 75, mammography 76, MRI 94; CIFAR-10's
-stand-in 60 to 85). Images are cropped and scaled as the readers and the demo's settings do, divided 2:1 with one in
-six training images for validation, and seen at the demo's size. Results: benchmarks/results/phantom_difficulty.md.
+Its results determine `CONTRAST` in `oncorobust.acquire.phantoms.lung`, `breast`, `brain` and `objects`: at difficulty 1
+the mean accuracy should be within 5 points of the paper's clean accuracy (CT 75, mammography 76, MRI 94; stand-in for
+CIFAR-10: 60 to 85). Images are cropped and scaled as by the readers with the demo's settings, split 2:1 with one in six
+training images for validation, and have the demo's size. Results: benchmarks/results/phantom_difficulty.md.
 
 Run: python benchmarks/phantom_difficulty.py lung [--images 300] [--size 32] [--epochs 10] [--difficulty 1] [--seeds 3]
 """
@@ -43,11 +43,11 @@ LUNG_CROP_MM, BRAIN_CROP_MM = 50.0, 40.0
 METASTASES_PER_VOLUME = 3
 
 Example = tuple[str, int, Image]
-"""Patient, label, and the image in [0, 1] that the reader's crop gives."""
+"""Patient, label, and the cropped image in [0, 1]."""
 
 
 def main() -> None:
-    """Render, train and print, once a seed."""
+    """Render, train and print, once per seed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("modality", choices=["lung", "breast", "brain", "objects"])
     parser.add_argument("--images", type=int, default=300)
@@ -75,7 +75,7 @@ def main() -> None:
 
 
 def make_dataset(modality: str, n_images: int, size: int, difficulty: float, seed: int) -> LabelledImages:
-    """Phantoms of one modality at the demo's size, divided by patient."""
+    """Return phantoms of one modality at the demo's size, split by patient."""
     rng = child_rng(seed, "phantoms", modality)
     examples = list(EXAMPLES[modality](n_images, difficulty, rng))
     n_classes = 10 if modality == "objects" else 2
@@ -96,7 +96,7 @@ def make_dataset(modality: str, n_images: int, size: int, difficulty: float, see
 
 
 def fit(data: LabelledImages, *, epochs: int, learning_rate: float, seed: int) -> tuple[float, pd.DataFrame]:
-    """Train as the demo does; accuracy on the test images, and the history."""
+    """Train as the demo does; return the accuracy on the test images and the history."""
     model = build_vgg16(VGG16, size=data.pixels.shape[1], n_classes=len(data.class_names), seed=seed)
     trained = train(
         model,
@@ -122,7 +122,7 @@ def fit(data: LabelledImages, *, epochs: int, learning_rate: float, seed: int) -
 
 
 def lung_examples(n_images: int, difficulty: float, rng: np.random.Generator) -> Iterator[Example]:
-    """A square around each nodule on the slice where it is largest, in a fixed window."""
+    """Yield a square around each nodule on the slice where it is largest, in a fixed window."""
     for number, nodule in enumerate(sample_nodules(n_images, rng=rng)):
         phantom = render_lung(nodule, difficulty=difficulty, rng=rng)
         best = int(phantom.mask.sum(axis=(1, 2)).argmax())
@@ -133,7 +133,7 @@ def lung_examples(n_images: int, difficulty: float, rng: np.random.Generator) ->
 
 
 def breast_examples(n_images: int, difficulty: float, rng: np.random.Generator) -> Iterator[Example]:
-    """The crop of each mass, padded to a square with zeros."""
+    """Yield the crop of each mass, padded to a square with zeros."""
     for number, mass in enumerate(sample_masses(n_images, rng=rng)):
         phantom = render_breast(mass, difficulty=difficulty, rng=rng)
         top, left, height, width = phantom.box
@@ -145,7 +145,7 @@ def breast_examples(n_images: int, difficulty: float, rng: np.random.Generator) 
 
 
 def brain_examples(n_images: int, difficulty: float, rng: np.random.Generator) -> Iterator[Example]:
-    """A square around each metastasis and each negative, scaled by percentiles of its volume's brain."""
+    """Yield a square around each metastasis and each negative, scaled by percentiles of the brain in its volume."""
     for number in range(-(-n_images // (2 * METASTASES_PER_VOLUME))):
         phantom = render_brain(n_metastases=METASTASES_PER_VOLUME, difficulty=difficulty, rng=rng)
         low, high = np.percentile(phantom.t1c[phantom.t1c > 0], (0.5, 99.5))
@@ -156,14 +156,14 @@ def brain_examples(n_images: int, difficulty: float, rng: np.random.Generator) -
 
 
 def object_examples(n_images: int, difficulty: float, rng: np.random.Generator) -> Iterator[Example]:
-    """Coloured things, the ten kinds in turn."""
+    """Yield coloured objects, the ten kinds in turn."""
     labels = np.arange(n_images) % 10
     for number, image in enumerate(render_objects(labels, difficulty=difficulty, rng=rng)):
         yield f"patient{number}", int(labels[number]), to_unit_interval(image, low=0, high=255)
 
 
 def square(values: np.ndarray, row: float, column: float, side: int) -> np.ndarray:
-    """A square of values around a place, cut off at the border by repeating the edge."""
+    """Return a square of values around a position; beyond the border the edge is repeated."""
     top, left = round(row - side / 2), round(column - side / 2)
     padded = np.pad(values, side, mode="edge")
     return padded[top + side : top + 2 * side, left + side : left + 2 * side]

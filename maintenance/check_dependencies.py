@@ -1,11 +1,11 @@
-"""Advisories and licences of everything that the package needs, as it is installed; exit status 1 for a fault.
+"""Check advisories and licences of all installed dependencies; exit status 1 if there is a problem.
 
     python maintenance/check_dependencies.py [--list] [--path SITE-PACKAGES]
 
-What is needed follows from the packages' own metadata, with the extras of this one. Each licence must be one of those
-in reviewed.toml, and no version one of which an advisory there is known. That file is only as fresh as its date: where
-`pip-audit` is installed and its service answers, it is asked too, and what it did not answer is said, because it ends
-with success when it has looked nothing up.
+The dependencies, including those of the package's extras, follow from the metadata of the installed packages. Each
+licence must be listed in reviewed.toml, and no version may be affected by an advisory listed there. That file is only
+as recent as its date. If `pip-audit` is installed and its service answers, it is asked too; the script says how many
+packages it looked up, because pip-audit reports success even if it looked up none.
 """
 
 import argparse
@@ -31,7 +31,7 @@ _AUDIT_SECONDS = 180
 
 @dataclass(frozen=True)
 class Installed:
-    """A package as its metadata have it; licence: empty where they do not say."""
+    """A package as described by its metadata. licence: empty if the metadata have none."""
 
     name: str
     version: str
@@ -40,13 +40,13 @@ class Installed:
 
 
 def read_installed(path: str | None) -> dict[str, Installed]:
-    """All packages in a folder, or in this environment, by name."""
+    """Return all packages in a folder, or in this environment, by name."""
     found = (_read(one) for one in (distributions(path=[path]) if path else distributions()))
     return {one.name: one for one in found}
 
 
 def needed(installed: Mapping[str, Installed], *, package: str = PACKAGE) -> dict[str, Installed]:
-    """What a package needs with all its extras, as far as it is installed, itself included."""
+    """Return the installed dependencies of a package and its extras, by name, including the package itself."""
     extras = frozenset({"test", "compressed", "docs", "download", "oracle"})
     waiting, seen = [(package, extras)], set()
     while waiting:
@@ -62,7 +62,7 @@ def needed(installed: Mapping[str, Installed], *, package: str = PACKAGE) -> dic
 
 
 def advisory_faults(packages: Iterable[Installed], advisories: Iterable[Mapping[str, str]]) -> list[str]:
-    """Versions of which an advisory is known that nobody accepted, a sentence each."""
+    """Return one sentence for each advisory that affects an installed version and is not accepted."""
     by_name = {one.name: one for one in packages}
     return [
         f"{one['package']} {by_name[one['package']].version}: {one['id']}, fixed in {one.get('fixed', 'no version')}"
@@ -74,7 +74,7 @@ def advisory_faults(packages: Iterable[Installed], advisories: Iterable[Mapping[
 
 
 def licence_faults(packages: Iterable[Installed], rules: Mapping[str, Any]) -> list[str]:
-    """Licences that are not reviewed, a sentence each."""
+    """Return one sentence for each package whose licence is not in the reviewed list."""
     return [
         f"{one.name} {one.version}: licence {licence_of(one, rules) or 'unknown'}"
         for one in packages
@@ -83,13 +83,13 @@ def licence_faults(packages: Iterable[Installed], rules: Mapping[str, Any]) -> l
 
 
 def licence_of(one: Installed, rules: Mapping[str, Any]) -> str:
-    """A package's licence under the name that the rules have for it."""
+    """Return a package's licence under its name in the rules."""
     found = rules["read"].get(one.name, one.licence)
     return " OR ".join(rules["names"].get(part, part) for part in found.split(" OR "))
 
 
 def _is_allowed(expression: str, allowed: Iterable[str]) -> bool:
-    """Whether one may choose allowed licences alone: one of an OR, all of an AND."""
+    """Return whether an expression is satisfied by allowed licences: one of an OR, all of an AND."""
     if expression.startswith("(") and expression.endswith(")"):
         expression = expression[1:-1]
     for word, combine in ((" AND ", all), (" OR ", any)):
@@ -99,7 +99,7 @@ def _is_allowed(expression: str, allowed: Iterable[str]) -> bool:
 
 
 def audit(path: str | None) -> tuple[list[str], str]:
-    """What pip-audit finds, a sentence each, and what it says of itself."""
+    """Run pip-audit; return one sentence for each vulnerability, and a sentence on how many packages it looked up."""
     command = [sys.executable, "-m", "pip_audit", "--format", "json", "--progress-spinner", "off"]
     command += ["--path", path] if path else []
     try:
@@ -138,16 +138,16 @@ def _canonical(licence: str) -> str:
 
 
 def _unaccepted(faults: list[str], advisories: Iterable[Mapping[str, str]]) -> list[str]:
-    """The faults that pip-audit found and no person accepted."""
+    """Return the vulnerabilities found by pip-audit that are not accepted in reviewed.toml."""
     accepted = {one["package"] for one in advisories if one.get("accepted")}
     return [fault for fault in faults if canonicalize_name(fault.split()[0]) not in accepted]
 
 
 def main() -> None:
-    """Print what was looked at, and what is wrong."""
+    """Print a summary of the check and every problem found."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--list", action="store_true", help="name every package, its version and its licence")
-    parser.add_argument("--path", help="a site-packages folder; without it this environment")
+    parser.add_argument("--path", help="a site-packages folder (default: this environment)")
     parser.add_argument("--offline", action="store_true", help="do not ask pip-audit")
     arguments = parser.parse_args()
     rules = tomllib.loads(REVIEWED.read_text(encoding="utf-8"))

@@ -129,7 +129,7 @@ def test_nothing_starts_while_the_other_tool_works(folder: Path) -> None:
         assert "(snakemake)" in toy.run(folder, "oncorobust sync", status=1)
         assert "snakemake" in toy.run(folder, "dvc repro", status=255)
         printed = toy.run(folder, "snakemake --cores 1", status=1)
-        assert "is working in this tree; wait until it is done" in printed
+        assert "is running in this folder; wait until it is done" in printed
     assert not (folder / "reports" / "index.html").exists()
     assert (folder / "dvc.lock").read_bytes() == lock
     toy.run(folder, "snakemake --cores 1")
@@ -150,7 +150,7 @@ def test_record_refuses_while_snakemake_holds_the_folder(folder: Path) -> None:
         locks.mkdir(exist_ok=True)
         (locks / "0.output.lock").write_text("reports/index.html\n")
         for command in (record, sync):
-            with pytest.raises(InputError, match="snakemake is working in this tree; wait until it is done"):
+            with pytest.raises(InputError, match="snakemake is running in this folder; wait until it is done"):
                 command(folder)
 
 
@@ -188,7 +188,7 @@ def test_a_raw_tree_that_nobody_makes_is_asked_for_before_any_job(folder: Path) 
     params = folder / "params.yaml"
     params.write_text(params.read_text().replace("  mnist:\n    source: download", "  {}", 1))
     shutil.rmtree(folder / "data" / "raw")
-    assert "acquire is for other data sets than params.yaml has" in toy.run(folder, "snakemake --cores 1", status=1)
+    assert "acquire lists other data sets than params.yaml" in toy.run(folder, "snakemake --cores 1", status=1)
     toy.run(folder, "oncorobust graph")
     message = "data/raw/mnist is missing: put or link your raw tree there, or add acquire.mnist to params.yaml"
     assert message in toy.run(folder, "snakemake --cores 1", status=1)

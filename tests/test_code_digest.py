@@ -192,7 +192,7 @@ def test_an_old_digest_is_refused_by_check_snakemake_and_record(edited: Path) ->
         "train: src/oncorobust/training/loop.py has changed",
         "harden: src/oncorobust/training/loop.py has changed",
     ]
-    assert toy.run(edited, "oncorobust graph") == "dvc.yaml and workflow/code rewritten\n"
+    assert toy.run(edited, "oncorobust graph") == "updated dvc.yaml and workflow/code\n"
     check_in_step(edited)
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from oncorobust.pipeline.process_lock import exclusive, release_left_locks
 file = Path(sys.argv[2])
 if sys.argv[1] == "exclusive":
-    with exclusive(file, what="trains", seconds=0.0):
+    with exclusive(file, what="training", seconds=0.0):
         print("held", flush=True)
         time.sleep(60)
 alive = release_left_locks(file)
@@ -34,15 +34,15 @@ def holder(kind: str, path: Path) -> subprocess.Popen:
 
 def test_a_second_process_is_told_who_the_first_is(tmp_path):
     other = holder("exclusive", tmp_path / "logs" / ".train.lock")
-    message = rf"expected to be alone, got process {other.pid} on .*, which trains; wait until it is done"
+    message = rf"process {other.pid} on .* is training; wait until it is done"
     with (
         pytest.raises(InputError, match=message),
-        exclusive(tmp_path / "logs" / ".train.lock", what="trains", seconds=0.0),
+        exclusive(tmp_path / "logs" / ".train.lock", what="training", seconds=0.0),
     ):
         pass
     other.kill()
     other.wait()
-    with exclusive(tmp_path / "logs" / ".train.lock", what="trains", seconds=0.0):
+    with exclusive(tmp_path / "logs" / ".train.lock", what="training", seconds=0.0):
         pass
 
 
@@ -50,8 +50,8 @@ def test_a_process_that_waits_in_vain_leaves_the_name_of_the_holder(tmp_path):
     other = holder("exclusive", tmp_path / ".lock")
     for _ in range(2):
         with (
-            pytest.raises(InputError, match=f"got process {other.pid} on "),
-            exclusive(tmp_path / ".lock", what="trains", seconds=0.2),
+            pytest.raises(InputError, match=f"process {other.pid} on "),
+            exclusive(tmp_path / ".lock", what="training", seconds=0.2),
         ):
             pass
     other.kill()
@@ -63,7 +63,7 @@ def test_a_holder_that_is_about_to_end_is_waited_for(tmp_path):
     end = "import os, sys, time; time.sleep(0.5); open(sys.argv[1], 'w').close(); os.kill(int(sys.argv[2]), 9)"
     killer = subprocess.Popen([sys.executable, "-c", end, str(tmp_path / "killed"), str(other.pid)])
     assert not (tmp_path / "killed").exists()
-    with exclusive(tmp_path / ".lock", what="trains", seconds=20.0):
+    with exclusive(tmp_path / ".lock", what="training", seconds=20.0):
         assert (tmp_path / "killed").exists()
     killer.wait()
     assert other.wait() == -9
@@ -76,7 +76,7 @@ def test_on_a_file_system_without_locks_nothing_is_locked(tmp_path, monkeypatch,
 
     monkeypatch.setattr("fcntl.flock", flock)
     entered = []
-    with exclusive(tmp_path / ".lock", what="trains", seconds=0.0):
+    with exclusive(tmp_path / ".lock", what="training", seconds=0.0):
         entered.append((tmp_path / ".lock").read_text().split()[1])
     assert entered == [str(os.getpid())]
     assert [path.name for path in tmp_path.iterdir()] == [".lock"]
@@ -89,7 +89,7 @@ def test_a_folder_that_cannot_be_written_is_an_error_that_names_the_lock(tmp_pat
     monkeypatch.setattr("os.open", refuse)
     with (
         pytest.raises(OSError, match=r"Read-only file system: .*\.lock") as caught,
-        exclusive(tmp_path / ".lock", what="trains", seconds=20.0),
+        exclusive(tmp_path / ".lock", what="training", seconds=20.0),
     ):
         pass
     assert caught.value.errno == errno.EROFS

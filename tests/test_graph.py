@@ -148,14 +148,14 @@ def test_train_reads_the_users_models_and_weights(tmp_path: Path) -> None:
 def test_refresh_writes_a_new_data_set_everywhere_and_keeps_comments(tmp_path: Path) -> None:
     folder = toy.make_toy(tmp_path)
     in_step = (folder / "dvc.yaml").read_text()
-    assert in_step.startswith("# The same graph as the Snakefile")
+    assert in_step.startswith("# The same graph as in the Snakefile")
     content = toy.toy_params()
     for section in (content["datasets"], content["report"]["columns"]):
         section["third"] = section["slices"]
     content["run"]["datasets"] = ["mnist", "third", "slices"]
     toy.write_params(folder, content)
     with pytest.raises(
-        InputError, match=r"out of step \(preprocess is for other data sets than params.yaml has and \d+ more\)"
+        InputError, match=r"out of step \(preprocess lists other data sets than params.yaml and \d+ more\)"
     ):
         check_in_step(folder)
     assert "run `oncorobust graph`" in toy.run(folder, "snakemake -n 2>&1", status=1)

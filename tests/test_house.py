@@ -128,13 +128,13 @@ def test_help_lists_the_commands_and_loads_no_package() -> None:
 
 def test_commands_outside_the_repository_are_refused(tmp_path: Path) -> None:
     printed = toy.run(tmp_path, "oncorobust where", status=1)
-    assert "oncorobust: expected the repository's root, got" in printed
+    assert "has no Snakefile: run oncorobust in the root of the repository" in printed
 
 
 @pytest.mark.slow
 def test_check_and_where_speak_of_this_tree(tmp_path: Path) -> None:
     folder = toy.make_toy(tmp_path)
-    assert "the raw trees of mnist, slices are in order" in toy.run(folder, "oncorobust check")
+    assert "the raw trees of mnist, slices are valid" in toy.run(folder, "oncorobust check")
     assert "reports/index.html  (not made yet)" in toy.run(folder, "oncorobust where")
     shutil.rmtree(folder / "data" / "raw" / "slices")
     assert "data/raw/slices is missing: put or link" in toy.run(folder, "oncorobust check", status=1)

@@ -127,8 +127,8 @@ def test_two_processes_do_not_do_one_stage(place):
     (place / "stage.py").write_text(patience + STAGE)
     second = subprocess.run([sys.executable, "stage.py"], cwd=place, capture_output=True, text=True)
     assert second.returncode == 1
-    assert second.stderr.startswith(f"error: expected to be alone, got process {first.pid} on ")
-    assert second.stderr.endswith("which does stage; wait until it is done (log: logs/stage.log)\n")
+    assert second.stderr.startswith(f"error: process {first.pid} on ")
+    assert second.stderr.endswith("is running stage; wait until it is done (log: logs/stage.log)\n")
     assert "ready\n" in log_of(place), "the second process keeps the log of the first"
     first.kill()
     first.communicate()

@@ -187,7 +187,7 @@ def test_a_trace_without_its_remote_is_refused_without_the_secret(
 
     monkeypatch.setattr(dvc.api, "open", fail)
     with pytest.raises(
-        InputError, match=r"expected rows\.csv in the tree, DVC's cache or remote, got cannot connect"
+        InputError, match=r"cannot get rows\.csv from the work tree, DVC's cache or its remote: cannot connect"
     ) as got:
         State(tmp_path, "v1").read_recorded("rows.csv", "0" * 32)
     assert SECRET not in str(got.value)

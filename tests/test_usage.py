@@ -87,7 +87,7 @@ def test_the_command_prints_what_was_used_and_asked(
         (tmp_path / name).symlink_to(REPOSITORY / ("presets/demo.yaml" if name == "params.yaml" else name))
     monkeypatch.chdir(tmp_path)
     assert main(["usage"]) == 1
-    assert "expected measurements of jobs in logs/benchmarks, got none" in capsys.readouterr().err
+    assert "logs/benchmarks has no measurements of jobs" in capsys.readouterr().err
     _benchmarks(tmp_path / "logs" / "benchmarks")
     assert main(["usage"]) == 0
     printed = capsys.readouterr().out

@@ -90,7 +90,7 @@ wildcard_constraints:
 def code(stage):
     """Return the MD5 of the file with the digests of the stage's code; a change of the code runs the stage again.
 
-    DVC depends on the same file. Here it is a parameter, because an input is looked at again for each of 10,000 jobs.
+    DVC depends on the same file. Here it is a parameter, because Snakemake would check an input again for every job.
     """
     return file_digest(Path(code_path(stage)))
 

@@ -1,11 +1,12 @@
-"""`oncorobust front`: the clean-against-robust front of a data set, from the experiments that DVC holds.
+"""`oncorobust front`: a figure of clean against robust accuracy of a data set's hardening experiments.
 
     oncorobust front lidc [--output reports/lidc/front.png]
 
-Collects hardening runs of the work tree, of HEAD and of every experiment of `dvc exp run`, whatever commit it started
-from. Parameters and inputs of a run are those that its dvc.lock records, not those of params.yaml, which may have been
-edited since; numbers are taken from training.json where it is the recorded file. Draws the figure and writes its points
-as CSV beside it. Neither is an output of a stage: experiments are not part of the tree that a stage could depend on.
+The command collects the hardening runs of the work tree, of HEAD and of every experiment of `dvc exp run`, whatever
+commit the experiment started from. It takes the parameters and inputs of a run from its dvc.lock, because params.yaml
+may have been edited since, and the accuracies from training.json, which must be the recorded file. It draws the figure
+and writes its points to a CSV file beside it. Neither is an output of a stage, because a stage cannot depend on
+experiments.
 """
 
 import argparse
@@ -31,8 +32,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("dataset", metavar="DATASET", help="a data set of run.datasets")
     parser.add_argument(
         "--output",
-        help="file of the figure, a .png; the points are saved beside it as .csv "
-        f"(default: {layout.front_file('DATASET', 'png')})",
+        help=f"the figure, a .png file (default: {layout.front_file('DATASET', 'png')}); its points are written to a "
+        ".csv beside it",
     )
 
 
@@ -52,14 +53,14 @@ def run(args: argparse.Namespace) -> int:
         figure_draft.write_bytes(to_png(figure))
         write_csv(points_draft, front_frame(front))
     print("\n".join([*_point_lines(front), *(f"left out: {one}" for one in front.left_out)]))
-    print(f"{output} and {output.with_suffix('.csv').name}: validation images; no test image was looked at")
+    print(f"Wrote {output} and {output.with_suffix('.csv').name} (accuracies on validation images, not on test images)")
     return 0
 
 
 def collect_front(root: Path, dataset: str) -> Front:
-    """The front of a data set's hardening runs; those whose record cannot be read are left out with a sentence too.
+    """Return the front of a data set's hardening runs, with the reason for each run that is left out.
 
-    Raises InputError where fewer than two runs can be compared.
+    Raises InputError when fewer than two runs can be compared.
     """
     runs, unread = [], []
     for name, revision in [("work tree", None), ("HEAD", "HEAD"), *_experiments(root)]:
@@ -81,14 +82,14 @@ def _too_few(dataset: str, compared: int, left_out: tuple[str, ...]) -> str:
     why = f" (left out: {'; '.join(left_out)})" if left_out else ""
     share = f"datasets.{dataset}.harden.loss.adversarial_share=0.25"
     return (
-        f"expected two or more hardening runs of {dataset} that compare, got {compared}{why}; run\n"
+        f"expected at least two comparable hardening runs of {dataset}, got {compared}{why}; run\n"
         f"  dvc exp run --temp --single-item -S {share} harden@{dataset}\n"
         f"  oncorobust front {dataset}"
     )
 
 
 def _experiments(root: Path) -> list[tuple[str, str]]:
-    """Name and commit of each experiment, in alphabetical order."""
+    """Return the name and commit of each experiment, in alphabetical order."""
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
@@ -101,9 +102,9 @@ def _experiments(root: Path) -> list[tuple[str, str]]:
 
 
 def _read_experiment(state: State, name: str, dataset: str) -> Experiment | None:
-    """A run of hardening as dvc.lock records it; None where it records none.
+    """Return the hardening run that dvc.lock records; None when it records none.
 
-    Raises InputError where training.json is another than the recorded one, or lacks what the figure shows.
+    Raises InputError when training.json is not the recorded file, or lacks a value that the figure shows.
     """
     if state.md5("dvc.lock") is None:
         return None
@@ -112,7 +113,7 @@ def _read_experiment(state: State, name: str, dataset: str) -> Experiment | None
         return None
     path = layout.results_file(dataset, layout.ADVERSARIAL, "training.json")
     if state.md5(path) != next((one.md5 for one in record.outputs if one.path == path), None):
-        raise InputError(f"expected the file that dvc.lock records, got another in {path}")
+        raise InputError(f"{path} is not the file that dvc.lock records")
     told = parse_results(state.read(path), where=path)
     try:
         return Experiment(
@@ -124,7 +125,7 @@ def _read_experiment(state: State, name: str, dataset: str) -> Experiment | None
             synthetic=told["synthetic"],
         )
     except KeyError as error:
-        raise InputError(f"expected {error} in {path} and dvc.lock, got none: harden again") from error
+        raise InputError(f"{path} or dvc.lock has no {error}: run the stage harden again") from error
 
 
 def _inputs(record: StageRecord, dataset: str) -> dict[str, str]:
@@ -138,7 +139,7 @@ def _accuracies(told: Mapping[str, float]) -> Accuracies:
 
 
 def flat(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Nested settings by dotted names: {"loss": {"beta": 6}} becomes {"loss.beta": 6}."""
+    """Return nested settings by dotted names: {"loss": {"beta": 6}} becomes {"loss.beta": 6}."""
     pairs: dict[str, Any] = {}
     for name, value in settings.items():
         pairs |= (
@@ -148,7 +149,7 @@ def flat(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _point_lines(front: Front) -> list[str]:
-    """The points as a table for the terminal; an asterisk marks those that no other dominates."""
+    """Return the points as lines of a table; an asterisk marks points that no other point dominates."""
     width = max(len(one.label) for one in front.points)
     return [
         f"{'*' if one.on_front else ' '} {one.label:{width}}  clean {100 * one.accuracies.clean:6.2f} %  "

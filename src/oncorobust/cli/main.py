@@ -1,25 +1,28 @@
-"""The command line `oncorobust`: presets, checks, records and traces. Snakemake or DVC runs the pipeline itself.
+"""Commands that prepare, check, record and trace runs of the pipeline; Snakemake or DVC runs the pipeline itself.
 
-    preset   switch params.yaml to another preset              graph    bring dvc.yaml and digests in step
-    record   Snakemake's results into dvc.lock                 sync     DVC's checkout to Snakemake
-    check    parameters, dvc.yaml and raw trees, without a job  where    the results, and which are missing
-    trace    from a table cell back to its inputs              front    clean against robust accuracy of experiments
-    usage    memory and time of the last run's jobs
+    preset   switch params.yaml to a preset               graph    update dvc.yaml and the digests of the code
+    record   record Snakemake's results in dvc.lock       sync     mark files checked out by DVC as up to date
+    check    check the inputs without starting a job      where    list the results
+    trace    trace a table cell back to its inputs        front    plot clean against robust accuracy of experiments
+    usage    show memory and time of the last run's jobs
 
-All commands run in the root of the repository. After an error in the input they print one line on the standard error
-and end with status 1.
+All commands run in the root of the repository. An error in the input gives one line on standard error and status 1.
 """
 
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import oncorobust
 from oncorobust.base import layout
 from oncorobust.base.errors import InputError, missing_package
+
+Run = Callable[[argparse.Namespace], int]
+"""A command: it takes the parsed arguments and returns the exit status."""
 
 RESULTS = {
     "report": layout.PAGE,
@@ -37,7 +40,7 @@ PIPELINE = {
     "snakemake": "snakemake",
     "voluptuous": "dvc",
 }
-"""Modules that the extra `pipeline` brings, and the package of each."""
+"""Packages that the extra `pipeline` installs, by module."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -45,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parsed = build_parser(sys.argv[1:] if arguments is None else list(arguments)).parse_args(arguments)
     try:
         if not (Path.cwd() / "Snakefile").is_file():
-            raise InputError(f"expected the repository's root, got {Path.cwd()}, which has no Snakefile")
+            raise InputError(f"{Path.cwd()} has no Snakefile: run oncorobust in the root of the repository")
         status: int = parsed.run(parsed)
     except InputError as error:
         return _refuse(error)
@@ -68,54 +71,51 @@ def build_parser(arguments: list[str]) -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=oncorobust.__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    preset = commands.add_parser("preset", help="replace params.yaml by a preset, or list the presets")
-    preset.add_argument("name", nargs="?", help="a file of presets/, without .yaml; if not given, list the presets")
-    preset.add_argument("--force", action="store_true", help="discard edits in params.yaml")
-    preset.set_defaults(run=_preset)
-
-    graph = commands.add_parser("graph", help="update dvc.yaml and the digests of the code")
-    graph.add_argument("--check", action="store_true", help="only report what is out of date; status 1 if anything is")
-    graph.set_defaults(run=_graph)
-
-    for name, run, purpose in (
-        ("sync", _sync, "tell Snakemake that the files which DVC checked out are up to date"),
-        ("where", _where, "print where the results are"),
-        ("usage", _usage, "print memory and time of the last run's jobs, and lines for a cluster's profile"),
-    ):
-        commands.add_parser(name, help=purpose, description=purpose).set_defaults(run=run)
-
-    purpose = (
-        "check parameters, dvc.yaml and raw trees without starting a job, and repair records that a killed run left"
+    preset = _add(commands, "preset", _preset, "switch params.yaml to a preset, or list the presets")
+    preset.add_argument(
+        "name", nargs="?", help="name of a file in presets/, without .yaml; list the presets if omitted"
     )
-    checker = commands.add_parser("check", help=purpose, description=purpose)
-    checker.add_argument("--cache", action="store_true", help="also check every object of DVC's cache")
-    checker.set_defaults(run=_check)
+    preset.add_argument("--force", action="store_true", help="overwrite edits in params.yaml")
 
-    purpose = "record in dvc.lock the results that Snakemake made and calls up to date"
-    recorder = commands.add_parser("record", help=purpose, description=purpose)
+    graph = _add(commands, "graph", _graph, "update dvc.yaml and the digests of the code")
+    graph.add_argument("--check", action="store_true", help="change nothing; list what is out of step, with status 1")
+
+    purpose = "check params.yaml, dvc.yaml and the raw trees without starting a job; repair files left by a killed DVC"
+    checker = _add(commands, "check", _check, purpose)
+    checker.add_argument("--cache", action="store_true", help="also check every object in DVC's cache")
+
+    recorder = _add(commands, "record", _record, "record Snakemake's up-to-date results in dvc.lock")
     recorder.add_argument(
-        "--shards",
-        type=int,
-        default=1,
-        metavar="N",
-        help="the N of snakemake --set-scatter test_images=N, if the run used it",
+        "--shards", type=int, default=1, metavar="N", help="N of snakemake --set-scatter test_images=N"
     )
-    recorder.set_defaults(run=_record)
 
-    # The arguments of these need modules that the other commands do without.
-    trace = commands.add_parser("trace", help="trace a table cell back to its inputs")
+    _add(commands, "sync", _sync, "tell Snakemake that the files checked out by DVC are up to date")
+    _add(commands, "where", _where, "list the paths of the results")
+    _add(commands, "usage", _usage, "show memory and time of the last run's jobs, with lines for a cluster profile")
+
+    # The arguments of these commands need modules that the other commands do not need.
+    trace = _add(commands, "trace", None, "trace a table cell back to its inputs, and check its value")
     if arguments[:1] == ["trace"]:
         from oncorobust.cli import trace as trace_command
 
         trace_command.add_arguments(trace)
         trace.set_defaults(run=trace_command.run)
 
-    front = commands.add_parser("front", help="plot clean against robust accuracy of a data set's experiments")
+    front = _add(commands, "front", None, "plot clean against robust accuracy of a data set's hardening experiments")
     if arguments[:1] == ["front"]:
         from oncorobust.cli import front as front_command
 
         front_command.add_arguments(front)
         front.set_defaults(run=front_command.run)
+    return parser
+
+
+def _add(commands: Any, name: str, run: Run | None, purpose: str) -> argparse.ArgumentParser:
+    """Add a command and return its parser."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name, help=purpose, description=f"{purpose[0].upper()}{purpose[1:]}."
+    )
+    parser.set_defaults(run=run)
     return parser
 
 
@@ -130,7 +130,7 @@ def _preset(parsed: argparse.Namespace) -> int:
         print("\n".join(preset_names(Path())))
         return 0
     switch_preset(Path(), parsed.name, force=parsed.force)
-    print(f"params.yaml is now the preset {parsed.name}; the graph is in step")
+    print(f"params.yaml is now the preset {parsed.name}; dvc.yaml is updated")
     return 0
 
 
@@ -141,7 +141,7 @@ def _graph(parsed: argparse.Namespace) -> int:
         sentences = out_of_step(Path())
         print("\n".join(sentences) or "the graph is in step")
         return 1 if sentences else 0
-    print(f"dvc.yaml and {layout.CODE} rewritten" if refresh(Path()) else "the graph was in step")
+    print(f"updated dvc.yaml and {layout.CODE}" if refresh(Path()) else "the graph was in step already")
     return 0
 
 
@@ -159,7 +159,7 @@ def _sync(_: argparse.Namespace) -> int:
     from oncorobust.pipeline.sync import sync
 
     sync(Path())
-    print("Snakemake takes every file of dvc.lock as up to date")
+    print("Snakemake now treats every file in dvc.lock as up to date")
     return 0
 
 
@@ -168,7 +168,7 @@ def _check(parsed: argparse.Namespace) -> int:
     from oncorobust.pipeline.sync import mend
     from oncorobust.settings.load import load_params
 
-    with suppress(InputError):  # a run that is under way needs none
+    with suppress(InputError):  # no repair while a run is in progress
         mend(Path())
     params = load_params("params.yaml")
     check_in_step(Path())
@@ -179,7 +179,7 @@ def _check(parsed: argparse.Namespace) -> int:
             )
     if parsed.cache:
         _check_cache()
-    print(f"params.yaml, dvc.yaml and the raw trees of {', '.join(params.run.datasets)} are in order")
+    print(f"params.yaml, dvc.yaml and the raw trees of {', '.join(params.run.datasets)} are valid")
     return 0
 
 
@@ -192,7 +192,7 @@ def _check_cache() -> None:
     damaged = damaged_objects(Path(Repo().cache.local.path))
     if damaged:
         command = repair(damaged, work_tree=[Path(name) for name in OUTPUT_FOLDERS])
-        raise InputError(f"expected whole objects in DVC's cache, got {len(damaged)} damaged; run: {command}")
+        raise InputError(f"DVC's cache has {len(damaged)} damaged objects; run: {command}")
 
 
 def _usage(_: argparse.Namespace) -> int:

@@ -1,7 +1,7 @@
-"""Switch params.yaml between the presets: files in presets/ that hold every parameter of a purpose.
+"""Switching of params.yaml between presets, files in presets/ that set every parameter.
 
-A preset is copied whole, byte for byte: params.yaml stays the one file that both runners read, and `diff` shows how it
-departs from a preset. Edits that stand in no preset would be lost and are refused, unless forced.
+A preset is copied byte for byte, so both runners read only params.yaml, and `diff` shows how it differs from a preset.
+Without --force, a params.yaml with edits that are in no preset is not overwritten.
 """
 
 from pathlib import Path
@@ -12,14 +12,15 @@ from oncorobust.settings.load import load_params
 
 
 def preset_names(root: Path) -> list[str]:
-    """Names of the presets, sorted."""
+    """Return the names of the presets, sorted."""
     return sorted(path.stem for path in (root / "presets").glob("*.yaml"))
 
 
 def switch_preset(root: Path, name: str, *, force: bool) -> None:
-    """Make params.yaml the preset of this name and bring the graph in step.
+    """Replace params.yaml by the preset of this name, and update dvc.yaml and the digests of the code.
 
-    force: give up edits in params.yaml. Raises InputError for an unknown or wrong preset, and for edits without force.
+    force: overwrite edits in params.yaml. Raises InputError for an unknown or invalid preset, and for edits without
+    force.
     """
     names = preset_names(root)
     if name not in names:
@@ -29,8 +30,8 @@ def switch_preset(root: Path, name: str, *, force: bool) -> None:
     known = [(root / "presets" / f"{one}.yaml").read_bytes() for one in names]
     if current.exists() and current.read_bytes() not in known and not force:
         raise InputError(
-            f"expected params.yaml to equal a preset, got one with edits of its own: keep it as presets/NAME.yaml, "
-            f"or give it up with `oncorobust preset {name} --force`"
+            f"params.yaml has edits that are in no preset: copy it to presets/NAME.yaml to keep them, "
+            f"or overwrite it with `oncorobust preset {name} --force`"
         )
     draft = current.with_name(".params.part.yaml")
     draft.write_bytes(preset.read_bytes())

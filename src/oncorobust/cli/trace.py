@@ -1,10 +1,10 @@
-"""`oncorobust trace`: from a table cell back to its inputs, on the terminal.
+"""`oncorobust trace`: trace a table cell back to its inputs, and print the trace.
 
     oncorobust trace "Table 1" --row PGD:0.002 --column LIDC [--field accuracy] [--rev REV]
 
-Reads what the cell names, at the work tree or a git revision, lets `provenance` check the numbers and `lock` walk back
-through dvc.lock, and prints both. The status is 0 where all numbers agree and the results are those that dvc.lock
-records, else 1.
+The command reads the files that the cell names, from the work tree or a git revision. It checks the cell's value
+(`trace.check`), collects the stages that led to it (`pipeline.dvc_lock`), and prints both. The exit status is 0 if all
+values agree and the results are those that dvc.lock records, otherwise 1.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from oncorobust.trace.repository import State
 from oncorobust.trace.text import trace_text
 
 LISTED = 10
-"""How many files of a directory are named."""
+"""Number of files listed for a directory."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,15 +35,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("table", help='"Table 1", "Table 2", "Table S5", "Table G" or "Table T"')
     parser.add_argument(
         "--row",
-        help="PGD:0.002 or Baseline in Table 1, PGD in S5, 0.002 in G, tied:0.002 in T, a data set in Table 2",
+        help="a row, such as PGD:0.002 or Baseline in Table 1, PGD in S5, 0.002 in G, tied:0.002 in T; "
+        "a data set in Table 2",
     )
     parser.add_argument("--column", help="a data set, by key, title or the paper's column; in Table 2 also a field")
-    parser.add_argument("--field", help="one of the numbers of that row and data set; if not given, all of them")
-    parser.add_argument("--rev", help="git revision to trace; if not given, the work tree")
+    parser.add_argument("--field", help="one of the numbers of that row and data set (default: all)")
+    parser.add_argument("--rev", help="git revision to trace (default: the work tree)")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Trace a cell of the repository in the current folder and print the way back. Returns the exit status."""
+    """Trace a cell of the repository in the current folder and print the trace. Returns the exit status."""
     state = State(Path(), args.rev)
     traced = trace_cell(state, table=args.table, row=args.row, column=args.column, field=args.field)
     print(trace_text(traced))
@@ -51,9 +52,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def trace_cell(state: State, *, table: str, row: str | None, column: str | None, field: str | None = None) -> Trace:
-    """Find a cell, compute it again from its rows, and collect every stage behind it.
+    """Find a cell, recompute it from its rows, and collect all stages that led to it.
 
-    Raises InputError where there is no such table, row or data set (listing what there is), or a file is missing.
+    Raises InputError when there is no such table, row or data set (listing the known ones), or a file is missing.
     """
     found_table = find_table(tables_from_json(parse_results(state.read(CELLS), where=CELLS)), table)
     cells = find_cells(found_table, row=row, column=column, field=field)
@@ -82,7 +83,7 @@ def trace_cell(state: State, *, table: str, row: str | None, column: str | None,
 
 
 def _read_lock(state: State) -> Lock:
-    """The stages of dvc.lock; none before anything was recorded."""
+    """Return the stages of dvc.lock; none before the first record."""
     try:
         text = state.read("dvc.lock").decode()
     except InputError:
@@ -102,14 +103,14 @@ def _stages(cells: list[Cell], table: Table, lock: Lock) -> list[StageRecord]:
 
 
 def _recorded_code(state: State, stages: list[StageRecord]) -> dict[str, dict[str, str]]:
-    """Digests of the code with which the stages were run, by the MD5 of the files that hold them."""
+    """Return the digests of the code that the stages were run with, by the MD5 of the digest file."""
     files = {one.md5: one.path for stage in stages for one in stage.inputs if is_code_path(one.path)}
     contents = ((md5, state.read_version(path, md5)) for md5, path in files.items())
     return {md5: parse_digests(content) for md5, content in contents if content is not None}
 
 
 def _is_recorded(state: State, lock: Lock, path: str) -> bool:
-    """Whether a result is the one that dvc.lock records; one that only DVC holds is compared when it is read."""
+    """Return whether a result is the one in dvc.lock; a file that only DVC stores is compared when it is read."""
     recorded, found = recorded_md5(lock, path), state.md5(path)
     return recorded is not None and found in (recorded, None)
 
@@ -119,7 +120,7 @@ def _read_contents(state: State, cells: list[Cell], table: Table, lock: Lock) ->
     rows = {source.file for cell in cells for source in cell.rows}
     paper = {cell.paper.file for cell in cells if cell.paper}
     return Contents(
-        # a row's key is a name, also where it is an epsilon
+        # Keys of rows are text, even when they are epsilons.
         tables={table.file: pd.read_csv(io.BytesIO(state.read(table.file)), dtype={"row": str})},
         metrics={
             path: parse_results(state.read_recorded(path, recorded_md5(lock, path)), where=path)

@@ -1,6 +1,6 @@
-"""`oncorobust usage`: what the jobs of the last run used, beside what they ask for, and lines for a cluster's profile.
+"""`oncorobust usage`: used and requested memory and time of the last run's jobs, with lines for a cluster profile.
 
-Whoever has data and a deadline of their own runs a small part first, and puts the printed block into a profile.
+To plan a large run, run a small part of your data first, and copy the printed lines into the profile.
 """
 
 from pathlib import Path
@@ -12,17 +12,17 @@ from oncorobust.settings.load import load_params
 
 
 def print_usage() -> None:
-    """Print the table and the block. Raises InputError where nothing ran yet."""
+    """Print used and requested resources, and lines for a profile. Raises InputError before the first run."""
     found = used(Path(BENCHMARKS))
     if not found:
-        raise InputError(f"expected measurements of jobs in {BENCHMARKS}, got none: run the pipeline first")
+        raise InputError(f"{BENCHMARKS} has no measurements of jobs: run the pipeline first")
     params = load_params("params.yaml")
     budget, size = (
         read_budget(Path(RESOURCES)),
         max(params.datasets[name].preprocess.size for name in params.run.datasets),
     )
     row = "{:14} {:>5} {:>10} {:>10} {:>10} {:>11} {:>12}".format
-    print(row("rule", "jobs", "seconds", "longest s", "peak MB", "asked MB", "asked min"))
+    print(row("rule", "jobs", "seconds", "longest s", "peak MB", "request MB", "request min"))
     for rule, one in found.items():
         print(
             row(
@@ -31,13 +31,13 @@ def print_usage() -> None:
                 f"{one.seconds:.0f}",
                 f"{one.longest:.0f}",
                 f"{one.mem_mb:.0f}",
-                *_asked(budget, rule, size),
+                *_requested(budget, rule, size),
             )
         )
-    print(f"\nasked: at the first attempt, at {size} pixels, without the size of input files\n")
+    print(f"\nrequest: at the first attempt, for images of {size} pixels, without the size of the input files\n")
     print(profile_lines(found, budget))
 
 
-def _asked(budget: Budget, rule: str, size: int) -> tuple[int, int]:
+def _requested(budget: Budget, rule: str, size: int) -> tuple[int, int]:
     stage = rule.removesuffix("_shard")
     return budget.mem_mb(stage, size=size, input_mb=0.0, attempt=1), budget.minutes(stage, size=size, attempt=1)

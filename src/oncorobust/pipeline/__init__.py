@@ -1,1 +1,1 @@
-"""Make a script a stage, and keep the graphs of Snakemake and DVC one graph."""
+"""Shared machinery of the pipeline's stages, and tools that keep Snakemake and DVC consistent with each other."""

@@ -1,4 +1,4 @@
-"""Cancellation of the jobs that a killed Snakemake left on a Slurm cluster, before the next run submits them again.
+"""Cancellation of Slurm jobs that a killed Snakemake left behind, before the next run submits them again.
 
 Jobs outlive the Snakemake that submitted them, and the next Snakemake does not adopt them: it would submit each job
 again, and two jobs would write the same files. The plugin submits from the repository's folder and names the rule in

@@ -1,14 +1,14 @@
-"""A digest of what a Python file does, which comments, docstrings and formatting leave alone.
+"""Digests of Python code that ignore comments, docstrings and formatting.
 
 A stage runs again when its code changes, and training takes hours, so a corrected comment must not count as a change.
 The digest is the MD5 of the syntax tree, written as text:
 
     (Assign targets [ (Name id 'n_images') ] value (Constant value 40))
 
-Positions, comments and every string that stands alone as a statement are left out. So are empty fields, because each
-version of Python adds some. Neighbouring texts of an f-string are joined, because versions divide them differently.
-(`ast.dump` and bytecode differ between versions.) Names, constants, defaults, type hints and the order of statements
-count. A file that is not Python counts by its bytes.
+The text leaves out positions, comments and every string that is a statement of its own. It also leaves out empty
+fields, because each version of Python adds some, and joins neighbouring texts of an f-string, because versions divide
+them differently. (`ast.dump` and bytecode differ between versions.) Names, constants, defaults, type hints and the
+order of statements count. For a file that is not Python, the digest is the MD5 of its bytes.
 """
 
 import ast
@@ -21,7 +21,7 @@ from pathlib import Path
 from oncorobust.base.errors import InputError
 
 _LEFT_OUT = {"ctx", "kind", "type_comment", "type_ignores"}
-"""Fields of syntax trees that follow from the others, or that decide nothing."""
+"""Fields of syntax trees that follow from other fields or have no effect."""
 _NAMES = {
     kind: tuple(name for name in kind._fields if name not in _LEFT_OUT)
     for kind in vars(ast).values()
@@ -37,7 +37,7 @@ Import = tuple[int, str, tuple[str, ...]]
 
 @dataclass(frozen=True)
 class Source:
-    """What one Python file holds: its digest, its imports, and its string constants without docstrings."""
+    """The digest, imports and string constants (without docstrings) of one Python file."""
 
     digest: str
     imports: tuple[Import, ...]
@@ -47,7 +47,7 @@ class Source:
 def file_digest(path: Path) -> str:
     """Return the digest of a file's code (.py), or the MD5 of its bytes.
 
-    Raises InputError where it cannot be read, or is not Python under a name that ends in .py.
+    Raises InputError when the file cannot be read, or when its name ends in .py and it is not Python.
     """
     if path.suffix == ".py":
         return read_source(path).digest
@@ -58,12 +58,12 @@ def file_digest(path: Path) -> str:
 
 
 def content_digest(name: str, content: bytes) -> str:
-    """Return what `file_digest` returns for a file of this name and content. Raises InputError like it."""
+    """Return the `file_digest` of a file with this name and content. Raises InputError under the same conditions."""
     return parse_source(content, where=name).digest if name.endswith(".py") else _md5(content)
 
 
 def read_source(path: Path) -> Source:
-    """Read a Python file, once for each of its versions in this process. Raises InputError where it cannot."""
+    """Read a Python file, each version once per process. Raises InputError when it cannot be read or parsed."""
     try:
         found = path.stat()
     except OSError as error:
@@ -77,7 +77,7 @@ def _read_version(path: Path, modified: int, size: int) -> Source:  # noqa: ARG0
 
 
 def parse_source(content: bytes, *, where: str) -> Source:
-    """Parse a Python file. where: its name, for the InputError of a file that is not Python."""
+    """Parse the content of a Python file. Raises InputError, with the file name `where`, when it is not Python."""
     try:
         tree = ast.parse(content)
     except (SyntaxError, ValueError) as error:
@@ -127,7 +127,7 @@ def _joined(values: list[ast.expr]) -> list[object]:
 
 
 def _is_docstring(node: object) -> bool:
-    """Return whether a statement is a string alone: a docstring, of whatever it documents."""
+    """Return whether a statement is only a string, such as a docstring."""
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
 
 

@@ -40,7 +40,7 @@ def stage_digests(root: Path, stage: str) -> dict[str, str]:
 
 
 def write_digests(root: Path, stage: str) -> bool:
-    """Write a stage's digests where they have changed. Returns whether they had."""
+    """Write a stage's digests if they have changed, and return whether they have."""
     path, content = root / code_path(stage), _content(stage, stage_digests(root, stage))
     if path.is_file() and path.read_bytes() == content:
         return False
@@ -57,7 +57,7 @@ def _content(stage: str, digests: Mapping[str, str]) -> bytes:
 
 
 def parse_digests(content: bytes) -> dict[str, str]:
-    """Return the digests that such a file holds, by path; lines of another form are left out."""
+    """Return the digests in the content of such a file, by path; ignore lines of any other form."""
     lines = (line.split("  ", 1) for line in content.decode(errors="replace").splitlines() if not line.startswith("#"))
     return {line[1]: line[0] for line in lines if len(line) == 2}
 
@@ -94,7 +94,7 @@ def refuse(sentences: Sequence[str]) -> None:
 
 
 def check_script(script: Path) -> None:
-    """Raise InputError where this is the script of a stage whose recorded digests are not those of its code.
+    """Raise InputError when `script` belongs to a stage whose recorded digests do not match its code.
 
     A script outside workflow/scripts belongs to no stage and may run.
     """

@@ -1,11 +1,11 @@
-"""dvc.lock as typed records, and the way back through it from a result to raw files.
+"""Typed records of dvc.lock, and the chain of stages from a result back to the raw files.
 
-dvc.lock holds, for each stage that was run: its command, the MD5 and size of every file it read and wrote, and the
-values of its parameters. A file that one stage wrote and another read joins the two:
+For each stage that was run, dvc.lock records its command, the MD5 and size of every file it read and wrote, and the
+values of its parameters. A file that one stage wrote and another read connects the two:
 
     way back(file) = stage that wrote it, then the way back of every file that stage read
 
-A directory counts as one file whose MD5 ends in `.dir`. Files that no stage wrote are the roots: raw trees and the
+A directory counts as one file whose MD5 ends in `.dir`. The chain ends at files that no stage wrote: raw trees and the
 digests of scripts and library modules (see `code_record`).
 """
 
@@ -18,12 +18,12 @@ import yaml
 from oncorobust.base.errors import InputError
 
 State = Literal["as recorded", "changed", "not here"]
-"""A recorded file against the one that is found: the same bytes, other bytes, or none found."""
+"""Result of comparing a recorded file with the present one: the same bytes, other bytes, or no such file."""
 
 
 @dataclass(frozen=True)
 class FileRecord:
-    """A file or directory as a stage saw it; n_files is None for a file."""
+    """A file or directory that a stage read or wrote; n_files is None for a file."""
 
     path: str
     md5: str
@@ -33,7 +33,7 @@ class FileRecord:
 
 @dataclass(frozen=True)
 class StageRecord:
-    """A stage as it was run: command, parameter values by key, files read and written."""
+    """One run of a stage: its command, parameter values by key, and the files it read and wrote."""
 
     name: str
     command: str
@@ -47,7 +47,7 @@ Lock = Mapping[str, StageRecord]
 
 
 def parse_lock(text: str) -> Lock:
-    """Read the text of dvc.lock. Raises InputError where it is not one."""
+    """Parse the text of dvc.lock. Raises InputError when it has another form."""
     try:
         stages = yaml.safe_load(text)["stages"]
         return {name: _stage_record(name, content) for name, content in stages.items()}
@@ -71,7 +71,7 @@ def _file_record(content: Mapping[str, Any]) -> FileRecord:
 
 
 def producer(lock: Lock, path: str) -> StageRecord | None:
-    """The stage that wrote a file, or the directory it lies in; None for a file that no stage wrote."""
+    """Return the stage that wrote a file or its directory; None for a file that no stage wrote."""
     for stage in lock.values():
         for output in stage.outputs:
             if path == output.path or path.startswith(output.path.rstrip("/") + "/"):
@@ -80,7 +80,7 @@ def producer(lock: Lock, path: str) -> StageRecord | None:
 
 
 def way_back(lock: Lock, paths: Iterable[str]) -> list[StageRecord]:
-    """All stages behind the given files, each before the stages whose files it read."""
+    """Return all stages that led to the given files, each before the stages whose files it read."""
     finished: dict[str, StageRecord] = {}
 
     def visit(path: str) -> None:
@@ -96,13 +96,13 @@ def way_back(lock: Lock, paths: Iterable[str]) -> list[StageRecord]:
 
 
 def recorded_md5(lock: Lock, path: str) -> str | None:
-    """MD5 that the stage which wrote a file recorded for it; None where none did."""
+    """Return the MD5 recorded by the stage that wrote a file; None without such a stage."""
     stage = producer(lock, path)
     return next((one.md5 for one in stage.outputs if one.path == path), None) if stage else None
 
 
 def compare(record: FileRecord, found: Mapping[str, str]) -> State:
-    """A recorded file against the MD5 that was found for it, by path."""
+    """Compare a recorded file with the MD5 of the present one. found: MD5 by path."""
     if record.path not in found:
         return "not here"
     return "as recorded" if found[record.path] == record.md5 else "changed"

@@ -1,9 +1,9 @@
-"""What a DVC that was killed leaves half-written, put right.
+"""Repair of files that a killed DVC leaves incomplete.
 
-DVC writes dvc.lock and its list of file locks in place, dvc.lock after every stage, for as long as a second. Killed
-meanwhile, it leaves dvc.lock empty or cut off, and mostly refuses to start from then on. What was cut off is right as
-far as it goes, and DVC looks up the other stages in its run cache. The list names its holders by process number, which
-another process may have after a restart of the machine.
+DVC overwrites dvc.lock and its list of file locks in place; writing dvc.lock, after every stage, can take a second. If
+DVC is killed meanwhile, dvc.lock is empty or truncated, and DVC usually refuses to start. The part of a truncated
+dvc.lock that was written is correct, and DVC looks up the other stages in its run cache. The list of file locks
+identifies their holders by process number, which may belong to another process after a restart of the machine.
 """
 
 import json
@@ -20,9 +20,9 @@ _HEAD = "schema: '2.0'\nstages:\n"
 
 
 def mend_file_locks(folder: Path) -> None:
-    """Drop from DVC's list of file locks in `folder`, .dvc/tmp, what ended processes hold; an unreadable list goes.
+    """Remove the locks of ended processes from DVC's list in `folder` (.dvc/tmp), and delete an unreadable list.
 
-    Raises LockError of DVC where another process is writing the list at this moment.
+    Raises DVC's LockError while another process is writing the list.
     """
     from dvc.lock import make_lock
 
@@ -43,15 +43,15 @@ def mend_file_locks(folder: Path) -> None:
 
 
 def mend_record(root: Path) -> bool:
-    """Make dvc.lock one that DVC reads again, where a kill has left it empty or cut off; whether it had to be.
+    """Repair a dvc.lock that a kill has left empty or truncated, and return whether that was necessary.
 
-    What is whole of it stays. Stages that it has lost are taken from git's last commit; DVC compares bytes with them as
-    ever. To be called with DVC's repository lock held.
+    Complete stages stay. Lost stages are taken from git's last commit, and DVC compares the files with them as usual.
+    The caller must hold DVC's repository lock.
     """
     path = root / "dvc.lock"
     if not path.is_file() or _is_record(text := path.read_text(encoding="utf-8")):
         return False
-    kept = dict(list(_stages(text).items())[:-1])  # in the last one it was cut off
+    kept = dict(list(_stages(text).items())[:-1])  # without the last one, which is truncated
     committed = subprocess.run(["git", "show", "HEAD:./dvc.lock"], cwd=root, capture_output=True, check=False)
     stages = _stages(committed.stdout.decode() if committed.returncode == 0 else "") | kept
     if stages:
@@ -62,7 +62,7 @@ def mend_record(root: Path) -> bool:
 
 
 def _is_record(text: str) -> bool:
-    """Whether DVC would read this dvc.lock."""
+    """Return whether DVC would accept this dvc.lock."""
     from dvc.schema import COMPILED_LOCKFILE_SCHEMA
     from dvc.utils.serialize import ParseError, parse_yaml
     from voluptuous import Invalid
@@ -75,7 +75,7 @@ def _is_record(text: str) -> bool:
 
 
 def _stages(text: str) -> dict[str, str]:
-    """The stages of a dvc.lock by name, each as its lines; its two first lines left out."""
+    """Return the lines of each stage of a dvc.lock by the stage's name, without the file's first two lines."""
     blocks = re.split(r"(?m)^  (?=[^ \n])", text)[1:]
     return {block.partition(":\n")[0]: f"  {block}" for block in blocks}
 
@@ -85,7 +85,7 @@ def _of(held: Any, mode: str) -> list[tuple[str, Any]]:
 
 
 def _lives(holder: dict[str, Any], written: float) -> bool:
-    """Whether the process is there, and is not another one that came by the number after the list was written."""
+    """Return whether a lock's process still runs, and did not merely reuse the number after the list was `written`."""
     try:
         process = psutil.Process(holder["pid"])
         return bool(process.create_time() <= written + 1.0) or is_runner(process)

@@ -1,9 +1,10 @@
-"""The lists of dvc.yaml that follow from params.yaml, and whether they and the digests of the code are in step.
+"""Generation and check of the lists in dvc.yaml that follow from params.yaml, and of the digests of the code.
 
-DVC cannot put a list into `deps`, and it does not check the names of data sets that it puts into commands and paths. So
-`refresh` checks params.yaml and writes into dvc.yaml the names of the data sets, for `train` the user's own models, for
-the aggregate stages the files of every data set, and for each stage the file with the digests of its code (see
-`code_record`), which it writes as well. `check_in_step` raises where that is to be done again.
+DVC cannot insert a list into `deps`, and it does not check the names of data sets that it inserts into commands and
+paths. Therefore `refresh` checks params.yaml and writes four things into dvc.yaml: the names of the data sets, the
+user's own models (for `train`), the files of every data set (for the aggregate stages), and for each stage the file
+with the digests of its code (see `code_record`), which it also writes. `check_in_step` raises InputError when any of
+them is out of date.
 """
 
 import re
@@ -20,9 +21,9 @@ _MODEL = re.escape("${item.model}")
 
 
 def own_files(content: Mapping[str, Any]) -> list[str]:
-    """The user's own files from which `train` starts, by the content of params.yaml: models and weights, sorted.
+    """Return the user's own models and weights from which `train` starts, sorted. content: of params.yaml.
 
-    They are those of all data sets, because DVC writes one list for all: another file trains every data set again.
+    The list covers all data sets, because DVC has one list for all: a changed file retrains every data set.
     """
     models = (content["datasets"][name]["model"] for name in content["run"]["datasets"])
     named = {model["path"] if model["source"] == "path" else model["weights"] for model in models}
@@ -30,7 +31,7 @@ def own_files(content: Mapping[str, Any]) -> list[str]:
 
 
 def refresh(root: Path) -> bool:
-    """Bring dvc.yaml in step with params.yaml, keeping its comments, and the digests with the code. True for a change.
+    """Update dvc.yaml from params.yaml, keeping its comments, and the digests of the code. Returns whether any changed.
 
     Raises InputError for a params.yaml that `load_params` refuses.
     """
@@ -68,7 +69,7 @@ def out_of_step(root: Path) -> list[str]:
     for stage, deps in _wanted(content, values).items():
         entry = content["stages"][stage]
         if _is_repeated(entry) and _names(entry) != _datasets(stage, values):
-            sentences.append(f"{stage} is for other data sets than params.yaml has")
+            sentences.append(f"{stage} lists other data sets than params.yaml")
         listed = _dependencies(entry)
         missing, needless = set(deps) - set(listed), set(listed) - set(deps)
         sentences += [f"{stage} lacks {path}" for path in deps if path in missing]
@@ -80,7 +81,7 @@ def out_of_step(root: Path) -> list[str]:
 
 
 def check_in_step(root: Path) -> None:
-    """Raise InputError where dvc.yaml is not that of params.yaml, or a digest not that of the code."""
+    """Raise InputError when dvc.yaml does not match params.yaml or a digest does not match the code."""
     refuse(out_of_step(root))
 
 
@@ -91,7 +92,7 @@ def _wanted(content: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, 
     for stage, entry in content["stages"].items():
         data = [path for path in _dependencies(entry) if not is_code_path(path)]
         if _is_repeated(entry):
-            # What a repeated stage reads of the pipeline has the data set in its path; the rest are the user's files.
+            # Files of the pipeline that a repeated stage reads have the data set in their path; others are the user's.
             data = [path for path in data if _DATASET.search(path)]
             data += own_files(values) if stage == "train" else []
         else:
@@ -105,7 +106,7 @@ def _dependencies(entry: Mapping[str, Any]) -> list[str]:
 
 
 def _repeated_outputs(stage: str, entry: Mapping[str, Any], values: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
-    """Outputs of a stage that DVC repeats, as written with `${}`, each with the data sets it is repeated for."""
+    """Return the outputs of a repeated stage, as written with `${}`, each with the data sets it is repeated for."""
     if not _is_repeated(entry):
         return []
     repeated = entry.get("do", entry)
@@ -118,26 +119,26 @@ def _is_repeated(entry: Mapping[str, Any]) -> bool:
 
 
 def _names(entry: Mapping[str, Any]) -> list[str]:
-    """The data sets for which dvc.yaml has a stage repeated."""
+    """Return the data sets for which dvc.yaml repeats a stage."""
     return list(entry["foreach"] if "foreach" in entry else entry["matrix"]["dataset"])
 
 
 def _datasets(stage: str, values: Mapping[str, Any]) -> list[str]:
-    """The data sets for which params.yaml has a stage repeated."""
+    """Return the data sets for which params.yaml requires a stage to be repeated."""
     return list(values["acquire"] if stage == "acquire" else values["run"]["datasets"])
 
 
 def _for_all_datasets(paths: list[str], written: list[tuple[str, list[str]]]) -> list[str]:
-    """Each of these files for every data set, in order and once."""
+    """Return each of these files for every data set, in order and without repetition."""
     found: dict[str, None] = {}
     for path in paths:
-        if path not in found:  # else it came with the same file of another data set
+        if path not in found:  # otherwise it was added with the same file of another data set
             found.update(dict.fromkeys(_for_each_dataset(path, written)))
     return list(found)
 
 
 def _for_each_dataset(path: str, written: list[tuple[str, list[str]]]) -> list[str]:
-    """The same file of every data set, when a repeated stage writes it; else the path itself."""
+    """Return the corresponding file of every data set if a repeated stage writes `path`; otherwise `path` itself."""
     for template, datasets in written:
         before, after = _DATASET.split(template, maxsplit=1)
         look = re.escape(before) + "[a-z0-9_]+" + re.escape(after).replace(_MODEL, "([a-z0-9_]+)")

@@ -1,9 +1,9 @@
-"""The files that make up the code of a stage: its script and all that the script imports from the library.
+"""The files that make up the code of a stage: its script and all library modules that the script imports.
 
     code(stage) = script + closure of `import` over src/oncorobust + data files that those modules name
 
-The imports are read from syntax trees, also those inside functions; nothing is imported. A package's `__init__.py`
-counts, because Python runs it.
+The imports, including those inside functions, are read from syntax trees; no module is loaded. A package's
+`__init__.py` counts, because Python runs it.
 """
 
 from pathlib import Path

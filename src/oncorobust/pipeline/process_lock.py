@@ -1,4 +1,4 @@
-"""Locks that let one process at a time work, and that end with the process that holds them.
+"""Locks that allow one process at a time and are released when that process ends.
 
 The lock is flock(2) on a file, taken with `filelock`, so that neither kill -9 nor a power failure leaves a lock that a
 person has to remove; the file names the process that holds it. On network file systems flock works between machines
@@ -25,10 +25,10 @@ _NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS}
 
 @contextmanager
 def exclusive(path: Path, *, what: str, seconds: float) -> Iterator[None]:
-    """Hold a lock on the file `path`, which is created where it is missing and stays.
+    """Hold a lock on the file `path`, which is created if missing and never deleted.
 
-    what: what the holder does, for the message. seconds: how long to wait for another holder, because a stage that was
-    asked to end needs time to save. Raises InputError naming the other process.
+    what: what the holder is doing, for the error message. seconds: how long to wait for another holder, because an
+    interrupted stage needs time to save. Raises InputError naming the other process.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     # filelock's own fallback, a lock file without flock, could outlive its holder.
@@ -37,7 +37,7 @@ def exclusive(path: Path, *, what: str, seconds: float) -> Iterator[None]:
         lock.acquire(timeout=seconds)
     except Timeout:
         holder = path.read_text() or "another process"
-        raise InputError(f"expected to be alone, got {holder}, which {what}; wait until it is done") from None
+        raise InputError(f"{holder} is {what}; wait until it is done") from None
     except OSError as error:
         if error.errno not in _NO_LOCKS:
             raise

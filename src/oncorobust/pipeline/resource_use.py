@@ -1,15 +1,16 @@
-"""Memory and time of the stages: what jobs used, and what the next jobs ask a cluster for.
+"""Memory and time of the stages: measured use of jobs, and requests to a cluster.
 
-Snakemake measures each job (`benchmark:`, logs/benchmarks/**.tsv: seconds and peak resident memory). What our own runs
-used stands in workflow/resources.yaml, by the side of the images in pixels, and a job asks for
+Snakemake measures each job (`benchmark:`, logs/benchmarks/**.tsv: seconds and peak resident memory). The file
+workflow/resources.yaml records the use of our own runs by image side in pixels. From it a job requests
 
     memory = (margin x (measured memory + size of its input files) + runner) x 2^(attempt - 1)
     time   = margin x measured time x 2^(attempt - 1)
 
-where the measurement is that of the next larger side or, beyond the largest that was measured, that one times the
-ratio of pixels: activations decide the memory of a stage, and each costs the same work. Input files are the images, of
-which a stage may touch all, and the model, whose size is that of its parameters. The runner is what Snakemake itself
-needs on the node. A job that was killed for either asks for twice as much at its next attempt.
+using the measurement at the next larger image side. Beyond the largest measured side, the largest measurement is
+multiplied by the ratio of pixels, because activations dominate the memory of a stage and each takes the same work.
+Input files are the images, all of which a stage may read, and the model, whose size is that of its parameters. The
+runner is the memory that Snakemake itself needs on the node. A job that was killed for exceeding its memory or time
+requests twice as much at its next attempt.
 """
 
 import csv
@@ -28,7 +29,7 @@ _SHARD = re.compile(r".*\.\d+-of-\d+")
 
 @dataclass(frozen=True)
 class Measured:
-    """A stage's largest measured memory (MB) and time (s), each by the side of the images in pixels."""
+    """The largest measured memory (MB) and time (s) of a stage, each by image side in pixels."""
 
     mem_mb: Mapping[int, float]
     seconds: Mapping[int, float]
@@ -36,7 +37,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Budget:
-    """What was measured of every stage, by how much jobs ask for more, and what Snakemake needs beside them."""
+    """Measured use of every stage, margins for requests, and the memory that Snakemake itself needs (MB)."""
 
     measured: Mapping[str, Measured]
     memory_margin: float
@@ -44,26 +45,26 @@ class Budget:
     runner_mb: float
 
     def mem_mb(self, rule: str, *, size: int, input_mb: float, attempt: int) -> int:
-        """Memory to ask for, in MB. size: side of the images in pixels. attempt: 1 at first."""
+        """Return the memory to request, in MB. size: image side in pixels. attempt: 1 for the first."""
         measured = _at_size(self.measured[rule].mem_mb, size)
         return self.with_margin_mb(measured + input_mb) * 2 ** (attempt - 1)
 
     def minutes(self, rule: str, *, size: int, attempt: int) -> int:
-        """Wall time to ask for, in minutes. size: side of the images in pixels. attempt: 1 at first."""
+        """Return the wall time to request, in minutes. size: image side in pixels. attempt: 1 for the first."""
         return self.with_margin_minutes(_at_size(self.measured[rule].seconds, size)) * 2 ** (attempt - 1)
 
     def with_margin_mb(self, used_mb: float) -> int:
-        """Memory to ask for where a job was seen to use `used_mb`, in whole hundreds of MB."""
+        """Return the memory to request, in MB, a multiple of 100, for a job that used `used_mb`."""
         return math.ceil((self.memory_margin * used_mb + self.runner_mb) / 100) * 100
 
     def with_margin_minutes(self, seconds: float) -> int:
-        """Wall time to ask for where a job was seen to take so long; at least half an hour."""
+        """Return the wall time to request, in minutes, at least 30, for a job that took `seconds`."""
         return max(30, math.ceil(self.time_margin * seconds / 60))
 
 
 @dataclass(frozen=True)
 class Used:
-    """What the jobs of one rule used: how many, seconds of all and of the longest, and the largest memory in MB."""
+    """Use of the jobs of one rule: number of jobs, total and longest time (s), and largest memory (MB)."""
 
     jobs: int
     seconds: float
@@ -86,9 +87,9 @@ def read_budget(path: Path) -> Budget:
 
 
 def used(folder: Path) -> dict[str, Used]:
-    """What the jobs of the last run used, by rule, from Snakemake's benchmarks in `folder`; the shards by themselves.
+    """Return the use of the last run's jobs by rule, from Snakemake's benchmarks in `folder`; shards count separately.
 
-    Raises InputError naming the file that is none.
+    Raises InputError naming a file that is not a benchmark.
     """
     found: dict[str, list[tuple[float, float]]] = {}
     for file in sorted(folder.rglob("*.tsv")):
@@ -98,7 +99,7 @@ def used(folder: Path) -> dict[str, Used]:
 
 
 def profile_lines(found: Mapping[str, Used], budget: Budget) -> str:
-    """A block `set-resources` for a profile: what each rule used, with the margins, and more at each attempt."""
+    """Return a `set-resources` block for a profile: the use of each rule with margins, growing with each attempt."""
     lines = [
         f"  {rule}: {{mem_mb: attempt * {budget.with_margin_mb(one.mem_mb)},"
         f" runtime: attempt * {budget.with_margin_minutes(one.longest)}}}"
@@ -112,7 +113,7 @@ def _by_size(values: Mapping[int, int | float]) -> dict[int, float]:
 
 
 def _at_size(measured: Mapping[int, float], size: int) -> float:
-    """The measurement at the next larger side, never less than one at a smaller; beyond, in proportion to pixels."""
+    """Return the measurement at the next larger side, at least those at smaller sides; beyond, scale by pixels."""
     largest = max(measured.values())
     if size > max(measured):
         return largest * (size / max(measured)) ** 2
@@ -121,10 +122,10 @@ def _at_size(measured: Mapping[int, float], size: int) -> float:
 
 
 def _benchmark(file: Path) -> tuple[float, float]:
-    """Seconds and peak memory in MB of one job; the last line, where a job was repeated."""
+    """Return the time (s) and peak memory (MB) of one job, from the last line if the job was repeated."""
     try:
         row = list(csv.DictReader(file.read_text(encoding="utf-8").splitlines(), delimiter="\t"))[-1]
-        # A job that ended before the first sample has no memory.
+        # A job that ended before the first sample has no memory value.
         return float(row["s"]), float(row["max_rss"]) if row["max_rss"] not in ("-", "NA") else 0.0
     except (OSError, UnicodeDecodeError, IndexError, KeyError, ValueError) as error:
         raise InputError(f"expected a benchmark of Snakemake, got {error!r} in {file}") from error

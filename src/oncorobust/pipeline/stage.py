@@ -73,16 +73,16 @@ def check_made(*files: str | Path) -> None:
 def run(main: Callable[[], None]) -> None:
     """Run a script's `main` alone, with its inputs watched, its output in the stage's log, and ready to be interrupted.
 
-    An error that a person can correct (a mistake in the input, code whose recorded digests are old, a full disk, an
-    input that changed meanwhile, another process of the same stage) gives one line and status 1. A bug gives one line,
-    its traceback in the log and status 1. An interruption gives status 143.
+    An error that a person can correct (a mistake in the input, outdated digests of the code, a full disk, an input that
+    changed during the run, another process of the same stage) gives one line and status 1. A bug gives one line on the
+    terminal, its traceback in the log and status 1. An interruption gives status 143.
     """
     open_log()
     _hide_scripts_folder()
     name = _name(sys.argv)
     lock = Path(layout.LOGS_FOLDER, f".{name.replace(' ', '-')}.lock")
     try:
-        with listening(), watching(Path.cwd()), exclusive(lock, what=f"does {name}", seconds=PATIENCE_SECONDS):
+        with listening(), watching(Path.cwd()), exclusive(lock, what=f"running {name}", seconds=PATIENCE_SECONDS):
             check_script(Path(getattr(sys.modules["__main__"], "__file__", None) or "."))
             main()
     except InputError as error:

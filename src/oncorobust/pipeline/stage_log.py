@@ -34,7 +34,7 @@ class _Opened(NamedTuple):
     terminal: int
 
 
-_opened: _Opened | None = None  # of the process, as its file descriptors are
+_opened: _Opened | None = None  # one per process, like the file descriptors
 
 
 def log_path(argv: Sequence[str]) -> Path:
@@ -87,12 +87,12 @@ def tell(text: str) -> None:
 
 
 def error_line(text: str) -> str:
-    """Return the line for an error: what is wrong, and where the log is."""
+    """Return an error message followed by the path of the log."""
     return f"error: {text}" if _opened is None else f"error: {text} (log: {_opened.path})"
 
 
 def terminal() -> int:
-    """Return the file descriptor of the terminal, or of what stands in its place."""
+    """Return the file descriptor of the terminal, or of its replacement."""
     return 2 if _opened is None else _opened.terminal
 
 
@@ -103,9 +103,9 @@ def _write(text: str, *, to_terminal: bool) -> None:
         return
     line = f"{text}\n".encode(errors="backslashreplace")
     for descriptor in (2, _opened.terminal) if to_terminal else (2,):
-        # The reader of the terminal may be gone, and the disk of the log full: neither ends a computation.
+        # The terminal may be closed or the log's disk full; neither may end a computation.
         with suppress(OSError):
-            os.write(descriptor, line)  # whole, where several stages write at a time
+            os.write(descriptor, line)  # one call per line, so that lines of several stages do not mix
 
 
 def _tell_bug(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

@@ -1,8 +1,8 @@
-"""The state of a stage that runs long: where it is kept, and what decides whether it may be taken up.
+"""Saved state of a long stage, with a fingerprint that decides whether a later run may resume from it.
 
-A state belongs to one run: settings, seed, the bytes of every input, the digests of the code that is loaded and the
-versions of what computes. Where any of them differs the state is another run's, and the stage starts anew; a comment or
-docstring is not part of a digest.
+A state belongs to one run: its settings, seed, input bytes, digests of the loaded code and versions of the numerical
+packages. If any of these differs, the state belongs to another run and the stage starts from the beginning. Comments
+and docstrings are not part of a digest.
 """
 
 from collections.abc import Sequence
@@ -21,11 +21,11 @@ _COMPUTE = ("numpy", "keras", "adversarial-robustness-toolbox")
 
 
 def stage_state(path: str | Path, *, dataset: str, decided_by: Any, starts_from: Sequence[Path]) -> RunState:
-    """The file `path`, in which a stage keeps its state until its outputs are written.
+    """Return a `RunState` in the file `path`, where a stage saves its state until its outputs are written.
 
-    decided_by: settings, seeds and other JSON values that decide what the run makes; the processed images of `dataset`,
-    digests of the code that is loaded and the versions of what computes are added. starts_from: other files that do.
-    Raises InputError where a file cannot be read.
+    decided_by: settings, seeds and other JSON values that determine the results. The processed images of `dataset`,
+    digests of the loaded code and versions of the numerical packages are added. starts_from: further files that
+    determine the results. Raises InputError when a file cannot be read.
     """
     data = Path(layout.processed(dataset))
     files = [data / "images.npy", data / "index.csv", *starts_from]

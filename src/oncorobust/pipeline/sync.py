@@ -1,11 +1,12 @@
-"""Carry state between the two runners: what Snakemake made into dvc.lock, and what DVC checked out to Snakemake.
+"""Synchronisation of the two runners: record Snakemake's results in dvc.lock, and mark DVC's files as up to date.
 
-Neither tool sees the other. `dvc commit --force` would record files that were never made with the present parameters,
-so `record` commits only the stages whose Snakemake job is up to date, and leaves the others alone. Snakemake compares
-with its own records, which DVC does not write, so `sync` rewrites them, but only where `dvc status` is clean.
+Neither tool knows of the other. `dvc commit --force` would record files that were never made with the present
+parameters, so `record` commits only the stages whose Snakemake job is up to date. Snakemake compares files with its own
+records, which DVC does not write, so `sync` rewrites them, but only when `dvc status` is clean.
 
-Both hold DVC's repository lock and Snakemake's directory lock while they look and write, so that no run starts between.
-`hold_dvc` is the third lock: while Snakemake runs, DVC's own file lock names it, and `dvc repro` refuses to start.
+Both functions hold DVC's repository lock and Snakemake's directory lock while they work, so that no run starts
+meanwhile. `hold_dvc` is a third lock: while Snakemake runs, DVC's own file lock names it, and `dvc repro` refuses to
+start.
 """
 
 import os
@@ -27,25 +28,25 @@ if TYPE_CHECKING:
 
 OUTPUT_FOLDERS = (layout.DATA_FOLDER, layout.MODELS_FOLDER, layout.REPORTS_FOLDER)
 CHECKSUM_LIMIT_BYTES = 2_000_000_000
-"""Inputs up to this size count as changed only when their content changed; as in profiles/default."""
+"""Inputs up to this size count as changed only if their content has changed; same value as in profiles/default."""
 
 _WITHOUT_STAGE = re.compile("all|.*_shard")
-"""Rules that are no stage of dvc.yaml."""
+"""Rules that are not stages of dvc.yaml."""
 
 
 class Recorded(NamedTuple):
-    """Stages, by DVC's names, that were committed to dvc.lock, and those that Snakemake would still run."""
+    """DVC's names of the stages committed to dvc.lock, and of those that Snakemake would still run."""
 
     committed: list[str]
     pending: list[str]
 
 
 def record(root: Path, *, shards: int = 1) -> Recorded:
-    """Commit to dvc.lock every stage whose Snakemake job is up to date; the others keep their old record.
+    """Commit every stage whose Snakemake job is up to date to dvc.lock; the others keep their old record.
 
-    shards: into how many the run divided the test images (`--set-scatter test_images=N`); a stage that was put
-    together from its shards is recorded like any other, its shards are not. Raises InputError when either tool is at
-    work in this tree, and naming an output that was changed after its stage had made it.
+    shards: number of shards of the test images in the run (`--set-scatter test_images=N`). A stage combined from its
+    shards is recorded like any other; the shards are not. Raises InputError when either tool is running in this tree,
+    or when an output was changed after its stage had written it.
     """
     with _dvc_repo(root) as repo, _snakemake(forceall=False, shards=shards) as planned:
         workflow = planned.workflow_api._workflow
@@ -60,9 +61,9 @@ def record(root: Path, *, shards: int = 1) -> Recorded:
 
 
 def sync(root: Path) -> None:
-    """Tell Snakemake that the files which `dvc status` calls clean are up to date.
+    """Mark all files as up to date for Snakemake, provided that `dvc status` is clean.
 
-    Raises InputError when dvc.lock and the tree differ, or when either tool is at work in this tree.
+    Raises InputError when dvc.lock and the tree differ, or when either tool is running in this tree.
     """
     with _dvc_repo(root) as repo:
         changed = sorted(repo.status())
@@ -76,17 +77,20 @@ def sync(root: Path) -> None:
 
 
 def mend(root: Path) -> None:
-    """Put right what a killed DVC left half-written, so that it starts again.
+    """Repair files that a killed DVC left incomplete, so that DVC starts again.
 
-    Raises InputError when either tool is at work in this tree.
+    Raises InputError when either tool is running in this tree.
     """
     with _dvc_repo(root):
         pass
 
 
 def _refuse_altered(jobs: list["Job"]) -> None:
-    """Snakemake calls a newer output up to date, whoever wrote it; but it has noted the time at which the stage did."""
-    from oncorobust.base.files import file_md5  # with pandas, for which no other command here waits
+    """Raise InputError when an output has changed since its stage wrote it.
+
+    Snakemake calls a newer output up to date, whoever wrote it, but it has recorded when the stage did.
+    """
+    from oncorobust.base.files import file_md5  # imports pandas, which the other commands here do not need
 
     lock = parse_lock(Path("dvc.lock").read_text(encoding="utf-8")) if Path("dvc.lock").is_file() else {}
     for job, output in [(one, output) for one in jobs for output in one.output]:
@@ -95,13 +99,13 @@ def _refuse_altered(jobs: list["Job"]) -> None:
             continue
         if recorded_md5(lock, str(path)) != file_md5(path):
             raise InputError(
-                f"expected outputs as their stages made them, got a later change of {path}: remove it and run "
-                f"snakemake, which makes it again; where only its time is another: snakemake --touch --force {path}"
+                f"{path} has changed since its stage wrote it: remove it and run snakemake, which makes it again; if "
+                f"only its time stamp has changed, run: snakemake --touch --force {path}"
             )
 
 
 def _commit(repo: "Repo", names: set[str]) -> None:
-    """`dvc commit --force` for these stages, in the order in which `dvc repro` would write them, in one write."""
+    """Do `dvc commit --force` for these stages in the order of `dvc repro`, with one write of dvc.lock."""
     from dvc.repo.reproduce import plan_repro
 
     stages = [stage for stage in plan_repro(repo.index.graph) if stage.addressing in names]
@@ -117,9 +121,9 @@ def _commit(repo: "Repo", names: set[str]) -> None:
 
 @contextmanager
 def hold_dvc(root: Path) -> Iterator[None]:
-    """Hold DVC's file lock on everything that the pipeline writes.
+    """Hold DVC's file lock on all output folders of the pipeline.
 
-    Raises InputError while a DVC command runs here; a DVC command that starts meanwhile names this process and stops.
+    Raises InputError while a DVC command runs here. A DVC command that starts meanwhile names this process and stops.
     """
     from dvc.fs import localfs
     from dvc.lock import LockError
@@ -137,23 +141,23 @@ def hold_dvc(root: Path) -> Iterator[None]:
 
 
 def _busy(error: Exception) -> str:
-    """DVC's message names the process once for each path; once is enough."""
+    """Return DVC's message with the process named once instead of once for each path."""
     process = re.search(r"\(PID (\d+)\): (.*)", str(error))
     who = f"process {process[1]} ({process[2]})" if process else "another dvc command"
-    return f"{who} is working in this tree; wait until it is done"
+    return f"{who} is running in this folder; wait until it is done"
 
 
 @contextmanager
 def _dvc_repo(root: Path) -> Iterator["Repo"]:
-    """The DVC repository, locked: no other DVC command starts or finishes a stage meanwhile."""
+    """Open the DVC repository and lock it, so that no other DVC command starts or finishes a stage meanwhile."""
     from dvc.exceptions import DvcException
     from dvc.lock import LockError
     from dvc.repo import Repo, lock_repo
 
     place = root.resolve()
     try:
-        # DVC names stages relative to the current folder. The file lock is taken and released once, so that a stage
-        # which DVC runs at this moment is noticed.
+        # DVC names stages relative to the current folder. Taking and releasing the file lock once detects a stage that
+        # DVC is running at this moment.
         with chdir(place), Repo() as repo, lock_repo(repo):
             with hold_dvc(place):
                 pass
@@ -162,12 +166,12 @@ def _dvc_repo(root: Path) -> Iterator["Repo"]:
     except LockError as error:
         raise InputError(_busy(error)) from error
     except DvcException as error:
-        raise InputError(f"expected a DVC repository in step with dvc.yaml, got: {error}") from error
+        raise InputError(f"DVC cannot read this repository: {error}") from error
 
 
 @contextmanager
 def _snakemake(*, forceall: bool, shards: int) -> Iterator["DAGApi"]:
-    """The workflow as `snakemake` with profiles/default parses it in the current folder, ready to plan or touch."""
+    """Parse the workflow in the current folder as `snakemake` with profiles/default does, ready to plan or touch."""
     from snakemake.api import SnakemakeApi
     from snakemake.exceptions import LockException, WorkflowError
     from snakemake.settings.enums import Quietness
@@ -186,11 +190,11 @@ def _snakemake(*, forceall: bool, shards: int) -> Iterator["DAGApi"]:
             resources = ResourceSettings(cores=os.cpu_count() or 1, overwrite_scatter={"test_images": shards})
             yield api.workflow(resources, snakefile=Path("Snakefile")).dag(settings)
     except LockException as error:
-        raise InputError("snakemake is working in this tree; wait until it is done") from error
+        raise InputError("snakemake is running in this folder; wait until it is done") from error
     except WorkflowError as error:
-        raise InputError(f"expected a workflow that Snakemake can plan, got: {error}") from error
+        raise InputError(f"Snakemake cannot plan this workflow: {error}") from error
 
 
 def _stage_name(job: "Job") -> str:
-    """DVC's name of a job: rule@dataset, rule@dataset-model, or the rule alone."""
+    """Return DVC's name of a job: rule@dataset, rule@dataset-model, or the rule alone."""
     return "@".join([job.rule.name, "-".join(job.wildcards)] if len(job.wildcards) else [job.rule.name])

@@ -1,16 +1,16 @@
-"""What a training stage leaves: the model, its history, its curves and its metrics, written whole or not at all.
+"""Output files of a training stage: model, history, curves and metrics, all written or none.
 
-The metrics, training.json, report two checkpoints, the one that was kept and the last one, because the distance between
-them is what selection on validation patients was worth:
+The metrics file training.json reports two checkpoints, the best and the last one. The difference between them shows
+what selection on validation patients gained:
 
     best, last         epoch, train_accuracy, validation_loss, validation_accuracy, validation_robust_accuracy
-    start              the same, without epoch, of the model before
-    epochs_run, ended  how many, and why not more: all epochs, patience, collapse, not trained
-    collapsed_epochs   in which what had been learnt was lost: no better than one answer for all
+    start              the same without epoch, for the model that hardening started from
+    epochs_run, ended  number of epochs, and why training ended: all epochs, patience, collapse, not trained
+    collapsed_epochs   epochs after which the model was no better than one answer for all images
     collapsed          whether the kept weights are no better than that
 
-What a checkpoint has no number for is left out: the model before has no training accuracy, training on clean images no
-accuracy under attack.
+A checkpoint has only the values that exist: the starting model has no training accuracy, and training on clean images
+has no accuracy under attack.
 """
 
 from typing import Any
@@ -32,11 +32,11 @@ _REPORTED = {
     "validation_accuracy": "validation_accuracy",
     "validation_robust_accuracy": "validation_robust_accuracy",
 }
-"""Columns of the history and what training.json calls them."""
+"""Names in training.json by column of the history."""
 
 
 def summarise_training(trained: Trained) -> dict[str, Any]:
-    """The kept and the last checkpoint, where hardening started, how training ended and whether it collapsed."""
+    """Return the best, last and (for hardening) starting checkpoint, how training ended, and collapsed epochs."""
     history = trained.history.set_index("epoch")
     summary = {
         "epochs_run": int((history.index > 0).sum()),
@@ -59,7 +59,7 @@ def _checkpoint(history: pd.DataFrame, epoch: int) -> dict[str, float]:
 def write_training(model: keras.Model, trained: Trained, *, dataset: str, name: str, record: dict[str, Any]) -> None:
     """Write models/<dataset>/<name>.keras and the training files of reports/<dataset>/<name>/.
 
-    record: what else the metrics file should say (synthetic, backend, weights).
+    record: further entries of the metrics file (synthetic, backend, weights).
     """
     metrics = record | summarise_training(trained)
     metrics |= {"dataset": dataset, "model": name, "parameters": model.count_params()}

@@ -1,1 +1,1 @@
-"""Trace a table cell back to its rows, model, data, parameters and code, and compute it again."""
+"""Tracing of a table cell back to its rows, model, data, parameters and code, with its value recomputed."""

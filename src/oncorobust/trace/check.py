@@ -1,12 +1,12 @@
-"""From a table cell back to its inputs, with its number computed again.
+"""Lookup of a table cell by name, and a check of its value against four independent sources.
 
-A cell of `cells.json` names the metrics and the per-image rows it came from. Here a person's words find the cell, and
-its value is taken again from four independent places, which must be one number:
+A cell of `cells.json` names the metrics and the per-image rows it was computed from. The functions here find the cell
+that a person names, and read or recompute its value from four sources, which must agree:
 
     cells.json = the table's CSV file = the metrics file at the pointer = the statistic over the rows
 
-The paper's cells are compared with the transcribed table instead. Everything comes in as loaded content;
-`trace_command` reads the files and `lock` knows the stages behind them.
+The paper's cells are compared with the transcribed table instead. The functions take loaded contents; `cli.trace` reads
+the files, and `pipeline.dvc_lock` finds the stages that made them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,7 +27,7 @@ from oncorobust.trace.repository import Directory
 
 @dataclass(frozen=True)
 class Contents:
-    """What a cell is checked against, by the file's name: CSV tables, metrics, rows, transcribed tables."""
+    """File contents that a cell is checked against, by file name: CSV tables, metrics, rows, transcribed tables."""
 
     tables: Mapping[str, pd.DataFrame]
     metrics: Mapping[str, Mapping[str, Any]]
@@ -37,7 +37,7 @@ class Contents:
 
 @dataclass(frozen=True)
 class Check:
-    """A cell's value from each of its places, in the order they are compared, and whether all are one number."""
+    """The value of a cell from each source, in the order of comparison, and whether all agree."""
 
     cell: Cell
     values: Mapping[str, float]
@@ -46,12 +46,12 @@ class Check:
 
 @dataclass(frozen=True)
 class Trace:
-    """A row and data set of a table, checked, with all stages behind it.
+    """The checked cells of a table's row and data set, with all stages that led to them.
 
-    state: the commit in words. found: MD5 of the recorded files as they are now, by path; directories likewise.
-    code: recorded digests of script and library modules by path, for each MD5 of the file in workflow/code that held
-    them. found_code: digests of the same modules as they are now, by path.
-    not_recorded: results that dvc.lock does not record, or records with other bytes.
+    state: description of the commit. found: present MD5 of the recorded files, by path. directories: present content of
+    the recorded directories, by path. code: recorded digests of script and library modules by path, for each MD5 of a
+    file in workflow/code. found_code: present digests of the same modules, by path. not_recorded: results that dvc.lock
+    does not record, or records with other bytes.
     """
 
     table: Table
@@ -66,15 +66,12 @@ class Trace:
 
     @property
     def sound(self) -> bool:
-        """Whether every number agrees and every result is the recorded one."""
+        """Return whether all values agree and all results are recorded."""
         return all(check.agrees for check in self.checks) and not self.not_recorded
 
 
 def check_cell(cell: Cell, table: Table, contents: Contents) -> Check:
-    """Take a cell's value from each of its places and compare them.
-
-    Raises InputError where a file lacks the number.
-    """
+    """Get a cell's value from each of its sources and compare them. Raises InputError when a file lacks the value."""
     values = {"cells.json": cell.value, "table": _table_value(cell, table, contents.tables[table.file])}
     if cell.paper is None:
         values["metrics"] = sum_of_metrics(cell.metrics, contents.metrics)
@@ -87,35 +84,35 @@ def check_cell(cell: Cell, table: Table, contents: Contents) -> Check:
 def _table_value(cell: Cell, table: Table, frame: pd.DataFrame) -> float:
     column = csv_column(table, cell.column, cell.field)
     if column not in frame.columns or cell.row not in set(frame["row"]):
-        raise InputError(f"expected row {cell.row} and column {column}, got neither or one of them in {table.file}")
+        raise InputError(f"{table.file} has no row {cell.row} or no column {column}")
     return float(frame.loc[frame["row"] == cell.row, column].iloc[0])
 
 
 def _paper_value(cell: Cell, paper: Mapping[str, PaperTable]) -> float:
     source = cell.paper
     if source is None or (source.row, source.column) not in paper[source.file]:
-        raise InputError(f"expected the paper's number of {cell.row}, {cell.column}, got none in {source}")
+        raise InputError(f"{source} has no number of the paper for {cell.row}, {cell.column}")
     return paper[source.file][source.row, source.column]
 
 
 def find_table(tables: Sequence[Table], name: str) -> Table:
-    """The table a person means: `Table 1`, `table s5`, `S5`. Raises InputError that lists the tables."""
+    """Return the table of this name, such as `Table 1`, `table s5` or `S5`. Raises InputError listing the tables."""
     wanted = _plain(name).removeprefix("table")
     for table in tables:
         if _plain(table.name).removeprefix("table") == wanted:
             return table
-    raise InputError(f"expected a table of {', '.join(table.name for table in tables)}, got {name!r}")
+    raise InputError(f"expected a table ({', '.join(table.name for table in tables)}), got {name!r}")
 
 
 def find_cells(table: Table, *, row: str | None, column: str | None, field: str | None) -> list[Cell]:
-    """The cells of a row and a data set, all fields or the one named.
+    """Return the cells of a row and a data set: all fields, or the one named.
 
-    Row `PGD:0.002` in any case; a data set by key, title or the paper's column, in any case, or by the beginning of one
-    where only one fits. In Table 2, whose rows are data sets and whose columns are fields, one of the two is enough.
-    Raises InputError that lists what there is, or says why there is nothing.
+    row: such as `PGD:0.002`. column: a data set by key, title or the paper's column, or an unambiguous beginning of one
+    of these. Upper and lower case do not matter. In Table 2, whose rows are data sets and whose columns are fields, row
+    or column is enough. Raises InputError listing the possible values, or saying why the table is empty.
     """
     if not table.rows:
-        raise InputError(f"expected a table with rows, got none in {table.name}. {table.caption}")
+        raise InputError(f"{table.name} has no rows. {table.caption}")
     fields = [one.name for one in table.fields]
     if table.data_sets == "rows":
         if field is None and column is not None and row is not None and _plain(column) in map(_plain, fields):
@@ -129,7 +126,9 @@ def find_cells(table: Table, *, row: str | None, column: str | None, field: str 
     found = [one for one in table.cells if (one.row, one.column) == (row_key, dataset) and one.field in wanted]
     if not found:
         there = sorted({one.field for one in table.cells if (one.row, one.column) == (row_key, dataset)})
-        raise InputError(f"expected a filled cell, got none at {row_key}, {dataset}, {field}; filled there: {there}")
+        raise InputError(
+            f"no value at {row_key}, {dataset}, {field} (fields with a value: {', '.join(there) or 'none'})"
+        )
     return found
 
 
@@ -141,7 +140,7 @@ def _find(names: Sequence[str], wanted: str | None, what: str, where: str) -> st
 
 
 def _find_dataset(columns: Sequence[TableColumn], wanted: str | None) -> str:
-    """Key of the data set that a person means: an exact name first, then the beginning of one."""
+    """Return the key of the data set of this name; an exact name comes before the beginning of one."""
     if wanted is None and len(columns) == 1:
         return columns[0].key
     if wanted is not None:
@@ -154,7 +153,7 @@ def _find_dataset(columns: Sequence[TableColumn], wanted: str | None) -> str:
             if len(candidates) == 1:
                 return candidates[0]
     shown = ", ".join(f"{one.key} ({one.title})" for one in columns)
-    raise InputError(f"expected --column to mean one data set of {shown}, got {wanted}")
+    raise InputError(f"expected --column to name one of {shown}, got {wanted}")
 
 
 def _plain(name: str) -> str:

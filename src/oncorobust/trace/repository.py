@@ -1,7 +1,7 @@
-"""The state of the repository that a trace reads: the work tree, or a git revision.
+"""Access to the repository's files in the work tree or at a git revision.
 
-At a revision, files in git come from `git show`. Rows are too large for git; they come from the work tree where its
-bytes are the recorded ones, else from DVC's cache or remote (`dvc.api.open`), and their MD5 is compared with dvc.lock.
+At a revision, files in git come from `git show`. Rows are too large for git. They come from the work tree if its file
+has the recorded MD5, otherwise from DVC's cache or remote (`dvc.api.open`), where their MD5 is compared with dvc.lock.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ _NOT_COUNTED = {".snakemake_timestamp"}  # Snakemake's own file; .dvcignore keep
 
 @dataclass(frozen=True)
 class Directory:
-    """What a directory of the work tree holds; files: path and MD5 of the first ones in order of their names."""
+    """Content of a directory of the work tree. size: in bytes. files: path and MD5 of the first files by name."""
 
     n_files: int
     size: int
@@ -31,13 +31,13 @@ class Directory:
 
 @dataclass(frozen=True)
 class State:
-    """The repository at `root`, at a git revision or, with None, as it lies in the work tree."""
+    """The repository at `root`, at a git revision or, with None, its work tree."""
 
     root: Path
     revision: str | None
 
     def read(self, path: str) -> bytes:
-        """A file of the work tree or, at a revision, of git. Raises InputError where there is none."""
+        """Return a file of the work tree or, at a revision, of git. Raises InputError when there is none."""
         if self.revision is not None:
             return self._git("show", f"{self.revision}:./{path}")
         try:
@@ -46,9 +46,10 @@ class State:
             raise InputError(f"expected a file, got {error}") from error
 
     def read_recorded(self, path: str, md5: str | None) -> bytes:
-        """A file that DVC may hold instead of git, of the recorded MD5; without record, the one that is there.
+        """Return a file that may be in DVC instead of git, with the recorded MD5; without a record, the present file.
 
-        In the work tree a file that differs from its record is read all the same: what is there is what is traced.
+        In the work tree the present file is read even if it differs from its record, because a trace without a revision
+        is of the present files. Raises InputError when there is no such file.
         """
         local = self.root / path
         if local.is_file() and (self.revision is None or file_md5(local) == md5):
@@ -57,11 +58,11 @@ class State:
             return self.read(path)
         content = self._from_dvc(path)
         if _md5(content) != md5:
-            raise InputError(f"expected md5 {md5} as dvc.lock records, got {_md5(content)} in {path}")
+            raise InputError(f"{path}: expected the md5 {md5} of dvc.lock, got {_md5(content)}")
         return content
 
     def md5(self, path: str) -> str | None:
-        """MD5 of a file of the work tree or, at a revision, of git; None where there is none."""
+        """Return the MD5 of a file of the work tree or, at a revision, of git; None when there is none."""
         if self.revision is None:
             return file_md5(self.root / path) if (self.root / path).is_file() else None
         try:
@@ -70,7 +71,7 @@ class State:
             return None
 
     def read_version(self, path: str, md5: str) -> bytes | None:
-        """Read the version of a file with this MD5, in this state or an earlier commit; None where there is none."""
+        """Return the version of a file with this MD5, from this state or an earlier commit; None when there is none."""
         if self.md5(path) == md5:
             return self.read(path)
         try:
@@ -81,14 +82,14 @@ class State:
         return next((one.read(path) for one in earlier if one.md5(path) == md5), None)
 
     def digest(self, path: str) -> str | None:
-        """Return the digest of a file of code; None where there is none, or it is not Python."""
+        """Return the digest of a code file; None when there is no such file or it is not Python."""
         try:
             return content_digest(path, self.read(path))
         except InputError:
             return None
 
     def directory(self, path: str, *, listed: int) -> Directory | None:
-        """What a directory of the work tree holds, the first `listed` files by name; None where it is not there."""
+        """Return the content of a directory of the work tree, with its first `listed` files; None if missing."""
         if not (self.root / path).is_dir():
             return None
         files = sorted(one for one in (self.root / path).rglob("*") if one.is_file() and one.name not in _NOT_COUNTED)
@@ -99,7 +100,7 @@ class State:
         )
 
     def title(self) -> str:
-        """The commit in words."""
+        """Return a description of the commit."""
         if self.revision is not None:
             return f"commit {self._git('rev-parse', f'{self.revision}^{{commit}}').decode().strip()}"
         try:
@@ -113,20 +114,20 @@ class State:
         finished = subprocess.run(["git", *arguments], cwd=self.root, capture_output=True, check=False)
         if finished.returncode:
             reason = finished.stderr.decode(errors="replace").strip()
-            raise InputError(f"expected git {' '.join(arguments)} to work, got {reason}")
+            raise InputError(f"git {' '.join(arguments)} failed: {reason}")
         return finished.stdout
 
     def _from_dvc(self, path: str) -> bytes:
-        # DVC takes more than a second to import, and most traces do without
+        # DVC takes more than a second to import, and most traces do not need it.
         import dvc.api
 
         try:
             with dvc.api.open(path, repo=str(self.root), rev=self.revision, mode="rb") as stream:
                 return bytes(stream.read())
-        except Exception as error:  # those of botocore, asyncssh and other libraries of remotes have no common class
+        except Exception as error:  # errors of botocore, asyncssh and other libraries of remotes have no common class
             found = _CREDENTIALS.sub("//", str(error)) or type(error).__name__
             raise InputError(
-                f"expected {path} in the tree, DVC's cache or remote, got {found}; try dvc pull"
+                f"cannot get {path} from the work tree, DVC's cache or its remote: {found}; try dvc pull"
             ) from error
 
 

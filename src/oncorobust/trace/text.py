@@ -1,9 +1,9 @@
-"""A trace as text: the checks of a cell, where its numbers come from, and every stage behind it, last stage first.
+"""A trace as text: the checks of a cell, the sources of its numbers, and all stages that led to it, last stage first.
 
-The order is a reader's: first whether the numbers agree, then the sources of each, then per stage its command,
-parameters, files written and read, each with MD5 and size as dvc.lock recorded them. A raw tree is listed from the
-work tree, its first files by name, where its number of files and bytes are those recorded. Script and library modules
-are listed with the digests of the code that was run; CHANGED SINCE marks those that are another code now.
+The text says first whether the numbers agree, then lists the sources of each, and then for each stage its command,
+parameters, and files written and read, with the MD5 and size that dvc.lock records. For a raw tree it lists the first
+files by name in the work tree, if their number and total size are as recorded. Script and library modules are listed
+with the digests of the code that was run; CHANGED SINCE marks modules whose code has changed since.
 """
 
 import json
@@ -21,14 +21,14 @@ _NOT_RECORDED = "not recorded: run `oncorobust record`"
 
 
 def trace_text(trace: Trace) -> str:
-    """The whole trace, its verdict in the last line."""
+    """Return the whole trace as text, with the verdict in the last line."""
     cells = [check.cell for check in trace.checks]
     verdict = "AGREES" if all(check.agrees for check in trace.checks) else "DISAGREES"
     parts = [
         f"{trace.table.name}, row {cells[0].row}, column {cells[0].column}; {trace.state}",
         "\n".join(_check_line(check) for check in trace.checks),
         "Computed from\n" + "\n".join(_source_lines(cells)),
-        "Stages, the last one first" if trace.stages else f"No stages: dvc.lock has none of them; {_NOT_RECORDED}",
+        "Stages, last one first" if trace.stages else f"No stages in dvc.lock: {_NOT_RECORDED}",
         *(_stage_block(stage, trace) for stage in trace.stages),
         *(f"{path} is {_NOT_RECORDED}" for path in trace.not_recorded),
         verdict + (f", but {_NOT_RECORDED}" if trace.not_recorded else ""),
@@ -71,9 +71,9 @@ def _stage_block(stage: StageRecord, trace: Trace) -> str:
 
 
 def _code_lines(record: FileRecord, trace: Trace) -> list[str]:
-    """Return a line for the script and for each library module with which a stage was run."""
+    """Return one line for the script of a stage and one for each library module that it used."""
     if record.md5 not in trace.code:
-        return ["    whose modules are not known: no commit has this version of the file"]
+        return ["    modules unknown: no commit has this version of the file"]
     digests = trace.code[record.md5]
     paths = sorted(digests, key=lambda path: (not path.startswith(SCRIPTS), path))
     return [_module_line(path, digests[path], trace.found_code.get(path)) for path in paths]
