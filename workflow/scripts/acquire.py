@@ -1,4 +1,4 @@
-"""Make the raw tree of a data set: out of an installed package, or by download."""
+"""Make the raw tree of a data set: from an installed package, by download, or as phantoms."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from oncorobust.settings.load import load_params
 
 
 def main() -> None:
-    """Read the parameters, write the raw tree."""
+    """Read the parameters and write the raw tree."""
     dataset = parse("dataset").dataset
     params = load_params()
     if dataset not in params.acquire:

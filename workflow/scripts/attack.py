@@ -1,4 +1,4 @@
-"""Attack a model within its data set's epsilons, the paper's way and strictly, and keep rows for each image."""
+"""Attack a model at its data set's epsilons with the paper's and the strict protocol, and write rows per image."""
 
 from oncorobust.pipeline.stage_log import open_log
 
@@ -12,7 +12,7 @@ from oncorobust.settings.load import load_params
 
 
 def main() -> None:
-    """Read the test images and a model, attack it, write predictions, intervals, metrics and examples."""
+    """Read the test images and a model, attack it, and write predictions, intervals, metrics and examples."""
     arguments, params = parse("dataset", "model", "shards"), load_params()
     settings, attacks = params.datasets[arguments.dataset].attack, params.attacks
     opened = open_evaluation("attack", arguments, params, decided_by=[settings])

@@ -1,4 +1,4 @@
-"""Train a data set's clean model further on adversarial images of itself (PGD)."""
+"""Train a data set's clean model further on PGD adversarial images of itself."""
 
 from oncorobust.pipeline.stage_log import open_log
 
@@ -14,7 +14,7 @@ from oncorobust.training.recipes import harden
 
 
 def main() -> None:
-    """Read the processed images and the clean model, harden it, write the adversarial model."""
+    """Read the processed images and the clean model, harden it, and write the adversarial model."""
     dataset, params = parse("dataset").dataset, load_params()
     clean = model_file(dataset, CLEAN)
     opened = open_training("harden", dataset, params, model=ADVERSARIAL, reads=[clean])

@@ -13,7 +13,7 @@ from oncorobust.settings.load import load_params
 
 
 def main() -> None:
-    """Read all data sets' results, write each figure as PNG and SVG."""
+    """Read the results of all data sets, and write each figure as PNG and SVG."""
     parse()
     params = load_params()
     datasets = [read_plot_data(dataset, params.report) for dataset in params.run.datasets]

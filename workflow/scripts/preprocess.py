@@ -1,4 +1,4 @@
-"""Turn the raw tree of a data set into images of one size in [0, 1], their index, a summary and a page to look at."""
+"""Convert a data set's raw tree to images of one size in [0, 1], their index, a summary and a contact sheet."""
 
 from oncorobust.base import layout
 from oncorobust.base.files import whole_outputs, write_csv
@@ -12,7 +12,7 @@ from oncorobust.settings.load import load_params
 
 
 def main() -> None:
-    """Read the raw tree, write the processed data set."""
+    """Read the raw tree and write the processed data set."""
     dataset, params = parse("dataset").dataset, load_params()
     settings, progress = params.datasets[dataset], Progress(f"index {dataset}")
     names = ("images.npy", "index.csv", "summary.json", "contact_sheet.png")

@@ -1,4 +1,4 @@
-"""Rank a model's test images by the smallest epsilon that changes its answer, and leave out the most sensitive."""
+"""Rank a model's test images by their minimal epsilon, and measure the accuracy without the most sensitive ones."""
 
 from oncorobust.pipeline.stage_log import open_log
 
@@ -13,7 +13,7 @@ from oncorobust.settings.load import load_params
 
 
 def main() -> None:
-    """Read the test images, a model and its intervals, search each min_epsilon, write ranking and metrics."""
+    """Read the test images, a model and its intervals, search each minimal epsilon, and write ranking and metrics."""
     arguments, params = parse("dataset", "model", "shards"), load_params()
     settings = params.datasets[arguments.dataset]
     decided_by = [settings.attack, settings.rank]

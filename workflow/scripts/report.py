@@ -1,4 +1,4 @@
-"""Put data, tables, figures and training on one HTML page that needs no network."""
+"""Write one HTML page, readable offline, with the data, tables, figures and training curves."""
 
 from oncorobust.base import layout
 from oncorobust.base.files import whole_outputs
@@ -10,7 +10,7 @@ from oncorobust.settings.load import load_params
 
 
 def main() -> None:
-    """Read the tables, figures and what is known of each data set, write the page."""
+    """Read the tables, the figures and the results of each data set, and write the page."""
     parse()
     params = load_params()
     page = render_report(

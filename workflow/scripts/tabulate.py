@@ -1,4 +1,4 @@
-"""Put all metrics into the paper's tables and the strict protocol's own, and record where each cell comes from."""
+"""Write the paper's tables and those of the strict protocol, and record the source of each cell."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from oncorobust.settings.load import load_params
 
 
 def main() -> None:
-    """Read all metrics, write Tables 1, 2, S5, G and T as CSV and Markdown, and cells.json."""
+    """Read all metrics, and write Tables 1, 2, S5, G and T as CSV and Markdown, and cells.json."""
     parse()
     params = load_params()
     attack, rank = (

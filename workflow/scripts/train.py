@@ -1,4 +1,4 @@
-"""Fine-tune a model on the clean training images of a data set; validation patients decide when it stops."""
+"""Fine-tune a model on a data set's clean training images, and select the weights on validation patients."""
 
 from oncorobust.pipeline.stage_log import open_log
 
@@ -14,7 +14,7 @@ from oncorobust.training.recipes import measure, train
 
 
 def main() -> None:
-    """Read the processed images, train, write the clean model."""
+    """Read the processed images, train, and write the clean model."""
     dataset, params = parse("dataset").dataset, load_params()
     settings = params.datasets[dataset]
     opened = open_training("train", dataset, params, model=CLEAN)
