@@ -53,7 +53,7 @@ class Side(Protocol):
     """One of the compared ways to train."""
 
     def ready(self, batches: Batches) -> Callable[[], None]:
-        """An epoch over these batches, which trains in place, with all that lies ready for it."""
+        """Prepare an epoch over these batches, and return the action that trains on it in place."""
 
 
 def main() -> None:
@@ -61,7 +61,7 @@ def main() -> None:
     parser = options_of(__doc__, images=164)
     parser.add_argument("--batch-size", type=int, default=128)
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--fit-repeats", type=int, default=1, help="turns in which ART's own fit takes part")
+    parser.add_argument("--fit-repeats", type=int, default=1, help="turns that include ART's own fit")
     options = parser.parse_args()
     subject, counter = counted(begin(options, split="train"))
     settings = msgspec.structs.replace(preset("paper").datasets["lidc"].harden, batch_size=options.batch_size)
@@ -98,7 +98,7 @@ class Ours:
         self._update = compile_adversarial_step(trainee, settings)
 
     def ready(self, batches: Batches) -> Callable[[], None]:
-        """Nothing lies ready: batches are drawn and copies made as training goes on."""
+        """Prepare nothing: batches and copies are made during training."""
         return partial(self._epoch, batches)
 
     def _epoch(self, batches: Batches) -> None:
@@ -117,7 +117,7 @@ class Art:
     """ART's AdversarialTrainer on its own classifier."""
 
     def __init__(self, subject: Subject, trainee: Trainee, settings: Harden, *, own_step: bool) -> None:
-        """own_step: with a training step written by hand, else with what `fit` does by itself."""
+        """Build ART's trainer. own_step: with a hand-written training step instead of that of `fit`."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that PyTorch is not there
             from art.attacks.evasion import ProjectedGradientDescent
@@ -137,7 +137,7 @@ class Art:
         self._trainer = AdversarialTrainer(classifier, attack, ratio=share)
 
     def ready(self, batches: Batches) -> Callable[[], None]:
-        """All images of the epoch lie ready."""
+        """Prepare all images of the epoch."""
         x, y = map(np.concatenate, zip(*batches.draw(batches.order(child_rng(batches.seed, "epoch", 1))), strict=True))
         one_hot = np.eye(len(batches.data.class_names), dtype=np.float32)[y]
         return partial(self._epoch, x, one_hot, batches.batch_size)
@@ -187,7 +187,7 @@ class Bare:
         self._by_images, self._by_weights = by_images, by_weights
 
     def ready(self, batches: Batches) -> Callable[[], None]:
-        """All batches and the part of each that is attacked lie ready as tensors."""
+        """Prepare all batches, and the part of each that is attacked, as tensors."""
         one_hot, pairs = np.eye(len(batches.data.class_names), dtype=np.float32), []
         for x, y in batches.draw(batches.order(child_rng(batches.seed, "epoch", 1))):
             half = n_adversarial(self._settings.loss, len(x))
@@ -230,19 +230,19 @@ class Begun:
     """The weights at the start of training, and the distance from them."""
 
     def __init__(self, trainee: Trainee, batches: Batches) -> None:
-        """Keep all variables as they are now."""
+        """Store the present values of all variables."""
         self._trainee = trainee
         self._variables = [variable.numpy() for variable in trainee.variables]
         self._weights = trainee.model.get_weights()
         self._judge = Validation(trainee.model, batches.data, batch_size=batches.batch_size)
 
     def again(self) -> None:
-        """Put all variables back."""
+        """Restore all variables."""
         for variable, value in zip(self._trainee.variables, self._variables, strict=True):
             variable.assign(value)
 
     def told(self) -> str:
-        """Loss, and how far the weights are from where they were, relative to their norm."""
+        """Return the loss, and the distance of the weights from the start relative to their norm, as text."""
         pairs = zip(self._trainee.model.get_weights(), self._weights, strict=True)
         squares = [[np.sum(np.square(now - before)), np.sum(np.square(before))] for now, before in pairs]
         moved, norm = np.sqrt(np.sum(squares, axis=0))

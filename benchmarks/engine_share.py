@@ -76,19 +76,19 @@ class NotedTarget(Target):
         self.calls = calls
 
     def logits(self, x: Images) -> Logits:
-        """Note one forward."""
+        """Record one forward pass."""
         self.calls.append(("forward", len(x)))
         return super().logits(x)
 
     def margin_gradient(self, x: Images, goal: Goal) -> tuple[PerImage, Images]:
-        """Note one gradient."""
+        """Record one gradient."""
         self.calls.append(("gradient", len(x)))
         return super().margin_gradient(x, goal)
 
     def walk(
         self, start: Images, x: Images, goal: Goal, *, radius: np.ndarray, eps_step: PerImage, n_steps: int
     ) -> Walk:
-        """Note a gradient for each step."""
+        """Record a gradient for each step."""
         self.calls += [("gradient", len(x))] * n_steps
         return super().walk(start, x, goal, radius=radius, eps_step=eps_step, n_steps=n_steps)
 
@@ -97,12 +97,12 @@ class NotedClassifier(KerasClassifier):
     """The classifier that ART's Square calls, which records each call."""
 
     def __init__(self, model: keras.Model, calls: list[Call], *, batch_size: int) -> None:
-        """Append to `calls`. batch_size: of a block, so that each prediction is one forward."""
+        """Append to `calls`. batch_size: that of a block, so that each prediction is one forward pass."""
         super().__init__(model, batch_size=batch_size)
         self.calls = calls
 
     def predict(self, x: np.ndarray, batch_size: int | None = None, **options: Any) -> np.ndarray:
-        """Note one forward."""
+        """Record one forward pass."""
         self.calls.append(("forward", len(x)))
         return super().predict(x, batch_size, **options)
 
@@ -130,7 +130,7 @@ class Replay:
         self._ready = {n: tf.constant(x[:n]) for n in range(1, len(x) + 1)}
 
     def __call__(self, calls: list[Call]) -> None:
-        """Make these calls, each to its end."""
+        """Make these calls one after the other."""
         for kind, n in calls:
             self._functions[kind](self._ready[n]).numpy()
 

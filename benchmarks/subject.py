@@ -66,11 +66,11 @@ class Subject:
         return np.eye(len(self.data.class_names), dtype=np.float32)[self.data.labels]
 
     def first(self, n: int) -> "Subject":
-        """The same model on the first `n` images."""
+        """Return the same model with the first `n` images."""
         return replace(self, data=self.data.take(np.arange(min(n, len(self.data)))))
 
     def stock_art(self, **training: Any) -> Any:
-        """The model as a user hands it to ART. training: for `fit`, an optimizer and perhaps a train_step."""
+        """Return ART's classifier of the model. training: for `fit`, an optimizer and optionally a train_step."""
         from art.estimators.classification import TensorFlowV2Classifier
 
         return TensorFlowV2Classifier(
@@ -92,11 +92,11 @@ class Timed(Generic[Value]):
     processor_s: float
 
     def __str__(self) -> str:
-        """Wall seconds, and the processor's."""
+        """Return wall and processor seconds as text."""
         return f"{self.wall_s:9.2f} s   (processor {self.processor_s:.2f} s)"
 
     def times(self, factor: float) -> "Timed[Value]":
-        """The seconds of an action that does this `factor` times."""
+        """Return the time of `factor` such actions."""
         return replace(self, wall_s=self.wall_s * factor, processor_s=self.processor_s * factor)
 
 

@@ -87,7 +87,7 @@ def _differences(recorded: Mapping[str, str], present: Mapping[str, str]) -> lis
 
 
 def refuse(sentences: Sequence[str]) -> None:
-    """Raise InputError with the first of these sentences and the number of the others; do nothing without any."""
+    """Raise InputError with the first of these sentences and the number of the others, if there are any."""
     if sentences:
         more = f" and {len(sentences) - 1} more" if len(sentences) > 1 else ""
         raise InputError(f"the graph is out of step ({sentences[0]}{more}): run `oncorobust graph`")

@@ -1,4 +1,4 @@
-"""Opening and closing of the stages that evaluate a model on test images, `attack` and `rank`."""
+"""Shared start and end of `attack` and `rank`, the stages that evaluate a model on test images."""
 
 import argparse
 from collections.abc import Callable, Mapping, Sequence
@@ -30,8 +30,8 @@ from oncorobust.settings.pipeline import Params
 class ModelEvaluation:
     """A model, the images it is evaluated on, and the saved state of the stage.
 
-    test: all test images. data: those that are evaluated, the same in both stages and for both models. seed: of the
-    stage, the same for both models.
+    test: all test images. data: the evaluated images, which are the same in both stages and for both models. seed: seed
+    of the stage, the same for both models.
     """
 
     arguments: argparse.Namespace
@@ -80,8 +80,9 @@ def open_evaluation(
 ) -> ModelEvaluation:
     """Check the places, start the backend, and read the test images and the model.
 
-    decided_by: settings that decide the result, beside the seed, the attacks and the threads. reads: other files of
-    `results` that the stage needs. Raises InputError where a file is missing, OSError where a folder is not writable.
+    decided_by: settings that determine the result, in addition to the seed, the attacks and the threads. reads: other
+    files of `results` that the stage needs. Raises InputError when a file is missing, OSError when a folder is not
+    writable.
     """
     dataset, model, attacks = arguments.dataset, arguments.model, params.attacks
     seed = child_seed(params.seed, dataset, stage)

@@ -1,4 +1,4 @@
-"""Opening and closing of the stages that train a model, `train` and `harden`."""
+"""Shared start and end of `train` and `harden`, the stages that train a model."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from oncorobust.training.loop import Trained
 
 @dataclass(frozen=True)
 class ModelTraining:
-    """The images of a data set, and which of its models the stage trains with which seed."""
+    """The images of a data set, and the name and seed of the model that the stage trains."""
 
     stage: str
     dataset: str
@@ -46,8 +46,8 @@ class ModelTraining:
     ) -> None:
         """Train `network` by the recipe, resuming from saved state, and write the results.
 
-        record: what training.json says of the start. decided_by, starts_from: settings and files that decide the
-        result, beside settings, record and images. Raises InputError as the recipe does.
+        record: entries of training.json on the start of training. decided_by, starts_from: settings and files that
+        determine the result, in addition to settings, record and images. Raises InputError when the recipe does.
         """
         decided = [self.backend, record, settings, self.augment, self.seed, self.threads, *decided_by]
         place = f"{layout.model_folder(self.dataset)}/.{self.model}.state"
@@ -75,8 +75,8 @@ class ModelTraining:
 def open_training(stage: str, dataset: str, params: Params, *, model: str, reads: Sequence[str] = ()) -> ModelTraining:
     """Check the places, start the backend and read the images.
 
-    model: which of the data set's models the stage writes. reads: other files that the stage needs. Raises InputError
-    where a file is missing, OSError where a folder is not writable.
+    model: name of the model that the stage writes. reads: other files that the stage needs. Raises InputError when a
+    file is missing, OSError when a folder is not writable.
     """
     seed = child_seed(params.seed, dataset, stage)
     check_made(layout.images_file(dataset), *reads)
