@@ -35,7 +35,7 @@ SERIAL = {"snakemake": 1.0, "dvc": 1.7}
 STARTING_SECONDS = 8.0
 """From a runner's start to its first stage's first computation; kills fall before it, too."""
 REFUSALS = ("validation failed", "Unable to read RWLock-file", "YAML file structure is corrupted")
-MEND = f'{sys.executable} -c "from pathlib import Path; from oncorobust.pipeline.sync import mend; mend(Path())"'
+MEND = f'{sys.executable} -c "from pathlib import Path; from oncorobust.pipeline.sync import mend; repair(Path())"'
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import pytest
 import toy_pipeline as toy
 
 from oncorobust.pipeline.dvc_cache import damaged_objects, repair
-from oncorobust.pipeline.dvc_repair import mend_file_locks, mend_record
+from oncorobust.pipeline.dvc_repair import repair_file_locks, repair_lock
 
 DEAD = 2**22 + 1  # above the largest process number of Linux
 
@@ -28,9 +28,9 @@ def held(folder: Path) -> tuple[list[str], list[str]]:
 @pytest.mark.parametrize("text", ["", '{"write": {"/a": {"pid"'])
 def test_a_list_of_file_locks_that_was_cut_off_is_removed(tmp_path: Path, text: str) -> None:
     (tmp_path / "rwlock").write_text(text)
-    mend_file_locks(tmp_path)
+    repair_file_locks(tmp_path)
     assert not (tmp_path / "rwlock").exists()
-    mend_file_locks(tmp_path)
+    repair_file_locks(tmp_path)
 
 
 def test_only_what_living_processes_hold_stays_held(tmp_path: Path) -> None:
@@ -40,7 +40,7 @@ def test_only_what_living_processes_hold_stays_held(tmp_path: Path) -> None:
         "write": {"/c": holder(own), "/d": holder(DEAD)},
     }
     (tmp_path / "rwlock").write_text(json.dumps(content))
-    mend_file_locks(tmp_path)
+    repair_file_locks(tmp_path)
     assert held(tmp_path) == (["/a"], ["/c"])
 
 
@@ -48,7 +48,7 @@ def test_a_process_that_came_by_the_number_later_holds_nothing(tmp_path: Path) -
     """After a restart of the machine another process has the number of the DVC that was killed."""
     (tmp_path / "rwlock").write_text(json.dumps({"write": {"/c": holder(os.getpid())}}))
     os.utime(tmp_path / "rwlock", (1, 1))
-    mend_file_locks(tmp_path)
+    repair_file_locks(tmp_path)
     assert held(tmp_path) == ([], [])
 
 
@@ -60,7 +60,7 @@ def test_a_living_dvc_keeps_its_locks_though_the_clock_was_set(tmp_path: Path) -
         other.stdout.readline()
         (tmp_path / "rwlock").write_text(json.dumps({"write": {"/c": holder(other.pid)}}))
         os.utime(tmp_path / "rwlock", (1, 1))
-        mend_file_locks(tmp_path)
+        repair_file_locks(tmp_path)
         other.kill()
     assert held(tmp_path) == ([], ["/c"])
 
@@ -75,7 +75,7 @@ IN_SECOND = RECORD.index("- path: two") + len("- path:")
 
 def test_a_whole_record_stays(tmp_path: Path) -> None:
     (tmp_path / "dvc.lock").write_text(RECORD)
-    assert not mend_record(tmp_path)
+    assert not repair_lock(tmp_path)
     assert (tmp_path / "dvc.lock").read_text() == RECORD
 
 
@@ -83,9 +83,9 @@ def test_a_whole_record_stays(tmp_path: Path) -> None:
 def test_of_a_record_that_was_cut_off_the_whole_stages_stay(tmp_path: Path, length: int, kept: int) -> None:
     lock = tmp_path / "dvc.lock"
     lock.write_text(RECORD[:length])
-    assert mend_record(tmp_path)
+    assert repair_lock(tmp_path)
     assert (lock.read_text() if lock.exists() else "") == RECORD[:kept]
-    assert not mend_record(tmp_path)
+    assert not repair_lock(tmp_path)
 
 
 def test_stages_that_a_record_has_lost_are_those_of_the_last_commit(tmp_path: Path) -> None:
@@ -93,10 +93,10 @@ def test_stages_that_a_record_has_lost_are_those_of_the_last_commit(tmp_path: Pa
     lock.write_text(RECORD.replace("one.py", "old_one.py"))
     toy.run(tmp_path, "git init -q && git add dvc.lock && git commit -q -m record")
     lock.write_text(RECORD[:IN_SECOND])
-    assert mend_record(tmp_path)
+    assert repair_lock(tmp_path)
     assert lock.read_text() == RECORD
     lock.write_text("")
-    assert mend_record(tmp_path)
+    assert repair_lock(tmp_path)
     assert lock.read_text() == RECORD.replace("one.py", "old_one.py")
 
 

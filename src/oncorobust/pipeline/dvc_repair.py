@@ -19,7 +19,7 @@ from oncorobust.pipeline.interruption import is_runner
 _HEAD = "schema: '2.0'\nstages:\n"
 
 
-def mend_file_locks(folder: Path) -> None:
+def repair_file_locks(folder: Path) -> None:
     """Remove the locks of ended processes from DVC's list in `folder` (.dvc/tmp), and delete an unreadable list.
 
     Raises DVC's LockError while another process is writing the list.
@@ -42,7 +42,7 @@ def mend_file_locks(folder: Path) -> None:
         path.write_text(json.dumps(kept), encoding="utf-8")
 
 
-def mend_record(root: Path) -> bool:
+def repair_lock(root: Path) -> bool:
     """Repair a dvc.lock that a kill has left empty or truncated, and return whether that was necessary.
 
     Complete stages stay. Lost stages are taken from git's last commit, and DVC compares the files with them as usual.

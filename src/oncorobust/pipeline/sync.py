@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from oncorobust.base import layout
 from oncorobust.base.errors import InputError
 from oncorobust.pipeline.dvc_lock import parse_lock, recorded_md5
-from oncorobust.pipeline.dvc_repair import mend_file_locks, mend_record
+from oncorobust.pipeline.dvc_repair import repair_file_locks, repair_lock
 
 if TYPE_CHECKING:
     from dvc.repo import Repo
@@ -76,7 +76,7 @@ def sync(root: Path) -> None:
             planned.execute_workflow(executor="touch")
 
 
-def mend(root: Path) -> None:
+def repair(root: Path) -> None:
     """Repair files that a killed DVC left incomplete, so that DVC starts again.
 
     Raises InputError when either tool is running in this tree.
@@ -133,7 +133,7 @@ def hold_dvc(root: Path) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     written = [str(root.resolve() / name) for name in OUTPUT_FOLDERS]
     try:
-        mend_file_locks(folder)
+        repair_file_locks(folder)
         with rwlock(str(folder), localfs, "snakemake", [], written, False):
             yield
     except LockError as error:
@@ -161,7 +161,7 @@ def _dvc_repo(root: Path) -> Iterator["Repo"]:
         with chdir(place), Repo() as repo, lock_repo(repo):
             with hold_dvc(place):
                 pass
-            mend_record(place)
+            repair_lock(place)
             yield repo
     except LockError as error:
         raise InputError(_busy(error)) from error
