@@ -35,7 +35,9 @@ SERIAL = {"snakemake": 1.0, "dvc": 1.7}
 STARTING_SECONDS = 8.0
 """From a runner's start to its first stage's first computation; kills fall before it, too."""
 REFUSALS = ("validation failed", "Unable to read RWLock-file", "YAML file structure is corrupted")
-MEND = f'{sys.executable} -c "from pathlib import Path; from oncorobust.pipeline.sync import mend; repair(Path())"'
+REPAIR = (
+    f"{sys.executable} -c 'from pathlib import Path; from oncorobust.pipeline import sync; sync.repair_records(Path())'"
+)
 
 
 @dataclass(frozen=True)
@@ -45,12 +47,12 @@ class Kill:
     what: str
     seconds: float
     resumed: str = ""
-    mended: bool = False
+    repaired: bool = False
 
     def line(self) -> str:
         """For a person."""
-        mended = "; mended by oncorobust check" if self.mended else ""
-        return f"{self.seconds:6.1f} s  {self.what}: {self.resumed or 'nothing to resume'}{mended}"
+        repaired = "; repaired by oncorobust check" if self.repaired else ""
+        return f"{self.seconds:6.1f} s  {self.what}: {self.resumed or 'nothing to resume'}{repaired}"
 
 
 class Failure(Exception):
@@ -95,7 +97,7 @@ def disturb(
         launched = Launch(place, runner, log)
         kill = launched.kill_after(life, rng)
         if before is not None:
-            yield replace(before, resumed=resumed(place, since=launched.began), mended=launched.mended)
+            yield replace(before, resumed=resumed(place, since=launched.began), repaired=launched.repaired)
         if kill is None:
             check(place, quiet, runner)
             return
@@ -106,7 +108,7 @@ class Launch:
     """A runner that was started in a copy, and what it took to start it."""
 
     def __init__(self, place: Path, runner: str, log: Path) -> None:
-        self.mended = False
+        self.repaired = False
         self._place, self._runner, self._log = place, runner, log
         self.began = time.time()
         self._begin = time.monotonic()
@@ -121,7 +123,7 @@ class Launch:
             elif status == 0:
                 return None
             else:
-                self._mend(status)
+                self._repair(status)
         stages = stages_of(self._process)
         victim = stages[rng.integers(len(stages))] if stages and rng.uniform() < 0.5 else None
         what = f"{self._runner}'s {_name(victim)}" if victim else self._runner
@@ -135,12 +137,12 @@ class Launch:
         self._process.wait()
         return Kill(what, seconds)
 
-    def _mend(self, status: int) -> None:
+    def _repair(self, status: int) -> None:
         said = self._log.read_text(errors="replace")
-        if self.mended or not any(text in said for text in REFUSALS):
+        if self.repaired or not any(text in said for text in REFUSALS):
             raise Failure(f"{COMMANDS[self._runner]} ended with {status} by itself:\n{said[-3000:]}")
-        run(self._place, MEND)
-        self.mended = True
+        run(self._place, REPAIR)
+        self.repaired = True
         self._process = _start(self._place, COMMANDS[self._runner], self._log)
 
 

@@ -165,11 +165,11 @@ def _sync(_: argparse.Namespace) -> int:
 
 def _check(parsed: argparse.Namespace) -> int:
     from oncorobust.pipeline.dvc_yaml import check_in_step
-    from oncorobust.pipeline.sync import repair
+    from oncorobust.pipeline.sync import repair_records
     from oncorobust.settings.load import load_params
 
     with suppress(InputError):  # no repair while a run is in progress
-        repair(Path())
+        repair_records(Path())
     params = load_params("params.yaml")
     check_in_step(Path())
     for name in params.run.datasets:

@@ -76,7 +76,7 @@ def sync(root: Path) -> None:
             planned.execute_workflow(executor="touch")
 
 
-def repair(root: Path) -> None:
+def repair_records(root: Path) -> None:
     """Repair files that a killed DVC left incomplete, so that DVC starts again.
 
     Raises InputError when either tool is running in this tree.
