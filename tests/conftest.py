@@ -5,7 +5,7 @@ import pytest
 # Nearly every test of these files starts a runner, builds or trains a network, or draws phantoms.
 SLOW_FILES = {
     "test_applications.py",
-    "test_bridge.py",
+    "test_sync.py",
     "test_conda.py",
     "test_faults_runners.py",
     "test_graph.py",

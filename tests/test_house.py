@@ -167,3 +167,13 @@ def test_a_wrong_preset_is_refused_and_leaves_params_alone(tmp_path: Path) -> No
     with pytest.raises(InputError, match=r"mine.yaml: "):
         switch_preset(folder, "mine", force=True)
     assert (folder / "params.yaml").read_bytes() == before
+
+
+def test_the_snakefile_is_a_page_and_a_module_fits_one_reading() -> None:
+    assert len((ROOT / "Snakefile").read_text(encoding="utf-8").splitlines()) <= 200
+    long = {
+        path.name: count
+        for path in (ROOT / "src").rglob("*.py")
+        if (count := len(path.read_text(encoding="utf-8").splitlines())) > 250
+    }
+    assert long == {}

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from models import SHAPE, balanced_weights, images_in_memory, linear_model
 from msgspec.structs import replace
-from test_attacks import TABLE_S1
+from test_paper_attacks import TABLE_S1
 
 from oncorobust.attacks.art_classifier import KerasClassifier
 from oncorobust.attacks.names import STRICT_ATTACKS

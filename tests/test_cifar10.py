@@ -177,7 +177,7 @@ class Call:
 def test_a_function_that_a_pickle_names_is_refused_and_not_called(tmp_path: Path) -> None:
     trace = tmp_path / "trace"
     write_pickle(write_python(tmp_path) / "data_batch_1", Call(trace))
-    with pytest.raises(InputError, match=r"test_data_cifar10\.leave_trace in .*data_batch_1"):
+    with pytest.raises(InputError, match=r"test_cifar10\.leave_trace in .*data_batch_1"):
         open_cifar10(tmp_path)
     assert not trace.exists()
 

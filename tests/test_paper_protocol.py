@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from models import SHAPE, balanced_weights, images_in_memory, linear_model
-from test_attacks import TABLE_S1
+from test_paper_attacks import TABLE_S1
 
 from oncorobust.attacks.art_classifier import KerasClassifier
 from oncorobust.base.errors import InputError
