@@ -97,7 +97,7 @@ def test_an_output_that_somebody_changed_is_not_recorded(quiet: Path) -> None:
     os.utime(quiet / MODEL, (10**9, 10**9))
     said = toy.run(quiet, "oncorobust record", status=1)
     assert f"{MODEL} has changed since its stage wrote it" in said
-    toy.run(quiet, next(line for line in said.splitlines() if "--touch" in line).partition("another: ")[2])
+    toy.run(quiet, next(line for line in said.splitlines() if "--touch" in line).partition("run: ")[2])
     assert "recorded in dvc.lock: 3 stages" in toy.run(quiet, "oncorobust record")
     os.utime(quiet / MODEL)  # another time alone, on bytes that dvc.lock knows
     toy.run(quiet, "oncorobust record")

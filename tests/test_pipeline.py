@@ -21,6 +21,7 @@ from oncorobust.base.files import read_json
 from oncorobust.base.schema.files import DOCUMENTS, TABLES
 from oncorobust.base.schema.tables import FRONT
 from oncorobust.cli.trace import trace_cell
+from oncorobust.pipeline.code_record import is_code_path, parse_digests
 from oncorobust.report.tables.cell import tables_from_json
 from oncorobust.trace.repository import State
 
@@ -128,7 +129,9 @@ def test_a_stage_reads_only_what_it_declares(runs):
     for one in watched:
         command = f"python {' '.join(one['argv'])}"
         stage = next(stage for stage in stages.values() if stage["cmd"] == command)
-        declared = [dep["path"] for dep in stage["deps"]] + ["params.yaml"] + [out["path"] for out in stage["outs"]]
+        depends_on = [dep["path"] for dep in stage["deps"]]
+        code = (parse_digests((runs["dvc"] / path).read_bytes()) for path in depends_on if is_code_path(path))
+        declared = [*depends_on, *next(code), "params.yaml", *(out["path"] for out in stage["outs"])]
         undeclared = {
             path
             for path in one["read"]
