@@ -15,7 +15,7 @@ import ast
 import hashlib
 import os
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 from oncorobust.base.errors import InputError
@@ -57,8 +57,12 @@ def file_digest(path: Path) -> str:
         raise InputError(f"expected a file of the library, got {error}") from error
 
 
+@lru_cache(maxsize=4096)
 def content_digest(name: str, content: bytes) -> str:
-    """Return the `file_digest` of a file with this name and content. Raises InputError under the same conditions."""
+    """Return the `file_digest` of a file with this name and content, computed once per process.
+
+    Raises InputError under the same conditions.
+    """
     return parse_source(content, where=name).digest if name.endswith(".py") else _md5(content)
 
 
