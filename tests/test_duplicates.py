@@ -52,6 +52,17 @@ def test_images_of_one_value_are_no_copies() -> None:
     assert processed.complete_summary()["notes"] == []
 
 
+@pytest.mark.parametrize("rule", ["refuse", "group", "allow"])
+def test_an_image_that_a_quarter_of_the_patients_share_is_only_noted(rule: str) -> None:
+    """Five of 18 patients are more than a quarter, four are less."""
+    raw = make_raw(lambda row: noise(0 if row < 10 else row))
+    processed = done(raw, duplicates=rule)
+    assert "10 of 36 images have an identical copy in the data set" in processed.complete_summary()["notes"]
+    assert processed.index["split"].equals(done(make_raw(noise)).index["split"])
+    fewer = done(make_raw(lambda row: noise(0 if row < 8 else row)), duplicates="group")
+    assert fewer.index["split"][:8].nunique() == 1
+
+
 def test_copies_in_two_splits_are_refused_with_their_number() -> None:
     train, test = first_of("train"), first_of("test")
     processed = done(with_copies((train[0], test[0]), (train[2], test[1])))

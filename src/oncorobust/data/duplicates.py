@@ -1,7 +1,8 @@
 """Signs that one source has images in two splits: identical images, similar images, and patient ids that look alike.
 
 Identical are images of equal shape and equal stored values; an image of a single value is not counted, because it shows
-nothing. Similar are images whose averages over 8 x 9 fields differ by at most a tenth of their contrast, among those
+nothing. An image that a quarter of the patients share, and at least three, is a placeholder or a test pattern: notes
+count it, but it does not tie patients together. Similar are images whose averages over 8 x 9 fields differ by at most a tenth of their contrast, among those
 that share a quarter of their difference hash (the signs of the steps between neighbouring fields).
 
 Source of the difference hash: N. Krawetz, Kind of Like That, The Hacker Factor Blog, 2013.
@@ -29,6 +30,10 @@ _LEAST_CONTRAST = 4  # of 255, standard deviation
 _LARGEST_DIFFERENCE = 0.1  # of the contrast
 
 
+_COMMON_SHARE = 0.25  # of the patients
+_COMMON_PATIENTS = 3
+
+
 class Fingerprints:
     """Fingerprints of images in order, about 100 bytes for each."""
 
@@ -49,6 +54,14 @@ def digest(values: np.ndarray) -> bytes | None:
         return None
     content = np.ascontiguousarray(values, dtype="<f4")
     return blake2b(content.data, digest_size=16, key=str(content.shape).encode()).digest()
+
+
+def without_common(digests: Sequence[bytes | None], patients: pd.Series) -> list[bytes | None]:
+    """Return digests with None for images that so many patients share that they show no patient."""
+    sharing = patients.groupby(pd.Series(list(digests), index=patients.index, dtype=object)).nunique()
+    least = max(_COMMON_PATIENTS, _COMMON_SHARE * patients.nunique())
+    common = set(sharing.index[sharing >= least])
+    return [None if one in common else one for one in digests]
 
 
 def group_identical(groups: pd.Series, digests: Sequence[bytes | None]) -> pd.Series:

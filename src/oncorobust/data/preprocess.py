@@ -33,6 +33,7 @@ from oncorobust.data.duplicates import (
     group_identical,
     notes_on_images,
     notes_on_patients,
+    without_common,
 )
 from oncorobust.data.split import balance, check_given_split, draw_classes, draw_patients, split_images
 from oncorobust.formats.lesion_boxes import cropped_side, resize_boxes
@@ -102,7 +103,8 @@ def process(raw: RawImages, settings: Preprocess, *, dataset: str, seed: int) ->
 
     def duplicates() -> list[str]:
         if settings.duplicates != "allow":
-            check_identical(chosen, prints.digests, advice=_advice(settings))
+            digests = without_common(prints.digests, chosen["patient_id"])
+            check_identical(chosen, digests, advice=_advice(settings))
         return notes_on_images(chosen, prints)
 
     return Processed(
@@ -166,6 +168,7 @@ def _choose(raw: RawImages, rows: pd.DataFrame, settings: Preprocess, seed: int)
 def _grouped(raw: RawImages, rows: pd.DataFrame, settings: Preprocess) -> pd.DataFrame:
     """Return rows in which patients (or images) that share an identical image have one id."""
     digests = [digest(raw.read(int(position)).values) for position in rows[POSITION]]
+    digests = without_common(digests, rows["patient_id"])
     if settings.split.use_given and "given_split" in rows:
         check_identical(rows.assign(split=rows["given_split"]), digests, advice=_advice(settings))
     unit = "patient_id" if settings.split.unit == "patient" else "image_id"
