@@ -2,8 +2,9 @@
 
 Identical are images of equal shape and equal stored values; an image of a single value is not counted, because it shows
 nothing. An image that a quarter of the patients share, and at least three, is a placeholder or a test pattern: notes
-count it, but it does not tie patients together. Similar are images whose averages over 8 x 9 fields differ by at most a tenth of their contrast, among those
-that share a quarter of their difference hash (the signs of the steps between neighbouring fields).
+count it, but it does not tie patients together. Similar are images whose averages over 8 x 9 fields differ by at most a
+tenth of their contrast, among those that share a quarter of their difference hash (the signs of the steps between
+neighbouring fields).
 
 Source of the difference hash: N. Krawetz, Kind of Like That, The Hacker Factor Blog, 2013.
 """

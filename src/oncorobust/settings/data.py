@@ -116,7 +116,7 @@ class Preprocess(Settings, frozen=True, kw_only=True):
     duplicates: Literal["refuse", "group", "allow"]
     """Identical images (equal stored values): `refuse` stops if some are in more than one split; `group` splits as if
     they were of one patient, which reads every image twice; `allow` only notes their number, as the others do, too.
-    Images of a single value, and images that a quarter of the patients share, count as placeholders and stop nothing."""
+    Images of a single value, and images that a quarter of the patients share, are placeholders and stop nothing."""
     per_class: Count | None
     """Keep exactly this many images of each class, drawn with the seed before the split; null keeps all. Unit:
     images. Source: text of the paper."""
