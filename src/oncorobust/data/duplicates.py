@@ -2,8 +2,8 @@
 
 Identical are images of equal shape and equal stored values; an image of a single value is not counted, because it shows
 nothing. An image that a quarter of the patients share, and at least three, is a placeholder or a test pattern: notes
-count it, but it does not tie patients together. Similar are images whose averages over 8 x 9 fields differ by at most a
-tenth of their contrast, among those that share a quarter of their difference hash (the signs of the steps between
+count it, but it does not tie patients together. Similar are images whose averages over 8 x 9 fields differ by at most
+3 % of their contrast, among those that share a quarter of their difference hash (the signs of the steps between
 neighbouring fields).
 
 Source of the difference hash: N. Krawetz, Kind of Like That, The Hacker Factor Blog, 2013.
@@ -28,7 +28,7 @@ _STEP = 2  # of 255; a smaller step between two fields is none
 _BANDS = 4
 _LARGEST_BAND = 200  # images; a quarter of the hash that more images share, such as a black border, says nothing
 _LEAST_CONTRAST = 4  # of 255, standard deviation
-_LARGEST_DIFFERENCE = 0.1  # of the contrast
+_LARGEST_DIFFERENCE = 0.03  # of the contrast
 
 
 _COMMON_SHARE = 0.25  # of the patients
