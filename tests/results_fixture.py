@@ -382,6 +382,7 @@ def _write_processed(folder, key, dataset, rng):
             "synthetic": dataset.synthetic,
             "verified": "unverified",
             "class_names": list(dataset.class_names),
+            "class_order": "sorted",
             "n_raw": sum(totals.values()) + 7,
             "n_images": sum(totals.values()),
             "n_patients": sum(totals.values()) // 2,

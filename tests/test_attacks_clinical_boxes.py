@@ -164,5 +164,6 @@ def test_boxes_hold_the_bright_metastases_of_phantoms(tmp_path: Path, write: obj
 
 def test_cropped_mammograms_have_no_box(tmp_path: Path) -> None:
     write_cbis_ddsm_phantom(tmp_path, PHANTOM)
-    raw = open_cbis_ddsm(tmp_path, CbisDdsm(abnormalities=("mass",)), on_progress=silent)
-    assert not has_lesion_box(through_files(raw, tmp_path).rows).any()
+    settings = CbisDdsm(abnormalities=("mass",))
+    raw = open_cbis_ddsm(tmp_path, settings, on_progress=silent)
+    assert not has_lesion_box(through_files(raw, tmp_path, format=settings).rows).any()

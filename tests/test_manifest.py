@@ -76,10 +76,46 @@ def test_crop_by_centre(tmp_path: Path) -> None:
     np.testing.assert_array_equal(raw.read(2).values, PIXELS[0:4, 1:5])
 
 
+def with_labels(folder: Path, *labels: str) -> Path:
+    rows = [f"i{number},a.png,{label},p{number}" for number, label in enumerate(labels)]
+    return write_tree(folder, rows=tuple(rows))
+
+
+@pytest.mark.parametrize(
+    ("labels", "names", "order"),
+    [
+        (("10", "2", "0", "1"), ("0", "1", "2", "10"), "sorted"),
+        (("2", "0", "1"), ("0", "1", "2"), "numbered"),
+        (("10", "-1", "0.5", "+3"), ("-1", "0.5", "+3", "10"), "sorted"),
+        (("grade 10", "grade 9", "grade", "benign"), ("benign", "grade", "grade 9", "grade 10"), "sorted"),
+        (("10", "2", "other"), ("2", "10", "other"), "sorted"),
+        (("a01", "a1", "a2b", "a2"), ("a01", "a1", "a2", "a2b"), "sorted"),
+    ],
+)
+def test_numbers_in_labels_sort_as_numbers(
+    tmp_path: Path, labels: tuple[str, ...], names: tuple[str, ...], order: str
+) -> None:
+    raw = open_manifest(with_labels(tmp_path, *labels))
+    assert (raw.class_names, raw.class_order) == (names, order)
+    assert raw.index["label"].tolist() == [names.index(label) for label in labels]
+
+
+def test_eleven_numbered_classes_are_those_of_the_units(tmp_path: Path) -> None:
+    raw = open_manifest(with_labels(tmp_path, *map(str, range(11))))
+    assert (raw.index["label"].tolist(), raw.class_order) == (list(range(11)), "numbered")
+
+
+def test_one_number_in_two_spellings_is_refused(tmp_path: Path) -> None:
+    message = r"manifest\.csv: expected one spelling of each label, got '01' and '1', which are one number"
+    with pytest.raises(InputError, match=message):
+        open_manifest(with_labels(tmp_path, "1", "2", "01"))
+
+
 def test_order_of_classes_can_be_listed(tmp_path: Path) -> None:
     (write_tree(tmp_path) / "classes.txt").write_text("malignant\nbenign\n")
     raw = open_manifest(tmp_path)
     assert (raw.class_names, raw.index["label"].tolist()) == (("malignant", "benign"), [0, 1, 1])
+    assert raw.class_order == "stated"
 
 
 def test_unknown_label(tmp_path: Path) -> None:

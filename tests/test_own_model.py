@@ -17,6 +17,7 @@ from oncorobust.base.files import file_sha256
 from oncorobust.models import keras_files
 from oncorobust.models.build import build_model, model_record
 from oncorobust.models.keras_files import read_model
+from oncorobust.models.own import check_class_order
 from oncorobust.models.vgg16 import load_classifier, save_model
 from oncorobust.settings.training import OwnModel
 
@@ -433,3 +434,15 @@ def test_the_record_names_the_file(tmp_path: Path) -> None:
     record = model_record(OwnModel(path=str(path), input_range=(0.0, 1.0), fine_tune=False))
     sha256 = file_sha256(path)
     assert record == {"source": "path", "architecture": None, "weights": str(path), "weights_sha256": sha256}
+
+
+def test_three_classes_that_were_only_sorted_are_refused() -> None:
+    settings = OwnModel(path="own/mine.keras", input_range=(0.0, 1.0), fine_tune=False)
+    message = (
+        r"expected the order of the outputs of own/mine\.keras, got 3 classes that were only sorted \(a, b, c\): write"
+        r" their names in the order of the model's outputs, one per line, into data/raw/x/classes\.txt"
+    )
+    with pytest.raises(InputError, match=message):
+        check_class_order(settings, ("a", "b", "c"), order="sorted", tree="data/raw/x")
+    for names, order in ((("a", "b", "c"), "stated"), (("0", "1", "2"), "numbered"), (("a", "b"), "sorted")):
+        check_class_order(settings, names, order=order, tree="data/raw/x")

@@ -23,7 +23,7 @@ from oncorobust.data.dataset import load, read_dataset, write_images
 from oncorobust.data.preprocess import Processed, centre_crop, process, resize, to_unit_interval
 from oncorobust.formats.records import RawImages, StoredImage
 from oncorobust.pipeline.stage import Progress, parse, run
-from oncorobust.settings.data import Augment, Manifest, Preprocess, Split
+from oncorobust.settings.data import Augment, Manifest, Mnist, Preprocess, Split
 
 SCRIPTS = Path(__file__).parents[1] / "workflow" / "scripts"
 NO_COPIES = Augment(copies=0, horizontal_flip=False, vertical_flip=False, max_rotation_degrees=0.0)
@@ -38,6 +38,7 @@ def make_settings(**changes: Any) -> Preprocess:
         "intensity_range": "format",
         "balance": "none",
         "split": split,
+        "duplicates": "refuse",
         "per_class": None,
         "max_images": None,
     }
@@ -120,6 +121,7 @@ def test_summary_and_rows() -> None:
         "synthetic": False,
         "verified": "unverified",
         "class_names": ["benign", "malignant"],
+        "class_order": "stated",
         "n_raw": 36,
         "n_images": 36,
         "n_patients": 18,
@@ -138,7 +140,7 @@ def test_further_columns_and_notes_of_the_format_are_kept() -> None:
     raw = make_raw(flat, notes=("two files were left out",))
     raw.index["diameter_mm"] = [float(row) for row in range(36)]
     raw.index["given_split"] = "train"
-    processed = process(raw, make_settings(per_class=8), dataset="toy", seed=0)
+    processed = process(raw, make_settings(per_class=8, format=Mnist()), dataset="toy", seed=0)
     assert processed.index.columns.tolist()[6:] == ["diameter_mm"]
     assert processed.index["diameter_mm"].tolist() == [float(name) for name in processed.index["image_id"]]
     assert processed.summary["notes"] == ["two files were left out", "16 of 36 images were drawn, 8 of each class"]

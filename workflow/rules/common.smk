@@ -18,11 +18,12 @@ from oncorobust.pipeline.code_digest import file_digest
 from oncorobust.pipeline.code_record import code_path
 from oncorobust.pipeline.dvc_yaml import check_in_step, own_files
 from oncorobust.pipeline.interruption import pass_on
-from oncorobust.settings.load import check_overrides
+from oncorobust.settings.load import check_overrides, read_yaml
 from oncorobust.pipeline.resource_use import read_budget
 
 try:
     check_overrides(config, "params.yaml")
+    config.update(read_yaml("params.yaml"))  # numbers such as 1e-05, which Snakemake reads as text
     check_in_step(Path("."))
     BUDGET = read_budget(Path("workflow/resources.yaml"))
 except InputError as error:

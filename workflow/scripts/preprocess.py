@@ -22,10 +22,11 @@ def main() -> None:
         processed = process(raw, settings.preprocess, dataset=dataset, seed=params.seed)
         progress = Progress(f"preprocess {dataset}")
         write_images(images, processed.images, shape=processed.shape, on_progress=progress.update)
+        content = processed.complete_summary()
         write_csv(index, processed.index)
-        write_results(summary, processed.summary)
+        write_results(summary, content)
         data = read_dataset(images, index, summary)
-        figure = draw_contact_sheet(data, processed.summary, settings=settings.augment, seed=params.seed)
+        figure = draw_contact_sheet(data, content, settings=settings.augment, seed=params.seed)
         write_contact_sheet(sheet, figure)
 
 

@@ -4,8 +4,10 @@ from oncorobust.pipeline.stage_log import open_log
 
 open_log()  # before the imports of frameworks, which print
 
-from oncorobust.base.layout import CLEAN
+from oncorobust.base import layout
+from oncorobust.base.schema.version import read_results
 from oncorobust.models.build import build_model, model_record
+from oncorobust.models.own import check_class_order
 from oncorobust.pipeline.model_training import open_training
 from oncorobust.pipeline.stage import parse, run
 from oncorobust.settings.load import load_params
@@ -17,8 +19,12 @@ def main() -> None:
     """Read the processed images, train, and write the clean model."""
     dataset, params = parse("dataset").dataset, load_params()
     settings = params.datasets[dataset]
-    opened = open_training("train", dataset, params, model=CLEAN)
+    opened = open_training("train", dataset, params, model=layout.CLEAN)
     data, classes = opened.data, len(opened.data.class_names)
+    if isinstance(settings.model, OwnModel):
+        summary = read_results(f"{layout.processed(dataset)}/summary.json")
+        order, tree = summary["class_order"], layout.raw(dataset)
+        check_class_order(settings.model, data.class_names, order=order, tree=tree)
     network = build_model(settings.model, size=data.pixels.shape[1], n_classes=classes, seed=opened.seed)
     record = model_record(settings.model)
     if isinstance(settings.model, OwnModel) and not settings.model.fine_tune:

@@ -13,7 +13,7 @@ bit depth.
 Source of the training percentiles: Isensee et al., nnU-Net, Nature Methods 18, 2021.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,10 +22,20 @@ import pandas as pd
 import PIL.Image
 from jaxtyping import Float
 
+from oncorobust.base import layout
 from oncorobust.base.arrays import Image
 from oncorobust.base.errors import InputError
 from oncorobust.data.dataset import COLUMNS, POSITION
-from oncorobust.data.split import balance, draw_classes, draw_patients, split_images
+from oncorobust.data.duplicates import (
+    Fingerprints,
+    check_identical,
+    digest,
+    group_identical,
+    notes_on_images,
+    notes_on_patients,
+    without_common,
+)
+from oncorobust.data.split import balance, check_given_split, draw_classes, draw_patients, split_images
 from oncorobust.formats.lesion_boxes import cropped_side, resize_boxes
 from oncorobust.formats.records import SPLITS, RawImages, StoredImage
 from oncorobust.settings.data import Preprocess
@@ -41,13 +51,20 @@ class Processed:
     index: columns image_id, patient_id, label, class_name, split, source, then the format's own; row i is image i.
         A lesion's box (`lesion_boxes.LESION_BOX`) is in pixels of the processed image.
     images: the images in that order, computed one at a time, float32 (size, size, c).
-    shape: (n, size, size, c). summary: the content of summary.json.
+    shape: (n, size, size, c). summary: the content of summary.json, without notes on duplicates.
+    duplicates: returns these notes once `images` has been consumed. Raises InputError for identical images in two
+        splits, unless the settings allow them.
     """
 
     index: pd.DataFrame
     images: Iterator[Image]
     shape: tuple[int, int, int, int]
     summary: dict[str, Any]
+    duplicates: Callable[[], list[str]]
+
+    def complete_summary(self) -> dict[str, Any]:
+        """Return the content of summary.json once `images` has been consumed. Raises InputError as `duplicates`."""
+        return self.summary | {"notes": [*self.summary["notes"], *self.duplicates()]}
 
 
 def process(raw: RawImages, settings: Preprocess, *, dataset: str, seed: int) -> Processed:
@@ -56,7 +73,8 @@ def process(raw: RawImages, settings: Preprocess, *, dataset: str, seed: int) ->
     Raises InputError naming an image that does not fit, here or while `images` is consumed.
     """
     rows = raw.index.assign(**{POSITION: np.arange(len(raw.index))})
-    chosen, notes = _choose(rows, settings, raw.class_names, seed)
+    notes = check_given_split(rows, settings, where=f"{layout.raw(dataset)}/manifest.csv")
+    chosen, more = _choose(raw, rows, settings, seed)
     low, high = _intensity_range(raw, chosen, settings)
     channels = _channels(raw.read(int(chosen[POSITION].iloc[0])))
     index = resize_boxes(chosen, crop_fraction=settings.crop_fraction, size=settings.size)
@@ -68,6 +86,7 @@ def process(raw: RawImages, settings: Preprocess, *, dataset: str, seed: int) ->
         "synthetic": raw.synthetic,
         "verified": raw.verified,
         "class_names": list(raw.class_names),
+        "class_order": raw.class_order,
         "n_raw": len(raw.index),
         "n_images": len(index),
         "n_patients": int(index["patient_id"].nunique()),
@@ -78,13 +97,22 @@ def process(raw: RawImages, settings: Preprocess, *, dataset: str, seed: int) ->
         "counts": _counts(index, raw.class_names),
         "patients": {name: int(index["patient_id"][index["split"] == name].nunique()) for name in SPLITS},
         "split_unit": settings.split.unit,
-        "notes": [*raw.notes, *notes],
+        "notes": [*raw.notes, *notes, *more],
     }
+    prints = Fingerprints()
+
+    def duplicates() -> list[str]:
+        if settings.duplicates != "allow":
+            digests = without_common(prints.digests, chosen["patient_id"])
+            check_identical(chosen, digests, advice=_advice(settings))
+        return notes_on_images(chosen, prints)
+
     return Processed(
         index=index.reset_index(drop=True),
-        images=_images(raw, chosen, settings, channels=channels, low=low, high=high),
+        images=_images(raw, chosen, settings, channels=channels, low=low, high=high, prints=prints),
         shape=(len(index), settings.size, settings.size, channels),
         summary=summary,
+        duplicates=duplicates,
     )
 
 
@@ -113,13 +141,11 @@ def resize(image: Image, *, size: int) -> Float[np.ndarray, "{size} {size} c"]:
     return np.clip(np.stack(channels, axis=-1), 0, 1)
 
 
-def _choose(
-    rows: pd.DataFrame, settings: Preprocess, class_names: tuple[str, ...], seed: int
-) -> tuple[pd.DataFrame, list[str]]:
+def _choose(raw: RawImages, rows: pd.DataFrame, settings: Preprocess, seed: int) -> tuple[pd.DataFrame, list[str]]:
     """Return the rows to keep, with their split, and notes on the images left out."""
     notes = []
     if settings.per_class is not None:
-        kept = rows[draw_classes(rows, per_class=settings.per_class, names=class_names, seed=seed)]
+        kept = rows[draw_classes(rows, per_class=settings.per_class, names=raw.class_names, seed=seed)]
         notes.append(f"{len(kept)} of {len(rows)} images were drawn, {settings.per_class} of each class")
         rows = kept
     if settings.max_images is not None and settings.max_images < len(rows):
@@ -128,14 +154,31 @@ def _choose(
         rows = kept
     if rows["label"].nunique() < 2:
         raise InputError(f"max_images {settings.max_images} leaves fewer than two classes (increase it)")
-    split = split_images(rows, settings.split, seed=seed)
+    grouped = _grouped(raw, rows, settings) if settings.duplicates == "group" else rows
+    split = split_images(grouped, settings.split, seed=seed)
     kept = rows.assign(split=split)[balance(rows, split, which=settings.balance, seed=seed)]
     if len(kept) < len(rows):
         notes.append(f"{len(rows) - len(kept)} images were left out for equal class counts ({settings.balance})")
     several = kept.groupby("patient_id")["split"].nunique()
     if (several > 1).any():
         notes.append(f"{(several > 1).sum()} of {len(several)} patients have images in more than one split")
-    return kept, notes
+    return kept, [*notes, *notes_on_patients(kept)]
+
+
+def _grouped(raw: RawImages, rows: pd.DataFrame, settings: Preprocess) -> pd.DataFrame:
+    """Return rows in which patients (or images) that share an identical image have one id."""
+    digests = [digest(raw.read(int(position)).values) for position in rows[POSITION]]
+    digests = without_common(digests, rows["patient_id"])
+    if settings.split.use_given and "given_split" in rows:
+        check_identical(rows.assign(split=rows["given_split"]), digests, advice=_advice(settings))
+    unit = "patient_id" if settings.split.unit == "patient" else "image_id"
+    return rows.assign(**{unit: group_identical(rows[unit], digests)})
+
+
+def _advice(settings: Preprocess) -> str:
+    if settings.split.use_given:
+        return "correct the given split, or set preprocess.duplicates to allow"
+    return "set preprocess.duplicates to group, which keeps them in one split, or to allow"
 
 
 def _intensity_range(raw: RawImages, chosen: pd.DataFrame, settings: Preprocess) -> tuple[float, float]:
@@ -167,7 +210,14 @@ def _training_range(raw: RawImages, chosen: pd.DataFrame, settings: Preprocess) 
 
 
 def _images(
-    raw: RawImages, chosen: pd.DataFrame, settings: Preprocess, *, channels: int, low: float, high: float
+    raw: RawImages,
+    chosen: pd.DataFrame,
+    settings: Preprocess,
+    *,
+    channels: int,
+    low: float,
+    high: float,
+    prints: Fingerprints,
 ) -> Iterator[Image]:
     for position, source in zip(chosen[POSITION], chosen["source"], strict=True):
         stored = raw.read(int(position))
@@ -179,7 +229,9 @@ def _images(
             )
         values = centre_crop(stored.values, fraction=settings.crop_fraction)
         image = to_unit_interval(values, low=low, high=high)
-        yield resize(image.reshape(*image.shape[:2], channels), size=settings.size)
+        resized = resize(image.reshape(*image.shape[:2], channels), size=settings.size)
+        prints.add(stored.values, resized)
+        yield resized
 
 
 def _channels(stored: StoredImage) -> int:

@@ -19,7 +19,7 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from oncorobust.base.errors import InputError
 from oncorobust.base.seeds import child_rng, child_seed
 from oncorobust.formats.records import SPLITS
-from oncorobust.settings.data import Split
+from oncorobust.settings.data import Manifest, Preprocess, Split
 
 
 def split_images(index: pd.DataFrame, settings: Split, *, seed: int) -> pd.Series:
@@ -40,6 +40,23 @@ def split_images(index: pd.DataFrame, settings: Split, *, seed: int) -> pd.Serie
     _check_classes(index, split)
     _check_disjoint(groups, split)
     return split
+
+
+def check_given_split(index: pd.DataFrame, settings: Preprocess, *, where: str) -> list[str]:
+    """Return a note on a published split that the settings do not use; none where it is used or has one part.
+
+    where: the manifest. Raises InputError for a manifest whose column `split` the settings do not use.
+    """
+    if "given_split" not in index or settings.split.use_given:
+        return []
+    counts = index["given_split"].value_counts()
+    text = ", ".join(f"{counts[name]} {name}" for name in SPLITS if name in counts)
+    if isinstance(settings.format, Manifest):
+        raise InputError(
+            f"{where}: column split divides the images ({text}), but preprocess.split.use_given is false: set it to "
+            "true to use this split, or rename the column to draw another one"
+        )
+    return [f"the published split ({text}) was not used (split.use_given is false)"] if len(counts) > 1 else []
 
 
 def balance(index: pd.DataFrame, split: pd.Series, *, which: Literal["all", "train", "none"], seed: int) -> pd.Series:

@@ -5,8 +5,9 @@ Columns: `image_id`, `path` (relative to the tree, with forward slashes), `label
 crop_width`, or `center_row, center_col, crop_size`. Every cell of these columns must be filled. Other columns are
 ignored.
 
-Classes are the labels in alphabetical order, so that benign is 0 and malignant 1. A `classes.txt` beside the manifest
-may list them in another order, one class per line; a label that it does not list is an error. Paths must stay inside
+Classes are the labels in alphabetical order, with numbers as numbers (`class_order`), so that benign is 0 and malignant
+1. A `classes.txt` beside the manifest may list them in another order, one class per line; a label that it does not list
+is an error. Paths must stay inside
 the tree, and so must links, except those that DVC makes; the tree itself may be a link. A file `SYNTHETIC.txt` beside
 the manifest, or the SyntheticData tag of DICOM files, marks synthetic images; real and synthetic ones are never mixed.
 """
@@ -18,6 +19,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 import pandas as pd
 
 from oncorobust.base.errors import InputError
+from oncorobust.formats.class_order import ClassOrder, order_of, sort_labels
 from oncorobust.formats.csv_text import check_columns, check_filled, read_table, read_text
 from oncorobust.formats.image_files import FileKind, describe_image, read_image
 from oncorobust.formats.records import SPLITS, UNVERIFIED, RawImages, StoredImage
@@ -44,14 +46,14 @@ def open_manifest(folder: Path) -> RawImages:
     table = _read_table(path)
     files = [folder / _inside(entry, path, line) for line, entry in table["path"].items()]
     kinds = _describe(files, table, path)
-    class_names, labels = _classes(table, folder)
+    class_names, class_order = _classes(table, folder)
     boxes = _boxes(table, path)
     _check_splits(table, path)
     index = pd.DataFrame(
         {
             "image_id": table["image_id"],
             "patient_id": table["patient_id"],
-            "label": labels,
+            "label": table["label"].map({name: number for number, name in enumerate(class_names)}).astype("int64"),
             "source": table["path"],
         }
     )
@@ -65,6 +67,7 @@ def open_manifest(folder: Path) -> RawImages:
     return RawImages(
         index=index.reset_index(drop=True),
         class_names=class_names,
+        class_order=class_order,
         read=read,
         synthetic=is_synthetic(folder, (kind.synthetic for kind in kinds)),
         verified=UNVERIFIED,
@@ -106,14 +109,10 @@ def _describe(files: list[Path], table: pd.DataFrame, path: Path) -> list[FileKi
     return [describe_image(file) for file in files]
 
 
-def _classes(table: pd.DataFrame, folder: Path) -> tuple[tuple[str, ...], pd.Series]:
+def _classes(table: pd.DataFrame, folder: Path) -> tuple[tuple[str, ...], ClassOrder]:
+    """Return the class names in order, and where that order comes from."""
     listed = folder / "classes.txt"
-    if listed.is_file():
-        names = [name.strip() for name in read_text(listed).splitlines() if name.strip()]
-        if len(set(names)) != len(names):
-            raise InputError(f"expected each class once, got a class twice in {listed}")
-    else:
-        names = sorted(set(table["label"]))
+    names = _listed_classes(listed) if listed.is_file() else _sorted_classes(table, folder / NAME)
     for line in table.index[~table["label"].isin(names)]:
         found = table["label"][line]
         raise InputError(f"{folder / NAME}, line {line}: unknown label {found!r} (known: {', '.join(names)})")
@@ -121,8 +120,21 @@ def _classes(table: pd.DataFrame, folder: Path) -> tuple[tuple[str, ...], pd.Ser
         raise InputError(
             f"expected images of at least two classes, got only {table['label'].iloc[0]} in {folder / NAME}"
         )
-    numbers = {name: number for number, name in enumerate(names)}
-    return tuple(names), table["label"].map(numbers).astype("int64")
+    return tuple(names), "stated" if listed.is_file() else order_of(names)
+
+
+def _listed_classes(path: Path) -> list[str]:
+    names = [name.strip() for name in read_text(path).splitlines() if name.strip()]
+    if len(set(names)) != len(names):
+        raise InputError(f"expected each class once, got a class twice in {path}")
+    return names
+
+
+def _sorted_classes(table: pd.DataFrame, path: Path) -> list[str]:
+    try:
+        return sort_labels(set(table["label"]))
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
 
 
 def _check_splits(table: pd.DataFrame, path: Path) -> None:

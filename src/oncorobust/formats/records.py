@@ -13,6 +13,7 @@ import pandas as pd
 
 from oncorobust.base.errors import InputError
 from oncorobust.base.safe_text import refused_character, same_but_for_spelling
+from oncorobust.formats.class_order import ClassOrder
 
 INDEX_COLUMNS = ("image_id", "patient_id", "label", "source")
 SPLITS = ("train", "validation", "test")
@@ -37,6 +38,7 @@ class RawImages:
     read: returns the stored image at a row's position. Raises InputError naming the file.
     verified: text that says which files match their publisher's checksum.
     intensity_unit: unit of the stored values: "grey level", "HU" or "stored value".
+    class_order: where the order of class_names comes from.
     notes: sentences for the user that say what was left out or decided while the tree was opened.
     """
 
@@ -47,6 +49,7 @@ class RawImages:
     verified: str
     intensity_unit: str
     notes: tuple[str, ...] = ()
+    class_order: ClassOrder = "stated"
 
     def __post_init__(self) -> None:
         """Check the rules that every format has to follow. Raises InputError."""

@@ -14,6 +14,8 @@ Mixed precision becomes float32, which an evaluation requires; weights of anothe
 if the file says so.
 """
 
+from collections.abc import Sequence
+
 import keras
 import numpy as np
 from keras import layers
@@ -39,6 +41,19 @@ def build_own_model(settings: OwnModel, *, size: int, n_classes: int) -> keras.M
     except InputError as error:
         named = settings.path in str(error)
         raise error if named else InputError(f"{settings.path}: {error}") from error
+
+
+def check_class_order(settings: OwnModel, class_names: Sequence[str], *, order: str, tree: str) -> None:
+    """Refuse more than two classes whose order was only sorted: the model's outputs may be in another order.
+
+    order: `class_order` of summary.json. tree: folder of the raw images, for the message. Raises InputError.
+    """
+    if order == "sorted" and len(class_names) > 2:
+        raise InputError(
+            f"expected the order of the outputs of {settings.path}, got {len(class_names)} classes that were only "
+            f"sorted ({', '.join(class_names)}): write their names in the order of the model's outputs, one per line, "
+            f"into {tree}/classes.txt"
+        )
 
 
 def _fitted(settings: OwnModel, size: int, n_classes: int) -> keras.Model:

@@ -87,7 +87,8 @@ class Split(Settings, frozen=True, kw_only=True):
     """`patient` keeps the images of a patient in one split; `image` repeats the paper's released code, which lets a
     patient's images fall into several."""
     use_given: bool
-    """Use the split that the raw tree states: its train and test files, or the manifest's `split` column."""
+    """Use the split that the raw tree states: its train and test files, or the manifest's `split` column. With false, a
+    manifest with that column is refused, and a note counts the images of published train and test files."""
     test_one_in: Annotated[int, Meta(ge=2)]
     """One in so many patients (or images) is for testing."""
     validation_one_in: Annotated[int, Meta(ge=2)]
@@ -112,6 +113,10 @@ class Preprocess(Settings, frozen=True, kw_only=True):
     """Splits that are cut to equal class counts. Source: text of the paper."""
     split: Split
     """Division into training, validation and test images."""
+    duplicates: Literal["refuse", "group", "allow"]
+    """Identical images (equal stored values): `refuse` stops if some are in more than one split; `group` splits as if
+    they were of one patient, which reads every image twice; `allow` only notes their number, as the others do, too.
+    Images of a single value, and images that a quarter of the patients share, are placeholders and stop nothing."""
     per_class: Count | None
     """Keep exactly this many images of each class, drawn with the seed before the split; null keeps all. Unit:
     images. Source: text of the paper."""

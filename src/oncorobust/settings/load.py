@@ -16,6 +16,7 @@ import yaml
 
 from oncorobust.base.errors import InputError
 from oncorobust.base.safe_text import refused_character
+from oncorobust.settings import yaml_versions
 from oncorobust.settings.base import tag
 from oncorobust.settings.data import Acquire, BrainMets, CbisDdsm, Cifar10, Download, Lidc, Mnist, Packaged, Phantom
 from oncorobust.settings.messages import explain
@@ -38,8 +39,23 @@ _DEEPEST = 50
 _MOST_VALUES = 2_000_000  # ten times as many as a thousand data sets have
 
 
-class _StrictLoader(_Loader):
-    """Load YAML and reject repeated keys, of which PyYAML would silently use the last."""
+class _NumberLoader(_Loader):
+    """Load YAML 1.1 as PyYAML does, and numbers such as 1e-05 as YAML 1.2, which DVC follows; PyYAML reads text."""
+
+
+_NumberLoader.add_implicit_resolver("tag:yaml.org,2002:float", yaml_versions.EXPONENT, list("-+.0123456789"))
+
+
+class _StrictLoader(_NumberLoader):
+    """Load YAML and reject repeated keys, of which PyYAML would silently use the last, and ambiguous values."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        value = super().construct_object(node, deep=deep)
+        # Quotes or an explicit tag, such as that of `!!str no`, leave no doubt.
+        plain = isinstance(node, yaml.ScalarNode) and not node.style
+        if plain and self.resolve(yaml.ScalarNode, node.value, (True, False)) == node.tag:
+            yaml_versions.check_reading(node.value, value, line=node.start_mark.line + 1)
+        return value
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = [self.construct_object(key) for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
@@ -50,8 +66,8 @@ class _StrictLoader(_Loader):
 
 
 def read_yaml(path: str | Path) -> Any:
-    """Read a YAML file by the rules of PyYAML, which Snakemake uses, too."""
-    return _load(path, _Loader)
+    """Read a YAML file with the values that DVC and the scripts see."""
+    return _load(path, _NumberLoader)
 
 
 def _load(path: str | Path, loader: Any) -> Any:
@@ -90,7 +106,7 @@ def load_params(path: str | Path = "params.yaml") -> Params:
     """
     try:
         content = _load(path, _StrictLoader)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, InputError) as error:
+    except (OSError, ValueError, yaml.YAMLError, InputError) as error:
         raise InputError(f"{path}: {error}") from error
     try:
         return parse_params(content)
@@ -101,9 +117,10 @@ def load_params(path: str | Path = "params.yaml") -> Params:
 def check_overrides(config: Mapping[str, Any], path: str | Path) -> None:
     """Reject a Snakemake configuration that differs from the parameter file, which scripts and DVC read instead.
 
-    Raises InputError naming the first top-level key that differs.
+    config: as Snakemake reads it, by the rules of PyYAML, with text for numbers such as 1e-05. Raises InputError naming
+    the first top-level key that differs.
     """
-    stated = read_yaml(path)
+    stated = _load(path, _Loader)
     for key in [*config, *stated]:
         if config.get(key) != stated.get(key):
             raise InputError(

@@ -73,6 +73,7 @@ SUMMARY = Document(
         SYNTHETIC,
         Key("verified", "string", NO_UNIT, "Which raw files have their publisher's checksum."),
         Key("class_names", "list of strings", NO_UNIT, "Names of the classes, in the order of their labels."),
+        Key("class_order", "string", NO_UNIT, "Origin of that order: stated, numbered (labels 0, 1, 2 ...) or sorted."),
         Key("n_raw", "integer", "images", "Number of images in the raw tree."),
         Key("n_images", "integer", "images", "Number of images kept."),
         Key("n_patients", "integer", "patients", "Number of patients with an image kept."),
