@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 
 from oncorobust.attacks.art_classifier import KerasClassifier
+from oncorobust.attacks.finite import check_finite_logits
 from oncorobust.attacks.goals import margins
 from oncorobust.attacks.names import PAPER_ATTACKS
 from oncorobust.attacks.paper_attacks import perturb
@@ -132,6 +133,7 @@ class _Describe:
     def __call__(
         self, logits: Logits, *, attack: str, epsilon: float, attacked_label: str, linf: PerImage
     ) -> pd.DataFrame:
+        check_finite_logits(logits, stage=attack, names=self._index["image_id"].tolist())
         return pd.DataFrame(
             {
                 "image_id": self._index["image_id"].to_numpy(),
@@ -160,6 +162,27 @@ def share_without_gradient(classifier: KerasClassifier, data: LabelledImages) ->
         gradient = classifier.loss_gradient(x, classifier.predict(x).argmax(axis=1))
         still += int((gradient == 0).reshape(len(x), -1).all(axis=1).sum())
     return still / len(data)
+
+
+def images_at_ties(classifier: KerasClassifier, data: LabelledImages) -> list[str]:
+    """Return the ids of images at which the loss gradient is not finite; attacks take it beside them."""
+    found: list[str] = []
+    for at in blocks_of(len(data), _AT_ONCE):
+        x = data.images(at)
+        finite = classifier.has_finite_gradient(x, classifier.predict(x).argmax(axis=1))
+        found += data.rows["image_id"].iloc[at][~finite].tolist()
+    return found
+
+
+def tie_warning(image_ids: Sequence[str]) -> str | None:
+    """Return a warning that names images at which the gradient is not finite, None if there are none."""
+    if not image_ids:
+        return None
+    rest = f" and {len(image_ids) - 5} more" if len(image_ids) > 5 else ""
+    return (
+        f"the gradient is not finite at {len(image_ids)} images ({', '.join(image_ids[:5])}{rest}), for example "
+        "because they are constant: attacks took it from points beside them"
+    )
 
 
 def gradient_warning(share: float) -> str | None:
