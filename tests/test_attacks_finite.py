@@ -18,7 +18,7 @@ from oncorobust.attacks.minimal_epsilon import Stage, search
 from oncorobust.attacks.paper_attacks import perturb
 from oncorobust.attacks.target import Target
 from oncorobust.base.errors import InputError
-from oncorobust.evaluation.paper import images_at_ties, tie_warning
+from oncorobust.evaluation.ties import images_at_ties, tie_warning
 from oncorobust.settings.load import load_params
 
 LARGEST = 0.5

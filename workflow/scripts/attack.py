@@ -4,8 +4,9 @@ from oncorobust.pipeline.stage_log import open_log
 
 open_log()  # before the imports of frameworks, which print
 
-from oncorobust.evaluation.paper import example_images, gradient_warning, images_at_ties, tie_warning
+from oncorobust.evaluation.paper import example_images, gradient_warning
 from oncorobust.evaluation.protocols import attack_metrics, attack_tables, in_published_order
+from oncorobust.evaluation.ties import images_at_ties, tie_warning
 from oncorobust.pipeline.model_evaluation import open_evaluation
 from oncorobust.pipeline.stage import parse, run
 from oncorobust.settings.load import load_params
