@@ -251,6 +251,23 @@ def test_contact_sheet(tmp_path: Path, copies: int, synthetic: bool) -> None:
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
 
+@pytest.mark.parametrize("missing", [0, 2])
+@pytest.mark.parametrize("balance", ["none", "train", "all"])
+def test_a_class_without_images_is_noted_and_has_an_empty_block(missing: int, balance: str, tmp_path: Path) -> None:
+    names = [("none", "benign", "malignant"), (), ("benign", "malignant", "none")][missing]
+    raw = make_raw(flat, class_names=names)
+    raw.index["label"] += missing == 0
+    processed = process(raw, make_settings(balance=balance), dataset="toy", seed=0)
+    write(tmp_path, processed)
+    data, summary = load(tmp_path), processed.summary
+    assert "no image is of class none (of 3 classes)" in summary["notes"]
+    assert [summary["counts"][split]["none"] for split in ("train", "validation", "test")] == [0, 0, 0]
+    figure = draw_contact_sheet(data, summary, settings=NO_COPIES, seed=0)
+    assert len(figure.axes) == 3
+    assert len(data.subset(7, seed=0)) == 7
+    write_contact_sheet(tmp_path / "sheet.png", figure)
+
+
 def write_params(folder: Path, *, acquired: bool = True, **preprocess: Any) -> None:
     """The demo's parameters for its data set `mnist` alone, with other settings of preprocessing."""
     params = yaml.safe_load((Path(__file__).parents[1] / "presets" / "demo.yaml").read_text())

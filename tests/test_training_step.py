@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import recipes
 from backends import BACKEND, BACKENDS, passes_on
+from hypothesis import given
+from hypothesis import strategies as st
 from models import SHAPE, WEIGHTS, interior_images, linear_model, net_of_numpy_weights, small_convolutional_net
 
 from oncorobust.backend.functions import compile_function, compile_logits
@@ -249,5 +251,34 @@ def test_starts_are_uniform_in_the_ball_or_the_image_itself():
 
 
 def test_how_many_images_of_a_batch_are_attacked():
-    assert [n_adversarial(Mixture(adversarial_share=0.5), n) for n in (8, 5, 1)] == [4, 2, 0]
+    assert [n_adversarial(Mixture(adversarial_share=0.5), n) for n in (8, 5, 1)] == [4, 2, 1]
     assert n_adversarial(Mixture(adversarial_share=1.0), 8) == n_adversarial(Trades(beta=1.0), 8) == 8
+
+
+@given(n=st.integers(1, 300), share=st.floats(0, 1, exclude_min=True))
+def test_at_least_one_image_of_a_batch_is_attacked_and_at_most_all(n, share):
+    found = n_adversarial(Mixture(adversarial_share=share), n)
+    assert 1 <= found <= n
+    assert found == round(n * share) or (found == 1 and n * share <= 0.5)
+
+
+@pytest.mark.parametrize("share", [0.01, 0.25, 0.5, 0.99, 1.0])
+def test_no_size_of_a_batch_and_no_share_breaks_an_update(share):
+    model = small_convolutional_net(2)
+    chosen = replace(HARDEN, loss=Mixture(adversarial_share=share))
+    step = compile_adversarial_step(make_trainee(model, chosen), chosen)
+    for n in range(1, 9):
+        loss, _ = step(
+            X[:n], ONE_HOT[:n], start_noise(X[:n], chosen, np.random.default_rng(n)), EPSILON, EPS_STEP, np.int32(2)
+        )
+        assert np.isfinite(loss)
+        assert all(np.isfinite(weights).all() for weights in model.get_weights())
+
+
+def test_a_batch_of_one_image_is_its_adversarial_example():
+    model, kernel, bias = linear()
+    x_adv = worst_of_linear(X[:1], Y[:1], X[:1])
+    value, _, _ = cross_entropy_and_gradients(x_adv, ONE_HOT[:1], kernel, bias)
+    step = compile_adversarial_step(make_trainee(model, HARDEN), HARDEN)
+    loss, _ = step(X[:1], ONE_HOT[:1], np.zeros_like(X[:1]), EPSILON, EPS_STEP, np.int32(4))
+    assert float(loss) == pytest.approx(value, rel=1e-5)

@@ -6,6 +6,7 @@ open_log()  # before the imports of frameworks, which print
 
 from oncorobust.evaluation.paper import example_images, gradient_warning
 from oncorobust.evaluation.protocols import attack_metrics, attack_tables, in_published_order
+from oncorobust.evaluation.ties import images_at_ties, tie_warning
 from oncorobust.pipeline.model_evaluation import open_evaluation
 from oncorobust.pipeline.stage import parse, run
 from oncorobust.settings.load import load_params
@@ -27,6 +28,8 @@ def main() -> None:
     )
     metrics = attack_metrics(opened.classifier, opened.test, opened.data, tables, epsilons=epsilons)
     if warning := gradient_warning(metrics["share_without_gradient"]):
+        opened.progress.warn(warning)
+    if warning := tie_warning(images_at_ties(opened.classifier, opened.data)):
         opened.progress.warn(warning)
     opened.write("attack", tables, metrics, examples)
 

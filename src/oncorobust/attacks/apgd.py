@@ -62,7 +62,8 @@ def apgd_targeted(
     likeliest = np.argsort(np.where(ball.goal.own > 0, np.inf, -target.logits(ball.x)), axis=1, kind="stable")
     best = Found(ball.project(start), np.full(len(start), np.inf, dtype=np.float32))
     for rank in range(n_targets):
-        towards = replace(ball, goal=leave_for(labels, likeliest[:, rank], n_classes=target.n_classes))
+        rivals = leave_for(labels, likeliest[:, rank], n_classes=target.n_classes).rivals
+        towards = replace(ball, goal=replace(ball.goal, rivals=rivals))
         _climb_undecided(target, towards, start, best, max_iter=max_iter)
         start = ball.random_points(rng)
     return best

@@ -17,6 +17,7 @@ from typing import ClassVar
 import keras
 import numpy as np
 
+from oncorobust.attacks.finite import checked_result
 from oncorobust.attacks.goals import Goal, Loss, cross_entropy_loss, leave, margin_loss
 from oncorobust.attacks.linf import Ball, pgd
 from oncorobust.attacks.target import Target, Walk
@@ -105,7 +106,7 @@ class LinfPGD(EvasionAttack):
             num_random_init=self.num_random_init,
             rng=child_rng(self.seed, "pgd", start),
         )
-        return found.x_adv
+        return checked_result(found.x_adv, ball.x, ball.radius, stage="pgd", names=ball.goal.names)
 
     def _target(self) -> Target:
         """Return the compiled model, built once per loss and direction."""

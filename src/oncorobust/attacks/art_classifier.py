@@ -14,6 +14,7 @@ import numpy as np
 from art.estimators.classification.classifier import ClassGradientsMixin, ClassifierMixin
 from art.estimators.estimator import BaseEstimator, LossGradientsMixin, NeuralNetworkMixin
 
+from oncorobust.attacks.finite import check_finite_images, finite_gradient
 from oncorobust.backend.functions import compile_gradient, compile_logits, cross_entropy, selected_logits
 
 
@@ -41,8 +42,12 @@ class KerasClassifier(ClassGradientsMixin, ClassifierMixin, LossGradientsMixin, 
         return tuple(self.model.input_shape[1:])
 
     def predict(self, x: np.ndarray, batch_size: int | None = None, **_: Any) -> np.ndarray:
-        """Return logits (n, classes) of images (n, h, w, c), `batch_size` images at a time."""
+        """Return logits (n, classes) of images (n, h, w, c), `batch_size` images at a time.
+
+        Raises InputError naming the positions of images that are not finite.
+        """
         x = np.asarray(x, dtype=np.float32)
+        check_finite_images(x, stage="predict")
         if len(x) == 0:
             return np.empty((0, self.nb_classes), dtype=np.float32)
         size = batch_size or self._batch_size
@@ -51,6 +56,12 @@ class KerasClassifier(ClassGradientsMixin, ClassifierMixin, LossGradientsMixin, 
     def loss_gradient(self, x: np.ndarray, y: np.ndarray, **_: Any) -> np.ndarray:
         """Return the gradient (n, h, w, c) of each image's cross-entropy; y: one-hot (n, classes) or indices (n,)."""
         return self._in_batches(self._loss_gradient, x, self._one_hot(y))
+
+    def has_finite_gradient(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Return (n,) whether the gradient of each image's cross-entropy is finite at the image; y as above."""
+        x, targets, size = np.asarray(x, dtype=np.float32), self._one_hot(y), self._batch_size
+        parts = [self._loss_gradient(x[k : k + size], targets[k : k + size]) for k in range(0, len(x), size)]
+        return np.concatenate([np.isfinite(part).all(axis=(1, 2, 3)) for part in parts])
 
     def class_gradient(self, x: np.ndarray, label: int | list[int] | np.ndarray | None = None, **_: Any) -> np.ndarray:
         """Return gradients (n, k, h, w, c) of logits: of all classes if label is None, else of one class per image."""
@@ -99,7 +110,13 @@ class KerasClassifier(ClassGradientsMixin, ClassifierMixin, LossGradientsMixin, 
         return (y if y.ndim == 2 else np.eye(self.nb_classes)[y]).astype(np.float32)
 
     def _in_batches(self, gradient: Any, x: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        x = np.asarray(x, dtype=np.float32)
-        size = self._batch_size
+        """Compute gradients, beside an image where its own is not finite. Raises InputError as `finite_gradient`."""
+        x, size = np.asarray(x, dtype=np.float32), self._batch_size
+        check_finite_images(x, stage="gradients")
         parts = [gradient(x[at : at + size], targets[at : at + size]) for at in range(0, len(x), size)]
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+        def beside(positions: np.ndarray, points: np.ndarray) -> np.ndarray:
+            at_most = range(0, len(points), size)
+            return np.concatenate([gradient(points[k : k + size], targets[positions[k : k + size]]) for k in at_most])
+
+        return finite_gradient(parts[0] if len(parts) == 1 else np.concatenate(parts), x, at=beside, stage="gradients")

@@ -13,8 +13,8 @@ losses. (DLR's denominator, the first minus the third largest logit, does not ex
 Sources: Carlini and Wagner 2017, Croce and Hein 2020.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -31,10 +31,17 @@ class Goal:
     """The labels to move away from, and the classes that may replace them, one row per image.
 
     own: (n, classes) float32, one-hot, the labels to move away from. rivals: (n, classes) float32, 1 for each rival.
+    names: (n,) what messages call the images: their ids, or else their positions in the whole attack.
     """
 
     own: np.ndarray
     rivals: np.ndarray
+    names: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+
+    def __post_init__(self) -> None:
+        """Name the images by their positions where no names are given."""
+        if len(self.names) != len(self.own):
+            object.__setattr__(self, "names", np.arange(len(self.own)))
 
     def __len__(self) -> int:
         """Return the number of images."""
@@ -42,13 +49,13 @@ class Goal:
 
     def at(self, positions: np.ndarray) -> "Goal":
         """Return the goals of some images."""
-        return Goal(self.own[positions], self.rivals[positions])
+        return Goal(self.own[positions], self.rivals[positions], self.names[positions])
 
 
-def leave(labels: Labels, *, n_classes: int) -> Goal:
-    """Move away from these labels to any other class."""
+def leave(labels: Labels, *, n_classes: int, names: Sequence[str] = ()) -> Goal:
+    """Move away from these labels to any other class. names: the images' ids, for messages; default: positions."""
     own = np.eye(n_classes, dtype=np.float32)[labels]
-    return Goal(own, 1 - own)
+    return Goal(own, 1 - own, np.array(names, dtype=object))
 
 
 def leave_for(labels: Labels, targets: Labels, *, n_classes: int) -> Goal:
@@ -58,17 +65,26 @@ def leave_for(labels: Labels, targets: Labels, *, n_classes: int) -> Goal:
 
 
 def margin(logits: Any, own: Any) -> Any:
-    """Return (n,) the own logit minus the largest other logit, in keras.ops; below 0 the image is adversarial."""
+    """Return (n,) the own logit minus the largest other logit, in keras.ops; below 0 the image is adversarial.
+
+    NaN where a logit is not finite: a maximum may skip it.
+    """
     others = ops.max(ops.where(own > 0, -1e30, logits), axis=-1)
-    return ops.sum(logits * own, axis=-1) - others
+    found = ops.sum(logits * own, axis=-1) - others
+    return ops.where(ops.all(ops.isfinite(logits), axis=-1), found, np.nan)
 
 
 def margins(logits: Logits, labels: Labels) -> PerImage:
-    """Return (n,) the label's logit minus the largest other logit, in NumPy; below 0 another class wins."""
+    """Return (n,) the label's logit minus the largest other logit, in NumPy; below 0 another class wins.
+
+    NaN where a logit is not finite.
+    """
     others = logits.copy()
     own = others[np.arange(len(labels)), labels].copy()
     others[np.arange(len(labels)), labels] = -np.inf
-    return own - others.max(axis=1)
+    with np.errstate(invalid="ignore"):
+        found = own - others.max(axis=1)
+    return np.where(np.isfinite(logits).all(axis=1), found, np.nan).astype(found.dtype, copy=False)
 
 
 def margin_loss(logits: Any, own: Any, rivals: Any) -> Any:

@@ -22,11 +22,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from oncorobust.attacks.finite import checked_result
 from oncorobust.attacks.goals import Goal
 from oncorobust.attacks.linf import Ball, Found
 from oncorobust.attacks.target import Target
 from oncorobust.base.arrays import Flags, Images, PerImage
-from oncorobust.base.errors import InputError
 from oncorobust.models.checks import check_epsilons
 
 Attack = Callable[[Target, Ball, Images], Found]
@@ -92,9 +92,6 @@ class _Search:
         self._grid, self._width = np.array([0.0, *epsilons]), relative_width
         self._max_epsilon = epsilons[-1]
         self._margin, gradient = target.margin_gradient(x, goal)
-        if np.isnan(self._margin).any():
-            position = int(np.isnan(self._margin).argmax())
-            raise InputError(f"expected finite logits, got a margin of nan for the image at position {position}")
         self._slope = np.abs(gradient.astype(np.float64)).sum(axis=(1, 2, 3))
         answered = self._margin > 0
         self._safe, self._safe_margin = np.zeros(len(x)), self._margin.astype(np.float64)
@@ -159,7 +156,9 @@ class _Search:
             share = np.where(np.isfinite(self._flipped[at]), epsilon / self._flipped[at], 0).astype(np.float32)
         x = self._x[at]
         start = x + (self._x_flipped[at] - x) * np.minimum(share, 1).reshape(-1, 1, 1, 1)
-        found = attack(self._target, Ball(x, epsilon, self._goal.at(at)), start)
+        ball = Ball(x, epsilon, self._goal.at(at))
+        found = attack(self._target, ball, start)
+        checked_result(found.x_adv, x, ball.radius, stage=name, names=ball.goal.names)
         flipped = found.flipped
         self._lower(at[flipped], found.x_adv[flipped], epsilon=epsilon[flipped], name=name)
         failed = at[~flipped]

@@ -13,6 +13,7 @@ import warnings
 
 import numpy as np
 
+from oncorobust.attacks.finite import checked_result
 from oncorobust.attacks.names import PAPER_ATTACKS
 from oncorobust.base.arrays import Images
 from oncorobust.base.seeds import child_seed
@@ -24,8 +25,6 @@ with warnings.catch_warnings():
     from art.attacks.evasion import BasicIterativeMethod, FastGradientMethod, ProjectedGradientDescent
 
     from oncorobust.attacks.art_classifier import KerasClassifier
-
-_ROUNDING = 1e-6
 
 
 def perturb(
@@ -68,7 +67,7 @@ def perturb(
             )
         case _:
             raise ValueError(f"expected one of {', '.join(PAPER_ATTACKS)}, got {attack!r}")
-    return _inside(art_attack.generate(x, one_hot), x, epsilon)
+    return checked_result(art_attack.generate(x, one_hot), x, epsilon, stage=attack)
 
 
 def perturb_pgd(
@@ -92,15 +91,4 @@ def perturb_pgd(
         batch_size=batch_size,
         verbose=False,
     )
-    return _inside(art_attack.generate(x, one_hot), x, epsilon)
-
-
-def _inside(x_adv: Images, x: Images, epsilon: float) -> Images:
-    """Return the adversarial examples after checking that they lie in the ball and the box."""
-    linf = float(np.abs(x_adv - x).max(initial=0))
-    if linf > epsilon + _ROUNDING or x_adv.min(initial=0) < 0 or x_adv.max(initial=0) > 1:
-        raise ArithmeticError(
-            f"expected pixels in [0, 1] within {epsilon} of the image, got a change of {linf} and pixels in "
-            f"[{x_adv.min()}, {x_adv.max()}]"
-        )
-    return x_adv.astype(np.float32, copy=False)
+    return checked_result(art_attack.generate(x, one_hot), x, epsilon, stage="pgd")

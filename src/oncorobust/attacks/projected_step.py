@@ -31,5 +31,6 @@ def project(x_adv: Any, box: Box) -> Any:
 
 
 def ascend(x_adv: Any, gradient: Any, eps_step: Any, box: Box) -> Any:
-    """Take one sign step up the gradient and project it back into the box."""
-    return project(x_adv + eps_step * ops.sign(gradient), box)
+    """Take one sign step up the gradient, none where it is not finite, and project it back into the box."""
+    direction = ops.where(ops.isfinite(gradient), ops.sign(gradient), 0.0)
+    return project(x_adv + eps_step * direction, box)

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from oncorobust.attacks.finite import check_finite_margins
 from oncorobust.attacks.linf import Ball, Found
 from oncorobust.base.arrays import Images, Labels, PerImage
 from oncorobust.base.seeds import child_rng, child_seed
@@ -113,7 +114,11 @@ class _Canvas(NeuralNetworkMixin, BaseEstimator):
     def _look(self, directions: Directions, positions: Labels) -> PerImage:
         logits = self._classifier.predict(self.images(directions, positions))
         own = self._ball.goal.own[positions]
-        return (logits * own).sum(axis=1) - np.where(own > 0, -np.inf, logits).max(axis=1)
+        with np.errstate(invalid="ignore"):
+            found = (logits * own).sum(axis=1) - np.where(own > 0, -np.inf, logits).max(axis=1)
+        found = np.where(np.isfinite(logits).all(axis=1), found, np.float32(np.nan))
+        check_finite_margins(found, stage="square", names=self._ball.goal.names[positions])
+        return found
 
     def fit(self, x: np.ndarray, y: np.ndarray, **_: Any) -> None:
         """Refuse: a canvas cannot be trained."""

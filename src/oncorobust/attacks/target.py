@@ -14,6 +14,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from oncorobust.attacks.finite import check_finite_images, check_finite_margins, finite_gradient
 from oncorobust.attacks.goals import Goal, Loss, margin, margin_loss, margins
 from oncorobust.attacks.projected_step import ascend, box_around, project
 from oncorobust.backend.functions import Network, compile_function
@@ -50,29 +51,76 @@ class Target:
         self._walk = compile_function(model, _walk_along(loss))
 
     def logits(self, x: Images) -> Logits:
-        """Return logits (n, classes) of images (n, h, w, c)."""
+        """Return logits (n, classes) of images (n, h, w, c). Raises InputError for images that are not finite."""
+        check_finite_images(x, stage="logits")
         self.n_forwards += len(x)
         return self._logits(x)
 
     def margins(self, x: Images, goal: Goal) -> PerImage:
-        """Return (n,) margins over all other classes; below 0 the image is adversarial."""
-        return margins(self.logits(x), goal.own.argmax(axis=1))
+        """Return (n,) margins over all other classes; below 0 the image is adversarial.
+
+        Raises InputError naming an image whose pixels or logits are not finite.
+        """
+        check_finite_images(x, stage="margins", names=goal.names)
+        self.n_forwards += len(x)
+        found = margins(self._logits(x), goal.own.argmax(axis=1))
+        check_finite_margins(found, stage="margins", names=goal.names)
+        return found
 
     def margin_gradient(self, x: Images, goal: Goal) -> tuple[PerImage, Images]:
-        """Return (n,) margins and the gradient (n, h, w, c) of the loss with respect to the images."""
+        """Return (n,) margins and the gradient (n, h, w, c) of the loss with respect to the images.
+
+        Where the gradient is not finite it is that of a point beside the image (`attacks.finite`). Raises InputError
+        naming an image whose pixels or logits are not finite, or whose gradient is not finite there either.
+        """
+        check_finite_images(x, stage="gradients", names=goal.names)
         self.n_gradients += len(x)
-        return self._gradient(x, goal.own, goal.rivals)
+        margin, gradient = self._gradient(x, goal.own, goal.rivals)
+        check_finite_margins(margin, stage="gradients", names=goal.names)
+
+        def at(positions: np.ndarray, points: Images) -> Images:
+            self.n_gradients += len(points)
+            return self._gradient(points, goal.own[positions], goal.rivals[positions])[1]
+
+        return margin, finite_gradient(gradient, x, at=at, stage="gradients", names=goal.names)
 
     def walk(
         self, start: Images, x: Images, goal: Goal, *, radius: np.ndarray, eps_step: PerImage, n_steps: int
     ) -> Walk:
         """Take `n_steps` steps from `start` within the ball around x.
 
-        radius: l_inf radius, (n, 1, 1, 1) or, where pixels differ, (n, h, w, 1). eps_step: (n,).
+        radius: l_inf radius, (n, 1, 1, 1) or, where pixels differ, (n, h, w, 1). eps_step: (n,). Where a gradient is
+        not finite, the walk starts again with gradients from beside each such point. Raises InputError as
+        `margin_gradient` does.
         """
+        check_finite_images(start, stage="steps", names=goal.names)
         self.n_gradients += n_steps * len(x)
-        steps = eps_step.astype(np.float32).reshape(-1, 1, 1, 1)
-        return Walk(*self._walk(start, x, radius.astype(np.float32), steps, goal.own, goal.rivals, np.int32(n_steps)))
+        radius, steps = radius.astype(np.float32), eps_step.astype(np.float32).reshape(-1, 1, 1, 1)
+        *outcome, finite = self._walk(start, x, radius, steps, goal.own, goal.rivals, np.int32(n_steps))
+        found = Walk(*outcome)
+        check_finite_margins(found.margin, stage="steps", names=goal.names)
+        again = np.flatnonzero(~finite)
+        if len(again) == 0:
+            return found
+        box = np.maximum(x[again] - radius[again], 0), np.minimum(x[again] + radius[again], 1)
+        other = self._walk_beside(start[again], goal.at(again), box, steps[again], n_steps)
+        found = Walk(*map(np.array, found))
+        for whole, part in zip(found, other, strict=True):
+            whole[again] = part
+        return found
+
+    def _walk_beside(
+        self, start: Images, goal: Goal, box: tuple[Images, Images], steps: np.ndarray, n_steps: int
+    ) -> Walk:
+        """Walk as `walk` does, step by step, through points whose gradient is not finite."""
+        x_adv = np.clip(start, *box)
+        x_best, least = x_adv.copy(), np.full(len(start), np.inf, dtype=np.float32)
+        for _ in range(n_steps):
+            found, gradient = Target.margin_gradient(self, x_adv, goal)
+            better = (found < least) & (least >= 0)
+            x_best[better], least[better] = x_adv[better], found[better]
+            x_adv = np.clip(x_adv + steps * np.sign(gradient), *box)
+        return Walk(x_adv, x_best, least)
 
 
 def _gradient_of(loss: Loss) -> Any:
@@ -88,18 +136,21 @@ def _walk_along(loss: Loss) -> Any:
 
     def body(
         network: Network, start: Any, x: Any, radius: Any, eps_step: Any, own: Any, rivals: Any, n_steps: Any
-    ) -> tuple[Any, Any, Any]:
+    ) -> tuple[Any, ...]:
         box = box_around(x, radius)
 
-        def step(_: Any, state: tuple[Any, Any, Any]) -> tuple[Any, Any, Any]:
-            x_adv, x_best, least = state
+        def step(_: Any, state: tuple[Any, ...]) -> tuple[Any, ...]:
+            x_adv, x_best, least, finite = state
             found, gradient = gradient_of(network, x_adv, own, rivals)
+            finite = ops.logical_and(finite, ops.all(ops.isfinite(gradient), axis=(1, 2, 3)))
             better = ops.logical_and(found < least, least >= 0)
             x_best = ops.where(ops.reshape(better, (-1, 1, 1, 1)), x_adv, x_best)
-            return ascend(x_adv, gradient, eps_step, box), x_best, ops.where(better, found, least)
+            # Comparisons skip NaN, and TensorFlow turns `not a >= b` into `a < b`: carry it over, to be refused.
+            least = ops.where(ops.isfinite(found), ops.where(better, found, least), np.nan)
+            return ascend(x_adv, gradient, eps_step, box), x_best, least, finite
 
         start = project(start, box)
         least = ops.full_like(start[:, 0, 0, 0], np.inf)
-        return ops.fori_loop(0, n_steps, step, (start, start, least))
+        return ops.fori_loop(0, n_steps, step, (start, start, least, least > 0))
 
     return body

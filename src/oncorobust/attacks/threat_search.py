@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool
 
+from oncorobust.attacks.finite import checked_result
 from oncorobust.attacks.goals import Goal
 from oncorobust.attacks.linf import Ball, Found, pgd, walk
 from oncorobust.attacks.stored import survives_rounding
@@ -66,6 +67,7 @@ def search_threats(
             if len(left):
                 ball = Ball(threat.x, np.full(len(goal), epsilon), goal, threat.reach).at(left)
                 found = _search(threat.target, ball, _closest(threat, tries, left), settings, rng=rng)
+                checked_result(found.x_adv, ball.x, ball.radius, stage=threat.name, names=ball.goal.names)
                 tries[threat.name].put(left, found)
                 flipped[threat.name][place, left] = _outlives(threat.stored, found, ball.goal)
     return flipped

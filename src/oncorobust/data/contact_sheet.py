@@ -147,7 +147,7 @@ def _mosaic(images: Images) -> np.ndarray:
     """Arrange images in rows of COLUMNS on a white background, (H, W, 3)."""
     count, height, width, _ = images.shape
     gap = max(1, round(_GAP * width))
-    rows = -(-count // COLUMNS)
+    rows = max(-(-count // COLUMNS), 1)
     mosaic = np.ones((rows * (height + gap) - gap, COLUMNS * (width + gap) - gap, 3), dtype=np.float32)
     for position, image in enumerate(images):
         top, left = (position // COLUMNS) * (height + gap), (position % COLUMNS) * (width + gap)
@@ -156,7 +156,8 @@ def _mosaic(images: Images) -> np.ndarray:
 
 
 def _rows(block: Block) -> int:
-    return -(-len(block[2]) // COLUMNS)
+    """Return the rows of images that a block takes; a class without images takes an empty one."""
+    return max(-(-len(block[2]) // COLUMNS), 1)
 
 
 def _shorten(text: str, length: int) -> str:

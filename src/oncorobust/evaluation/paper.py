@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 
 from oncorobust.attacks.art_classifier import KerasClassifier
+from oncorobust.attacks.finite import check_finite_logits
 from oncorobust.attacks.goals import margins
 from oncorobust.attacks.names import PAPER_ATTACKS
 from oncorobust.attacks.paper_attacks import perturb
@@ -132,6 +133,7 @@ class _Describe:
     def __call__(
         self, logits: Logits, *, attack: str, epsilon: float, attacked_label: str, linf: PerImage
     ) -> pd.DataFrame:
+        check_finite_logits(logits, stage=attack, names=self._index["image_id"].tolist())
         return pd.DataFrame(
             {
                 "image_id": self._index["image_id"].to_numpy(),

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from oncorobust.attacks.art_classifier import KerasClassifier
+from oncorobust.attacks.finite import check_finite_logits
 from oncorobust.attacks.paper_attacks import perturb_pgd
 from oncorobust.base.arrays import Flags, Images, PerImage
 from oncorobust.base.seeds import child_seed
@@ -43,8 +44,10 @@ def sensitivity_rows(
 
     def rows(at: Block) -> pd.DataFrame:
         x, own_seed = data.images(at), child_seed(seed, int(at[0]))
-        answers = classifier.predict(x).argmax(axis=1)
-        found = _min_epsilons(classifier, x, answers, epsilons=epsilons, pgd=pgd, seed=own_seed)
+        logits, ids = classifier.predict(x), data.rows["image_id"].iloc[at].tolist()
+        check_finite_logits(logits, stage="clean", names=ids)
+        answers = logits.argmax(axis=1)
+        found = _min_epsilons(classifier, x, answers, epsilons=epsilons, pgd=pgd, seed=own_seed, names=ids)
         described = data.rows.iloc[at][["image_id", "patient_id"]]
         return described.assign(label=data.labels[at], predicted=answers, min_epsilon=found)
 
@@ -59,6 +62,7 @@ def _min_epsilons(
     epsilons: tuple[float, ...],
     pgd: IterativeAttack,
     seed: int,
+    names: Sequence[str],
 ) -> PerImage:
     one_hot = np.eye(classifier.nb_classes, dtype=np.float32)[answers]
     found = np.full(len(x), np.inf)
@@ -69,7 +73,9 @@ def _min_epsilons(
         x_adv = perturb_pgd(
             classifier, x[left], one_hot[left], epsilon=epsilon, settings=pgd, batch_size=len(left), seed=seed
         )
-        found[left[classifier.predict(x_adv).argmax(axis=1) != answers[left]]] = epsilon
+        logits = classifier.predict(x_adv)
+        check_finite_logits(logits, stage="pgd", names=[names[int(position)] for position in left])
+        found[left[logits.argmax(axis=1) != answers[left]]] = epsilon
     return found
 
 

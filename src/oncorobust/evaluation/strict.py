@@ -67,7 +67,7 @@ def interval_rows(
         for name, found in search(
             target,
             x,
-            leave(predicted, n_classes=target.n_classes),
+            leave(predicted, n_classes=target.n_classes, names=data.rows["image_id"].iloc[at].tolist()),
             stages=stages,
             epsilons=epsilons,
             relative_width=settings.strict.relative_width,

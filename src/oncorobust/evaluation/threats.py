@@ -124,7 +124,7 @@ def _block_rows(
 ) -> Iterator[pd.DataFrame]:
     x = data.images()
     predicted = fronts.plain.logits(x).argmax(axis=1)
-    goal = leave(predicted, n_classes=fronts.plain.n_classes)
+    goal = leave(predicted, n_classes=fronts.plain.n_classes, names=data.image_ids)
     ids = data.rows[["image_id", "patient_id", "label"]].assign(predicted=predicted)
     base_x = grey_channel(x, data.image_ids) if fronts.grey else x
     possible = [threat for threat in _threats(fronts, x, base_x, data.rows) if threat.applies.any()]

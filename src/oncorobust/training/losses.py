@@ -16,8 +16,11 @@ from oncorobust.settings.training import Mixture, Trades
 
 
 def n_adversarial(loss: Mixture | Trades, n: int) -> int:
-    """Return how many of a batch's n images are attacked; they are its first ones."""
-    return n if isinstance(loss, Trades) else round(n * loss.adversarial_share)
+    """Return how many of a batch's n images are attacked, at least one; they are its first ones.
+
+    A share of a small batch may round to 0; a batch of one image therefore consists of its adversarial example.
+    """
+    return n if isinstance(loss, Trades) else max(round(n * loss.adversarial_share), 1)
 
 
 def attack_loss(loss: Mixture | Trades, clean_logits: Any, one_hot: Any) -> Any:
