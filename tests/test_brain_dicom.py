@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 from brain_trees import (
     HEADER,
@@ -62,6 +63,23 @@ def test_the_crops_of_nifti_and_dicom_are_the_same(tmp_path: Path) -> None:
     assert dicom.index["source"].iloc[0] == "dicom/p1/s/t1/012.dcm", "slice 6 of 18, which are named backwards"
     assert set(dicom.index["patient_id"]) == {"p1"}
     assert (dicom.synthetic, dicom.notes) == (False, ())
+
+
+def test_slices_stored_with_different_slopes_make_the_same_volume(tmp_path: Path) -> None:
+    """Also with an intercept, which must not turn the background, stored as 0, into an image."""
+    for name in ("a", "b"):
+        write_tree(tmp_path / name)
+    for folder, slopes in (("a", (2, 2)), ("b", (1, 2))):
+        for number, path in enumerate(sorted((tmp_path / folder).rglob("*.dcm"))):
+            file = pydicom.dcmread(path)
+            slope = slopes[number % 2]
+            pixels = file.pixel_array // 2 * 2
+            file.PixelData = (pixels // slope).astype(pixels.dtype).tobytes()
+            file.RescaleSlope, file.RescaleIntercept = slope, 64 if folder == "b" else 0
+            file.save_as(path)
+    first, second = open_tree(tmp_path / "a"), open_tree(tmp_path / "b")
+    for position in range(4):
+        np.testing.assert_array_equal(first.read(position).values, second.read(position).values)
 
 
 def test_stored_directions_do_not_matter(tmp_path: Path) -> None:
@@ -254,7 +272,10 @@ REJECTED: dict[str, tuple[Callable[[Path], None], str]] = {
         lambda folder: [remove_slice(number)(folder) for number in range(18) if number != 6] and None,
         r"a series of several slices, got only .*012\.dcm",
     ),
-    "two slopes": (change_slice(2, RescaleSlope=2), r"one RescaleSlope in a series, got .* in .*\.dcm"),
+    "two intercepts": (
+        change_slice(2, RescaleSlope=2, RescaleIntercept=5),
+        r"one RescaleIntercept in a series, got 0 and 5 in .*\.dcm",
+    ),
     "colour": (change_slice(2, SamplesPerPixel=3), r"SamplesPerPixel 1 \(grey\), got 3 in .*016\.dcm"),
     "burnt in": (change_slice(2, BurnedInAnnotation="YES"), r"got BurnedInAnnotation YES in .*016\.dcm"),
     "mixed": (change_slice(2, SyntheticData="YES"), r"expected real or synthetic images, got both in"),

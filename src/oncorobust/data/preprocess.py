@@ -159,8 +159,8 @@ def _choose(raw: RawImages, rows: pd.DataFrame, settings: Preprocess, seed: int)
     kept = rows.assign(split=split)[balance(rows, split, which=settings.balance, seed=seed)]
     if len(kept) < len(rows):
         notes.append(f"{len(rows) - len(kept)} images were left out for equal class counts ({settings.balance})")
-    if missing := [name for label, name in enumerate(class_names) if not (kept["label"] == label).any()]:
-        notes.append(f"no image is of class {', '.join(missing)} (of {len(class_names)} classes)")
+    if missing := [name for label, name in enumerate(raw.class_names) if not (kept["label"] == label).any()]:
+        notes.append(f"no image is of class {', '.join(missing)} (of {len(raw.class_names)} classes)")
     several = kept.groupby("patient_id")["split"].nunique()
     if (several > 1).any():
         notes.append(f"{(several > 1).sum()} of {len(several)} patients have images in more than one split")

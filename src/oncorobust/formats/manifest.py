@@ -21,6 +21,7 @@ import pandas as pd
 from oncorobust.base.errors import InputError
 from oncorobust.formats.class_order import ClassOrder, order_of, sort_labels
 from oncorobust.formats.csv_text import check_columns, check_filled, read_table, read_text
+from oncorobust.formats.dicom.values import RESCALED, STORED
 from oncorobust.formats.image_files import FileKind, describe_image, read_image
 from oncorobust.formats.records import SPLITS, UNVERIFIED, RawImages, StoredImage
 from oncorobust.formats.synthetic_mark import is_synthetic
@@ -205,6 +206,8 @@ def _crop(image: StoredImage, box: Box, file: Path) -> StoredImage:
 
 def _unit(kinds: list[FileKind], path: Path) -> str:
     units = sorted({kind.unit for kind in kinds})
+    if units == [RESCALED, STORED]:  # a file without a transform has the identity
+        return RESCALED
     if len(units) > 1:
         raise InputError(f"expected all images in one unit, got {' and '.join(units)} in {path}")
     return units[0]

@@ -37,7 +37,8 @@ class RawImages:
         and resize.
     read: returns the stored image at a row's position. Raises InputError naming the file.
     verified: text that says which files match their publisher's checksum.
-    intensity_unit: unit of the stored values: "grey level", "HU" or "stored value".
+    intensity_unit: unit of the values that `read` returns: "grey level", "HU", another unit that the files state,
+        "rescaled value" (DICOM with a transform that states no unit) or "stored value".
     class_order: where the order of class_names comes from.
     notes: sentences for the user that say what was left out or decided while the tree was opened.
     """

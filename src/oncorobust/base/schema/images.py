@@ -80,7 +80,12 @@ SUMMARY = Document(
         Key("size", "integer", PIXELS, "Height and width of a processed image."),
         Key("channels", "integer", "channels", "Number of channels: 1 (grey) or 3 (colour)."),
         Key("intensity_range", "list of numbers", "intensity_unit", "Stored values that become 0 and 1."),
-        Key("intensity_unit", "string", NO_UNIT, "Unit of the stored values: HU, grey level or stored value."),
+        Key(
+            "intensity_unit",
+            "string",
+            NO_UNIT,
+            "Unit of the values: HU, grey level, another unit that the files state, rescaled value or stored value.",
+        ),
         Key("counts/<split>/<class>", "integer", "images", "Number of images of a class in a split."),
         Key("patients/<split>", "integer", "patients", "Number of patients with an image in a split."),
         Key("split_unit", "string", NO_UNIT, "What is assigned to a split as a whole, as in params.yaml."),

@@ -19,10 +19,9 @@ import pandas as pd
 from oncorobust.base.errors import InputError
 from oncorobust.base.progress import Notify
 from oncorobust.formats.brain_mets.regions import Regions
-from oncorobust.formats.brain_mets.series import Series, build_series, read_series
+from oncorobust.formats.brain_mets.series import Series, build_series, read_series, read_slice
 from oncorobust.formats.brain_mets.tables import PLACE_PX, read_lesions
 from oncorobust.formats.dicom.index import index_dicom
-from oncorobust.formats.image_files import read_image
 from oncorobust.formats.lesion_boxes import box_around, box_columns
 from oncorobust.formats.volumes import crop_side, reorder_grid, square_corner
 from oncorobust.settings.data import BrainMets
@@ -157,7 +156,7 @@ def _check_in_brain(
     """Check that regions are not on background, decoding each slice with regions once."""
     total = index["source"].nunique()
     for number, (source, rows) in enumerate(index.groupby("source", sort=False), start=1):
-        values = read_image(folder / str(source)).values
+        values = read_slice(folder, str(source), found[rows["volume"].iloc[0]])
         for line, row in rows.iterrows():
             stored = found[row["volume"]].grid.to_voxel(row["x_mm"], row["y_mm"], row["z_mm"])
             top, left = (max(round(place) - 1, 0) for place in stored[1:])

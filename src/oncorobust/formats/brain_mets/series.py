@@ -7,8 +7,9 @@ C.7.6.2.1.1)
 
     first + slice (last - first) / (n - 1) + row dr c + column dc r .
 
-Distances between neighbouring slices may differ from their median by at most a tenth; larger differences mean a second
-stack, a missing slice or a tilt.
+Slices may differ in RescaleSlope, which `read_image` applies, but not in RescaleIntercept, which is taken off again
+because background is what is stored as 0. Distances between neighbouring slices may differ from their median by at most
+a tenth; larger differences mean a second stack, a missing slice or a tilt.
 """
 
 from collections.abc import Hashable
@@ -18,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Shaped
 
 from oncorobust.base.errors import InputError
 from oncorobust.formats.image_files import read_image
@@ -33,7 +35,7 @@ from oncorobust.formats.volumes import (
     to_percentile_share,
 )
 
-_SAME = ("FrameOfReferenceUID", "Rows", "Columns", "RescaleSlope", "RescaleIntercept")
+_SAME = ("FrameOfReferenceUID", "Rows", "Columns")
 _VECTORS = {"ImagePositionPatient": 3, "ImageOrientationPatient": 6, "PixelSpacing": 2}
 _TOLERANCE = 1e-3
 _SHARE_OF_STEP = 0.1
@@ -44,6 +46,7 @@ class Series:
     """The slices of a series in spatial order.
 
     paths: relative to the tree. grid: of the stack as stored (slice, row, column). order: display order of the stack.
+    intercept: RescaleIntercept, 0 where there is none.
     """
 
     uid: str
@@ -52,6 +55,7 @@ class Series:
     frame_of_reference: str
     grid: Grid
     order: Order
+    intercept: float
 
 
 def build_series(folder: Path, headers: pd.DataFrame) -> Series:
@@ -75,14 +79,21 @@ def build_series(folder: Path, headers: pd.DataFrame) -> Series:
         frame_of_reference=str(headers["FrameOfReferenceUID"].iloc[0]),
         grid=grid,
         order=display_order(grid, slice_axis=0),
+        intercept=_intercept(slices[0]),
     )
+
+
+def read_slice(folder: Path, path: str, series: Series) -> Shaped[np.ndarray, "rows columns"]:
+    """Read the values of one slice, 0 where 0 is stored. Raises InputError."""
+    values = read_image(folder / path).values
+    return values - np.float32(series.intercept) if series.intercept else values
 
 
 def read_series(folder: Path, series: Series) -> Volume:
     """Read all slices in display order, scaled by the volume's 0.5 and 99.5 percentiles. Raises InputError."""
     stored = np.empty(series.grid.shape, dtype=np.float32)
     for number, path in enumerate(series.paths):
-        values = read_image(folder / path).values
+        values = read_slice(folder, path, series)
         if values.shape != stored.shape[1:]:
             size = " x ".join(map(str, values.shape))
             raise InputError(f"expected {stored.shape[1]} x {stored.shape[2]} pixels, got {size} in {folder / path}")
@@ -141,6 +152,14 @@ def _check_alike(header: dict[Hashable, Any], first: dict[Hashable, Any], where:
     for name in _SAME:
         if not (pd.isna(header[name]) and pd.isna(first[name])) and header[name] != first[name]:
             raise InputError(f"expected one {name} in a series, got {first[name]} and {header[name]} in {where}")
+    if _intercept(header) != _intercept(first):
+        found = f"{_intercept(first):g} and {_intercept(header):g}"
+        raise InputError(f"expected one RescaleIntercept in a series, got {found} in {where}")
     for name in ("ImageOrientationPatient", "PixelSpacing"):
         if np.abs(np.subtract(header[name], first[name])).max() > _TOLERANCE:
             raise InputError(f"expected one {name} in a series, got {first[name]} and {header[name]} in {where}")
+
+
+def _intercept(header: dict[Hashable, Any]) -> float:
+    value = header["RescaleIntercept"]
+    return 0.0 if pd.isna(value) else float(value)

@@ -1,10 +1,9 @@
-"""Reader of single-frame DICOM files: stored values, and Hounsfield units for CT.
+"""Reader of single-frame DICOM files: modality values (`dicom.values`), Hounsfield units for CT.
 
-CT: HU = RescaleSlope x stored + RescaleIntercept (PS3.3 C.11.1.1); both are required and the slope must not be 0. Other
-modalities keep their stored values. Padded pixels (PixelPaddingValue, or the range up to PixelPaddingRangeLimit, PS3.3
-C.7.5.1.1.2) lie outside the image and are set to the lowest value of the other pixels; the padding value is interpreted
-by PixelRepresentation, because files with signed pixels often store -2000 as 63536. MONOCHROME1 is inverted within the
-range of BitsStored, so that higher values are always brighter, except in CT, where HU have their own meaning. No VOI
+Padded pixels (PixelPaddingValue, or the range up to PixelPaddingRangeLimit, PS3.3 C.7.5.1.1.2) lie outside the image
+and are set to the lowest value of the other pixels; the padding value is interpreted by PixelRepresentation, because
+files with signed pixels often store -2000 as 63536. MONOCHROME1 is inverted within the limits of the values, so that
+higher values are always brighter, except where values have a physical unit (HU), which has its own meaning. No VOI
 window or LUT is applied, because it would replace physical values by display values.
 
 pydicom's plugins decode compressed pixel data: pydicom itself RLE, Pillow some JPEG, and the packages of the extra
@@ -17,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from oncorobust.base.errors import InputError
+from oncorobust.formats.dicom.values import HEADER, STORED, modality_transform, stored_limits, stored_values
 from oncorobust.formats.records import StoredImage
 
 
@@ -24,34 +24,39 @@ def describe_dicom(path: Path) -> tuple[str, bool | None]:
     """Read from the header the unit of `read_dicom`'s values, and SyntheticData (0008,001C) or None if absent."""
     import pydicom  # takes a third of a second, and most trees have no DICOM
 
-    header = pydicom.dcmread(path, specific_tags=["Modality", "SyntheticData"], stop_before_pixels=True)
+    wanted = [*HEADER, "SyntheticData", "PhotometricInterpretation", "PixelRepresentation"]
+    header = pydicom.dcmread(path, specific_tags=wanted, stop_before_pixels=True)
     flag = header.get("SyntheticData")
-    return "HU" if header.get("Modality") == "CT" else "stored value", None if flag is None else flag == "YES"
+    unit = STORED if _is_colour(header) else modality_transform(header, path).unit
+    return unit, None if flag is None else flag == "YES"
 
 
 def read_dicom(path: Path) -> StoredImage:
-    """Read one image, (h, w) or (h, w, 3): HU for CT, otherwise values within BitsStored. Raises InputError."""
+    """Read one image: modality values (h, w), or colours within BitsStored (h, w, 3). Raises InputError."""
     import pydicom
 
     file = pydicom.dcmread(path)
     frames = int(file.get("NumberOfFrames") or 1)
     if frames != 1:
         raise InputError(f"expected a single frame, got {frames} in {path}")
+    stored = stored_values(file, _pixels(file, path), path)
+    if _is_colour(file):  # pydicom returns RGB for RGB and YBR
+        return StoredImage(values=stored, limits=stored_limits(file))
     photometric = str(file.get("PhotometricInterpretation"))
-    values = _pixels(file, path)
-    if photometric.startswith(("RGB", "YBR")):  # pydicom returns RGB for both
-        return StoredImage(values=values, limits=_stored_limits(file))
     if photometric not in ("MONOCHROME1", "MONOCHROME2"):
         raise InputError(f"expected MONOCHROME1, MONOCHROME2, RGB or YBR, got {photometric} in {path}")
-    padded = _padded(file, values)
+    padded = _padded(file, stored)
     if padded.all():
         raise InputError(f"expected an image, got only padded pixels in {path}")
-    if file.get("Modality") == "CT":
-        return StoredImage(values=_fill(_hounsfield(file, values, path), padded), limits=None)
-    low, high = _stored_limits(file)
-    if photometric == "MONOCHROME1":
-        values = low + high - values.astype(np.float32)
-    return StoredImage(values=_fill(values, padded), limits=(low, high))
+    transform = modality_transform(file, path)
+    values, limits = transform.apply(stored), transform.limits(*stored_limits(file))
+    if photometric == "MONOCHROME1" and limits is not None:
+        values = np.float32(limits[0] + limits[1]) - values.astype(np.float32)
+    return StoredImage(values=_fill(values, padded), limits=limits)
+
+
+def _is_colour(file: Any) -> bool:
+    return str(file.get("PhotometricInterpretation")).startswith(("RGB", "YBR"))
 
 
 def _pixels(file: Any, path: Path) -> np.ndarray:
@@ -72,20 +77,6 @@ def _pixels(file: Any, path: Path) -> np.ndarray:
             f"expected a decoder for {syntax.name} ({syntax}), got {found} for {path}; "
             "to install more decoders: pip install 'oncorobust[compressed]'"
         ) from error
-
-
-def _stored_limits(file: Any) -> tuple[float, float]:
-    bits = int(file.BitsStored)
-    return (-(2.0 ** (bits - 1)), 2.0 ** (bits - 1) - 1) if file.PixelRepresentation else (0.0, 2.0**bits - 1)
-
-
-def _hounsfield(file: Any, values: np.ndarray, path: Path) -> np.ndarray:
-    slope, intercept = file.get("RescaleSlope"), file.get("RescaleIntercept")
-    if slope is None or intercept is None:
-        raise InputError(f"expected RescaleSlope and RescaleIntercept in a CT image, got at most one in {path}")
-    if float(slope) == 0:
-        raise InputError(f"expected a RescaleSlope other than 0, got 0 in {path}")
-    return values.astype(np.float32) * np.float32(slope) + np.float32(intercept)
 
 
 def _padded(file: Any, values: np.ndarray) -> np.ndarray:
