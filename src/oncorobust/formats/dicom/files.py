@@ -17,23 +17,20 @@ from typing import Any
 import numpy as np
 
 from oncorobust.base.errors import InputError
+from oncorobust.formats.dicom.header import read_dataset
 from oncorobust.formats.records import StoredImage
 
 
 def describe_dicom(path: Path) -> tuple[str, bool | None]:
     """Read from the header the unit of `read_dicom`'s values, and SyntheticData (0008,001C) or None if absent."""
-    import pydicom  # takes a third of a second, and most trees have no DICOM
-
-    header = pydicom.dcmread(path, specific_tags=["Modality", "SyntheticData"], stop_before_pixels=True)
+    header = read_dataset(path, specific_tags=["Modality", "SyntheticData"], stop_before_pixels=True)
     flag = header.get("SyntheticData")
     return "HU" if header.get("Modality") == "CT" else "stored value", None if flag is None else flag == "YES"
 
 
 def read_dicom(path: Path) -> StoredImage:
     """Read one image, (h, w) or (h, w, 3): HU for CT, otherwise values within BitsStored. Raises InputError."""
-    import pydicom
-
-    file = pydicom.dcmread(path)
+    file = read_dataset(path)
     frames = int(file.get("NumberOfFrames") or 1)
     if frames != 1:
         raise InputError(f"expected a single frame, got {frames} in {path}")
