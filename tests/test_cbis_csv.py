@@ -151,7 +151,7 @@ def test_files_one_level_below(tmp_path: Path) -> None:
     (tmp_path / "csv").mkdir()
     write_csvs(tmp_path / "csv", *PAIR)
     assert len(read(tmp_path)) == 2
-    write_csvs(tmp_path, *PAIR)
+    write_csvs(tmp_path, PAIR[0], Lesion("P_00003"), PAIR[1])
     with pytest.raises(InputError, match=rf"expected {TRAIN} once, got .*{TRAIN} and .*csv.{TRAIN}"):
         read(tmp_path)
 

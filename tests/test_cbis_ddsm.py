@@ -217,6 +217,7 @@ def test_a_series_under_another_study_is_not_the_lesions(tmp_path: Path) -> None
 def test_a_series_with_a_file_too_many_or_too_few(tmp_path: Path) -> None:
     copy = tmp_path / "copy.dcm"
     copy.write_bytes((write_tree(tmp_path, *PAIR) / MASK).read_bytes())
+    edit_dicom(copy, SOPInstanceUID="1.2.3")
     series = PAIR[0].uids("crop")[1]
     message = (
         f"expected 2 files in series {series} of mass_P_00001_LEFT_CC_1, got 3: .*000000.dcm, .*000001.dcm, copy.dcm"
@@ -238,3 +239,34 @@ def test_trees_without_dicom(tmp_path: Path) -> None:
         InputError, match=rf"got the JPEG copy \(jpeg/\), which is re-encoded to 8 bits .* in {tmp_path}"
     ):
         open_tree(tmp_path)
+
+
+def test_part_of_the_collection_is_read_with_a_note_where_allowed(tmp_path: Path) -> None:
+    lesions = (*PAIR, Lesion("P_00003"), Lesion("P_00004", separate=True))
+    write_tree(tmp_path, *lesions)
+    dicom_path(tmp_path, lesions[2], "mask").unlink()
+    dicom_path(tmp_path, lesions[3], "crop").unlink()
+    with pytest.raises(InputError, match=r"got 1 missing; .*set allow_missing: true to go on"):
+        open_tree(tmp_path)
+    settings = CbisDdsm(abnormalities=("mass",), allow_missing=True)
+    raw = open_cbis_ddsm(tmp_path, settings, on_progress=silent)
+    assert raw.index["patient_id"].tolist() == ["P_00001", "P_00002"]
+    assert raw.notes == ("2 of 4 lesions were left out: their crop or mask is not on disk (allow_missing)",)
+    assert raw.read(1).values.shape == (12, 12)
+
+
+def test_part_of_the_collection_without_any_lesion_is_refused(tmp_path: Path) -> None:
+    write_tree(tmp_path, *PAIR)
+    for lesion in PAIR:
+        dicom_path(tmp_path, lesion, "mask").unlink()
+    settings = CbisDdsm(abnormalities=("mass",), allow_missing=True)
+    with pytest.raises(InputError, match="expected crop and mask of some of the 2 lesions, got none in"):
+        open_cbis_ddsm(tmp_path, settings, on_progress=silent)
+
+
+def test_a_case_description_downloaded_twice_is_read_once(tmp_path: Path) -> None:
+    write_tree(tmp_path, *PAIR)
+    name = "mass_case_description_test_set.csv"
+    (tmp_path / "again").mkdir()
+    (tmp_path / "again" / name).write_bytes((tmp_path / name).read_bytes())
+    assert len(open_tree(tmp_path).index) == 2

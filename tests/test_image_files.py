@@ -57,6 +57,12 @@ def test_kind_comes_from_content_not_from_name(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_image(tmp_path / "a.dcm").values, GREY)
 
 
+def test_of_a_phones_jpeg_with_two_pictures_the_first_is_read(tmp_path: Path) -> None:
+    first, second = (Image.fromarray(np.full((8, 8, 3), grey, dtype=np.uint8)) for grey in (40, 200))
+    first.save(tmp_path / "a.jpg", format="MPO", save_all=True, append_images=[second], quality=100)
+    assert (read_image(tmp_path / "a.jpg").values == 40).all()
+
+
 def test_jpeg(tmp_path: Path) -> None:
     Image.fromarray(np.full((16, 16), 77, dtype=np.uint8)).save(tmp_path / "a.jpg", quality=95)
     np.testing.assert_array_equal(read_image(tmp_path / "a.jpg").values, np.full((16, 16), 77))

@@ -55,6 +55,20 @@ def test_quoted_cells_may_hold_commas_and_line_breaks(tmp_path: Path) -> None:
     assert open_manifest(write_tree(tmp_path, rows=rows[:3])).class_names == ("benign\ntumour", "malignant, grade 2")
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("mark", [";", "\t"])
+def test_separators_and_encodings_of_spreadsheets(tmp_path: Path, mark: str, encoding: str) -> None:
+    expected = open_manifest(write_tree(tmp_path)).index
+    rows = tuple(row.replace(",", mark) for row in ROWS)
+    raw = open_manifest(write_tree(tmp_path, header=HEADER.replace(",", mark), rows=rows, encoding=encoding))
+    assert raw.index.equals(expected)
+
+
+def test_a_comma_in_the_header_decides_against_semicolons_in_cells(tmp_path: Path) -> None:
+    rows = (ROWS[0].replace("malignant", "a;b"), *ROWS[1:])
+    assert open_manifest(write_tree(tmp_path, rows=rows)).class_names == ("a;b", "benign")
+
+
 def test_given_split(tmp_path: Path) -> None:
     raw = open_manifest(write_tree(tmp_path, **with_columns("split", "train", "train", "test")))
     assert raw.index["given_split"].tolist() == ["train", "train", "test"]
@@ -143,7 +157,9 @@ def test_no_manifest(tmp_path: Path) -> None:
         (b"version https://git-lfs.github.com/spec/v1\n", "expected a CSV, got a git-lfs pointer"),
         (b"<!DOCTYPE html><html>", "expected a CSV, got an HTML page"),
         (b"image_id,path\n" + b"x" * 200_000, "expected a CSV, got field larger than field limit"),
-        (b"image_id,path\n\xff\xfe", "expected a text file in UTF-8"),
+        (b"image_id,path\nM\xfcller", r"UTF-8, got byte 0xfc in line 2 \(probably Windows-1252 or Latin-1\)"),
+        ("image_id,path".encode("utf-16-le"), r"UTF-8, got null characters \(UTF-16\?\)"),
+        (b"\xff\xfei", "UTF-8, got damaged utf-16"),
     ],
 )
 def test_not_a_manifest(tmp_path: Path, content: bytes, message: str) -> None:

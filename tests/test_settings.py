@@ -22,6 +22,7 @@ from oncorobust.settings.pipeline import Dataset, Params
 REPOSITORY = Path(__file__).resolve().parent.parent
 PRESETS = sorted((REPOSITORY / "presets").glob("*.yaml"))
 DEMO = yaml.safe_load((REPOSITORY / "presets" / "demo.yaml").read_text(encoding="utf-8"))
+OPTIONAL = {"datasets.cbis_ddsm.preprocess.format.allow_missing"}  # older files of parameters lack these
 OPEN_KEYS = {"acquire", "datasets", "report.columns"}  # their keys are names of data sets
 
 
@@ -63,7 +64,18 @@ def test_presets_load(path: Path) -> None:
     assert set(params.run.datasets) <= set(params.datasets)
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name.rpartition(".")[0] not in OPEN_KEYS])
+@pytest.mark.parametrize("name", sorted(OPTIONAL))
+def test_an_optional_key_has_the_value_of_the_demo(name: str) -> None:
+    content = copy.deepcopy(DEMO)
+    parent, key = parent_of(content, name)
+    del parent[key]
+    assert parse_params(content) == parse_params(DEMO)
+
+
+REQUIRED = [name for name in NAMES if name.rpartition(".")[0] not in OPEN_KEYS and name not in OPTIONAL]
+
+
+@pytest.mark.parametrize("name", REQUIRED)
 def test_a_missing_key_is_refused_with_its_path(name: str) -> None:
     content = copy.deepcopy(DEMO)
     parent, key = parent_of(content, name)

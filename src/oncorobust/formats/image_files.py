@@ -18,6 +18,7 @@ from PIL import Image
 
 from oncorobust.base.errors import InputError
 from oncorobust.formats.dicom.files import describe_dicom, read_dicom
+from oncorobust.formats.dicom.header import is_dicom
 from oncorobust.formats.records import StoredImage
 
 _STARTS = {
@@ -29,6 +30,8 @@ _STARTS = {
 }
 _LIMITS = {"uint8": (0.0, 255.0), "uint16": (0.0, 65535.0)}
 _SMALLEST_SIDE = 2
+_PHONE_JPEG = "MPO"
+"""A JPEG with further pictures behind its own, such as a phone's depth or gain map (CIPA DC-007); the first is read."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,7 @@ def _only_input_errors(path: Path) -> Iterator[None]:
 def _kind(path: Path) -> str:
     with path.open("rb") as stream:
         head = stream.read(132)
-    if head[128:132] == b"DICM":  # checked first: its first 128 bytes may be a TIFF header (PS3.10, 7.1)
+    if is_dicom(head):  # checked first: its first 128 bytes may be a TIFF header (PS3.10, 7.1)
         return "DICOM"
     for start, name in _STARTS.items():
         if head.startswith(start):
@@ -116,7 +119,7 @@ def _read_raster(path: Path) -> StoredImage:
 
 def _check_raster(picture: Image.Image, path: Path) -> None:
     frames = getattr(picture, "n_frames", 1)
-    if frames != 1:
+    if frames != 1 and picture.format != _PHONE_JPEG:
         raise InputError(f"expected one image, got {frames} frames in {path}")
     # Pillow silently reduces 16-bit colour to 8 bits, so the bit depth is read from the file itself.
     if picture.format == "PNG":

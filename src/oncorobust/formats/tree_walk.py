@@ -1,8 +1,17 @@
-"""Listing of all files below a folder that follows links, because archives are often linked from another disk."""
+"""Listing of all files below a folder, without the files that macOS adds.
+
+Links are followed, because archives are often linked from another disk. macOS writes a file `._name` beside `name` on
+disks of other systems, and a folder `__MACOSX` with such files into zip archives. They hold attributes and no images.
+"""
 
 import os
 from collections.abc import Iterator
 from pathlib import Path
+
+APPLE_DOUBLE = "._"
+"""How the names of the files begin that macOS writes beside others."""
+
+_APPLE_FOLDER = "__MACOSX"
 
 
 def files_below(folder: Path) -> Iterator[Path]:
@@ -14,4 +23,5 @@ def files_below(folder: Path) -> Iterator[Path]:
             folders.clear()
             continue
         seen.add(real)
-        yield from (Path(place, name) for name in names)
+        folders[:] = [name for name in folders if name != _APPLE_FOLDER]
+        yield from (Path(place, name) for name in names if not name.startswith(APPLE_DOUBLE))

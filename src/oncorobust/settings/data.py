@@ -64,6 +64,8 @@ class CbisDdsm(Settings, frozen=True, kw_only=True, tag_field="name", tag="cbis_
 
     abnormalities: Annotated[tuple[Literal["mass", "calcification"], ...], Meta(min_length=1)]
     """Kinds of lesions to use: masses, calcifications, or both."""
+    allow_missing: bool = False
+    """Leave out lesions whose files are not on disk, with a note, instead of stopping: for a part of the collection."""
 
 
 class BrainMets(Settings, frozen=True, kw_only=True, tag_field="name", tag="brain_mets"):

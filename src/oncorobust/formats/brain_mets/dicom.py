@@ -21,6 +21,7 @@ from oncorobust.base.progress import Notify
 from oncorobust.formats.brain_mets.regions import Regions
 from oncorobust.formats.brain_mets.series import Series, build_series, read_series, read_slice
 from oncorobust.formats.brain_mets.tables import PLACE_PX, read_lesions
+from oncorobust.formats.dicom.images import images_only
 from oncorobust.formats.dicom.index import index_dicom
 from oncorobust.formats.lesion_boxes import box_around, box_columns
 from oncorobust.formats.volumes import crop_side, reorder_grid, square_corner
@@ -35,7 +36,7 @@ _PLANES = ("sagittal", "coronal", "axial")
 def open_dicom(folder: Path, settings: BrainMets, *, on_progress: Notify) -> Regions:
     """Find the listed regions and check each against its series. Raises InputError naming the file and the line."""
     listed = folder / LESIONS
-    headers = index_dicom(folder, on_progress=on_progress)
+    headers, left_out = images_only(index_dicom(folder, on_progress=on_progress), folder)
     if not listed.is_file():
         raise _no_list(folder, headers)
     table = read_lesions(listed)
@@ -53,7 +54,7 @@ def open_dicom(folder: Path, settings: BrainMets, *, on_progress: Notify) -> Reg
         index=_together(index),
         load=lambda uid: read_series(folder, found[uid]),
         flags=tuple(_FLAGS.get(str(flag), False) for flag in headers.loc[used, "SyntheticData"].unique()),
-        notes=_notes(found),
+        notes=(*left_out, *_notes(found)),
     )
 
 

@@ -22,6 +22,7 @@ import pandas as pd
 from oncorobust.base.errors import InputError
 from oncorobust.base.files import file_sha256
 from oncorobust.formats.csv_text import check_columns, read_table
+from oncorobust.formats.identical_files import identical
 
 SHA256 = {
     "mass_case_description_train_set.csv": "d1b4249fe0176a7531f27458e9f6bfa95dcc93886b249b5aa4db6ed82083bbbe",
@@ -73,7 +74,7 @@ class CaseFile:
 def find_case_files(folder: Path, abnormalities: Collection[str]) -> list[CaseFile]:
     """Find the training and test CSV of each abnormality, at the top of the tree or one level below.
 
-    Raises InputError naming a CSV that is missing, with those that were found, or one that was found twice.
+    Raises InputError naming a CSV that is missing, with those that were found, or two of one name that differ.
     """
     files = []
     for abnormality in (name for name in PREFIXES if name in abnormalities):
@@ -132,8 +133,9 @@ def _find(folder: Path, name: str) -> Path:
         others = sorted(path.name for glob in ("*.csv", "*/*.csv") for path in folder.glob(glob) if path.is_file())
         listed = ", ".join(others[:10]) or "no CSV"
         raise InputError(f"expected {name}, got {listed} at the top of {folder} and one level below")
-    if len(found) > 1:
-        raise InputError(f"expected {name} once, got {found[0]} and {found[1]}")
+    for other in found[1:]:
+        if not identical(found[0], other):
+            raise InputError(f"expected {name} once, got {found[0]} and {other}")
     return found[0]
 
 

@@ -43,6 +43,13 @@ Series = dict[Uids, list[Row]]
 """The headers of the files of each series."""
 
 
+def lesions_on_disk(lesions: pd.DataFrame, headers: pd.DataFrame) -> pd.DataFrame:
+    """Return the lesions of which crop and mask are on disk, with new row labels from 0; the others are left out."""
+    sizes = headers.groupby(["StudyInstanceUID", "SeriesInstanceUID"], observed=True).size().to_dict()
+    complete = [_is_complete(lesion, sizes) for lesion in lesions.to_dict("records")]
+    return lesions[complete].reset_index(drop=True)
+
+
 def join_files(lesions: pd.DataFrame, headers: pd.DataFrame, *, folder: Path) -> pd.DataFrame:
     """Find each lesion's files: columns crop and mask, relative to `folder`, and SyntheticData of both.
 
@@ -61,6 +68,11 @@ def _uids(lesion: Row, kind: str) -> Uids:
     return lesion[f"{kind}_study"], lesion[f"{kind}_series"]
 
 
+def _is_complete(lesion: Row, sizes: dict[Any, int]) -> bool:
+    wanted = {_uids(lesion, "crop"), _uids(lesion, "mask")}
+    return all(sizes.get(uids, 0) >= 2 // len(wanted) for uids in wanted)
+
+
 def _check_on_disk(lesions: pd.DataFrame, series: Series) -> None:
     missing = []
     for lesion in lesions.to_dict("records"):
@@ -69,7 +81,8 @@ def _check_on_disk(lesions: pd.DataFrame, series: Series) -> None:
     if missing:
         raise InputError(
             f"expected the series of all {len(lesions)} lesions on disk, got {len(missing)} missing; the first "
-            f"{min(_LISTED, len(missing))}, with SeriesInstanceUID: {', '.join(missing[:_LISTED])}"
+            f"{min(_LISTED, len(missing))}, with SeriesInstanceUID: {', '.join(missing[:_LISTED])}; "
+            "set allow_missing: true to go on without these lesions"
         )
 
 

@@ -23,8 +23,9 @@ import pandas as pd
 from oncorobust.base.errors import InputError
 from oncorobust.base.progress import Notify
 from oncorobust.formats.cbis_ddsm.csv import find_case_files, patients_in_both_splits, read_lesions
-from oncorobust.formats.cbis_ddsm.join import join_files
+from oncorobust.formats.cbis_ddsm.join import join_files, lesions_on_disk
 from oncorobust.formats.cbis_ddsm.roles import LIMITS, pad_to_square, read_crop
+from oncorobust.formats.dicom.images import images_only
 from oncorobust.formats.dicom.index import index_dicom
 from oncorobust.formats.records import RawImages, StoredImage, describe_sums
 from oncorobust.formats.synthetic_mark import is_synthetic
@@ -40,9 +41,12 @@ def open_cbis_ddsm(folder: Path, settings: CbisDdsm, *, on_progress: Notify) -> 
     """
     case_files = find_case_files(folder, settings.abnormalities)
     lesions = read_lesions(case_files)
-    headers = index_dicom(folder, on_progress=on_progress)
+    headers, left_out = images_only(index_dicom(folder, on_progress=on_progress), folder)
     if headers.empty:
         raise InputError(f"expected DICOM files, got {_instead_of_dicom(folder)} in {folder}")
+    if settings.allow_missing:
+        lesions, missing = _without_missing(lesions, headers, folder)
+        left_out += missing
     files = join_files(lesions, headers, folder=folder)
     index, notes = _index(lesions, files)
 
@@ -57,7 +61,7 @@ def open_cbis_ddsm(folder: Path, settings: CbisDdsm, *, on_progress: Notify) -> 
         synthetic=is_synthetic(folder, _synthetic_flags(files)),
         verified=describe_sums({file.path.name: file.as_published for file in case_files}),
         intensity_unit="grey level",
-        notes=notes,
+        notes=(*left_out, *notes),
     )
 
 
@@ -76,6 +80,18 @@ def _index(lesions: pd.DataFrame, files: pd.DataFrame) -> tuple[pd.DataFrame, tu
         note = f"no given split: {share} are in a training file and in the test file of the other abnormality"
         return index, (note,)
     return index.assign(given_split=lesions["given_split"]), ()
+
+
+def _without_missing(
+    lesions: pd.DataFrame, headers: pd.DataFrame, folder: Path
+) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Return the lesions that are on disk, and a note on the others. Raises InputError if there are none."""
+    present = lesions_on_disk(lesions, headers)
+    if present.empty:
+        raise InputError(f"expected crop and mask of some of the {len(lesions)} lesions, got none in {folder}")
+    missing = len(lesions) - len(present)
+    note = f"{missing} of {len(lesions)} lesions were left out: their crop or mask is not on disk (allow_missing)"
+    return present, (note,) if missing else ()
 
 
 def _instead_of_dicom(folder: Path) -> str:

@@ -16,16 +16,15 @@ from typing import Any
 import numpy as np
 
 from oncorobust.base.errors import InputError
+from oncorobust.formats.dicom.header import read_dataset
 from oncorobust.formats.dicom.values import HEADER, STORED, modality_transform, stored_limits, stored_values
 from oncorobust.formats.records import StoredImage
 
 
 def describe_dicom(path: Path) -> tuple[str, bool | None]:
     """Read from the header the unit of `read_dicom`'s values, and SyntheticData (0008,001C) or None if absent."""
-    import pydicom  # takes a third of a second, and most trees have no DICOM
-
     wanted = [*HEADER, "SyntheticData", "PhotometricInterpretation", "PixelRepresentation"]
-    header = pydicom.dcmread(path, specific_tags=wanted, stop_before_pixels=True)
+    header = read_dataset(path, specific_tags=wanted, stop_before_pixels=True)
     flag = header.get("SyntheticData")
     unit = STORED if _is_colour(header) else modality_transform(header, path).unit
     return unit, None if flag is None else flag == "YES"
@@ -33,9 +32,7 @@ def describe_dicom(path: Path) -> tuple[str, bool | None]:
 
 def read_dicom(path: Path) -> StoredImage:
     """Read one image: modality values (h, w), or colours within BitsStored (h, w, 3). Raises InputError."""
-    import pydicom
-
-    file = pydicom.dcmread(path)
+    file = read_dataset(path)
     frames = int(file.get("NumberOfFrames") or 1)
     if frames != 1:
         raise InputError(f"expected a single frame, got {frames} in {path}")

@@ -13,6 +13,8 @@ Source: DICOM PS3.5, section 7.1 (data elements), PS3.10, section 7.1 (file meta
 
 import struct
 from collections.abc import Collection
+from pathlib import Path
+from typing import Any
 
 IMPLICIT = "1.2.840.10008.1.2"
 EXPLICIT = "1.2.840.10008.1.2.1"
@@ -24,9 +26,41 @@ _META_LENGTH = struct.pack("<HH2sH", 2, 0, b"UL", 4)
 _UNDEFINED = 0xFFFFFFFF
 _LONG_VR = frozenset((b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"))
 
+_FIRST_GROUPS = (0x0002, 0x0008)
+_LONGEST_FIRST_VALUE = 1024
+_VR = _LONG_VR | frozenset(b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split())
+
 _explicit = struct.Struct("<HH2sH")
 _implicit = struct.Struct("<HHI")
 _length = struct.Struct("<I")
+
+
+def is_dicom(start: bytes) -> bool:
+    """Return whether a file is DICOM by its first 132 bytes or more: with the preamble of PS3.10, or without it.
+
+    A file without preamble begins with an element of group 0002 or 0008, little endian, as older software writes it.
+    """
+    if start[128:132] == b"DICM":
+        return True
+    if len(start) < _implicit.size:
+        return False
+    group, element, length = _implicit.unpack_from(start)
+    if group not in _FIRST_GROUPS or element > 0x0100:
+        return False
+    return start[4:6] in _VR or length <= _LONGEST_FIRST_VALUE
+
+
+def read_dataset(path: Path, **options: Any) -> Any:
+    """Read a file with pydicom, with or without preamble; `options` are those of `pydicom.dcmread`.
+
+    Without file meta information the transfer syntax is the one that pydicom finds in the first elements.
+    """
+    import pydicom  # takes a third of a second, and most trees have no DICOM
+
+    data = pydicom.dcmread(path, force=True, **options)
+    if "TransferSyntaxUID" not in data.file_meta:
+        data.file_meta.TransferSyntaxUID = pydicom.uid.UID(IMPLICIT if data.original_encoding[0] else EXPLICIT)
+    return data
 
 
 def scan_header(start: bytes, wanted: Collection[int]) -> tuple[str, dict[int, bytes]] | None:

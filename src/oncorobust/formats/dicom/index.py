@@ -9,7 +9,7 @@ Columns have DICOM's keywords as names (PS3.6). Absent text is "", an absent num
 
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache, partial
 from pathlib import Path
@@ -19,12 +19,13 @@ import pandas as pd
 
 from oncorobust.base.errors import InputError
 from oncorobust.base.progress import Notify
-from oncorobust.formats.dicom.header import scan_header
+from oncorobust.formats.dicom.header import is_dicom, read_dataset, scan_header
 from oncorobust.formats.tree_walk import files_below
 
 TEXT = ("PatientID",)
 CODES = (
     "Modality",
+    "ImageType",
     "SOPClassUID",
     "SOPInstanceUID",
     "StudyInstanceUID",
@@ -97,7 +98,7 @@ def _read_header(folder: Path, path: str) -> dict[str, Any] | None:
     try:
         with file.open("rb", buffering=0) as stream:
             start = stream.read(_START_BYTES)
-        if start[128:132] != b"DICM":
+        if not is_dicom(start):
             if path.lower().endswith(".dcm"):
                 found = repr(start[:16]) if start else "an empty file"
                 raise InputError(f"expected a DICOM file, got {found} in {file}")
@@ -140,9 +141,7 @@ def _value(name: str, value: bytes) -> Any:
 
 def _decode(file: Path) -> dict[str, Any]:
     """Read the row with pydicom, for any file that it supports."""
-    import pydicom
-
-    header = pydicom.dcmread(file, stop_before_pixels=True)
+    header = read_dataset(file, stop_before_pixels=True)
     row: dict[str, Any] = {"TransferSyntaxUID": str(header.file_meta.get("TransferSyntaxUID", ""))}
     for name in COLUMNS[2:]:
         value = header.get(name)
@@ -153,5 +152,10 @@ def _decode(file: Path) -> dict[str, Any]:
         elif name in (*SHORTS, *WHOLE):
             row[name] = int(value)
         else:
-            row[name] = float(value) if name in DECIMALS else str(value)
+            row[name] = float(value) if name in DECIMALS else _text(value)
     return row
+
+
+def _text(value: Any) -> str:
+    """Return a text as the file stores it, several values with backslashes between them."""
+    return str(value) if isinstance(value, str) or not isinstance(value, Sequence) else "\\".join(map(str, value))

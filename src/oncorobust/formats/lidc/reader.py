@@ -21,6 +21,7 @@ from jaxtyping import Float32
 
 from oncorobust.base.errors import InputError
 from oncorobust.base.progress import Notify
+from oncorobust.formats.dicom.images import images_only
 from oncorobust.formats.dicom.index import index_dicom
 from oncorobust.formats.image_files import read_image
 from oncorobust.formats.lesion_boxes import STORED_SIDE, box_columns
@@ -56,7 +57,8 @@ def open_lidc(folder: Path, settings: Lidc, *, on_progress: Notify) -> RawImages
     Raises InputError naming the file and what is wrong with it.
     """
     headers = index_dicom(folder, on_progress=on_progress)
-    ct = _ct_only(headers, folder)
+    images, left_out = images_only(headers, folder)
+    ct = _ct_only(images, folder)
     files = find_reads(folder, image_folders={(folder / path).parent for path in headers["path"]})
     _check_join(files, ct, folder)
     sheet = find_spreadsheet(folder)
@@ -72,7 +74,7 @@ def open_lidc(folder: Path, settings: Lidc, *, on_progress: Notify) -> RawImages
         synthetic=is_synthetic(folder, [flag == "YES" if flag else None for flag in ct["SyntheticData"].unique()]),
         verified=describe_verified(ct, sheet),
         intensity_unit="HU",
-        notes=(*describe_tree(ct, files, sheet, settings), *notes, *describe_labels(nodules, settings)),
+        notes=(*left_out, *describe_tree(ct, files, sheet, settings), *notes, *describe_labels(nodules, settings)),
     )
 
 
