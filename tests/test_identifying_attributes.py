@@ -25,7 +25,7 @@ from oncorobust.settings.load import load_params
 
 WRITERS = {"lidc": write_lidc_phantom, "cbis_ddsm": write_cbis_ddsm_phantom, "brain_mets": write_brain_mets_phantom}
 FORMATS = [*WRITERS, "mine"]
-OUTPUTS = {"images.npy", "index.csv", "summary.json", "contact_sheet.png"}
+OUTPUTS = {"images.npy", "index.csv", "summary.json", "contact_sheet.png", "raw_tree.csv"}
 
 
 @pytest.fixture(scope="module")

@@ -311,6 +311,7 @@ def test_script_writes_a_whole_data_set(
         "contact_sheet.png",
         "images.npy",
         "index.csv",
+        "raw_tree.csv",
         "summary.json",
     ]
     assert len(load(folder)) == 36

@@ -38,7 +38,7 @@ OWN_MODEL = "own/classifier.keras"
 OUTPUTS = {
     "acquire": ["data/raw/{dataset}/images.idx", "data/raw/{dataset}/labels.idx"],
     "preprocess": [f"data/processed/{{dataset}}/{name}" for name in ("images.npy", "index.csv", "summary.json")]
-    + ["data/processed/{dataset}/contact_sheet.png"],
+    + [f"data/processed/{{dataset}}/{name}" for name in ("contact_sheet.png", "raw_tree.csv")],
     "train": ["models/{dataset}/clean.keras"]
     + [f"reports/{{dataset}}/clean/{name}" for name in ("training.json", "history.csv", "curves.png")],
     "harden": ["models/{dataset}/adversarial.keras"]
@@ -77,6 +77,10 @@ for number, pattern in enumerate({outputs}):
     value = params["seed"] + own + number + 100 * len("".join(words.values()))
     texts = {{".json": '{{"accuracy": %d}}\\n', ".csv": "epoch,validation_accuracy\\n1,%d\\n"}}
     output.write_text(texts.get(output.suffix, "{stage} %d\\n") % value)
+if "{stage}" == "preprocess":  # as the real one: the runners compare it with the present tree
+    from oncorobust.pipeline.raw_tree import look, write_fingerprint
+
+    write_fingerprint(output, look(Path(), words["dataset"]))
 print("toy {stage}", *words.values())
 '''
 

@@ -18,8 +18,9 @@ from oncorobust.pipeline.code_digest import file_digest
 from oncorobust.pipeline.code_record import code_path
 from oncorobust.pipeline.dvc_yaml import check_in_step, own_files
 from oncorobust.pipeline.interruption import pass_on
-from oncorobust.settings.load import check_overrides, read_yaml
+from oncorobust.pipeline.raw_tree import mark_edited
 from oncorobust.pipeline.resource_use import read_budget
+from oncorobust.settings.load import check_overrides, read_yaml
 
 try:
     check_overrides(config, "params.yaml")
@@ -61,10 +62,12 @@ DATA = {
     "summary": "data/processed/{dataset}/summary.json",
 }
 
+RAW_TREE = "data/processed/{dataset}/raw_tree.csv"
+
 # All artefacts, not only the last ones: metrics are in git, so a fresh clone would otherwise find nothing to do.
 ARTEFACTS = [
     *expand("data/raw/{dataset}", dataset=config["acquire"]),
-    *expand([*DATA.values(), "data/processed/{dataset}/contact_sheet.png"], dataset=DATASETS),
+    *expand([*DATA.values(), "data/processed/{dataset}/contact_sheet.png", RAW_TREE], dataset=DATASETS),
     *expand("models/{dataset}/{model}.keras", dataset=DATASETS, model=MODELS),
     *expand(
         "reports/{dataset}/{model}/{file}",
@@ -147,6 +150,9 @@ def raw_tree(wildcards):
 
 try:
     check_times([*ARTEFACTS, *(f"data/raw/{name}" for name in DATASETS), *OWN_FILES])
+    # Snakemake does not look below the folder of a raw tree; only the main process looks, not one for a single job.
+    if workflow.is_main_process:
+        mark_edited(Path("."), DATASETS)
 except InputError as error:
     raise WorkflowError(str(error)) from None
 

@@ -31,6 +31,7 @@ rule preprocess:
     output:
         **DATA,
         contact_sheet=shown("data/processed/{dataset}/contact_sheet.png", "Data"),
+        raw_tree=RAW_TREE,
     params:
         **tracked("seed", "datasets.{dataset}.preprocess", "datasets.{dataset}.augment"),
         code=code("preprocess"),

@@ -1,5 +1,7 @@
 """Convert a data set's raw tree to images of one size in [0, 1], their index, a summary and a contact sheet."""
 
+from pathlib import Path
+
 from oncorobust.base import layout
 from oncorobust.base.files import whole_outputs, write_csv
 from oncorobust.base.schema.version import write_results
@@ -7,6 +9,7 @@ from oncorobust.data.contact_sheet import draw_contact_sheet, write_contact_shee
 from oncorobust.data.dataset import read_dataset, write_images
 from oncorobust.data.preprocess import process
 from oncorobust.formats.open_raw import open_raw
+from oncorobust.pipeline.raw_tree import check_same, look, write_fingerprint
 from oncorobust.pipeline.stage import Progress, parse, run
 from oncorobust.settings.load import load_params
 
@@ -15,10 +18,12 @@ def main() -> None:
     """Read the raw tree and write the processed data set."""
     dataset, params = parse("dataset").dataset, load_params()
     settings, progress = params.datasets[dataset], Progress(f"index {dataset}")
-    names = ("images.npy", "index.csv", "summary.json", "contact_sheet.png")
-    with whole_outputs(*(f"{layout.processed(dataset)}/{name}" for name in names)) as (images, index, summary, sheet):
-        tree, form = layout.raw(dataset), settings.preprocess.format
-        raw = open_raw(tree, form, seed=params.seed, on_progress=progress.update)
+    names = ("images.npy", "index.csv", "summary.json", "contact_sheet.png", "raw_tree.csv")
+    outputs = [f"{layout.processed(dataset)}/{name}" for name in names]
+    with whole_outputs(*outputs) as (images, index, summary, sheet, fingerprint):
+        tree = look(Path(), dataset, on_progress=progress.update)
+        form = settings.preprocess.format
+        raw = open_raw(layout.raw(dataset), form, seed=params.seed, on_progress=progress.update)
         processed = process(raw, settings.preprocess, dataset=dataset, seed=params.seed)
         progress = Progress(f"preprocess {dataset}")
         write_images(images, processed.images, shape=processed.shape, on_progress=progress.update)
@@ -28,6 +33,8 @@ def main() -> None:
         data = read_dataset(images, index, summary)
         figure = draw_contact_sheet(data, content, settings=settings.augment, seed=params.seed)
         write_contact_sheet(sheet, figure)
+        check_same(tree, Path(), dataset)
+        write_fingerprint(fingerprint, tree)
 
 
 if __name__ == "__main__":

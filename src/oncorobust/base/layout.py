@@ -17,6 +17,8 @@ MODELS_FOLDER = "models"
 REPORTS_FOLDER = "reports"
 LOGS_FOLDER = "logs"
 RAW_TREES = f"{DATA_FOLDER}/raw"
+RAW_TREE_FILE = "raw_tree.csv"
+"""Name of the fingerprint of the raw tree that a processed data set was made from."""
 
 PAGE = f"{REPORTS_FOLDER}/index.html"
 TABLES = f"{REPORTS_FOLDER}/tables"
@@ -41,6 +43,16 @@ def processed(dataset: str) -> str:
 def images_file(dataset: str) -> str:
     """Return the file of the processed images."""
     return f"{processed(dataset)}/images.npy"
+
+
+def raw_tree_file(dataset: str) -> str:
+    """Return the file with the fingerprint of the raw tree that a processed data set was made from."""
+    return f"{processed(dataset)}/{RAW_TREE_FILE}"
+
+
+def hashes_file(dataset: str) -> str:
+    """Return the file, ignored by git and DVC, with the MD5 and the times of the files of a raw tree."""
+    return f"{RAW_TREES}/.{dataset}.hashes.state"
 
 
 def model_folder(dataset: str) -> str:

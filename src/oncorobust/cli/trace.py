@@ -4,30 +4,30 @@
 
 The command reads the files that the cell names, from the work tree or a git revision. It checks the cell's value
 (`trace.check`), collects the stages that led to it (`pipeline.dvc_lock`), and prints both. The exit status is 0 if all
-values agree and the results are those that dvc.lock records, otherwise 1.
+values agree, the results are those that dvc.lock records, and the raw trees here, if any, are those that they were
+computed from; otherwise 1.
 """
 
 import argparse
 import io
+from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
 import pandas as pd
 
 from oncorobust.base.errors import InputError
-from oncorobust.base.layout import CELLS
+from oncorobust.base.layout import CELLS, RAW_TREE_FILE, raw
 from oncorobust.base.schema.version import parse_results
 from oncorobust.pipeline.code_record import is_code_path, parse_digests
 from oncorobust.pipeline.dvc_lock import Lock, StageRecord, parse_lock, producer, recorded_md5, way_back
+from oncorobust.pipeline.raw_tree import differences, look, parse_fingerprint
 from oncorobust.report.tables.cell import Cell, Table, tables_from_json
 from oncorobust.report.tables.paper_numbers import parse_paper_table
 from oncorobust.report.tables.row_statistics import read_rows
 from oncorobust.trace.check import Contents, Trace, check_cell, find_cells, find_table
 from oncorobust.trace.repository import State
-from oncorobust.trace.text import trace_text
-
-LISTED = 10
-"""Number of files listed for a directory."""
+from oncorobust.trace.text import LISTED, trace_text
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -79,6 +79,7 @@ def trace_cell(state: State, *, table: str, row: str | None, column: str | None,
         not_recorded=tuple(
             path for path in (CELLS, found_table.file, *_source_files(cells)) if not _is_recorded(state, lock, path)
         ),
+        edits=dict(_edits(state, stages)),
     )
 
 
@@ -107,6 +108,15 @@ def _recorded_code(state: State, stages: list[StageRecord]) -> dict[str, dict[st
     files = {one.md5: one.path for stage in stages for one in stage.inputs if is_code_path(one.path)}
     contents = ((md5, state.read_version(path, md5)) for md5, path in files.items())
     return {md5: parse_digests(content) for md5, content in contents if content is not None}
+
+
+def _edits(state: State, stages: list[StageRecord]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield each raw tree of the work tree with its differences from the fingerprint that preprocess wrote."""
+    for fingerprint in (one for stage in stages for one in stage.outputs if one.path.endswith(RAW_TREE_FILE)):
+        dataset = Path(fingerprint.path).parent.name
+        if (state.root / raw(dataset)).is_dir():
+            recorded = parse_fingerprint(state.read_recorded(fingerprint.path, fingerprint.md5))
+            yield raw(dataset), tuple(differences(recorded, look(state.root, dataset)))
 
 
 def _is_recorded(state: State, lock: Lock, path: str) -> bool:

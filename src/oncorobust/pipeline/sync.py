@@ -11,7 +11,7 @@ start.
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import chdir, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -20,6 +20,7 @@ from oncorobust.base import layout
 from oncorobust.base.errors import InputError
 from oncorobust.pipeline.dvc_lock import parse_lock, recorded_md5
 from oncorobust.pipeline.dvc_repair import repair_file_locks, repair_lock
+from oncorobust.pipeline.raw_tree import edits, newest_change
 
 if TYPE_CHECKING:
     from dvc.repo import Repo
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
 OUTPUT_FOLDERS = (layout.DATA_FOLDER, layout.MODELS_FOLDER, layout.REPORTS_FOLDER)
 CHECKSUM_LIMIT_BYTES = 2_000_000_000
 """Inputs up to this size count as changed only if their content has changed; same value as in profiles/default."""
+
+_PREPROCESS = "preprocess@"
+_STAMP_SECONDS = 1.0
+"""Snakemake writes its time stamp into a finished folder and so changes the time of the folder itself."""
 
 _WITHOUT_STAGE = re.compile("all|.*_shard")
 """Rules that are not stages of dvc.yaml."""
@@ -46,7 +51,7 @@ def record(root: Path, *, shards: int = 1) -> Recorded:
 
     shards: number of shards of the test images in the run (`--set-scatter test_images=N`). A stage combined from its
     shards is recorded like any other; the shards are not. Raises InputError when either tool is running in this tree,
-    or when an output was changed after its stage had written it.
+    when an output was changed after its stage had written it, or when a raw tree is changed meanwhile.
     """
     with _dvc_repo(root) as repo, _snakemake(forceall=False, shards=shards) as planned:
         workflow = planned.workflow_api._workflow
@@ -55,7 +60,9 @@ def record(root: Path, *, shards: int = 1) -> Recorded:
         with workflow.persistence.lock(), repo.scm_context(quiet=True):
             stages = {_stage_name(job) for job in workflow.dag.jobs if not _WITHOUT_STAGE.fullmatch(job.rule.name)}
             pending = {_stage_name(job) for job in workflow.dag.needrun_jobs()} & stages
-            _refuse_altered([job for job in workflow.dag.jobs if _stage_name(job) in stages - pending])
+            made = [job for job in workflow.dag.jobs if _stage_name(job) in stages - pending]
+            _refuse_altered(made)
+            _refuse_altered_trees(repo, [job for job in made if job.rule.name == "acquire"])
             _commit(repo, stages - pending)
     return Recorded(sorted(stages - pending), sorted(pending))
 
@@ -104,6 +111,23 @@ def _refuse_altered(jobs: list["Job"]) -> None:
             )
 
 
+def _refuse_altered_trees(repo: "Repo", jobs: list["Job"]) -> None:
+    """Raise InputError when a file of a raw tree has changed since `acquire` wrote the tree.
+
+    Times decide which trees may have changed. Such a tree must be the one in dvc.lock, as after `dvc checkout`.
+    """
+    recorded = {stage.addressing: stage for stage in repo.index.stages}
+    for job, output in [(one, output) for one in jobs for output in one.output]:
+        made = job.dag.workflow.persistence.metadata(output)
+        if made is None or newest_change(Path(output)) <= made.endtime + _STAMP_SECONDS:
+            continue
+        if any(one.changed_checksum() for one in recorded[_stage_name(job)].outs):
+            raise InputError(
+                f"{output} has changed since acquire wrote it: remove it and run snakemake, which makes it again, or "
+                f"remove acquire.{job.wildcards.dataset} from params.yaml to keep your own tree"
+            )
+
+
 def _commit(repo: "Repo", names: set[str]) -> None:
     """Do `dvc commit --force` for these stages in the order of `dvc repro`, with one write of dvc.lock."""
     from dvc.repo.reproduce import plan_repro
@@ -115,8 +139,21 @@ def _commit(repo: "Repo", names: set[str]) -> None:
     for stage in stages:
         stage.save()
         stage.commit()
+    # DVC has just read the raw trees: they must still be those that preprocess ran on.
+    _refuse_edited(name.removeprefix(_PREPROCESS) for name in sorted(names) if name.startswith(_PREPROCESS))
     if stages:
         stages[0].dvcfile.dump_stages(stages, update_pipeline=False)
+
+
+def _refuse_edited(datasets: Iterable[str]) -> None:
+    """Raise InputError naming a file of a raw tree that has changed since `preprocess` ran on the tree."""
+    for dataset in datasets:
+        changed = edits(Path(), dataset)
+        if changed:
+            raise InputError(
+                f"{layout.raw(dataset)} is not the tree that preprocess ran on ({changed[0]}, {len(changed)} files in "
+                "all): run snakemake, then oncorobust record; nothing is recorded"
+            )
 
 
 @contextmanager

@@ -51,7 +51,8 @@ class Trace:
     state: description of the commit. found: present MD5 of the recorded files, by path. directories: present content of
     the recorded directories, by path. code: recorded digests of script and library modules by path, for each MD5 of a
     file in workflow/code. found_code: present digests of the same modules, by path. not_recorded: results that dvc.lock
-    does not record, or records with other bytes.
+    does not record, or records with other bytes. edits: how the present raw trees differ from those that the results
+    were computed from, one sentence for each file, by path of the tree.
     """
 
     table: Table
@@ -63,11 +64,12 @@ class Trace:
     code: Mapping[str, Mapping[str, str]]
     found_code: Mapping[str, str]
     not_recorded: tuple[str, ...]
+    edits: Mapping[str, tuple[str, ...]]
 
     @property
     def sound(self) -> bool:
-        """Return whether all values agree and all results are recorded."""
-        return all(check.agrees for check in self.checks) and not self.not_recorded
+        """Return whether all values agree, all results are recorded, and no raw tree here has changed since."""
+        return all(check.agrees for check in self.checks) and not self.not_recorded and not any(self.edits.values())
 
 
 def check_cell(cell: Cell, table: Table, contents: Contents) -> Check:

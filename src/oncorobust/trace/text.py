@@ -17,6 +17,9 @@ from oncorobust.report.tables.cell import Cell
 from oncorobust.trace.check import Check, Trace
 from oncorobust.trace.repository import Directory
 
+LISTED = 10
+"""Number of files listed for a directory."""
+
 _NOT_RECORDED = "not recorded: run `oncorobust record`"
 
 
@@ -31,9 +34,15 @@ def trace_text(trace: Trace) -> str:
         "Stages, last one first" if trace.stages else f"No stages in dvc.lock: {_NOT_RECORDED}",
         *(_stage_block(stage, trace) for stage in trace.stages),
         *(f"{path} is {_NOT_RECORDED}" for path in trace.not_recorded),
-        verdict + (f", but {_NOT_RECORDED}" if trace.not_recorded else ""),
+        "".join([verdict, *(f", but {reason}" for reason in _doubts(trace))]),
     ]
     return "\n\n".join(parts)
+
+
+def _doubts(trace: Trace) -> list[str]:
+    """Return what keeps numbers that agree from being those of the present files."""
+    edited = [path for path, changes in trace.edits.items() if changes]
+    return [_NOT_RECORDED] * bool(trace.not_recorded) + [f"{path} has changed since: run snakemake" for path in edited]
 
 
 def _check_line(check: Check) -> str:
@@ -66,7 +75,12 @@ def _stage_block(stage: StageRecord, trace: Trace) -> str:
     data += [("read", one) for one in stage.inputs if not is_code_path(one.path)]
     code = [("code", one) for one in stage.inputs if is_code_path(one.path)]
     for kind, one in data + code:
-        lines += _file_lines(kind, one, trace.found, trace.directories.get(one.path))
+        edits = trace.edits.get(one.path, ())
+        lines += (
+            _edited_lines(kind, one, edits)
+            if edits
+            else _file_lines(kind, one, trace.found, trace.directories.get(one.path))
+        )
     return "\n".join([*lines, *(line for _, one in code for line in _code_lines(one, trace))])
 
 
@@ -85,8 +99,18 @@ def _module_line(path: str, digest: str, found: str | None) -> str:
     return f"  {kind:<10} {path}  digest {digest}{since}"
 
 
+def _record_line(kind: str, record: FileRecord) -> str:
+    return f"  {kind:<10} {record.path}  md5 {record.md5}, {record.size} bytes"
+
+
+def _edited_lines(kind: str, record: FileRecord, edits: tuple[str, ...]) -> list[str]:
+    line = f"{_record_line(kind, record)}, {record.n_files} files  CHANGED SINCE: {len(edits)} files"
+    left = len(edits) - LISTED
+    return [line, *(f"    {one}" for one in edits[:LISTED]), *([f"    and {left} more files"] if left > 0 else [])]
+
+
 def _file_lines(kind: str, record: FileRecord, found: Mapping[str, str], directory: Directory | None) -> list[str]:
-    line = f"  {kind:<10} {record.path}  md5 {record.md5}, {record.size} bytes"
+    line = _record_line(kind, record)
     if record.n_files is None:
         return [line + ("  CHANGED SINCE" if compare(record, found) == "changed" else "")]
     line += f", {record.n_files} files"
