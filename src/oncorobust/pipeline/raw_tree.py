@@ -72,8 +72,9 @@ def look(root: Path, dataset: str, *, on_progress: Callable[[int, int, str], Non
     finally:
         if stale:
             _write_known(store, known)
-    files = {_name_md5(path): (stamp[0], fresh.get(path) or known[path][1]) for path, stamp in stamps.items()}
-    return RawTree(files, {_name_md5(path): path for path in known})
+    codes = {path: _name_md5(path) for path in known}
+    files = {codes[path]: (stamp[0], fresh.get(path) or known[path][1]) for path, stamp in stamps.items()}
+    return RawTree(files, {code: path for path, code in codes.items()})
 
 
 def check_same(before: RawTree, root: Path, dataset: str) -> None:
