@@ -57,6 +57,7 @@ OTHER_VALUES: dict[str, Any] = {  # where the next number or the opposite is not
     "datasets.mnist.preprocess.format.name": "cifar10",
     "datasets.mnist.preprocess.intensity_range": "training",
     "datasets.mnist.preprocess.balance": "none",
+    "datasets.mnist.preprocess.duplicates": "refuse",
     "datasets.mnist.preprocess.per_class": 100,
     "datasets.mnist.preprocess.split.unit": "image",
     "datasets.mnist.model.weights": "none",
@@ -230,8 +231,15 @@ def library_files_of_stages() -> dict[str, set[str]]:
     return users
 
 
+def one_file_of_each_set_of_stages() -> list[str]:
+    """The first library file of each set of stages: files of the same stages stand in the same files of digests."""
+    return list(
+        {frozenset(stages): path for path, stages in sorted(library_files_of_stages().items(), reverse=True)}.values()
+    )
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("path", sorted(library_files_of_stages()))
+@pytest.mark.parametrize("path", one_file_of_each_set_of_stages())
 def test_a_library_file_invalidates_the_same_stages(folder: Path, repo: Repo, path: str) -> None:
     stages = sorted(library_files_of_stages()[path])
     acquired = closed([stage for stage in stages if stage == "acquire"], ["mnist"])
@@ -239,17 +247,34 @@ def test_a_library_file_invalidates_the_same_stages(folder: Path, repo: Repo, pa
     assert needed_after_graph(folder, repo, path, "\nADDED = 1\n") == acquired | others
 
 
+def test_an_edit_of_any_library_file_changes_the_digests_of_its_stages(folder: Path) -> None:
+    """The test above edits one file of each set; here all are edited at once, and each must have another digest."""
+    digests = {stage: stage_digests(folder, stage) for stage in toy.STAGES}
+    files = {folder / path: (folder / path).read_text() for path in library_files_of_stages()}
+    try:
+        for file, text in files.items():
+            file.write_text(text + "\nADDED = 1\n")
+        edited = {stage: stage_digests(folder, stage) for stage in toy.STAGES}
+    finally:
+        for file, text in files.items():
+            file.write_text(text)
+    listed = library_files_of_stages()
+    for stage in toy.STAGES:
+        assert {path for path, stages in listed.items() if stage in stages} <= digests[stage].keys()
+        assert digests[stage].keys() == edited[stage].keys()
+        assert not [path for path in digests[stage] if digests[stage][path] == edited[stage][path]]
+
+
 def needed_after_graph(folder: Path, repo: Repo, path: str, added: str) -> set[str]:
     """What both tools would run with this text at a file's end and the graph in step; both are put back afterwards."""
-    file = folder / path
-    before = file.read_text()
+    before = {file: file.read_text() for file in (folder / path, *(folder / "workflow" / "code").iterdir())}
     try:
-        file.write_text(before + added)
+        (folder / path).write_text(before[folder / path] + added)
         refresh(folder)
         by_snakemake, by_dvc = toy.snakemake_plan(folder).needed, toy.dvc_needed(repo)
     finally:
-        file.write_text(before)
-        refresh(folder)
+        for file, text in before.items():
+            file.write_text(text)
     assert by_snakemake == by_dvc
     return by_dvc
 

@@ -54,7 +54,7 @@ def test_files_are_read_as_often_for_two_data_sets_as_for_twenty(large: Path, mo
         toy.snakemake_plan(large)
         found.append(dict(calls))
     assert found[0] == found[1]
-    assert found[0]["_load"] <= 4, "params.yaml for its values, its overrides and the graph, and dvc.yaml"
+    assert found[0]["_load"] <= 5, "params.yaml for its numbers, values, overrides and the graph, and dvc.yaml"
     rules = len(toy.STAGES) + 2  # two rules for shards
     assert found[0]["file_digest"] == rules, "once for each rule"
     assert found[0]["stage_code"] == len(toy.STAGES), "once for each stage of dvc.yaml"
