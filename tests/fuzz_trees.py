@@ -31,12 +31,17 @@ from oncorobust.formats.lidc.reader import open_lidc
 from oncorobust.formats.manifest import open_manifest
 from oncorobust.formats.mnist import open_mnist
 from oncorobust.formats.records import RawImages
-from oncorobust.settings.data import BrainMets, CbisDdsm, Lidc, Phantom
+from oncorobust.settings.data import BrainMets, CbisDdsm, Lidc, Phantom, SegmentationLabels
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (12, 10), dtype=np.uint8)
 LIDC = Lidc(min_readers=1, rating="mean", tie="malignant", pathology_methods=(2, 3), crop_mm=20.0)
 CBIS_DDSM = CbisDdsm(abnormalities=("mass",))
-BRAIN_METS = BrainMets(crop_mm=40.0, min_distance_mm=10.0, max_per_patient=None)
+BRAIN_METS = BrainMets(
+    crop_mm=40.0,
+    min_distance_mm=10.0,
+    max_per_patient=None,
+    labels=SegmentationLabels(metastasis={"enhancing": 3}),
+)
 
 
 @dataclass(frozen=True)

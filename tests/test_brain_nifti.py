@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import nibabel
 import numpy as np
 import pandas as pd
@@ -12,7 +13,6 @@ import pytest
 from brain_trees import (
     LESIONS,
     SETTINGS,
-    SHAPE,
     Scene,
     distance_mm,
     make_scene,
@@ -22,14 +22,20 @@ from brain_trees import (
 )
 
 from oncorobust.base.errors import InputError
+from oncorobust.formats.brain_mets.labels import PRESETS
 from oncorobust.formats.brain_mets.reader import UNIT, open_brain_mets
 from oncorobust.formats.records import RawImages
+from oncorobust.settings.data import BrainMets, SegmentationLabels
 
 CASE = "BraTS-MET-00002-000"
 
 
 def open_tree(folder: Path, *, seed: int = 0) -> RawImages:
     return open_brain_mets(folder, SETTINGS, seed=seed, on_progress=silent)
+
+
+def labelled(**labels: dict[str, int]) -> BrainMets:
+    return msgspec.structs.replace(SETTINGS, labels=SegmentationLabels(**labels))
 
 
 def crops(raw: RawImages) -> np.ndarray:
@@ -46,7 +52,11 @@ def test_rows_and_crops_of_a_case(tmp_path: Path) -> None:
     assert set(index["patient_id"]) == {"00002"}
     assert set(index["source"]) == {f"nifti/{CASE}/{CASE}-t1c.nii.gz"}
     assert raw.class_names == ("no metastasis", "metastasis")
-    assert (raw.synthetic, raw.verified, raw.intensity_unit, raw.notes) == (False, "unverified", UNIT, ())
+    assert (raw.synthetic, raw.verified, raw.intensity_unit) == (False, "unverified", UNIT)
+    assert raw.notes == (
+        "labels of 1 segmentations: 1 necrosis in 1 (10 voxels), 2 oedema in 1 (134 voxels), 3 enhancing in 1 "
+        "(60 voxels); metastases are the components of necrosis and enhancing",
+    )
     low, high = np.percentile(scene.values[scene.values != 0], (0.5, 99.5))
     for position, (slice_, row, column) in enumerate(LESIONS):
         place = scene.affine @ (slice_, row, column, 1)
@@ -81,7 +91,7 @@ def test_a_sphere_in_an_oblique_volume(tmp_path: Path) -> None:
     distance = np.sqrt(((position - centre.reshape(3, 1, 1, 1)) ** 2).sum(axis=0))
     segmentation = np.where(distance <= 8, 3, 0).astype(np.uint8)
     write_case(tmp_path, CASE, Scene((1000 + position[0]).astype(np.float32), segmentation, affine), axes="RAS")
-    raw = open_tree(tmp_path)
+    raw = open_brain_mets(tmp_path, labelled(metastasis={"enhancing": 3}), seed=0, on_progress=silent)
     lesion = raw.index.iloc[0]
     np.testing.assert_allclose(lesion[["x_mm", "y_mm", "z_mm"]].astype(float), centre, atol=1e-4)
     assert abs(lesion["diameter_mm"] - 16) < 0.5
@@ -146,7 +156,7 @@ def test_a_case_without_tumour_is_left_out_and_noted(tmp_path: Path) -> None:
     )
     raw = open_tree(tmp_path)
     assert set(raw.index["patient_id"]) == {"00002"}
-    assert raw.notes == ("1 cases have no necrosis or enhancing tumour: BraTS-MET-00003-000",)
+    assert raw.notes[1:] == ("1 cases have no metastasis: BraTS-MET-00003-000",)
 
 
 def test_what_does_not_fit_is_noted(tmp_path: Path) -> None:
@@ -159,7 +169,7 @@ def test_what_does_not_fit_is_noted(tmp_path: Path) -> None:
     scene.segmentation[2:] = 0
     write_case(tmp_path, "BraTS-MET-00003-000", scene)
     notes = open_tree(tmp_path).notes
-    assert notes == ("8 metastases have no negative region, because none fits, in 1 cases: BraTS-MET-00003-000",)
+    assert notes[1:] == ("8 metastases have no negative region, because none fits, in 1 cases: BraTS-MET-00003-000",)
 
 
 def test_one_class_only(tmp_path: Path) -> None:
@@ -168,8 +178,8 @@ def test_one_class_only(tmp_path: Path) -> None:
     write_case(tmp_path, CASE, scene)
     with pytest.raises(InputError, match="regions of both classes, got none of class no metastasis in"):
         open_tree(tmp_path)
-    write_case(tmp_path, CASE, Scene(make_scene().values, np.zeros(SHAPE, dtype=np.uint8)))
-    with pytest.raises(InputError, match="regions of both classes, got none of class no metastasis in"):
+    write_case(tmp_path, CASE, Scene(make_scene().values, np.where(make_scene().segmentation == 2, 2, 0).astype("u1")))
+    with pytest.raises(InputError, match=r"got 2 but never 1 \(necrosis\) or 3 \(enhancing\) in"):
         open_tree(tmp_path)
 
 
@@ -231,6 +241,14 @@ def stretch(image: Any) -> None:
     image.set_sform(image.affine @ np.diag((1.1, 1.0, 1.0, 1.0)), code=1)
 
 
+def both(*edits: Callable[[Path], None]) -> Callable[[Path], None]:
+    def change(place: Path) -> None:
+        for edit in edits:
+            edit(place)
+
+    return change
+
+
 def with_bytes(part: str, edit: Callable[[bytes], bytes]) -> Callable[[Path], None]:
     def change(place: Path) -> None:
         path = place / f"{CASE}-{part}.nii.gz"
@@ -250,11 +268,14 @@ REJECTED = {
         with_labels(lambda a: a[:, :, :-1]),
         r"expected 56 x 60 x 18 voxels as in .*t1c.*, got 55 x 60 x 18 in .*seg",
     ),
-    "affine": (with_header("seg", shift(0.25)), r"the affine of .*t1c.*, got one that differs by 0\.25 in .*seg"),
-    "fraction": (with_labels(lambda a: put(a, 1.5)), r"whole labels, got 1\.5 in .*seg\.nii\.gz"),
-    "nan label": (with_labels(lambda a: put(a, np.nan)), r"whole labels, got nan in .*seg\.nii\.gz"),
-    "label 5": (with_labels(lambda a: put(a, 5, np.int16)), r"labels from 0 to 4, got 5 in .*seg\.nii\.gz"),
-    "label -1": (with_labels(lambda a: put(a, -1, np.int16)), r"labels from 0 to 4, got -1 in .*seg\.nii\.gz"),
+    "affine": (with_header("seg", shift(0.25)), r"the affine of .*t1c.*, got one that differs by 0\.25 mm in .*seg"),
+    "fraction": (with_labels(lambda a: put(a, 1.5)), r"whole labels \(within 0\.01\), got 1\.5 in .*seg\.nii\.gz"),
+    "nan label": (with_labels(lambda a: put(a, np.nan)), r"whole labels \(within 0\.01\), got nan in .*seg\.nii\.gz"),
+    "label 5": (
+        with_labels(lambda a: put(a, 5, np.int16)),
+        r"0 and 1 \(necrosis\), 2 .*, got 1, 2, 3, 5 in .*seg\.nii\.gz; set",
+    ),
+    "label -1": (with_labels(lambda a: put(a, -1, np.int16)), r"labels 0 and .*, got -1, 1, 2, 3 in .*seg\.nii\.gz"),
     "nan": (with_image(lambda a: put(a, np.nan)), r"finite values, got 1 that are NaN or infinite in .*t1c\.nii\.gz"),
     "infinite": (
         with_image(lambda a: put(a, np.inf)),
@@ -266,7 +287,10 @@ REJECTED = {
     ),
     "no place": (with_bytes("t1c", without_codes), r"sform or a qform .*, got code 0 for both in .*t1c\.nii\.gz"),
     "shear": (with_header("t1c", shear), r"right angles, got an angle of 84\.\d\d degrees in .*t1c\.nii\.gz"),
-    "oblong": (with_header("t1c", stretch), r"square pixels on the slices, got 2 x 2\.2 mm in .*t1c\.nii\.gz"),
+    "oblong": (
+        both(with_header("t1c", stretch), with_header("seg", stretch)),
+        r"square pixels on the slices, got 2 x 2\.2 mm in .*t1c\.nii\.gz",
+    ),
     "metres": (
         with_header("t1c", lambda image: image.header.set_xyzt_units("meter")),
         r"expected millimetres, got meter in .*t1c\.nii\.gz",
@@ -293,6 +317,173 @@ def test_rejected(tmp_path: Path, name: str) -> None:
 def test_an_affine_within_the_tolerance(tmp_path: Path) -> None:
     with_header("seg", shift(0.0005))(write_case(tmp_path, CASE, make_scene()))
     assert len(open_tree(tmp_path).index) == 4
+
+
+def relabel(folder: Path, values: dict[int, int], *, cases: int = 2) -> None:
+    """Write cases whose labels have other values; 0 removes a label."""
+    for number in range(cases):
+        scene = make_scene(seed=number)
+        segmentation = scene.segmentation.copy()
+        for old, new in values.items():
+            segmentation[scene.segmentation == old] = new
+        write_case(folder, f"BraTS-MET-{number:05d}-000", Scene(scene.values, segmentation))
+
+
+@pytest.mark.parametrize(
+    ("preset", "values"),
+    [
+        ("brats_mets", {}),
+        ("brats_2017_to_2021", {3: 4}),
+        ("msd_brain", {1: 2, 2: 1}),
+        ("binary", {2: 0, 3: 1}),
+    ],
+)
+def test_a_code_book_gives_the_same_metastases(tmp_path: Path, preset: Any, values: dict[int, int]) -> None:
+    relabel(tmp_path, values)
+    settings = msgspec.structs.replace(SETTINGS, labels=preset)
+    raw = open_brain_mets(tmp_path, settings, seed=0, on_progress=silent)
+    lesions = raw.index[raw.index["label"] == 1]
+    np.testing.assert_allclose(lesions["diameter_mm"], [10.055396, 8.056976] * 2, rtol=0.05)
+    stated = {**PRESETS[preset].metastasis, **PRESETS[preset].other}
+    assert all(f"{value} {name} in 2 (" in raw.notes[0] for name, value in stated.items())
+
+
+def test_code_books_that_do_not_fit(tmp_path: Path) -> None:
+    relabel(tmp_path / "old", {3: 4})
+    fits = (
+        r"got 1, 2, 4 in .*00000-000-seg.*`labels` to brats_2017_to_2021, if that is this data set, or this tree's own"
+    )
+    with pytest.raises(InputError, match=fits):
+        open_tree(tmp_path / "old")
+    newest = msgspec.structs.replace(SETTINGS, labels="brats_mets_2025")
+    with pytest.raises(InputError, match=r"got 1, 2, 4 but never 3 \(enhancing\) in .*old; .* to brats_2017_to_2021"):
+        open_brain_mets(tmp_path / "old", newest, seed=0, on_progress=silent)
+    relabel(tmp_path / "mask", {1: 1, 2: 0, 3: 1})
+    with pytest.raises(InputError, match=r"got 1 but never 2 \(oedema\) or 3 \(enhancing\) in .*mask; .* to binary,"):
+        open_tree(tmp_path / "mask")
+    relabel(tmp_path / "own", {1: 255, 2: 0, 3: 255})
+    raw = open_brain_mets(tmp_path / "own", labelled(metastasis={"lesion": 255}), seed=0, on_progress=silent)
+    assert raw.notes[0].startswith("labels of 2 segmentations: 255 lesion in 2 (140 voxels); metastases are")
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.uint16, np.int32])
+def test_labels_stored_through_a_scale(tmp_path: Path, dtype: type) -> None:
+    """nibabel writes scl_slope if values of get_fdata() are saved with a header of whole numbers."""
+    place = write_case(tmp_path, CASE, make_scene())
+    expected = open_tree(tmp_path)
+    path = place / f"{CASE}-seg.nii.gz"
+    original: Any = nibabel.load(path)
+    header = original.header.copy()
+    header.set_data_dtype(dtype)
+    nibabel.save(nibabel.Nifti1Image(original.get_fdata(), original.affine, header), path)
+    written: Any = nibabel.load(path)
+    assert (written.get_fdata() % 1).any() or dtype is np.uint8, "not whole as nibabel reads them"
+    scaled = open_tree(tmp_path)
+    pd.testing.assert_frame_equal(scaled.index, expected.index)
+    assert scaled.notes == expected.notes
+
+
+@pytest.mark.parametrize(("value", "accepted"), [(2.991, True), (3.009, True), (2.98, False), (0.02, False)])
+def test_the_tolerance_of_labels(tmp_path: Path, value: float, accepted: bool) -> None:
+    place = write_case(tmp_path, CASE, make_scene())
+    with_labels(lambda labels: put(labels, value))(place)
+    if accepted:
+        assert "3 enhancing in 1 (61 voxels)" in open_tree(tmp_path).notes[0]
+    else:
+        with pytest.raises(InputError, match=rf"whole labels \(within 0\.01\), got {value} in"):
+            open_tree(tmp_path)
+
+
+def place_by(sform_mm: float | None, qform_mm: float | None) -> Callable[[Any], None]:
+    """Set the forms to the scene's affine, moved to the left by so many mm; None removes a form."""
+
+    def change(image: Any) -> None:
+        affine = image.affine.copy()
+        for form, distance in (("sform", sform_mm), ("qform", qform_mm)):
+            moved = affine.copy()
+            moved[0, 3] -= distance or 0.0
+            getattr(image, f"set_{form}")(moved, code=0 if distance is None else 1)
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("image", "segmentation", "used", "apart_mm"),
+    [
+        ((0, 0), (0, 0), "sform", 0),
+        ((0, None), (None, 0), "sform", 0),
+        ((30, 0), (30, 0), "sform", 30),
+        ((30, 0), (0, 0), "qform", 30),
+        ((30, 0), (None, 0), "qform", 30),
+        ((30, 0), (30, None), "sform", 30),
+        ((30, 30), (30, 0), "sform", 30),
+    ],
+)
+def test_sform_and_qform(tmp_path: Path, image: Any, segmentation: Any, used: str, apart_mm: float) -> None:
+    place = write_case(tmp_path, CASE, make_scene())
+    expected = open_tree(tmp_path)
+    with_header("t1c", place_by(*image))(place)
+    with_header("seg", place_by(*segmentation))(place)
+    raw = open_tree(tmp_path)
+    moved_mm = image[0] if used == "sform" else image[1]
+    np.testing.assert_allclose(raw.index["x_mm"], expected.index["x_mm"] + moved_mm, atol=1e-3)
+    np.testing.assert_array_equal(crops(raw), crops(expected))
+    notes = [note for note in raw.notes if note.startswith("headers of")]
+    assert bool(notes) == bool(apart_mm)
+    if notes:
+        assert f"headers of 1 cases place the voxels twice, up to {apart_mm:.1f} mm apart" in notes[0]
+        assert notes[0].endswith(f"used the form on which image and segmentation agree: {used} in 1")
+
+
+def test_forms_of_which_none_agrees(tmp_path: Path) -> None:
+    place = write_case(tmp_path, CASE, make_scene())
+    with_header("t1c", place_by(30, 0))(place)
+    with_header("seg", place_by(60, 12))(place)
+    with pytest.raises(InputError, match=r"the affine of .*t1c.*, got one that differs by 12 mm in .*seg\.nii\.gz"):
+        open_tree(tmp_path)
+
+
+def test_a_mirrored_qform_is_noted(tmp_path: Path) -> None:
+    """The sform says left where the qform says right; crops follow the form that was used."""
+    place = write_case(tmp_path, CASE, make_scene())
+    expected = open_tree(tmp_path)
+
+    def mirror(image: Any) -> None:
+        affine = image.affine @ np.diag((-1.0, 1.0, 1.0, 1.0))
+        image.set_sform(image.affine, code=1)
+        image.set_qform(affine, code=1)
+
+    for part in ("t1c", "seg"):
+        with_header(part, mirror)(place)
+    raw = open_tree(tmp_path)
+    assert "up to 220.0 mm apart" in raw.notes[1]
+    np.testing.assert_array_equal(crops(raw), crops(expected))
+
+
+def test_a_voxel_size_in_pixdim_that_contradicts_the_sform_is_noted(tmp_path: Path) -> None:
+    place = write_case(tmp_path, CASE, make_scene())
+
+    def edit(data: bytes) -> bytes:
+        header = bytearray(gzip.decompress(data))
+        header[80:84] = np.float32(1.0).tobytes()  # pixdim[1], 2 mm in the sform
+        return gzip.compress(bytes(header))
+
+    with_bytes("t1c", edit)(place)
+    assert "place the voxels twice, up to 55.0 mm apart" in open_tree(tmp_path).notes[1]
+
+
+@pytest.mark.parametrize("part", ["t1c", "seg"])
+@pytest.mark.parametrize("further", [1, 2])
+def test_further_dimensions_of_length_one(tmp_path: Path, part: str, further: int) -> None:
+    place = write_case(tmp_path, CASE, make_scene())
+    expected = open_tree(tmp_path)
+    path = place / f"{CASE}-{part}.nii.gz"
+    image: Any = nibabel.load(path)
+    values = np.asarray(image.dataobj).reshape(*image.shape, *[1] * further)
+    written = nibabel.Nifti1Image(values, image.affine, image.header)
+    assert written.ndim == 3 + further
+    nibabel.save(written, path)
+    np.testing.assert_array_equal(crops(open_tree(tmp_path)), crops(expected))
 
 
 def test_four_dimensions(tmp_path: Path) -> None:

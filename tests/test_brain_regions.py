@@ -12,10 +12,10 @@ SIDE = 12
 def negatives_of(
     segmentation: np.ndarray, brain: np.ndarray, *, min_distance_mm: float = 10.0, seed: int = 0
 ) -> tuple[tuple[Lesion, ...], tuple[Negative, ...]]:
-    lesions = find_lesions(segmentation, brain, spacing_mm=SPACING_MM)
+    lesions = find_lesions(tumour(segmentation), brain, spacing_mm=SPACING_MM)
     negatives = find_negatives(
         lesions,
-        segmentation,
+        segmentation > 0,
         brain,
         spacing_mm=SPACING_MM,
         side=SIDE,
@@ -23,6 +23,10 @@ def negatives_of(
         rng=child_rng(seed, "test"),
     )
     return lesions, negatives
+
+
+def tumour(segmentation: np.ndarray) -> np.ndarray:
+    return np.isin(segmentation, (1, 3))
 
 
 def block(*boxes: tuple[slice, slice, slice], label: int = 3) -> np.ndarray:
@@ -37,7 +41,7 @@ EVERYWHERE = np.ones(SHAPE, dtype=bool)
 
 def test_lesions_of_a_scene() -> None:
     scene = make_scene()
-    lesions = find_lesions(scene.segmentation, scene.values != 0, spacing_mm=SPACING_MM)
+    lesions = find_lesions(tumour(scene.segmentation), scene.values != 0, spacing_mm=SPACING_MM)
     assert [(lesion.slice, lesion.row, lesion.column) for lesion in lesions] == list(LESIONS)
     for lesion, (centre, radius) in zip(lesions, LESIONS.items(), strict=True):
         volume_mm3 = (distance_mm(centre) <= radius).sum() * 12
@@ -49,27 +53,30 @@ def test_lesions_of_a_scene() -> None:
 def test_components_that_touch_at_a_corner_are_one() -> None:
     first = (slice(4, 5), slice(10, 12), slice(10, 12))
     segmentation = block(first, (slice(5, 6), slice(12, 15), slice(12, 15)))
-    (lesion,) = find_lesions(segmentation, EVERYWHERE, spacing_mm=SPACING_MM)
+    (lesion,) = find_lesions(tumour(segmentation), EVERYWHERE, spacing_mm=SPACING_MM)
     assert (lesion.slice, lesion.row, lesion.column) == (5, 13, 13), "the slice of largest area, and its own centroid"
     apart = block(first, (slice(5, 6), slice(13, 16), slice(12, 15)))
-    assert len(find_lesions(apart, EVERYWHERE, spacing_mm=SPACING_MM)) == 2
+    assert len(find_lesions(tumour(apart), EVERYWHERE, spacing_mm=SPACING_MM)) == 2
 
 
 def test_necrosis_belongs_to_a_lesion_and_oedema_and_cavity_do_not() -> None:
     segmentation = block((slice(4, 5), slice(10, 11), slice(10, 11)), label=1)
     segmentation[4, 10, 11] = 3
     segmentation[4, 10, 12], segmentation[4, 10, 13] = 2, 4
-    (lesion,) = find_lesions(segmentation, EVERYWHERE, spacing_mm=SPACING_MM)
+    (lesion,) = find_lesions(tumour(segmentation), EVERYWHERE, spacing_mm=SPACING_MM)
     assert (lesion.slice, lesion.row, lesion.column) == (4, 10, 10.5)
     assert np.isclose(lesion.diameter_mm, (6 * 2 * 12 / np.pi) ** (1 / 3))
-    assert find_lesions(np.where(segmentation == 3, 0, segmentation) // 2 * 2, EVERYWHERE, spacing_mm=SPACING_MM) == ()
+    assert (
+        find_lesions(tumour(np.where(segmentation == 3, 0, segmentation) // 2 * 2), EVERYWHERE, spacing_mm=SPACING_MM)
+        == ()
+    )
 
 
 def test_share_of_a_lesion_in_the_brain() -> None:
     segmentation = block((slice(4, 5), slice(10, 11), slice(10, 14)))
     brain = EVERYWHERE.copy()
     brain[:, :, 11:] = False
-    (lesion,) = find_lesions(segmentation, brain, spacing_mm=SPACING_MM)
+    (lesion,) = find_lesions(tumour(segmentation), brain, spacing_mm=SPACING_MM)
     assert lesion.brain_share == 0.25
 
 

@@ -22,7 +22,10 @@ from oncorobust.settings.pipeline import Dataset, Params
 REPOSITORY = Path(__file__).resolve().parent.parent
 PRESETS = sorted((REPOSITORY / "presets").glob("*.yaml"))
 DEMO = yaml.safe_load((REPOSITORY / "presets" / "demo.yaml").read_text(encoding="utf-8"))
-OPTIONAL = {"datasets.cbis_ddsm.preprocess.format.allow_missing"}  # older files of parameters lack these
+OPTIONAL = {  # older files of parameters lack these
+    "datasets.cbis_ddsm.preprocess.format.allow_missing",
+    "datasets.brain_mets.preprocess.format.labels",
+}
 OPEN_KEYS = {"acquire", "datasets", "report.columns"}  # their keys are names of data sets
 
 
@@ -94,7 +97,8 @@ def test_a_misspelt_key_is_refused_with_its_path_and_the_right_one(name: str) ->
 
 @pytest.mark.parametrize("name", LEAVES)
 def test_a_value_of_another_kind_is_refused_with_its_path(name: str) -> None:
-    assert refused(with_value(name, {"a": 1})).startswith(f"{name}: expected `")
+    wrong = [1] if name.endswith(".labels") else {"a": 1}  # labels may be a mapping
+    assert refused(with_value(name, wrong)).startswith(f"{name}: expected `")
     if not isinstance(parent_of(DEMO, name)[0][name.rpartition(".")[2]], bool):
         assert refused(with_value(name, True)).startswith(f"{name}: expected `")
 
@@ -368,3 +372,24 @@ def test_the_paper_preset_has_the_augmentation_of_the_text(column: str) -> None:
     assert dataset.augment.copies == copies
     assert dataset.augment.max_rotation_degrees == (20 if copies else 0)
     assert dataset.augment.horizontal_flip == dataset.augment.vertical_flip == (copies > 0)
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ("brats", "labels: expected one of brats_mets, brats_mets_2025, brats_2017_to_2021, msd_brain, binary, got"),
+        ({"other": {"oedema": 2}}, r"labels.metastasis: expected a value, got none"),
+        ({"metastasis": {}}, r"labels.metastasis: .* length >= 1"),
+        ({"metastasis": {"core": 0}}, r"labels.metastasis: expected `int` >= 1"),
+        ({"metastasis": {"a|b": 1}}, r"labels.metastasis: expected `str` matching regex"),
+        ({"metastasis": {"core": 1, "rim": 1}}, "labels: expected each value once, got 1, 1"),
+        ({"metastasis": {"core": 1}, "other": {"core": 2}}, "labels: expected each name once, got core, core"),
+    ],
+)
+def test_labels_of_segmentations(labels: object, message: str) -> None:
+    content = copy.deepcopy(DEMO)
+    content["datasets"]["brain_mets"]["preprocess"]["format"]["labels"] = labels
+    with pytest.raises(InputError, match=f"datasets.brain_mets.preprocess.format.{message}"):
+        parse_params(content)
+    content["datasets"]["brain_mets"]["preprocess"]["format"]["labels"] = {"metastasis": {"core": 1, "rim": 255}}
+    parse_params(content)

@@ -2,9 +2,12 @@
 
 from typing import Annotated, Literal
 
-from msgspec import Meta
+from msgspec import Meta, field
 
 from oncorobust.settings.base import Count, Settings
+
+LabelName = Annotated[str, Meta(pattern="^[a-z][a-z0-9_]{0,39}$")]
+LabelValue = Annotated[int, Meta(ge=1, le=65535)]
 
 
 class Packaged(Settings, frozen=True, kw_only=True, tag_field="source", tag="packaged"):
@@ -68,6 +71,15 @@ class CbisDdsm(Settings, frozen=True, kw_only=True, tag_field="name", tag="cbis_
     """Leave out lesions whose files are not on disk, with a note, instead of stopping: for a part of the collection."""
 
 
+class SegmentationLabels(Settings, frozen=True, kw_only=True):
+    """Values of a segmentation by name; 0 is background."""
+
+    metastasis: Annotated[dict[LabelName, LabelValue], Meta(min_length=1)]
+    """Labels whose connected components are the metastases, such as {necrosis: 1, enhancing: 3}."""
+    other: dict[LabelName, LabelValue] = field(default_factory=dict)
+    """Labels of other segmented tissue, from which negative regions keep their distance, such as {oedema: 2}."""
+
+
 class BrainMets(Settings, frozen=True, kw_only=True, tag_field="name", tag="brain_mets"):
     """Brain metastases on contrast-enhanced T1 MRI: DICOM series with lesions.csv, or NIfTI with segmentations."""
 
@@ -77,6 +89,13 @@ class BrainMets(Settings, frozen=True, kw_only=True, tag_field="name", tag="brai
     """Least distance from the centre of a negative region to any segmented voxel or lesion. Unit: mm."""
     max_per_patient: Count | None
     """Regions of each class kept per patient, drawn with the seed; null keeps all. Unit: regions."""
+    labels: (
+        Literal["brats_mets", "brats_mets_2025", "brats_2017_to_2021", "msd_brain", "binary"] | SegmentationLabels
+    ) = "brats_mets"
+    """Labels of the segmentations in NIfTI, a preset or names and values: `brats_mets`, 1 necrosis, 2 oedema,
+    3 enhancing; `brats_mets_2025`, also 4 resection cavity; `brats_2017_to_2021`, 1 necrosis, 2 oedema, 4 enhancing;
+    `msd_brain`, 1 oedema, 2 non-enhancing, 3 enhancing; `binary`, 1 metastasis. A file with another value, and a tree
+    without one of the labels, are refused."""
 
 
 Format = Mnist | Cifar10 | Manifest | Lidc | CbisDdsm | BrainMets

@@ -6,6 +6,7 @@ from pathlib import PurePath
 from oncorobust.base import layout
 from oncorobust.base.errors import InputError
 from oncorobust.settings.base import tag
+from oncorobust.settings.data import BrainMets, Format
 from oncorobust.settings.pipeline import Dataset
 from oncorobust.settings.training import SGD, Adam, Harden, OwnModel, Stages, Trades, WarmUp
 
@@ -22,11 +23,21 @@ def check_dataset(name: str, dataset: Dataset) -> None:
     limits = dataset.preprocess.intensity_range
     if not isinstance(limits, str) and limits[0] >= limits[1]:
         raise InputError(f"{where}.preprocess.intensity_range: expected low < high, got {list(limits)}")
+    _check_labels(dataset.preprocess.format, f"{where}.preprocess.format.labels")
     _check_model(dataset, where)
     _check_epsilons(dataset.harden, f"{where}.harden")
     _check_ways(dataset.harden, f"{where}.harden")
     for stage, optimizer in (("train", dataset.train.optimizer), ("harden", dataset.harden.optimizer)):
         _check_optimizer(optimizer, f"{where}.{stage}.optimizer")
+
+
+def _check_labels(found: Format, where: str) -> None:
+    if not isinstance(found, BrainMets) or isinstance(found.labels, str):
+        return
+    names, values = zip(*found.labels.metastasis.items(), *found.labels.other.items(), strict=True)
+    for kind, entries in (("name", names), ("value", values)):
+        if len(set(entries)) < len(entries):
+            raise InputError(f"{where}: expected each {kind} once, got {', '.join(map(str, entries))}")
 
 
 def _check_model(dataset: Dataset, where: str) -> None:

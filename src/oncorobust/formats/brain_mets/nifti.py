@@ -4,11 +4,12 @@
 point. Its patient is the first number of BraTS-MET-<patient>-<time point>, unless cases.csv (case, patient_id) says
 otherwise; all time points of a patient stay together.
 
-Axes and directions come from the affine (sform, else qform), never from assumptions; x and y change sign from NIfTI's
-RAS to DICOM's LPS. Slices are stacked along the axis nearest to the feet-head direction.
+Axes and directions come from the header (`brain_mets.nifti_forms`), never from assumptions; x and y change sign from
+NIfTI's RAS to DICOM's LPS. Slices are stacked along the axis nearest to the feet-head direction.
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,14 @@ import pandas as pd
 from oncorobust.base.errors import InputError
 from oncorobust.base.progress import Notify
 from oncorobust.base.seeds import child_rng
-from oncorobust.formats.brain_mets.nifti_files import read_image, read_segmentation
+from oncorobust.formats.brain_mets.labels import (
+    check_all_occur,
+    code_book,
+    count_labels,
+    describe_labels,
+)
+from oncorobust.formats.brain_mets.nifti_files import read_image, read_segmentation, shared_form
+from oncorobust.formats.brain_mets.nifti_forms import SAME_PLACE_MM
 from oncorobust.formats.brain_mets.regions import Lesion, Negative, Regions, find_lesions, find_negatives
 from oncorobust.formats.brain_mets.tables import read_patients
 from oncorobust.formats.lesion_boxes import box_columns
@@ -54,6 +62,22 @@ class Case:
     segmentation: Path
 
 
+@dataclass(frozen=True)
+class Found:
+    """What a case's volumes show.
+
+    grid: in display order, by this form of the image's header. apart_mm: by how much the forms of a header differ.
+    counts: voxels of each label.
+    """
+
+    grid: Grid
+    form: str
+    apart_mm: float
+    counts: dict[str, int]
+    lesions: tuple[Lesion, ...]
+    negatives: tuple[Negative, ...]
+
+
 def find_cases(folder: Path, files: list[Path]) -> tuple[Case, ...]:
     """Pair a tree's files, whose names FILE matches, into cases. Raises InputError naming the file."""
     parts: dict[str, dict[str, Path]] = {}
@@ -76,34 +100,32 @@ def open_nifti(
 ) -> Regions:
     """Find the metastases and negatives of all cases, one volume at a time. Raises InputError naming the file."""
     rows: list[dict[str, Any]] = []
-    without: list[str] = []
-    short: dict[str, int] = {}
-    shown = 0
+    found: dict[str, Found] = {}
     for number, case in enumerate(cases, start=1):
-        grid, lesions, negatives = _find(case, settings, seed=seed)
-        side = crop_side(grid, crop_mm=settings.crop_mm, where=str(case.image))
-        rows += _rows(folder, case, grid, (*lesions, *negatives), side=side)
-        if not lesions:
-            without.append(case.name)
-        if len(negatives) < len(lesions):
-            short[case.name] = len(lesions) - len(negatives)
-        shown += sum(negative.shows_mask for negative in negatives)
+        found[case.name] = one = _find(case, settings, seed=seed)
+        side = crop_side(one.grid, crop_mm=settings.crop_mm, where=str(case.image))
+        rows += _rows(folder, case, one.grid, (*one.lesions, *one.negatives), side=side)
         on_progress(number, len(cases), case.name)
+    counts = [one.counts for one in found.values()]
+    check_all_occur(counts, settings.labels, folder)
     by_name = {case.name: case for case in cases}
     return Regions(
         index=pd.DataFrame(rows),
-        load=lambda name: read_volume(by_name[name].image),
+        load=lambda name: read_volume(by_name[name].image, found[name].form),
         flags=(None,),
-        notes=_notes(without, short, shown),
+        notes=(describe_labels(counts, code_book(settings.labels)), *_note_forms(found), *_notes(found)),
     )
 
 
-def read_volume(path: Path) -> Volume:
-    """Read an image in display order, scaled by its 0.5 and 99.5 percentiles. Raises InputError naming the file."""
+def read_volume(path: Path, form: str) -> Volume:
+    """Read an image in display order, scaled by its 0.5 and 99.5 percentiles. Raises InputError naming the file.
+
+    form: which one of the header places the voxels.
+    """
     stored = read_image(path)
-    order = display_order(stored.grid, slice_axis=None)
+    order = display_order(stored.forms[form], slice_axis=None)
     values = to_percentile_share(reorder(stored.values, order), str(path))
-    return Volume(values=values, grid=reorder_grid(stored.grid, order))
+    return Volume(values=values, grid=reorder_grid(stored.forms[form], order))
 
 
 def _case(name: str, parts: dict[str, Path], patients: dict[str, str], listed: Path) -> Case:
@@ -118,25 +140,29 @@ def _case(name: str, parts: dict[str, Path], patients: dict[str, str], listed: P
     return Case(name=name, patient_id=patient, image=parts["t1c"], segmentation=parts["seg"])
 
 
-def _find(case: Case, settings: BrainMets, *, seed: int) -> tuple[Grid, tuple[Lesion, ...], tuple[Negative, ...]]:
+def _find(case: Case, settings: BrainMets, *, seed: int) -> Found:
     image = read_image(case.image)
-    order = display_order(image.grid, slice_axis=None)
-    grid = reorder_grid(image.grid, order)
+    segmentation = read_segmentation(case.segmentation)
+    form = shared_form(image, segmentation, case.image, case.segmentation)
+    order = display_order(image.forms[form], slice_axis=None)
+    grid = reorder_grid(image.forms[form], order)
     check_square_pixels(grid, str(case.image))
-    segmentation = reorder(read_segmentation(case.segmentation, image, case.image).values, order)
+    book = code_book(settings.labels)
+    counts = count_labels(segmentation.values, book, case.segmentation)
+    labels = reorder(segmentation.values, order)
     brain = reorder(image.values != 0, order)
-    lesions = find_lesions(segmentation, brain, spacing_mm=grid.spacing_mm)
+    lesions = find_lesions(np.isin(labels, list(book.metastasis.values())), brain, spacing_mm=grid.spacing_mm)
     _check_in_brain(lesions, grid, case)
     negatives = find_negatives(
         lesions,
-        segmentation,
+        labels != 0,
         brain,
         spacing_mm=grid.spacing_mm,
         side=crop_side(grid, crop_mm=settings.crop_mm, where=str(case.image)),
         min_distance_mm=settings.min_distance_mm,
         rng=child_rng(seed, "brain_mets", case.name),
     )
-    return grid, lesions, negatives
+    return Found(grid, form, max(image.apart_mm, segmentation.apart_mm), counts, lesions, negatives)
 
 
 def _check_in_brain(lesions: tuple[Lesion, ...], grid: Grid, case: Case) -> None:
@@ -173,16 +199,31 @@ def _rows(
         }
 
 
-def _notes(without: list[str], short: dict[str, int], shown: int) -> tuple[str, ...]:
-    notes = []
+def _note_forms(found: dict[str, Found]) -> Iterator[str]:
+    """Note where headers contradict themselves, by how much, and which form was used."""
+    apart = {name: one for name, one in found.items() if one.apart_mm > SAME_PLACE_MM}
+    if apart:
+        most = max(one.apart_mm for one in apart.values())
+        used = Counter(one.form for one in apart.values())
+        yield (
+            f"headers of {len(apart)} cases place the voxels twice, up to {most:.1f} mm apart (sform and qform, or "
+            f"voxel sizes in pixdim): {_some(list(apart))}; used the form on which image and segmentation agree: "
+            f"{', '.join(f'{form} in {count}' for form, count in used.most_common())}"
+        )
+
+
+def _notes(found: dict[str, Found]) -> Iterator[str]:
+    without = [name for name, one in found.items() if not one.lesions]
     if without:
-        notes.append(f"{len(without)} cases have no necrosis or enhancing tumour: {_some(without)}")
-    if short:
-        lacking = f"{sum(short.values())} metastases have no negative region, because none fits"
-        notes.append(f"{lacking}, in {len(short)} cases: {_some(list(short))}")
+        yield f"{len(without)} cases have no metastasis: {_some(without)}"
+    short = {name: len(one.lesions) - len(one.negatives) for name, one in found.items()}
+    lacking = {name: count for name, count in short.items() if count}
+    if lacking:
+        text = f"{sum(lacking.values())} metastases have no negative region, because none fits"
+        yield f"{text}, in {len(lacking)} cases: {_some(list(lacking))}"
+    shown = sum(negative.shows_mask for one in found.values() for negative in one.negatives)
     if shown:
-        notes.append(f"{shown} negative regions show segmented tissue away from their centre, for want of other places")
-    return tuple(notes)
+        yield f"{shown} negative regions show segmented tissue away from their centre, for want of other places"
 
 
 def _some(names: list[str]) -> str:

@@ -1,11 +1,11 @@
 """Regions of a brain volume: metastases from a segmentation, and negatives matched to them in position.
 
-Segmentations have the labels of BraTS-METS: 1 necrosis, 2 oedema, 3 enhancing, 4 resection cavity. A metastasis is a
-26-connected component of {1, 3}; its slice is the one on which it is largest, its centre the centroid on that slice.
+A metastasis is a 26-connected component of the labels that make up metastases (`brain_mets.labels`); its slice is the
+one on which it is largest, its centre the centroid on that slice.
 
 A negative is centred on a voxel of one of these slices, at least `min_distance_mm` (in 3-D) from every segmented voxel,
-including oedema, with at least 90 % brain in the middle of its crop (a square of half the crop's side). Each metastasis
-gets the voxel nearest to its mirror image across the midline, which is the mean column of the brain on its slice. The
+oedema too, with at least 90 % brain in the middle of its crop (a square of half the crop's side). Each metastasis gets
+the voxel nearest to its mirror image across the midline, which is the mean column of the brain on its slice. The
 negatives thus match the metastases in depth, distance from the midline and distance from the front, so that none of
 these predicts the label. Positions whose crops show no segmented voxel are preferred. Two negatives are at least half a
 crop apart along some axis of the grid, so their squares share at most half of their area.
@@ -16,17 +16,15 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool, Int, UInt8
+from jaxtyping import Bool, Int
 from scipy import ndimage
 
 from oncorobust.formats.lesion_boxes import Box, box_of_pixels
 from oncorobust.formats.volumes import Volume
 
-NECROSIS, ENHANCING = 1, 3
 MIN_BRAIN_SHARE = 0.9
 
 Mask = Bool[np.ndarray, "slices rows columns"]
-Segmentation = UInt8[np.ndarray, "slices rows columns"]
 
 
 @dataclass(frozen=True)
@@ -72,11 +70,8 @@ class Negative:
     shows_mask: bool
 
 
-def find_lesions(
-    segmentation: Segmentation, brain: Mask, *, spacing_mm: tuple[float, float, float]
-) -> tuple[Lesion, ...]:
-    """Find the 26-connected components of necrosis and enhancing tumour, in the order of their first voxels."""
-    tumour = (segmentation == NECROSIS) | (segmentation == ENHANCING)
+def find_lesions(tumour: Mask, brain: Mask, *, spacing_mm: tuple[float, float, float]) -> tuple[Lesion, ...]:
+    """Find the 26-connected components of metastatic tissue, in the order of their first voxels."""
     components, _ = ndimage.label(tumour, structure=np.ones((3, 3, 3)))
     voxel_mm3 = float(np.prod(spacing_mm))
     lesions = []
@@ -99,7 +94,7 @@ def find_lesions(
 
 def find_negatives(
     lesions: tuple[Lesion, ...],
-    segmentation: Segmentation,
+    segmented: Mask,
     brain: Mask,
     *,
     spacing_mm: tuple[float, float, float],
@@ -109,13 +104,13 @@ def find_negatives(
 ) -> tuple[Negative, ...]:
     """Find at most one negative per lesion, in the order of the lesions; lesions choose in random order.
 
-    side: of the crop, voxels. A lesion has no negative if no position is left for it.
+    segmented: voxels of any label. side: of the crop, voxels. A lesion has no negative if no position is left for it.
     """
     slices = sorted({lesion.slice for lesion in lesions})
-    allowed = _allowed(slices, segmentation, brain, spacing_mm=spacing_mm, side=side, min_distance_mm=min_distance_mm)
+    allowed = _allowed(slices, segmented, brain, spacing_mm=spacing_mm, side=side, min_distance_mm=min_distance_mm)
     places = np.argwhere(allowed)
     places[:, 0] = np.array(slices, dtype=int)[places[:, 0]]
-    shows_mask = _near_mask(segmentation[slices] > 0, side=side)[allowed]
+    shows_mask = _near_mask(segmented[slices], side=side)[allowed]
     found = []
     for number in rng.permutation(len(lesions)):
         if not len(places):
@@ -140,7 +135,7 @@ def mask_distance_mm(mask: Mask, slices: list[int], *, spacing_mm: tuple[float, 
 
 def _allowed(
     slices: list[int],
-    segmentation: Segmentation,
+    segmented: Mask,
     brain: Mask,
     *,
     spacing_mm: tuple[float, float, float],
@@ -148,7 +143,7 @@ def _allowed(
     min_distance_mm: float,
 ) -> Bool[np.ndarray, "chosen rows columns"]:
     """Return which voxels of the slices can be the centre of a negative."""
-    far = mask_distance_mm(segmentation > 0, slices, spacing_mm=spacing_mm) >= min_distance_mm
+    far = mask_distance_mm(segmented, slices, spacing_mm=spacing_mm) >= min_distance_mm
     middle = max(1, side // 2)
     share = ndimage.uniform_filter(brain[slices].astype(float), size=(1, middle, middle), mode="constant")
     return far & (share >= MIN_BRAIN_SHARE - 1e-9)
