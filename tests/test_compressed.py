@@ -8,7 +8,16 @@ import pytest
 from pydicom.data import get_testdata_file
 from pydicom.pixels import get_decoder
 from pydicom.pixels.decoders.base import Decoder
-from pydicom.uid import UID, JPEGExtended12Bit, JPEGLosslessSV1, JPEGLSLossless, RLELossless
+from pydicom.uid import (
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ImplicitVRLittleEndian,
+    JPEGExtended12Bit,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    RLELossless,
+)
 
 from oncorobust.base.errors import InputError
 from oncorobust.formats.image_files import read_image
@@ -106,3 +115,58 @@ def test_damaged_pixels_do_not_ask_for_a_decoder(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"a\.dcm") as caught:
         read_image(tmp_path / "a.dcm")
     assert "pip install" not in str(caught.value)
+
+
+CT_SMALL = Path(str(get_testdata_file("CT_small.dcm")))  # comes with pydicom itself
+CONVERT = r"convert it to Explicit VR Little Endian with software that decodes it; `oncorobust\[compressed\]` does not"
+
+
+@pytest.mark.parametrize(
+    ("syntax", "found", "advice"),
+    [
+        ("1.2.840.10008.1.2.4.110", r"JPEG XL Lossless \(1.*110\)", CONVERT),
+        ("1.2.840.10008.1.2.4.111", r"JPEG XL JPEG Recompression \(1.*111\)", CONVERT),
+        ("1.2.840.10008.1.2.4.112", r"JPEG XL \(1.*112\)", CONVERT),
+        ("1.2.840.10008.1.2.8.1", r"Deflated Image Frame Compression \(1.*8\.1\)", CONVERT),
+        ("1.2.840.10008.1.2.4.92", r"JPEG 2000 Part 2 Multi-component .* \(1.*92\)", CONVERT),
+        ("1.2.840.10008.1.2.4.100", r"MPEG2 .* \(1.*100\)", "it holds a video: save the frames"),
+        ("1.2.840.10008.1.2.4.103", r"MPEG-4 .* \(1.*103\)", "it holds a video: save the frames"),
+        ("1.2.840.10008.1.2.4.107", r"HEVC/H\.265 .* \(1.*107\)", "it holds a video: save the frames"),
+        ("1.2.840.10008.1.2.4.94", r"JPIP Referenced \(1.*94\)", "its pixels are on a server"),
+        ("1.2.840.10008.1.2.4.205", r"JPIP HTJ2K .* \(1.*205\)", "its pixels are on a server"),
+        ("1.2.840.113619.5.2", r"the private transfer syntax 1\.2\.840\.113619\.5\.2", CONVERT),
+        ("1.2.840.10008.1.2.4.999", r"1\.2\.840\.10008\.1\.2\.4\.999", CONVERT),
+    ],
+)
+def test_transfer_syntaxes_that_no_decoder_reads(tmp_path: Path, syntax: str, found: str, advice: str) -> None:
+    path = tmp_path / "image.dcm"
+    file = pydicom.dcmread(CT_SMALL)
+    uid = syntax.encode() + b"\0" * (len(syntax) % 2)
+    old = str(file.file_meta.TransferSyntaxUID).encode()
+    old += b"\0" * (len(old) % 2)
+    file.save_as(path)
+    data = path.read_bytes()
+    head = data.index(b"\x02\x00\x10\x00UI")
+    grown = len(uid) - len(old)
+    length = int.from_bytes(data[140:144], "little") + grown
+    path.write_bytes(
+        data[:140]
+        + length.to_bytes(4, "little")
+        + data[144 : head + 6]
+        + len(uid).to_bytes(2, "little")
+        + uid
+        + data[head + 8 + len(old) :]
+    )
+    with pytest.raises(InputError, match=rf"pixels that can be decoded, got {found} in .*image\.dcm; {advice}"):
+        read_image(path)
+
+
+@pytest.mark.parametrize("syntax", [DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian])
+def test_native_syntaxes_give_the_same_values(tmp_path: Path, syntax: UID) -> None:
+    file = pydicom.dcmread(CT_SMALL)
+    if syntax == ExplicitVRBigEndian:
+        file.PixelData = np.frombuffer(file.PixelData, "<u2").astype(">u2").tobytes()
+    file.file_meta.TransferSyntaxUID = syntax
+    path = tmp_path / "image.dcm"
+    pydicom.dcmwrite(path, file, implicit_vr=syntax.is_implicit_VR, little_endian=syntax.is_little_endian)
+    np.testing.assert_array_equal(read_image(path).values, read_image(CT_SMALL).values)

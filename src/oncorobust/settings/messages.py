@@ -21,7 +21,7 @@ _EXPONENT = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")
 def explain(message: str, content: object, kind: Any, where: str) -> str:
     """Rewrite a message of msgspec on `content`, which was read as type `kind` from path `where` of the file."""
     text, _, at = message.partition(" - at ")
-    steps = re.findall(r"[^.$\[\]`]+|\[\d+\]", at.replace("key in ", ""))  # a key of a mapping: at `key in $.labels`
+    steps = re.findall(r"[^.$\[\]`]+|\[\d+\]", at.removeprefix("`key` in "))  # `key` in: of a mapping
     path = "".join(step if step.startswith("[") else f".{step}" for step in [where, *steps] if step).lstrip(".")
     key = re.search(r"(unknown|required) field `([^`]+)`", text)
     if key:

@@ -7,7 +7,8 @@ higher values are always brighter, except where values have a physical unit (HU)
 window or LUT is applied, because it would replace physical values by display values.
 
 pydicom's plugins decode compressed pixel data: pydicom itself RLE, Pillow some JPEG, and the packages of the extra
-`compressed` the rest. The error names that extra if a decoder is needed and not installed.
+`compressed` the rest. The error names that extra if a decoder is needed and not installed; `dicom.syntaxes` refuses
+what no decoder reads.
 """
 
 from pathlib import Path
@@ -17,6 +18,7 @@ import numpy as np
 
 from oncorobust.base.errors import InputError
 from oncorobust.formats.dicom.header import read_dataset
+from oncorobust.formats.dicom.syntaxes import check_decodable
 from oncorobust.formats.dicom.values import HEADER, STORED, modality_transform, stored_limits, stored_values
 from oncorobust.formats.records import StoredImage
 
@@ -33,6 +35,7 @@ def describe_dicom(path: Path) -> tuple[str, bool | None]:
 def read_dicom(path: Path) -> StoredImage:
     """Read one image: modality values (h, w), or colours within BitsStored (h, w, 3). Raises InputError."""
     file = read_dataset(path)
+    check_decodable(file.file_meta.TransferSyntaxUID, path)
     frames = int(file.get("NumberOfFrames") or 1)
     if frames != 1:
         raise InputError(f"expected a single frame, got {frames} in {path}")
