@@ -13,6 +13,7 @@ import pytest
 from brain_trees import (
     LESIONS,
     SETTINGS,
+    SHAPE,
     Scene,
     distance_mm,
     make_scene,
@@ -484,6 +485,37 @@ def test_further_dimensions_of_length_one(tmp_path: Path, part: str, further: in
     assert written.ndim == 3 + further
     nibabel.save(written, path)
     np.testing.assert_array_equal(crops(open_tree(tmp_path)), crops(expected))
+
+
+def test_a_background_that_a_scale_moves_beside_0(tmp_path: Path) -> None:
+    """nibabel stores an undershoot of interpolation and 0 on one scale, and 0 comes back as another value."""
+    scene = make_scene()
+    scene.values[8, 30, 28] = -37.3
+    place = write_case(tmp_path, CASE, scene)
+    expected = open_tree(tmp_path)
+    path = place / f"{CASE}-t1c.nii.gz"
+    original: Any = nibabel.load(path)
+    original.header.set_data_dtype(np.uint8)
+    nibabel.save(nibabel.Nifti1Image(original.get_fdata(), original.affine, original.header), path)
+    scaled: Any = nibabel.load(path)
+    assert scaled.get_fdata()[0, 0, 0] != 0, "the background as nibabel reads it"
+    raw = open_tree(tmp_path)
+    pd.testing.assert_frame_equal(raw.index, expected.index)
+    assert raw.notes == expected.notes
+    np.testing.assert_allclose(crops(raw), crops(expected), atol=0.02)
+
+
+def test_a_background_other_than_0(tmp_path: Path) -> None:
+    place = write_case(tmp_path, CASE, make_scene())
+    with_image(lambda values: values - 400)(place)
+    with pytest.raises(InputError, match=r"a background of 0, got -400 in all corners of .*t1c\.nii\.gz"):
+        open_tree(tmp_path)
+    noise = np.random.default_rng(0).random(SHAPE, dtype=np.float32)
+    with_image(lambda values: values + noise + 1)(place)
+    assert open_tree(tmp_path).notes[1] == (
+        "1 cases have values other than 0 in more than 95% of their voxels, so negative regions may lie outside the "
+        f"brain (expected volumes without skull and air): {CASE}"
+    )
 
 
 def test_four_dimensions(tmp_path: Path) -> None:

@@ -186,6 +186,13 @@ def test_nifti_volume(tmp_path: Path) -> None:
         read_image(tmp_path / "a.nii")
 
 
+def test_nifti_of_complex_numbers(tmp_path: Path) -> None:
+    path = tmp_path / "a.nii.gz"
+    nibabel.save(nibabel.Nifti1Image(np.ones((4, 5), np.complex64), np.eye(4)), path)
+    with pytest.raises(InputError, match=r"expected real numbers, got complex64 in .*a\.nii\.gz"):
+        read_image(path)
+
+
 def test_nifti_with_nan(tmp_path: Path) -> None:
     nibabel.save(nibabel.Nifti1Image(np.full((2, 3), np.nan, np.float32), np.eye(4)), tmp_path / "a.nii")
     with pytest.raises(InputError, match="expected finite values, got 6 that are NaN"):

@@ -162,6 +162,8 @@ def _read_nifti(path: Path) -> StoredImage:
     shape = tuple(length for length in image.shape if length != 1)
     if len(shape) != 2:
         raise InputError(f"expected one slice, got {' x '.join(map(str, image.shape))} voxels in {path}")
+    if image.get_data_dtype().kind not in "iuf":
+        raise InputError(f"expected real numbers, got {image.get_data_dtype()} in {path}")
     return StoredImage(values=np.asarray(image.dataobj, dtype=np.float32).reshape(shape), limits=None)
 
 

@@ -50,6 +50,7 @@ CASES = "cases.csv"
 
 _BRATS = re.compile(r"BraTS-MET-(\d+)-\d+")
 _LEAST_BRAIN = 0.5
+_MOST_BRAIN = 0.95
 
 
 @dataclass(frozen=True)
@@ -67,13 +68,14 @@ class Found:
     """What a case's volumes show.
 
     grid: in display order, by this form of the image's header. apart_mm: by how much the forms of a header differ.
-    counts: voxels of each label.
+    counts: voxels of each label. brain_share: share of voxels other than 0.
     """
 
     grid: Grid
     form: str
     apart_mm: float
     counts: dict[str, int]
+    brain_share: float
     lesions: tuple[Lesion, ...]
     negatives: tuple[Negative, ...]
 
@@ -162,7 +164,8 @@ def _find(case: Case, settings: BrainMets, *, seed: int) -> Found:
         min_distance_mm=settings.min_distance_mm,
         rng=child_rng(seed, "brain_mets", case.name),
     )
-    return Found(grid, form, max(image.apart_mm, segmentation.apart_mm), counts, lesions, negatives)
+    apart_mm = max(image.apart_mm, segmentation.apart_mm)
+    return Found(grid, form, apart_mm, counts, float(brain.mean()), lesions, negatives)
 
 
 def _check_in_brain(lesions: tuple[Lesion, ...], grid: Grid, case: Case) -> None:
@@ -221,6 +224,12 @@ def _notes(found: dict[str, Found]) -> Iterator[str]:
     if lacking:
         text = f"{sum(lacking.values())} metastases have no negative region, because none fits"
         yield f"{text}, in {len(lacking)} cases: {_some(list(lacking))}"
+    full = [name for name, one in found.items() if one.brain_share > _MOST_BRAIN]
+    if full:
+        yield (
+            f"{len(full)} cases have values other than 0 in more than {_MOST_BRAIN:.0%} of their voxels, so negative "
+            f"regions may lie outside the brain (expected volumes without skull and air): {_some(full)}"
+        )
     shown = sum(negative.shows_mask for one in found.values() for negative in one.negatives)
     if shown:
         yield f"{shown} negative regions show segmented tissue away from their centre, for want of other places"

@@ -19,6 +19,8 @@ from oncorobust.formats.brain_mets.nifti_forms import Forms, apart_mm, common_fo
 from oncorobust.formats.volumes import check_grid
 
 _MOST_VOXELS = 2**28
+_HALF_STEP = 0.501
+"""A little more than half the distance of two stored values, for rounding errors."""
 
 
 @dataclass(frozen=True)
@@ -34,13 +36,20 @@ class Stored:
 
 
 def read_image(path: Path) -> Stored:
-    """Read an image as float32; its values are finite and not all 0. Raises InputError naming the file."""
+    """Read an image as float32: finite, not all 0, background 0. Raises InputError naming the file.
+
+    A value nearer to 0 than to the next stored value becomes 0, because a scale (scl_slope, scl_inter) can leave a
+    background of 1e-5 in place of 0.
+    """
     stored = _read_stored(path, np.float32)
     if not np.isfinite(stored.values).all():
         bad = int((~np.isfinite(stored.values)).sum())
         raise InputError(f"expected finite values, got {bad} that are NaN or infinite in {path}")
     if not stored.values.any():
         raise InputError(f"expected an image, got a volume in which every voxel is 0 in {path}")
+    corners = stored.values[np.ix_(*((0, length - 1) for length in stored.values.shape))]
+    if corners[0, 0, 0] and (corners == corners[0, 0, 0]).all():
+        raise InputError(f"expected a background of 0, got {corners[0, 0, 0]:g} in all corners of {path}")
     return stored
 
 
@@ -79,6 +88,8 @@ def _read_stored(path: Path, dtype: type[np.floating]) -> Stored:
         forms = read_forms(image.header, (first, second, third), str(path))
         check_grid(next(iter(forms.values())), str(path))
         values = np.asarray(image.dataobj, dtype=dtype).reshape(shape[:3])
+        if image.get_data_dtype().kind in "iu":
+            values[np.abs(values) < _HALF_STEP * abs(image.dataobj.slope)] = 0
         return Stored(values=values, forms=forms, apart_mm=contradiction_mm(forms, image.header))
 
 
