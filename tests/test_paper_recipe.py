@@ -377,6 +377,6 @@ def test_the_released_code_keeps_the_last_weights_when_patience_ends_training() 
 def test_the_released_code_splits_by_image(unit: str, divided: bool) -> None:
     settings = paper("CT", preprocess__split__unit=unit).preprocess.split
     two_a_patient = images_in_memory(np.zeros((240, *SHAPE), dtype=np.float32), np.arange(240) // 2 % 2).rows
-    split = split_images(two_a_patient, settings, seed=0)
+    split = split_images(two_a_patient, settings, names=("benign", "malignant"), seed=0)
     assert split.groupby(two_a_patient["patient_id"]).nunique().max() == (2 if divided else 1)
     assert (split == "test").sum() == 80

@@ -220,6 +220,26 @@ def test_sizes_may_differ() -> None:
     assert {image.shape for image in process(raw, make_settings(), dataset="t", seed=0).images} == {(32, 32, 1)}
 
 
+@pytest.mark.parametrize(
+    ("images", "changes", "told"),
+    [
+        (flat, {"max_images": 16}, r"got 8 patients .* 16 images of 8 .*; 16 of 36 images were drawn, by patient \("),
+        (
+            lambda row: np.arange(64).reshape(8, 8) + row // 4,
+            {"duplicates": "group"},
+            r"got 9 patients .* 36 images of 18 .*; identical images join these 18 patients to 9\)",
+        ),
+    ],
+)
+def test_a_refused_split_tells_what_there_was_to_split_and_why(images: Any, changes: Any, told: str) -> None:
+    raw = make_raw(images, notes=("2 of 38 files were left out",))
+    split = Split(unit="patient", use_given=False, test_one_in=12, validation_one_in=3)
+    with pytest.raises(InputError, match=f"{told[:14]}.*there were .*; 2 of 38 files were left out"):
+        process(raw, make_settings(split=split, **changes), dataset="toy", seed=0)
+    with pytest.raises(InputError, match=rf"split.test_one_in is 12: expected at least 12 patients, {told}"):
+        process(raw, make_settings(split=split, **changes), dataset="toy", seed=0)
+
+
 def test_max_images_that_leave_one_class() -> None:
     with pytest.raises(InputError, match="max_images 2 leaves fewer than two classes"):
         process(make_raw(flat), make_settings(max_images=2), dataset="toy", seed=0)

@@ -12,7 +12,7 @@ from results_fixture import DATASETS, REPOSITORY, FakeDataset, write_results
 from oncorobust.base.errors import InputError
 from oncorobust.report.model_text import model_sentence, training_text
 from oncorobust.report.page import read_image
-from oncorobust.report.page_text import search_line
+from oncorobust.report.page_text import figure_captions, search_line
 
 STAGES = ("tabulate", "plot", "report")
 
@@ -277,3 +277,55 @@ def test_an_image_that_is_none_is_refused(tmp_path):
         read_image(tmp_path / "a.png")
     with pytest.raises(InputError, match=r"b\.png: .*No such file.* \(expected a PNG image\)"):
         read_image(tmp_path / "b.png")
+
+
+@pytest.fixture(scope="module")
+def finished_page(tmp_path_factory):
+    """A page on an own model that was only evaluated, on 40 of 134 test images, beside no number of the paper."""
+    folder = tmp_path_factory.mktemp("finished")
+    write_results(folder, {"phantom": DATASETS["phantom"]})
+    training, attack = (folder / "reports/phantom/clean" / name for name in ("training.json", "attack.json"))
+    own = {"source": "path", "architecture": None, "weights": "own/mine.keras", "epochs_run": 0, "ended": "not trained"}
+    training.write_text(json.dumps(json.loads(training.read_text()) | own))
+    more = {"n_test_images": 134, "test_accuracy": 0.75}
+    attack.write_text(json.dumps(json.loads(attack.read_text()) | more))
+    for stage in STAGES:
+        finished = run_stage(stage, folder)
+        assert finished.returncode == 0, finished.stderr
+    return folder
+
+
+def test_without_the_papers_columns_nothing_speaks_of_its_numbers(finished_page):
+    page = (finished_page / "reports/index.html").read_text(encoding="utf-8")
+    for text in ("The paper’s numbers", "diamond", "the paper&#39;s Table", "the paper’s Table", "released code"):
+        assert text not in page, text
+    for name in ("table1", "table2", "table_s5"):
+        assert "Paper: " not in (finished_page / f"reports/tables/{name}.md").read_text(encoding="utf-8")
+
+
+def test_a_model_that_was_only_evaluated_has_no_curves_and_no_word_of_its_training(finished_page):
+    page = (finished_page / "reports/index.html").read_text(encoding="utf-8")
+    assert "<li>Model: own/mine.keras, evaluated without further training.</li>" in page
+    assert "VGG16" not in page
+    assert "ine-tun" not in page
+    assert page.count("Loss and accuracy by epoch") == 1  # of the adversarially trained model
+
+
+def test_images_that_were_not_attacked_are_not_counted_as_attacked(finished_page):
+    page = (finished_page / "reports/index.html").read_text(encoding="utf-8")
+    assert "of the 30 test images that were attacked); 75.00\u00a0% of all 134 test images." in page
+    assert "Attacked test images: MRI phantom (SYNTHETIC) n = 30." in page
+
+
+def test_the_papers_numbers_are_told_for_the_data_sets_that_have_them(page):
+    assert "The paper’s numbers stand beside ours for LIDC, MNIST." in page
+    assert "Hollow diamonds: the paper’s Table 1." in page
+    assert "Paper: the paper&#39;s Table S5." in page
+
+
+def test_the_minimum_of_two_classes_is_told_where_there_are_two() -> None:
+    both = frozenset({"paper", "strict"})
+    for two_classes in (True, False):
+        caption = figure_captions(both, two_classes=two_classes, paper=False)[1]
+        assert ("for two classes, the minimum" in caption) == two_classes
+    assert "minimum" not in figure_captions(frozenset({"strict"}), two_classes=True, paper=False)[1]

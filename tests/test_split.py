@@ -27,13 +27,14 @@ def make_index(patients: list[int], labels: list[int], **columns: list[str]) -> 
     )
 
 
+NAMES = ("benign", "malignant")
 SINGLES = make_index(list(range(180)), [0] * 120 + [1] * 60)
 FAMILIES = make_index([row // 5 for row in range(600)], [(row // 5) % 2 for row in range(600)])
 
 
 @pytest.mark.parametrize("index", [SINGLES, FAMILIES], ids=["one image each", "five images each"])
 def test_shares_are_exact_where_they_can_be(index: pd.DataFrame) -> None:
-    table = pd.crosstab(index["label"], split_images(index, BY_PATIENT, seed=0))
+    table = pd.crosstab(index["label"], split_images(index, BY_PATIENT, names=NAMES, seed=0))
     for label, total in index["label"].value_counts().items():
         test, validation = total // 3, round(total * 2 / 3 / 6)
         assert table.loc[label, "test"] == test
@@ -42,8 +43,8 @@ def test_shares_are_exact_where_they_can_be(index: pd.DataFrame) -> None:
 
 
 def test_patients_stay_together_unless_told_otherwise() -> None:
-    by_patient = split_images(FAMILIES, BY_PATIENT, seed=0).groupby(FAMILIES["patient_id"]).nunique()
-    by_image = split_images(FAMILIES, BY_IMAGE, seed=0).groupby(FAMILIES["patient_id"]).nunique()
+    by_patient = split_images(FAMILIES, BY_PATIENT, names=NAMES, seed=0).groupby(FAMILIES["patient_id"]).nunique()
+    by_image = split_images(FAMILIES, BY_IMAGE, names=NAMES, seed=0).groupby(FAMILIES["patient_id"]).nunique()
     assert by_patient.max() == 1
     assert by_image.max() == 3
 
@@ -55,7 +56,7 @@ def test_patients_are_disjoint_and_every_class_everywhere(data: st.DataObject, s
     labels = data.draw(st.lists(st.integers(0, 1), min_size=len(patients), max_size=len(patients)))
     index = make_index(patients, labels)
     try:
-        split = split_images(index, BY_PATIENT, seed=seed)
+        split = split_images(index, BY_PATIENT, names=NAMES, seed=seed)
     except InputError:
         assume(False)
     assert set(split) == set(SPLITS)
@@ -64,14 +65,14 @@ def test_patients_are_disjoint_and_every_class_everywhere(data: st.DataObject, s
 
 
 def test_seed_decides() -> None:
-    first, again, other = (split_images(FAMILIES, BY_PATIENT, seed=seed) for seed in (0, 0, 1))
+    first, again, other = (split_images(FAMILIES, BY_PATIENT, names=NAMES, seed=seed) for seed in (0, 0, 1))
     assert first.equals(again)
     assert not first.equals(other)
 
 
 def test_rows_need_not_be_numbered_from_zero() -> None:
     shuffled = FAMILIES.sample(frac=1, random_state=0)
-    split = split_images(shuffled, BY_PATIENT, seed=0)
+    split = split_images(shuffled, BY_PATIENT, names=NAMES, seed=0)
     assert split.index.equals(shuffled.index)
     assert split.groupby(shuffled["patient_id"]).nunique().max() == 1
 
@@ -80,7 +81,7 @@ def test_one_image_per_patient_is_split_without_groups(monkeypatch: pytest.Monke
     # scikit-learn's split with groups is slow for the 70,000 images of MNIST.
     monkeypatch.setattr("oncorobust.data.split.StratifiedGroupKFold", None)
     index = make_index(list(range(7_000)), [row % 10 for row in range(7_000)])
-    split = split_images(index, BY_PATIENT, seed=0)
+    split = split_images(index, BY_PATIENT, names=NAMES, seed=0)
     assert (split == "test").sum() == pytest.approx(7_000 / 3, abs=10)
 
 
@@ -88,7 +89,7 @@ def test_given_split_without_validation() -> None:
     given_split = ["test" if row % 4 == 0 else "train" for row in range(120)]
     index = make_index(list(range(120)), [row % 2 if row % 4 else (row // 4) % 2 for row in range(120)])
     index["given_split"] = given_split
-    split = split_images(index, GIVEN, seed=0)
+    split = split_images(index, GIVEN, names=NAMES, seed=0)
     assert ((split == "test") == (index["given_split"] == "test")).all()
     assert (split == "validation").sum() == 15  # a sixth of 90
 
@@ -96,42 +97,50 @@ def test_given_split_without_validation() -> None:
 def test_given_split_with_validation_is_kept() -> None:
     index = make_index(list(range(6)), [0, 1] * 3)
     index["given_split"] = ["train", "train", "validation", "validation", "test", "test"]
-    assert split_images(index, GIVEN, seed=0).tolist() == index["given_split"].tolist()
+    assert split_images(index, GIVEN, names=NAMES, seed=0).tolist() == index["given_split"].tolist()
 
 
 def test_given_split_that_is_none() -> None:
     with pytest.raises(InputError, match="use_given is true, but the raw tree states no split"):
-        split_images(FAMILIES, GIVEN, seed=0)
+        split_images(FAMILIES, GIVEN, names=NAMES, seed=0)
 
 
 @pytest.mark.parametrize(("only", "missing"), [("train", "test"), ("test", "train")])
 def test_given_split_of_one_part(only: str, missing: str) -> None:
     index = make_index([0, 1, 2, 3], [0, 1, 0, 1], given_split=[only] * 4)
     with pytest.raises(InputError, match=f"use_given is true, but the given split has no {missing} images"):
-        split_images(index, GIVEN, seed=0)
+        split_images(index, GIVEN, names=NAMES, seed=0)
 
 
 def test_patient_in_two_given_splits() -> None:
     index = make_index([0, 1, 2, 3, 0, 4], [0, 1, 0, 1, 0, 1])
     index["given_split"] = ["train", "train", "validation", "validation", "test", "test"]
-    with pytest.raises(InputError, match=r"a patient is in 2 splits \(expected each patient in one\)"):
-        split_images(index, GIVEN, seed=0)
+    with pytest.raises(InputError, match="expected each patient in one split, got a patient in 2 splits"):
+        split_images(index, GIVEN, names=NAMES, seed=0)
 
 
 def test_class_with_too_few_patients() -> None:
     index = make_index([*range(30), 30, 30, 30], [0] * 30 + [1] * 3)
-    with pytest.raises(InputError, match=r"no images of class 1 in the .* split: the class has 1 patients"):
-        split_images(index, BY_PATIENT, seed=0)
+    with pytest.raises(
+        InputError,
+        match=r"every class in each split, got none of class malignant in the .* split: the class has 1 patients",
+    ):
+        split_images(index, BY_PATIENT, names=NAMES, seed=0)
 
 
 def test_fewer_patients_than_parts() -> None:
-    with pytest.raises(InputError, match=r"cannot split 2 patients into 3 parts \(expected at least 3"):
-        split_images(make_index([0, 0, 1, 1], [0, 1, 0, 1]), BY_PATIENT, seed=0)
+    with pytest.raises(
+        InputError, match=r"split\.test_one_in is 3: expected at least 3 patients, got 2 patients to split"
+    ):
+        split_images(make_index([0, 0, 1, 1], [0, 1, 0, 1]), BY_PATIENT, names=NAMES, seed=0)
 
 
 def test_fewer_images_of_each_class_than_parts() -> None:
-    with pytest.raises(InputError, match="cannot split the classes into 3 parts: "):
-        split_images(make_index([0, 1, 2, 3], [0, 0, 1, 1]), BY_PATIENT, seed=0)
+    with pytest.raises(
+        InputError,
+        match="test_one_in is 3: expected a class of at least 3 patients, got 4 patients to split, fewer in each",
+    ):
+        split_images(make_index([0, 1, 2, 3], [0, 0, 1, 1]), BY_PATIENT, names=NAMES, seed=0)
 
 
 @pytest.mark.parametrize(
@@ -151,7 +160,7 @@ def test_balance(which: str, expected: dict[str, list[int]] | None) -> None:
 
 
 def test_balance_is_drawn_with_the_seed() -> None:
-    split = split_images(SINGLES, BY_PATIENT, seed=0)
+    split = split_images(SINGLES, BY_PATIENT, names=NAMES, seed=0)
     first, again, other = (balance(SINGLES, split, which="all", seed=seed) for seed in (0, 0, 1))
     assert first.equals(again)
     assert not first.equals(other)

@@ -527,7 +527,7 @@ def test_layouts(tables):
 def test_markdown(tables):
     text = to_markdown(tables[0])
     assert text.startswith("**Table 1.** Accuracy (%)")
-    assert "Test images: LIDC n = 40; MNIST n = 40; MRI phantom (SYNTHETIC) n = 30." in text
+    assert "Attacked test images: LIDC n = 40; MNIST n = 40; MRI phantom (SYNTHETIC) n = 30." in text
     baseline = next(line for line in text.splitlines() if line.startswith("| Baseline"))
     cells = baseline.split(" | ")
     assert cells[5] == "75.41"

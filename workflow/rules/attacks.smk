@@ -5,7 +5,7 @@
 
 rule attack:
     message:
-        "Attacking the {wildcards.model} model of {wildcards.dataset} with the paper's protocol and the strict one."
+        "Attacking the {wildcards.model} model of {wildcards.dataset}."
     input:
         **DATA,
         model="models/{dataset}/{model}.keras",

@@ -3,7 +3,7 @@
 
 rule train:
     message:
-        "Training the classifier of {wildcards.dataset} on its clean images."
+        "Making the clean model of {wildcards.dataset}: training it, or only checking a finished one."
     input:
         **DATA,
         own=OWN_FILES,

@@ -1,4 +1,4 @@
-"""Fine-tune a model on a data set's clean training images, and select the weights on validation patients."""
+"""Make a data set's clean model: train it on the training images, or only measure a finished one."""
 
 from oncorobust.pipeline.stage_log import open_log
 
@@ -16,7 +16,7 @@ from oncorobust.training.recipes import measure, train
 
 
 def main() -> None:
-    """Read the processed images, train, and write the clean model."""
+    """Read the processed images, train or measure the model, and write it."""
     dataset, params = parse("dataset").dataset, load_params()
     settings = params.datasets[dataset]
     opened = open_training("train", dataset, params, model=layout.CLEAN)

@@ -13,7 +13,7 @@ bit depth.
 Source of the training percentiles: Isensee et al., nnU-Net, Nature Methods 18, 2021.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -143,6 +143,26 @@ def resize(image: Image, *, size: int) -> Float[np.ndarray, "{size} {size} c"]:
 
 def _choose(raw: RawImages, rows: pd.DataFrame, settings: Preprocess, seed: int) -> tuple[pd.DataFrame, list[str]]:
     """Return the rows to keep, with their split, and notes on the images left out."""
+    rows, notes = _draw(raw, rows, settings, seed)
+    grouped = _grouped(raw, rows, settings) if settings.duplicates == "group" else rows
+    try:
+        split = split_images(grouped, settings.split, names=raw.class_names, seed=seed)
+    except InputError as error:
+        joined = _joined(rows, grouped, settings.split.unit)
+        raise InputError(f"{error} ({_before_the_split(rows, [*raw.notes, *notes, *joined])})") from error
+    kept = rows.assign(split=split)[balance(rows, split, which=settings.balance, seed=seed)]
+    if len(kept) < len(rows):
+        notes.append(f"{len(rows) - len(kept)} images were left out for equal class counts ({settings.balance})")
+    if missing := [name for label, name in enumerate(raw.class_names) if not (kept["label"] == label).any()]:
+        notes.append(f"no image is of class {', '.join(missing)} (of {len(raw.class_names)} classes)")
+    several = kept.groupby("patient_id")["split"].nunique()
+    if (several > 1).any():
+        notes.append(f"{(several > 1).sum()} of {len(several)} patients have images in more than one split")
+    return kept, [*notes, *notes_on_patients(kept)]
+
+
+def _draw(raw: RawImages, rows: pd.DataFrame, settings: Preprocess, seed: int) -> tuple[pd.DataFrame, list[str]]:
+    """Return the rows that per_class and max_images leave, and notes on the others."""
     notes = []
     if settings.per_class is not None:
         kept = rows[draw_classes(rows, per_class=settings.per_class, names=raw.class_names, seed=seed)]
@@ -154,17 +174,19 @@ def _choose(raw: RawImages, rows: pd.DataFrame, settings: Preprocess, seed: int)
         rows = kept
     if rows["label"].nunique() < 2:
         raise InputError(f"max_images {settings.max_images} leaves fewer than two classes (increase it)")
-    grouped = _grouped(raw, rows, settings) if settings.duplicates == "group" else rows
-    split = split_images(grouped, settings.split, seed=seed)
-    kept = rows.assign(split=split)[balance(rows, split, which=settings.balance, seed=seed)]
-    if len(kept) < len(rows):
-        notes.append(f"{len(rows) - len(kept)} images were left out for equal class counts ({settings.balance})")
-    if missing := [name for label, name in enumerate(raw.class_names) if not (kept["label"] == label).any()]:
-        notes.append(f"no image is of class {', '.join(missing)} (of {len(raw.class_names)} classes)")
-    several = kept.groupby("patient_id")["split"].nunique()
-    if (several > 1).any():
-        notes.append(f"{(several > 1).sum()} of {len(several)} patients have images in more than one split")
-    return kept, [*notes, *notes_on_patients(kept)]
+    return rows, notes
+
+
+def _joined(rows: pd.DataFrame, grouped: pd.DataFrame, unit: str) -> list[str]:
+    """Return a note on the patients (or images) that the split counts as one because they share an identical image."""
+    before, after = (frame[f"{unit}_id"].nunique() for frame in (rows, grouped))
+    return [f"identical images join these {before} {unit}s to {after}"] if after < before else []
+
+
+def _before_the_split(rows: pd.DataFrame, notes: Sequence[str]) -> str:
+    """Return how many images there were to split, and the notes that say why not more."""
+    text = f"there were {len(rows)} images of {rows['patient_id'].nunique()} patients to split"
+    return "; ".join([text, *notes])
 
 
 def _grouped(raw: RawImages, rows: pd.DataFrame, settings: Preprocess) -> pd.DataFrame:

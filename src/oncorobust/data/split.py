@@ -10,6 +10,7 @@ StratifiedKFold, which is fast for 70,000 patients.
 """
 
 import warnings
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -22,23 +23,21 @@ from oncorobust.formats.records import SPLITS
 from oncorobust.settings.data import Manifest, Preprocess, Split
 
 
-def split_images(index: pd.DataFrame, settings: Split, *, seed: int) -> pd.Series:
+def split_images(index: pd.DataFrame, settings: Split, *, names: Sequence[str], seed: int) -> pd.Series:
     """Assign each row of `index` (columns image_id, patient_id, label, optional given_split) to a split.
 
-    Returns train, validation or test per row. Raises InputError if a class has too few patients to appear in every
-    split, or if the given split is unusable.
+    names: class names by label. Returns train, validation or test per row. Raises InputError if a class has too few
+    patients to appear in every split, or if the given split is unusable.
     """
     groups = index["patient_id"] if settings.unit == "patient" else index["image_id"]
     split = _given(index) if settings.use_given else pd.Series("train", index=index.index)
     if not settings.use_given:
-        split[_one_fold(index["label"], groups, settings.test_one_in, child_seed(seed, "split", "test"))] = "test"
+        split[_one_fold(index["label"], groups, settings, "test", seed)] = "test"
     if not (split == "validation").any():
         rest = split == "train"
-        fold_seed = child_seed(seed, "split", "validation")
-        held_out = _one_fold(index["label"][rest], groups[rest], settings.validation_one_in, fold_seed)
-        split[held_out] = "validation"
-    _check_classes(index, split)
-    _check_disjoint(groups, split)
+        split[_one_fold(index["label"][rest], groups[rest], settings, "validation", seed)] = "validation"
+    _check_classes(index, split, names)
+    _check_disjoint(groups, split, settings.unit)
     return split
 
 
@@ -126,36 +125,41 @@ def _given(index: pd.DataFrame) -> pd.Series:
     return index["given_split"].copy()
 
 
-def _one_fold(labels: pd.Series, groups: pd.Series, folds: int, seed: int) -> pd.Index:
-    """Return the rows of one of `folds` stratified parts that keep groups together."""
+def _one_fold(
+    labels: pd.Series, groups: pd.Series, settings: Split, part: Literal["test", "validation"], seed: int
+) -> pd.Index:
+    """Return the rows of one stratified part for testing or validation, which keeps groups together."""
+    folds = settings.test_one_in if part == "test" else settings.validation_one_in
+    there = f"{groups.nunique()} {settings.unit}s {'to split' if part == 'test' else 'outside the test split'}"
     if groups.nunique() < folds:
-        raise InputError(
-            f"cannot split {groups.nunique()} patients into {folds} parts (expected at least {folds} patients)"
-        )
+        raise InputError(f"split.{part}_one_in is {folds}: expected at least {folds} {settings.unit}s, got {there}")
     kind = StratifiedKFold if groups.is_unique else StratifiedGroupKFold
-    folder = kind(n_splits=folds, shuffle=True, random_state=seed)
+    folder = kind(n_splits=folds, shuffle=True, random_state=child_seed(seed, "split", part))
     with warnings.catch_warnings():
         # scikit-learn warns of classes with fewer members than folds; `_check_classes` checks the result instead.
         warnings.simplefilter("ignore", UserWarning)
         try:
             _, chosen = next(folder.split(np.zeros(len(labels)), labels, groups))
         except ValueError as error:
-            raise InputError(f"cannot split the classes into {folds} parts: {error}") from error
+            raise InputError(
+                f"split.{part}_one_in is {folds}: expected a class of at least {folds} {settings.unit}s, got {there}, "
+                "fewer in each class"
+            ) from error
     return labels.index[chosen]
 
 
-def _check_classes(index: pd.DataFrame, split: pd.Series) -> None:
+def _check_classes(index: pd.DataFrame, split: pd.Series, names: Sequence[str]) -> None:
     table = pd.crosstab(index["label"], split).reindex(columns=list(SPLITS), fill_value=0)
     for name in SPLITS:
         for label in table.index[table[name] == 0]:
             patients = index["patient_id"][index["label"] == label].nunique()
             raise InputError(
-                f"no images of class {label} in the {name} split: the class has {patients} patients "
-                f"(expected images of every class in each split)"
+                f"expected images of every class in each split, got none of class {names[label]} in the {name} split: "
+                f"the class has {patients} patients"
             )
 
 
-def _check_disjoint(groups: pd.Series, split: pd.Series) -> None:
+def _check_disjoint(groups: pd.Series, split: pd.Series, unit: str) -> None:
     several = split.groupby(groups).nunique()
     for splits in several[several > 1]:
-        raise InputError(f"a patient is in {splits} splits (expected each patient in one)")
+        raise InputError(f"expected each {unit} in one split, got a {unit} in {splits} splits")

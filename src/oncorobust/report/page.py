@@ -49,6 +49,11 @@ class DatasetPart:
     contact_sheet: bytes
     curves: Mapping[str, bytes]
 
+    @property
+    def trained(self) -> list[str]:
+        """Models that were trained, not only evaluated."""
+        return [model for model, one in self.training.items() if one["epochs_run"]]
+
 
 @dataclass(frozen=True)
 class _TableView:
@@ -85,6 +90,9 @@ def render_report(datasets: Sequence[DatasetPart], *, tables: Sequence[Table], f
     environment.filters.update(percent=percent, embedded=embedded, training_text=training_text)
     protocols = attack_protocols({part.key: part.attack for part in datasets})
     by_name = {one.name: one for one in tables}
+    two_classes = any(len(part.summary["class_names"]) == 2 for part in datasets)
+    beside_paper = [column.title for column in columns.values() if column.paper]
+    captions = figure_captions(protocols, two_classes=two_classes, paper=bool(beside_paper))
     return environment.get_template("report.html.j2").render(
         parts=[(part, columns[part.key], _sentences(part, columns[part.key], by_name, protocols)) for part in datasets],
         protocols=[text for protocol, text in PROTOCOLS.items() if protocol in protocols],
@@ -92,13 +100,16 @@ def render_report(datasets: Sequence[DatasetPart], *, tables: Sequence[Table], f
             (columns[part.key], name, search_line(part.attack[model], part.summary))
             for part in datasets
             for model, name in MODELS.items()
-            if "strict" in protocols
+            if "strict" in protocols and model in part.attack
         ],
         tables=[_view(table, {part.key: readable_unit_of(part.summary) for part in datasets}) for table in tables],
-        figures=list(zip(figures, figure_captions(protocols), strict=True)),
+        figures=list(zip(figures, captions, strict=True)),
         synthetic=[column.title for column in columns.values() if column.synthetic],
         all_synthetic=all(column.synthetic for column in columns.values()),
         models=MODELS,
+        beside_paper=beside_paper,
+        hardened=any(layout.ADVERSARIAL in part.training for part in datasets),
+        trained=[(part, columns[part.key], trained) for part in datasets if (trained := part.trained)],
         flag_limit=FEW_WITHOUT_GRADIENT,
     )
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from oncorobust.base.epsilons import FEW_WITHOUT_GRADIENT, epsilon_text
 from oncorobust.base.units import readable_unit
-from oncorobust.report.measures import PREDICTED, STRICT, TRUE
+from oncorobust.report.measures import PREDICTED, STRICT, TRUE, Measure
 from oncorobust.report.shown_attacks import ALL, PGD, row_key, row_place
 from oncorobust.report.tables.cell import Table, TableColumn
 from oncorobust.report.tables.render import ReadableUnit, display, in_units
@@ -23,13 +23,13 @@ PROTOCOLS: dict[Protocol, tuple[str, str]] = {
         "step counts. As in ART by default, the paper’s attacks move an image away from the model’s own prediction. "
         "This can correct a misclassified image: with two classes the accuracy cannot fall below 1 − clean accuracy, "
         "however strong the attack. The columns with true labels are the same attacks, moving away from the true "
-        "label. Compare the paper’s numbers with the predicted labels.",
+        "label.",
     ),
     "strict": (
         "The strict protocol.",
         "For each image, a cascade of attacks searches for the smallest epsilon at which any attack changes the "
-        "model’s prediction. Each attack runs where all before it failed, with random restarts and the margin of the "
-        "logits as loss, and every iterate counts. An image is robust at an epsilon only if it is classified "
+        "model’s prediction. Each attack runs where all before it failed, with the margin of the logits as loss, and "
+        "every iterate of every restart counts. An image is robust at an epsilon only if it is classified "
         "correctly without attack and no attack changes the prediction within that epsilon. Misclassified images "
         "count as errors, and no curve rises with epsilon. One search gives the accuracy at every epsilon. An image "
         "that no attack changes up to the largest epsilon is right-censored.",
@@ -38,10 +38,10 @@ PROTOCOLS: dict[Protocol, tuple[str, str]] = {
 """Name and description of each protocol."""
 
 _FIGURE_2: dict[Protocol, str] = {
-    "paper": "Solid: predicted labels, as in the paper. Dashed: true labels. Dotted: for two classes, the minimum of "
-    "the accuracy with predicted labels, 1 − clean accuracy.",
+    "paper": "Solid: predicted labels, as in the paper. Dashed: true labels.",
     "strict": "Heavy black line: strict, the worst case over all attacks.",
 }
+_FLOOR = "Dotted: for two classes, the minimum of the accuracy with predicted labels, 1 − clean accuracy."
 _FIGURE_3: dict[Protocol, str] = {
     "paper": "Predicted labels and true labels: the label that the paper’s attacks move away from.",
     "strict": "Strict: each attack together with all before it, in the order FGSM, BIM, PGD; black: the worst case "
@@ -49,14 +49,18 @@ _FIGURE_3: dict[Protocol, str] = {
 }
 
 
-def figure_captions(protocols: frozenset[Protocol]) -> tuple[str, str, str]:
-    """Return the captions of Figures 1, 2 and 3."""
+def figure_captions(protocols: frozenset[Protocol], *, two_classes: bool, paper: bool) -> tuple[str, str, str]:
+    """Return the captions of Figures 1, 2 and 3.
+
+    two_classes: whether some data set has two classes. paper: whether the paper's numbers stand beside some data set.
+    """
+    marks = [_FLOOR] if two_classes and "paper" in protocols else []
+    marks += ["Hollow diamonds: the paper’s Table 1."] if paper else []
     return (
         "Clean images and their adversarial counterparts under FGSM, PGD and BIM. Below each image: the class that the "
         "clean model predicts and its probability, bold with a cross where the class differs from that of the clean "
         "image. The small images are the differences about middle grey, magnified by the factor below them.",
-        f"Accuracy of the clean models under attack by epsilon. {_join(_FIGURE_2, protocols)} Hollow diamonds: the "
-        "paper’s Table 1.",
+        " ".join(["Accuracy of the clean models under attack by epsilon.", _join(_FIGURE_2, protocols), *marks]),
         "Accuracy under attack before (dashed, hollow) and after (solid, filled) adversarial training. "
         f"{_join(_FIGURE_3, protocols)} Dotted: the epsilon of Table S5.",
     )
@@ -70,44 +74,60 @@ def findings(
     column: TableColumn, tables: Mapping[str, Table], attack: Mapping[str, Any], protocols: frozenset[Protocol]
 ) -> list[str]:
     """Return the main numbers of one data set as sentences; tables by name; attack: attack.json by model."""
-    clean, adversarial = (attack[model]["clean_accuracy"] for model in ("clean", "adversarial"))
-    n_right = round(clean * column.n_images)
-    sentences = [f"Clean accuracy: {percent(clean)} ({n_right} of {column.n_images} test images)."]
+    hardened = "adversarial" in attack
+    sentences = [_clean_accuracy(attack["clean"])]
     if "paper" in protocols:
-        sentences += _paper_findings(column, tables)
+        sentences += _paper_findings(column, tables, hardened=hardened)
     if "strict" in protocols:
-        sentences += _strict_findings(column, tables)
-    return [
-        *sentences,
-        f"Adversarial training changes the clean accuracy from {percent(clean)} to {percent(adversarial)}.",
-    ]
+        sentences += _strict_findings(column, tables, hardened=hardened)
+    if hardened:
+        clean, adversarial = (percent(attack[model]["clean_accuracy"]) for model in ("clean", "adversarial"))
+        sentences.append(f"Adversarial training changes the clean accuracy from {clean} to {adversarial}.")
+    return sentences
 
 
-def _paper_findings(column: TableColumn, tables: Mapping[str, Table]) -> list[str]:
-    first, second, s5 = (tables[name] for name in ("Table 1", "Table 2", "Table S5"))
+def _clean_accuracy(attack: Mapping[str, Any]) -> str:
+    """Return the accuracy without attack of the images that were attacked, and of all test images if these are more."""
+    clean, n_images, n_all = attack["clean_accuracy"], attack["n_images"], attack["n_test_images"]
+    n_right = round(clean * n_images)
+    if n_images == n_all:
+        return f"Clean accuracy: {percent(clean)} ({n_right} of {n_all} test images)."
+    return (
+        f"Clean accuracy: {percent(clean)} ({n_right} of the {n_images} test images that were attacked); "
+        f"{percent(attack['test_accuracy'])} of all {n_all} test images."
+    )
+
+
+def _paper_findings(column: TableColumn, tables: Mapping[str, Table], *, hardened: bool) -> list[str]:
+    first, second = tables["Table 1"], tables["Table 2"]
     epsilon = _largest_epsilon(first)
     row = row_key(PGD.title, epsilon)
     predicted, true = (_shown(first, row, column, f"accuracy{one.ending}") for one in (PREDICTED, TRUE))
-    before, after = (_shown(s5, PGD.title, column, name) for name in ("original", "adversarially_trained"))
+    change = _change(tables["Table S5"], column, PGD.title, "accuracy under PGD", PREDICTED, " (predicted labels)")
     return [
         f"Accuracy under PGD at epsilon {epsilon_text(epsilon)}: {predicted} with predicted labels, as in the paper; "
         f"{true} with true labels.",
-        f"Adversarial training changes the accuracy under PGD at the epsilon of Table S5 from {before} to {after} "
-        "(predicted labels).",
+        *([change] if hardened else []),
         _exclusion(second, column, "the most sensitive images", ending=PREDICTED.ending),
     ]
 
 
-def _strict_findings(column: TableColumn, tables: Mapping[str, Table]) -> list[str]:
-    first, second, s5 = (tables[name] for name in ("Table 1", "Table 2", "Table S5"))
+def _strict_findings(column: TableColumn, tables: Mapping[str, Table], *, hardened: bool) -> list[str]:
+    first, second = tables["Table 1"], tables["Table 2"]
     epsilon = _largest_epsilon(first)
     strict = _shown(first, row_key(ALL, epsilon), column, f"accuracy{STRICT.ending}")
-    before, after = (_shown(s5, ALL, column, name + STRICT.ending) for name in ("original", "adversarially_trained"))
+    change = _change(tables["Table S5"], column, ALL, "strict robust accuracy", STRICT, "")
     return [
         f"Strict robust accuracy, the worst case over all attacks, at epsilon {epsilon_text(epsilon)}: {strict}.",
-        f"Adversarial training changes the strict robust accuracy at the epsilon of Table S5 from {before} to {after}.",
+        *([change] if hardened else []),
         _exclusion(second, column, "the images that are most sensitive in the strict search", ending=STRICT.ending),
     ]
+
+
+def _change(s5: Table, column: TableColumn, row: str, what: str, measure: Measure, ending: str) -> str:
+    """Return how adversarial training changes an accuracy of Table S5."""
+    before, after = (_shown(s5, row, column, name + measure.ending) for name in ("original", "adversarially_trained"))
+    return f"Adversarial training changes the {what} at the epsilon of Table S5 from {before} to {after}{ending}."
 
 
 def _exclusion(second: Table, column: TableColumn, excluded: str, *, ending: str) -> str:

@@ -30,7 +30,7 @@ class Dataset(Settings, frozen=True, kw_only=True):
     model: Model
     """What is trained, attacked and hardened, by its `source`."""
     train: Train
-    """Fine-tuning on clean images."""
+    """Training on clean images. A finished model of your own, with `fine_tune: false`, takes only `batch_size`."""
     harden: Harden
     """Adversarial training from the weights of the clean model."""
     attack: Attack

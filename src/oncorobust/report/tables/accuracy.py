@@ -13,7 +13,7 @@ from oncorobust.base.layout import table_file
 from oncorobust.report.measures import STRICT, Measure, measures_of
 from oncorobust.report.shown_attacks import ALL, ATTACKS, BASELINE, row_key
 from oncorobust.report.tables.cell import Cell, Field, Table, Unit
-from oncorobust.report.tables.common import shown_as, table_columns
+from oncorobust.report.tables.common import note_on_paper, shown_as, table_columns
 from oncorobust.report.tables.sources import (
     Metrics,
     Source,
@@ -68,12 +68,18 @@ def table_1(
     cascade: the attacks of the strict protocol in order, empty without it.
     """
     rows = _rows(protocols, cascade)
+    cells = tuple(
+        cell
+        for dataset in attack
+        for key, sources in _table_1_sources(dataset, rows, table_epsilons, protocols)
+        for cell in _table_1_cells(attack, dataset, key, sources, paper=shown_as(dataset, report).paper)
+    )
     return Table(
         name="Table 1",
         file=table_file("table1"),
         caption=(
             "Accuracy (%) of the clean models, without attack (Baseline) and under attack, by epsilon (l_inf radius "
-            f"for pixel values in [0, 1]). {_meanings(protocols)} Paper: the paper's Table 1."
+            f"for pixel values in [0, 1]). {_meanings(protocols)}{note_on_paper(cells, 'Table 1')}"
         ),
         row_heads=("Attack", "Epsilon"),
         rows=(BASELINE, *(row_key(one.title, epsilon) for one in rows for epsilon in table_epsilons)),
@@ -83,12 +89,7 @@ def table_1(
             *(Field(f"accuracy{one.ending}", "", one.heading, "percent") for one in measures_of(protocols)),
             Field("paper", "", "paper", "percent"),
         ),
-        cells=tuple(
-            cell
-            for dataset in attack
-            for key, sources in _table_1_sources(dataset, rows, table_epsilons, protocols)
-            for cell in _table_1_cells(attack, dataset, key, sources, paper=shown_as(dataset, report).paper)
-        ),
+        cells=cells,
     )
 
 
@@ -118,6 +119,12 @@ def table_s5(attack: Metrics, *, report: Report, protocols: frozenset[Protocol],
     """
     epsilon = report.adversarial_training_epsilon
     rows = _rows(protocols, cascade)
+    cells = tuple(
+        cell
+        for dataset in attack
+        for row in rows
+        for cell in _table_s5_cells(attack, dataset, row, epsilon, paper=shown_as(dataset, report).paper)
+    )
     groups = [*((f"{{}}{one.ending}", one.heading) for one in measures_of(protocols)), ("paper_{}", "paper")]
     return Table(
         name="Table S5",
@@ -125,7 +132,7 @@ def table_s5(attack: Metrics, *, report: Report, protocols: frozenset[Protocol],
         caption=(
             f"Accuracy (%) under attack at epsilon {epsilon_text(epsilon)} of the clean (original) and the "
             "adversarially trained models, and the difference in percentage points. "
-            f"{_meanings(protocols)} Paper: the paper's Table S5."
+            f"{_meanings(protocols)}{note_on_paper(cells, 'Table S5')}"
         ),
         row_heads=("Attack",),
         rows=tuple(one.title for one in rows),
@@ -136,12 +143,7 @@ def table_s5(attack: Metrics, *, report: Report, protocols: frozenset[Protocol],
             for name, group in groups
             for field, heading, unit in _BEFORE_AND_AFTER
         ),
-        cells=tuple(
-            cell
-            for dataset in attack
-            for row in rows
-            for cell in _table_s5_cells(attack, dataset, row, epsilon, paper=shown_as(dataset, report).paper)
-        ),
+        cells=cells,
     )
 
 

@@ -1,6 +1,8 @@
-"""The data sets as columns of the tables."""
+"""The data sets as columns of the tables, and the note on the paper's numbers in a caption."""
 
-from oncorobust.report.tables.cell import TableColumn
+from collections.abc import Iterable
+
+from oncorobust.report.tables.cell import Cell, TableColumn
 from oncorobust.report.tables.sources import Metrics
 from oncorobust.settings.pipeline import Column, Report
 
@@ -22,3 +24,8 @@ def table_columns(metrics: Metrics, report: Report) -> tuple[TableColumn, ...]:
         )
         for dataset, models in metrics.items()
     )
+
+
+def note_on_paper(cells: Iterable[Cell], name: str) -> str:
+    """Return the end of a caption that names the paper's table; empty where no cell holds a number of the paper."""
+    return f" Paper: the paper's {name}." if any(cell.paper for cell in cells) else ""

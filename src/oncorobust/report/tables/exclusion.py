@@ -11,7 +11,7 @@ from typing import Any
 
 from oncorobust.base.layout import table_file
 from oncorobust.report.tables.cell import Cell, Field, Statistic, Table, Unit
-from oncorobust.report.tables.common import shown_as, table_columns
+from oncorobust.report.tables.common import note_on_paper, shown_as, table_columns
 from oncorobust.report.tables.sources import Metrics, paper_cells, sensitivity_source, sourced_cell
 from oncorobust.settings.attacks import Protocol
 from oncorobust.settings.pipeline import Report
@@ -19,7 +19,7 @@ from oncorobust.settings.pipeline import Report
 _CAPTION = (
     "Accuracy (%) of the clean models on all ranked images and after excluding the most sensitive ones. {by}. "
     "Coverage: share of the images kept. Threshold: largest minimal epsilon among the excluded images (l_inf radius "
-    "for pixel values in [0, 1]). Paper: the paper's Table 2."
+    "for pixel values in [0, 1])."
 )
 _BY: dict[Protocol, str] = {
     "paper": "Paper's protocol: excludes the images whose prediction PGD changes at the smallest epsilons of a grid",
@@ -65,10 +65,13 @@ def table_2(rank: Metrics, *, report: Report, protocols: frozenset[Protocol]) ->
     shown = [protocol for protocol in _GROUPS if protocol in protocols]
     # the number of images stands with the protocol that counted them
     counted = {key: {"clean": {**one["clean"].get("strict", {}), **one["clean"]}} for key, one in rank.items()}
+    cells = tuple(
+        cell for dataset in rank for cell in _cells(rank, dataset, shown, paper=shown_as(dataset, report).paper)
+    )
     return Table(
         name="Table 2",
         file=table_file("table2"),
-        caption=_CAPTION.format(by=". ".join(_BY[protocol] for protocol in shown)),
+        caption=_CAPTION.format(by=". ".join(_BY[one] for one in shown)) + note_on_paper(cells, "Table 2"),
         row_heads=(),
         rows=tuple(rank),
         data_sets="rows",
@@ -82,9 +85,7 @@ def table_2(rank: Metrics, *, report: Report, protocols: frozenset[Protocol]) ->
             ),
             *(Field(f"paper_{field}", "paper", heading, unit) for field, heading, unit in _PRINTED),
         ),
-        cells=tuple(
-            cell for dataset in rank for cell in _cells(rank, dataset, shown, paper=shown_as(dataset, report).paper)
-        ),
+        cells=cells,
     )
 
 

@@ -27,8 +27,8 @@ from oncorobust.settings.pipeline import Report
 _CAPTION = (
     "The gap between the paper's accuracy under PGD and the strict accuracy of the clean models, by epsilon: "
     "accuracies in %, parts in percentage points, which add up to the total before rounding. Labels: the attack moves "
-    "away from the true label, not from the prediction. Restarts: PGD with random restarts, any adversarial iterate "
-    "kept, FGSM and BIM counted too. Worst case: all other attacks of the suite. Steps: PGD with many more steps."
+    "away from the true label, not from the prediction. Restarts: any adversarial iterate of any restart of PGD "
+    "counts, FGSM and BIM too. Worst case: all other attacks of the suite. Steps: PGD with many more steps."
 )
 _MISSING = (
     "Empty, because it needs both protocols and the {missing} protocol was not run (attacks.protocols in params.yaml)."

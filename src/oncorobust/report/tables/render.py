@@ -159,8 +159,10 @@ def marked_title(column: TableColumn) -> str:
 
 
 def counts_text(table: Table) -> str:
-    """Return the number of test images behind each data set's numbers."""
-    return "Test images: " + "; ".join(f"{marked_title(one)} n = {one.n_images}" for one in table.columns) + "."
+    """Return the number of attacked test images behind each data set's numbers."""
+    return (
+        "Attacked test images: " + "; ".join(f"{marked_title(one)} n = {one.n_images}" for one in table.columns) + "."
+    )
 
 
 def to_frame(table: Table) -> pd.DataFrame:
