@@ -150,7 +150,7 @@ def _kind(kind: types.Type) -> str:
 
 
 def _union(union: types.UnionType) -> str:
-    if tags := [f"`{one.tag}`" for one in _structs(union)]:
+    if tags := [f"`{one.tag}`" for one in _structs(union) if one.tag]:
         return f"section: {', '.join(tags)}"
     members = sorted(union.types, key=lambda one: isinstance(one, types.NoneType))
     return " or ".join(_kind(one) for one in members)

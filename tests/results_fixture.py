@@ -52,6 +52,7 @@ class FakeDataset:
     n_images: int = 40
     threats: tuple[str, ...] = ("tied", "lesion", "background", "stored_8", "noise")
     threat_epsilons: tuple[float, ...] = (0.004,)
+    hardened: bool = True
 
 
 DATASETS = {
@@ -100,7 +101,7 @@ def write_results(
         rng = np.random.default_rng([seed, position])
         _write_processed(root / "data" / "processed" / key, key, dataset, rng)
         labels = rng.integers(len(dataset.class_names), size=dataset.n_images)
-        for model, factor in (("clean", 1.0), ("adversarial", 2.5)):
+        for model, factor in (("clean", 1.0), ("adversarial", 2.5))[: 1 + dataset.hardened]:
             folder = root / "reports" / key / model
             folder.mkdir(parents=True)
             predicted = np.where(
@@ -126,7 +127,11 @@ def params_content(datasets: dict[str, FakeDataset]) -> dict:
     content["acquire"] = {}
     content["attacks"]["table_epsilons"] = list(TABLE_EPSILONS)
     content["datasets"] = {
-        key: {**one, "attack": {**one["attack"], "epsilons": list(dataset.grid), "example_epsilon": dataset.grid[2]}}
+        key: {
+            **one,
+            "harden": one["harden"] if dataset.hardened else None,
+            "attack": {**one["attack"], "epsilons": list(dataset.grid), "example_epsilon": dataset.grid[2]},
+        }
         for key, dataset in datasets.items()
     }
     content["report"]["columns"] = {

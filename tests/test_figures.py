@@ -8,6 +8,7 @@ import pytest
 from results_fixture import DATASETS, write_results
 
 from oncorobust.base.errors import InputError
+from oncorobust.base.layout import MODELS
 from oncorobust.report.figures.accuracy_over_epsilon import figure_2
 from oncorobust.report.figures.before_and_after import figure_3
 from oncorobust.report.figures.examples import choose_examples, figure_1, magnify
@@ -35,7 +36,7 @@ def root(tmp_path_factory):
 @pytest.fixture
 def datasets(root, monkeypatch):
     monkeypatch.chdir(root)
-    return [read_plot_data(key, REPORT) for key in DATASETS]
+    return [read_plot_data(key, REPORT, models=MODELS) for key in DATASETS]
 
 
 def texts(figure):
@@ -94,7 +95,7 @@ def legend_of(figure):
 def test_one_protocol_alone_draws_its_own_curves_only(tmp_path, monkeypatch, protocol):
     write_results(tmp_path / "run", protocols=(protocol,))
     monkeypatch.chdir(tmp_path / "run")
-    some = [read_plot_data(key, REPORT) for key in DATASETS]
+    some = [read_plot_data(key, REPORT, models=MODELS) for key in DATASETS]
     second, third = figure_2(some, paper=PAPER), figure_3(some, table_epsilon=0.002)
     assert len(second.axes[2].lines) == {"paper": 6 + 1, "strict": 1}[protocol]
     assert len(third.axes) == len(DATASETS) * {"paper": 2, "strict": 1}[protocol]
@@ -183,7 +184,7 @@ def test_examples_of_other_classes_are_refused(root, monkeypatch, tmp_path):
     source = (tmp_path / "run/reports/mnist/clean/examples.npz").read_bytes()
     (tmp_path / "run/reports/lidc/clean/examples.npz").write_bytes(source)
     with pytest.raises(InputError, match=r"lidc/clean/examples.npz: probabilities of 10 classes \(expected 2\)"):
-        read_plot_data("lidc", REPORT)
+        read_plot_data("lidc", REPORT, models=MODELS)
 
 
 def test_broken_examples_are_named(tmp_path):

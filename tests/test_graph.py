@@ -201,3 +201,26 @@ def test_every_rule_that_asks_for_a_gpu_has_a_place_in_the_slurm_profile() -> No
     profile = yaml.safe_load((toy.REPOSITORY / "profiles" / "slurm" / "config.v8+.yaml").read_text())
     assert large == {"train", "harden", "attack", "rank", "attack_shard", "rank_shard"}
     assert set(profile["set-resources"]) == large
+
+
+@pytest.mark.parametrize("not_hardened", [["slices"], ["mnist", "slices"]])
+def test_a_data_set_that_is_not_hardened_has_one_model_in_both_graphs(tmp_path: Path, not_hardened: list[str]) -> None:
+    folder = toy.make_toy(tmp_path)
+    in_step = (folder / "dvc.yaml").read_text()
+    content = toy.toy_params()
+    for name in not_hardened:
+        content["datasets"][name]["harden"] = None
+    toy.write_params(folder, content)
+    assert "harden lists other data sets than params.yaml" in out_of_step(folder)
+    assert "attack lists other models than params.yaml" in out_of_step(folder)
+    assert refresh(folder)
+    assert out_of_step(folder) == []
+    plan, stages = toy.snakemake_plan(folder, forceall=True), toy.dvc_steps(folder)
+    assert plan.steps == stages
+    assert plan.targets == frozenset().union(*(step.outputs for step in stages.values()))
+    assert len(stages) == 1 + 3 * 2 + 2 * 2 * 2 + 3 - 3 * len(not_hardened)
+    read = frozenset().union(*(step.inputs | step.outputs for step in stages.values()))
+    assert not {path for path in read for name in not_hardened if f"{name}/adversarial" in path}
+    toy.write_params(folder, toy.toy_params())
+    assert refresh(folder)
+    assert (folder / "dvc.yaml").read_text() == in_step

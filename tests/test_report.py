@@ -1,6 +1,8 @@
 """The HTML page on made-up results: its numbers, its safety, and that it needs nothing from outside."""
 
+import dataclasses
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -329,3 +331,28 @@ def test_the_minimum_of_two_classes_is_told_where_there_are_two() -> None:
         caption = figure_captions(both, two_classes=two_classes, paper=False)[1]
         assert ("for two classes, the minimum" in caption) == two_classes
     assert "minimum" not in figure_captions(frozenset({"strict"}), two_classes=True, paper=False)[1]
+
+
+def test_a_data_set_that_is_not_hardened_stands_beside_one_that_is(tmp_path):
+    datasets = {"lidc": DATASETS["lidc"], "phantom": dataclasses.replace(DATASETS["phantom"], hardened=False)}
+    write_results(tmp_path / "run", datasets)
+    for stage in STAGES:
+        finished = run_stage(stage, tmp_path / "run")
+        assert finished.returncode == 0, finished.stderr
+    tables = {one.stem: one.read_text(encoding="utf-8") for one in (tmp_path / "run/reports/tables").glob("*.md")}
+    assert "phantom" not in tables["table_s5"]
+    assert "Attacked test images: LIDC n = 40." in tables["table_s5"]
+    assert re.search(
+        r"\| MRI phantom \(SYNTHETIC\) \| tied \| 0.004 \| 30 \|( [0-9.]+ \|){2}  \|  \|", tables["threats"]
+    )
+    page = (tmp_path / "run/reports/index.html").read_text(encoding="utf-8")
+    assert page.count("Adversarial training changes the clean accuracy") == 1
+    assert "attack.py --dataset phantom --model clean" in page
+    assert "attack.py --dataset phantom --model adversarial" not in page
+    assert "harden.py --dataset phantom" not in page
+    assert "Figure 3" in page
+
+
+def test_a_model_that_was_not_trained_and_not_validated_says_so():
+    training = {"epochs_run": 0, "best": {"epoch": 0}, "last": {"epoch": 0}, "collapsed_epochs": [], "collapsed": False}
+    assert training_text(training).sentences == "Not trained."

@@ -16,7 +16,7 @@ from oncorobust.base.errors import InputError
 from oncorobust.pipeline.process_lock import release_left_locks
 from oncorobust.pipeline.code_digest import file_digest
 from oncorobust.pipeline.code_record import code_path
-from oncorobust.pipeline.dvc_yaml import check_in_step, own_files
+from oncorobust.pipeline.dvc_yaml import check_in_step, model_runs, own_files
 from oncorobust.pipeline.interruption import pass_on
 from oncorobust.pipeline.raw_tree import mark_edited
 from oncorobust.pipeline.resource_use import read_budget
@@ -44,6 +44,7 @@ if DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method and 
 
 DATASETS = config["run"]["datasets"]
 MODELS = ["clean", "adversarial"]
+RUNS = model_runs(config)  # each data set with each of its models
 OWN_FILES = own_files(config)
 TABLES = ["table1", "table2", "table_s5", "gap", "threats"]
 FIGURES = ["figure1", "figure2", "figure3"]
@@ -64,15 +65,19 @@ DATA = {
 
 RAW_TREE = "data/processed/{dataset}/raw_tree.csv"
 
+
+def of_all_models(pattern, **others):
+    """Return a pattern's files for each data set and each of its models."""
+    return [path for name, model in RUNS for path in expand(pattern, dataset=name, model=model, **others)]
+
+
 # All artefacts, not only the last ones: metrics are in git, so a fresh clone would otherwise find nothing to do.
 ARTEFACTS = [
     *expand("data/raw/{dataset}", dataset=config["acquire"]),
     *expand([*DATA.values(), "data/processed/{dataset}/contact_sheet.png", RAW_TREE], dataset=DATASETS),
-    *expand("models/{dataset}/{model}.keras", dataset=DATASETS, model=MODELS),
-    *expand(
+    *of_all_models("models/{dataset}/{model}.keras"),
+    *of_all_models(
         "reports/{dataset}/{model}/{file}",
-        dataset=DATASETS,
-        model=MODELS,
         file=[
             *["training.json", "history.csv", "curves.png"],
             *["attack.json", "predictions.csv", "intervals.csv", "threats.csv", "examples.npz"],

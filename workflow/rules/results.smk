@@ -5,8 +5,8 @@ rule tabulate:
     message:
         "Writing the tables and the sources of their cells."
     input:
-        attacks=expand("reports/{dataset}/{model}/attack.json", dataset=DATASETS, model=MODELS),
-        ranks=expand("reports/{dataset}/{model}/rank.json", dataset=DATASETS, model=MODELS),
+        attacks=of_all_models("reports/{dataset}/{model}/attack.json"),
+        ranks=of_all_models("reports/{dataset}/{model}/rank.json"),
     output:
         [shown(f"reports/tables/{table}.csv", "Tables") for table in TABLES],
         expand("reports/tables/{table}.md", table=TABLES),
@@ -30,7 +30,7 @@ rule plot:
     message:
         "Drawing Figures 1, 2 and 3."
     input:
-        attacks=expand("reports/{dataset}/{model}/attack.json", dataset=DATASETS, model=MODELS),
+        attacks=of_all_models("reports/{dataset}/{model}/attack.json"),
         examples=expand("reports/{dataset}/clean/examples.npz", dataset=DATASETS),
         summaries=expand("data/processed/{dataset}/summary.json", dataset=DATASETS),
     output:
@@ -58,7 +58,7 @@ rule report:
         "reports/tables/cells.json",
         expand("reports/figures/{figure}.png", figure=FIGURES),
         expand("data/processed/{dataset}/{file}", dataset=DATASETS, file=["summary.json", "contact_sheet.png"]),
-        expand("reports/{dataset}/{model}/{file}", dataset=DATASETS, model=MODELS, file=ON_THE_PAGE),
+        of_all_models("reports/{dataset}/{model}/{file}", file=ON_THE_PAGE),
     output:
         "reports/index.html",
     params:

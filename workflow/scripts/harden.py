@@ -4,6 +4,7 @@ from oncorobust.pipeline.stage_log import open_log
 
 open_log()  # before the imports of frameworks, which print
 
+from oncorobust.base.errors import InputError
 from oncorobust.base.files import file_sha256
 from oncorobust.base.layout import ADVERSARIAL, CLEAN, model_file
 from oncorobust.models.vgg16 import load_classifier
@@ -16,12 +17,15 @@ from oncorobust.training.recipes import harden
 def main() -> None:
     """Read the processed images and the clean model, harden it, and write the adversarial model."""
     dataset, params = parse("dataset").dataset, load_params()
-    clean = model_file(dataset, CLEAN)
+    clean, settings = model_file(dataset, CLEAN), params.datasets[dataset].harden
+    if settings is None:
+        raise InputError(
+            f"expected settings of datasets.{dataset}.harden in params.yaml, got null, which hardens nothing"
+        )
     opened = open_training("harden", dataset, params, model=ADVERSARIAL, reads=[clean])
     shape, classes = opened.data.image_shape, len(opened.data.class_names)
     network = load_classifier(clean, image_shape=shape, n_classes=classes)
     record = {"weights": clean, "weights_sha256": file_sha256(clean)}
-    settings = params.datasets[dataset].harden
     opened.fit(harden, network, settings, record=record, starts_from=[clean])
 
 

@@ -24,7 +24,8 @@ def main() -> None:
         tree = look(Path(), dataset, on_progress=progress.update)
         form = settings.preprocess.format
         raw = open_raw(layout.raw(dataset), form, seed=params.seed, on_progress=progress.update)
-        processed = process(raw, settings.preprocess, dataset=dataset, seed=params.seed)
+        trained_on = settings.is_trained_on
+        processed = process(raw, settings.preprocess, dataset=dataset, seed=params.seed, is_trained_on=trained_on)
         progress = Progress(f"preprocess {dataset}")
         write_images(images, processed.images, shape=processed.shape, on_progress=progress.update)
         content = processed.complete_summary()

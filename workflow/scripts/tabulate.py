@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from oncorobust.base.files import whole_outputs, write_csv
-from oncorobust.base.layout import CELLS, MODELS, results_file
+from oncorobust.base.layout import CELLS, results_file
 from oncorobust.base.schema.version import read_results, write_results
 from oncorobust.pipeline.stage import parse, run
 from oncorobust.report.tables.build import build_tables
@@ -18,7 +18,9 @@ def main() -> None:
     params = load_params()
     attack, rank = (
         {
-            dataset: {model: read_results(results_file(dataset, model, name)) for model in MODELS}
+            dataset: {
+                model: read_results(results_file(dataset, model, name)) for model in params.datasets[dataset].models
+            }
             for dataset in params.run.datasets
         }
         for name in ("attack.json", "rank.json")

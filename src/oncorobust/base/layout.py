@@ -10,7 +10,7 @@ ADVERSARIAL = "adversarial"
 """The clean model trained further on adversarial images."""
 
 MODELS = (CLEAN, ADVERSARIAL)
-"""Both models of a data set, in the order of their training."""
+"""All models of a data set, in the order of their training."""
 
 DATA_FOLDER = "data"
 MODELS_FOLDER = "models"
@@ -28,6 +28,11 @@ BENCHMARKS = f"{LOGS_FOLDER}/benchmarks"
 SCRIPTS = "workflow/scripts"
 CODE = "workflow/code"
 RESOURCES = "workflow/resources.yaml"
+
+
+def models(*, hardened: bool) -> tuple[str, ...]:
+    """Return the models of a data set: all, or the clean model alone where `harden` is null."""
+    return MODELS if hardened else (CLEAN,)
 
 
 def raw(dataset: str) -> str:

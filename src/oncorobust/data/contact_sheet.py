@@ -1,4 +1,4 @@
-"""A contact sheet: training images of each class and augmented copies, for inspection before training.
+"""A contact sheet: images of each class and augmented copies, for inspection before training and evaluation.
 
 It shows problems that a table does not: a wrong window, a crop that misses the lesion, swapped axes, a class that can
 be recognised by its image borders, an augmentation that cuts off the object. The sheet states the number of images in
@@ -34,15 +34,19 @@ Block = tuple[str, str, Images]
 
 
 def draw_contact_sheet(data: LabelledImages, summary: dict[str, Any], *, settings: Augment, seed: int) -> Figure:
-    """Draw training images of each class and, if the settings ask for copies, augmented copies of some images."""
-    train = data.select("train")
-    blocks = [_class_block(train, label, summary, seed) for label in range(len(data.class_names))]
-    copies = _copy_blocks(train, settings, seed) if settings.copies else []
+    """Draw training images of each class and, if the settings ask for copies, augmented copies of some images.
+
+    Without training images it shows test images.
+    """
+    trained_on = data.has("train")
+    shown = data.select("train" if trained_on else "test")
+    blocks = [_class_block(shown, label, summary, seed) for label in range(len(data.class_names))]
+    copies = _copy_blocks(shown, settings, seed) if settings.copies and trained_on else []
     side = (_SHEET_INCHES - _LABEL_INCHES - 2 * _MARGIN_INCHES) / (COLUMNS + (COLUMNS - 1) * _GAP)
     heights = [_rows(block) * side * (1 + _GAP) + _BLOCK_GAP_INCHES for block in (*blocks, *copies)]
     height = _HEADER_INCHES + sum(heights) + (_HEADING_INCHES if copies else 0) + _MARGIN_INCHES
     figure = Figure(figsize=(_SHEET_INCHES, height), facecolor="white")
-    _draw_header(figure, data, summary)
+    _draw_header(figure, data, summary, shown="training images" if trained_on else "test images")
     top = height - _HEADER_INCHES
     for position, block in enumerate((*blocks, *copies)):
         if position == len(blocks):
@@ -58,13 +62,14 @@ def write_contact_sheet(path: Path, figure: Figure) -> None:
     figure.savefig(path, format="png", dpi=110, metadata={"Software": None})
 
 
-def _class_block(train: LabelledImages, label: int, summary: dict[str, Any], seed: int) -> Block:
-    rows = 2 if len(train.class_names) <= 4 else 1
-    members = np.flatnonzero(train.labels == label)
+def _class_block(shown: LabelledImages, label: int, summary: dict[str, Any], seed: int) -> Block:
+    rows = 2 if len(shown.class_names) <= 4 else 1
+    members = np.flatnonzero(shown.labels == label)
     chosen = child_rng(seed, "contact sheet", label).permutation(members)[: rows * COLUMNS]
-    name = train.class_names[label]
-    counts = [f"{split} {summary['counts'][split][name]:,}" for split in SPLITS]
-    return name, "\n".join(counts if rows == 2 else counts[:1]), train.images(np.sort(chosen))
+    name = shown.class_names[label]
+    splits = [split for split in SPLITS if any(summary["counts"][split].values())]
+    counts = [f"{split} {summary['counts'][split][name]:,}" for split in splits]
+    return name, "\n".join(counts if rows == 2 else counts[:1]), shown.images(np.sort(chosen))
 
 
 def _copy_blocks(train: LabelledImages, settings: Augment, seed: int) -> list[Block]:
@@ -98,16 +103,17 @@ def _describe(settings: Augment) -> str:
     )
 
 
-def _draw_header(figure: Figure, data: LabelledImages, summary: dict[str, Any]) -> None:
+def _draw_header(figure: Figure, data: LabelledImages, summary: dict[str, Any], *, shown: str) -> None:
     top = float(figure.get_figheight())
     low, high = summary["intensity_range"]
     patients = f"{summary['n_patients']:,} patients, " if summary["n_patients"] < summary["n_images"] else ""
-    splits = ", ".join(f"{sum(summary['counts'][split].values()):,} {split}" for split in SPLITS)
+    totals = {split: sum(summary["counts"][split].values()) for split in SPLITS}
+    splits = ", ".join(f"{total:,} {split}" for split, total in totals.items() if total)
     details = (
         f"{summary['n_images']:,} images, {patients}{splits}   ·   {summary['size']} x {summary['size']} pixels   ·   "
         f"black {low:g}, white {high:g} ({summary['intensity_unit']})"
     )
-    _write(figure, _MARGIN_INCHES, top - 0.42, f"{data.name}: training images", size=17.0, colour=_INK, weight="bold")
+    _write(figure, _MARGIN_INCHES, top - 0.42, f"{data.name}: {shown}", size=17.0, colour=_INK, weight="bold")
     _write(figure, _MARGIN_INCHES, top - 0.72, details, size=10.0, colour=_QUIET)
     if data.synthetic:
         figure.text(

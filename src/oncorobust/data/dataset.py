@@ -87,6 +87,10 @@ class LabelledImages:
         """Return the images at these positions, in this order."""
         return replace(self, rows=self.rows.iloc[positions])
 
+    def has(self, split: str) -> bool:
+        """Return whether any image is in a split: train, validation or test."""
+        return bool((self.rows["split"] == split).any())
+
     def select(self, split: str) -> "LabelledImages":
         """Return the images of one split: train, validation or test. Raises InputError if there are none."""
         part = replace(self, rows=self.rows[self.rows["split"] == split])

@@ -67,14 +67,21 @@ class Processed:
         return self.summary | {"notes": [*self.summary["notes"], *self.duplicates()]}
 
 
-def process(raw: RawImages, settings: Preprocess, *, dataset: str, seed: int) -> Processed:
+def process(raw: RawImages, settings: Preprocess, *, dataset: str, seed: int, is_trained_on: bool = True) -> Processed:
     """Select, split and balance the images of a raw tree, and prepare their conversion image by image.
 
-    Raises InputError naming an image that does not fit, here or while `images` is consumed.
+    is_trained_on: whether training images are needed; a finished model needs only test images. Raises InputError naming
+    an image that does not fit, here or while `images` is consumed, and where there are no training images to train on.
     """
     rows = raw.index.assign(**{POSITION: np.arange(len(raw.index))})
     notes = check_given_split(rows, settings, where=f"{layout.raw(dataset)}/manifest.csv")
     chosen, more = _choose(raw, rows, settings, seed)
+    if is_trained_on and not (chosen["split"] == "train").any():
+        raise InputError(
+            f"expected training images, got none in the given split: to evaluate a finished model on its test images "
+            f"alone, set datasets.{dataset}.model to your file with fine_tune: false, and datasets.{dataset}.harden "
+            "to null"
+        )
     low, high = _intensity_range(raw, chosen, settings)
     channels = _channels(raw.read(int(chosen[POSITION].iloc[0])))
     index = resize_boxes(chosen, crop_fraction=settings.crop_fraction, size=settings.size)
@@ -222,6 +229,11 @@ def _intensity_range(raw: RawImages, chosen: pd.DataFrame, settings: Preprocess)
 def _training_range(raw: RawImages, chosen: pd.DataFrame, settings: Preprocess) -> tuple[float, float]:
     """Return percentiles of the cropped training images, from at most ten million evenly spaced pixels."""
     positions = chosen[POSITION][chosen["split"] == "train"]
+    if positions.empty:
+        raise InputError(
+            "expected two numbers as preprocess.intensity_range, got training, but there are no training images: take "
+            "intensity_range from summary.json of the data that the model was trained on"
+        )
     share = max(1, _SAMPLED_PIXELS // len(positions))
     pixels = []
     for position in positions:

@@ -26,15 +26,16 @@ from oncorobust.settings.data import Manifest, Preprocess, Split
 def split_images(index: pd.DataFrame, settings: Split, *, names: Sequence[str], seed: int) -> pd.Series:
     """Assign each row of `index` (columns image_id, patient_id, label, optional given_split) to a split.
 
-    names: class names by label. Returns train, validation or test per row. Raises InputError if a class has too few
-    patients to appear in every split, or if the given split is unusable.
+    names: class names by label. Returns train, validation or test per row. A given split may lack training images, for
+    a finished model; no validation images are then drawn. Raises InputError if a class has too few patients to appear
+    in every split that there is, or if the given split has no test images.
     """
     groups = index["patient_id"] if settings.unit == "patient" else index["image_id"]
     split = _given(index) if settings.use_given else pd.Series("train", index=index.index)
     if not settings.use_given:
         split[_one_fold(index["label"], groups, settings, "test", seed)] = "test"
-    if not (split == "validation").any():
-        rest = split == "train"
+    rest = split == "train"
+    if rest.any() and not (split == "validation").any():
         split[_one_fold(index["label"][rest], groups[rest], settings, "validation", seed)] = "validation"
     _check_classes(index, split, names)
     _check_disjoint(groups, split, settings.unit)
@@ -118,10 +119,8 @@ def _patients(index: pd.DataFrame) -> pd.DataFrame:
 def _given(index: pd.DataFrame) -> pd.Series:
     if "given_split" not in index:
         raise InputError("use_given is true, but the raw tree states no split")
-    found = set(index["given_split"])
-    for name in ("train", "test"):
-        if name not in found:
-            raise InputError(f"use_given is true, but the given split has no {name} images")
+    if not (index["given_split"] == "test").any():
+        raise InputError("use_given is true, but the given split has no test images")
     return index["given_split"].copy()
 
 
@@ -149,8 +148,8 @@ def _one_fold(
 
 
 def _check_classes(index: pd.DataFrame, split: pd.Series, names: Sequence[str]) -> None:
-    table = pd.crosstab(index["label"], split).reindex(columns=list(SPLITS), fill_value=0)
-    for name in SPLITS:
+    table = pd.crosstab(index["label"], split)
+    for name in table.columns:
         for label in table.index[table[name] == 0]:
             patients = index["patient_id"][index["label"] == label].nunique()
             raise InputError(

@@ -9,8 +9,8 @@ what selection on validation patients gained:
     collapsed_epochs   epochs after which the model was no better than one answer for all images
     collapsed          whether the kept weights are no better than that
 
-A checkpoint has only the values that exist: the starting model has no training accuracy, and training on clean images
-has no accuracy under attack.
+A checkpoint has only the values that exist: the starting model has no training accuracy, training on clean images has
+no accuracy under attack, and a data set of test images alone has none at all.
 """
 
 from typing import Any
@@ -46,8 +46,8 @@ def summarise_training(trained: Trained) -> dict[str, Any]:
         "collapsed_epochs": collapsed_epochs(trained.history),
         "collapsed": bool(history.loc[trained.best_epoch, "collapsed"]),
     }
-    if 0 in history.index:
-        summary["start"] = _checkpoint(history, 0)
+    if 0 in history.index and (start := _checkpoint(history, 0)):
+        summary["start"] = start
     return summary
 
 

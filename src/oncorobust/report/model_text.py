@@ -47,7 +47,7 @@ def _course(training: Mapping[str, Any]) -> str:
     """Return how long training ran, why it ended, and how accurate the kept and the last epoch are."""
     best, last, n_epochs = training["best"], training["last"], training["epochs_run"]
     if not n_epochs:
-        return f"Not trained: {_validated(best)}."
+        return f"Not trained: {_validated(best)}." if "validation_accuracy" in best else "Not trained."
     kept = f"epoch {best['epoch']}" if best["epoch"] else "epoch 0, the model before training,"
     text = f"Trained for {n_epochs} epoch{'' if n_epochs == 1 else 's'}, {_ENDED[training['ended']]}. "
     text += f"The weights of {kept} were kept: {_validated(best)}."

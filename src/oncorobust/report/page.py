@@ -35,7 +35,7 @@ from oncorobust.report.tables.render import ReadableUnit, counts_text, lay_out
 from oncorobust.settings.attacks import Protocol
 
 MODELS = {layout.CLEAN: "clean", layout.ADVERSARIAL: "adversarially trained"}
-"""The two models of a data set, and their names on the page."""
+"""The models of a data set, in order, and their names on the page."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +92,7 @@ def render_report(datasets: Sequence[DatasetPart], *, tables: Sequence[Table], f
     by_name = {one.name: one for one in tables}
     two_classes = any(len(part.summary["class_names"]) == 2 for part in datasets)
     beside_paper = [column.title for column in columns.values() if column.paper]
+    hardened = any(layout.ADVERSARIAL in part.training for part in datasets)
     captions = figure_captions(protocols, two_classes=two_classes, paper=bool(beside_paper))
     return environment.get_template("report.html.j2").render(
         parts=[(part, columns[part.key], _sentences(part, columns[part.key], by_name, protocols)) for part in datasets],
@@ -103,12 +104,12 @@ def render_report(datasets: Sequence[DatasetPart], *, tables: Sequence[Table], f
             if "strict" in protocols and model in part.attack
         ],
         tables=[_view(table, {part.key: readable_unit_of(part.summary) for part in datasets}) for table in tables],
-        figures=list(zip(figures, captions, strict=True)),
+        figures=list(zip(figures, captions, strict=True))[: 3 if hardened else 2],
         synthetic=[column.title for column in columns.values() if column.synthetic],
         all_synthetic=all(column.synthetic for column in columns.values()),
         models=MODELS,
         beside_paper=beside_paper,
-        hardened=any(layout.ADVERSARIAL in part.training for part in datasets),
+        hardened=hardened,
         trained=[(part, columns[part.key], trained) for part in datasets if (trained := part.trained)],
         flag_limit=FEW_WITHOUT_GRADIENT,
     )
@@ -148,16 +149,16 @@ def _trace_command(table: Table) -> str:
     return f'oncorobust trace "{table.name}" --row {cell.row}{column}'
 
 
-def read_dataset_part(dataset: str) -> DatasetPart:
-    """Read what the page shows of a data set from the work tree."""
+def read_dataset_part(dataset: str, *, models: Sequence[str]) -> DatasetPart:
+    """Read what the page shows of a data set and its models from the work tree."""
     processed = layout.processed(dataset)
     return DatasetPart(
         key=dataset,
         summary=read_results(f"{processed}/summary.json"),
-        training={model: read_results(layout.results_file(dataset, model, "training.json")) for model in MODELS},
-        attack={model: read_results(layout.results_file(dataset, model, "attack.json")) for model in MODELS},
+        training={model: read_results(layout.results_file(dataset, model, "training.json")) for model in models},
+        attack={model: read_results(layout.results_file(dataset, model, "attack.json")) for model in models},
         contact_sheet=read_image(f"{processed}/contact_sheet.png"),
-        curves={model: read_image(layout.results_file(dataset, model, "curves.png")) for model in MODELS},
+        curves={model: read_image(layout.results_file(dataset, model, "curves.png")) for model in models},
     )
 
 

@@ -4,10 +4,11 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from oncorobust.base import layout
 from oncorobust.settings.attacks import Attack, Attacks, Rank
 from oncorobust.settings.base import Count, Epsilon, Settings
 from oncorobust.settings.data import Acquire, Augment, Preprocess
-from oncorobust.settings.training import Harden, Model, Train
+from oncorobust.settings.training import Harden, Model, OwnModel, Train
 
 
 class Run(Settings, frozen=True, kw_only=True):
@@ -31,12 +32,22 @@ class Dataset(Settings, frozen=True, kw_only=True):
     """What is trained, attacked and hardened, by its `source`."""
     train: Train
     """Training on clean images. A finished model of your own, with `fine_tune: false`, takes only `batch_size`."""
-    harden: Harden
-    """Adversarial training from the weights of the clean model."""
+    harden: Harden | None
+    """Adversarial training from the weights of the clean model; null for none: only the clean model is evaluated."""
     attack: Attack
     """Test images and epsilons of the attacks."""
     rank: Rank
     """Ranking of test images by sensitivity."""
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Names of the models of the data set."""
+        return layout.models(hardened=self.harden is not None)
+
+    @property
+    def is_trained_on(self) -> bool:
+        """Return whether any stage trains a model on the data set; a finished model alone needs only test images."""
+        return self.harden is not None or not isinstance(self.model, OwnModel) or self.model.fine_tune
 
 
 class Column(Settings, frozen=True, kw_only=True):

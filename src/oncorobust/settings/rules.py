@@ -25,10 +25,11 @@ def check_dataset(name: str, dataset: Dataset) -> None:
         raise InputError(f"{where}.preprocess.intensity_range: expected low < high, got {list(limits)}")
     _check_labels(dataset.preprocess.format, f"{where}.preprocess.format.labels")
     _check_model(dataset, where)
-    _check_epsilons(dataset.harden, f"{where}.harden")
-    _check_ways(dataset.harden, f"{where}.harden")
-    for stage, optimizer in (("train", dataset.train.optimizer), ("harden", dataset.harden.optimizer)):
-        _check_optimizer(optimizer, f"{where}.{stage}.optimizer")
+    _check_optimizer(dataset.train.optimizer, f"{where}.train.optimizer")
+    if dataset.harden is not None:
+        _check_epsilons(dataset.harden, f"{where}.harden")
+        _check_ways(dataset.harden, f"{where}.harden")
+        _check_optimizer(dataset.harden.optimizer, f"{where}.harden.optimizer")
 
 
 def _check_labels(found: Format, where: str) -> None:

@@ -1,7 +1,7 @@
 """The recipes: fine-tuning on clean images, and adversarial training from the clean model's weights.
 
     train    train on clean batches
-    measure  do not train: evaluate a model of your own as it is
+    measure  do not train: evaluate a model of your own as it is, on validation images where there are any
     harden   attack each batch with PGD on the current model; loss, epsilon schedule, weight perturbation,
              averaging and selection are settings (Madry 2018; TRADES, Zhang 2019; AWP, Wu 2020; FGSM from a random
              start is PGD with one step, Wong 2020)
@@ -98,8 +98,13 @@ def harden(
     return fit(trainee, batches, course, settings=settings, checkpoint=checkpoint, listener=listener)
 
 
-def measure(model: keras.Model, validation: LabelledImages, *, batch_size: int) -> Trained:
-    """Evaluate a model on validation patients without training it; return a history of one row, epoch 0."""
+def measure(model: keras.Model, validation: LabelledImages | None, *, batch_size: int) -> Trained:
+    """Evaluate a model on validation patients without training it; return a history of one row, epoch 0.
+
+    validation: None where a data set has only test images, which play no part here; the row then has no accuracy.
+    """
+    if validation is None:
+        return Trained(pd.DataFrame([{"epoch": 0, "collapsed": False}]), best_epoch=0, ended="not trained")
     check_images_of_all_classes(validation, split="validation")
     scores = Validation(model, validation, batch_size=batch_size).clean()
     return Trained(pd.DataFrame([{"epoch": 0} | scores]), best_epoch=0, ended="not trained")

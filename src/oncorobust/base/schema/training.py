@@ -20,6 +20,7 @@ from oncorobust.base.schema.entries import (
 _TRAINED = "the model was trained, not only measured"
 _ADVERSARIAL = "model adversarial"
 _CLEAN = "model clean"
+_VALIDATED = "the data set has validation images"
 
 HISTORY = Table(
     layout.results_file("<data set>", "<model>", "history.csv"),
@@ -29,13 +30,14 @@ HISTORY = Table(
         Column("loss", "number or empty", "nats", "Mean training loss; empty for epoch 0.", _TRAINED),
         Column("accuracy", "number or empty", FRACTION, "Accuracy on the training batches; empty for 0.", _TRAINED),
         Column("epsilon", "number or empty", EPSILON, "Epsilon of the attack in training; empty for 0.", _ADVERSARIAL),
-        Column("validation_loss", "number", "nats", "Mean loss on the validation images, as in training."),
-        Column("validation_accuracy", "number", FRACTION, "Clean accuracy on the validation images."),
+        Column("validation_loss", "number", "nats", "Mean loss on the validation images, as in training.", _VALIDATED),
+        Column("validation_accuracy", "number", FRACTION, "Clean accuracy on the validation images.", _VALIDATED),
         Column(
             "validation_floor",
             "number",
             FRACTION,
             "Accuracy of predicting the most frequent validation class for every image, plus one standard error.",
+            _VALIDATED,
         ),
         Column("collapsed", "boolean", NO_UNIT, "Whether validation_accuracy is at most validation_floor."),
         Column(
@@ -51,12 +53,14 @@ HISTORY = Table(
 
 def _checkpoint(name: str, described: str, when: str = "") -> Iterator[Key]:
     """The keys of one of the three models that training.json reports."""
-    both = f"{_ADVERSARIAL}{', and ' * bool(when)}{when}"
+    both, validated = (f"{one}{', and ' * bool(when)}{when}" for one in (_ADVERSARIAL, _VALIDATED))
     if name != "start":
         yield Key(f"{name}/epoch", "integer", "epochs", f"Epoch of {described}.", when)
         yield Key(f"{name}/train_accuracy", "number", FRACTION, f"Training accuracy of {described}.", _TRAINED)
-    yield Key(f"{name}/validation_loss", "number", "nats", f"Mean validation loss of {described}.", when)
-    yield Key(f"{name}/validation_accuracy", "number", FRACTION, f"Clean validation accuracy of {described}.", when)
+    yield Key(f"{name}/validation_loss", "number", "nats", f"Mean validation loss of {described}.", validated)
+    yield Key(
+        f"{name}/validation_accuracy", "number", FRACTION, f"Clean validation accuracy of {described}.", validated
+    )
     yield Key(
         f"{name}/validation_robust_accuracy", "number", FRACTION, f"Robust validation accuracy of {described}.", both
     )

@@ -1,7 +1,8 @@
 """Figure 3 of the paper: accuracy under attack before and after adversarial training, one row per data set.
 
 From left to right: predicted labels, true labels, strict. The clean model is dashed and hollow, the adversarially
-trained model solid and filled. Panels of a protocol that was not run are left out.
+trained model solid and filled. Panels of a protocol that was not run are left out, and so are data sets without an
+adversarially trained model. Without any the figure says so, because the pipeline names its files before it runs.
 
 Source: Joel et al., doi 10.1101/2021.01.17.21249704, Figure 3.
 """
@@ -14,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from oncorobust.base.epsilons import epsilon_text
+from oncorobust.base.layout import ADVERSARIAL
 from oncorobust.report.figures.legends import attack_handles, in_two_rows, strict_handles
 from oncorobust.report.figures.robustness_curves import accuracy_curve, worst_case_curve
 from oncorobust.report.figures.style import (
@@ -43,6 +45,9 @@ def figure_3(datasets: Sequence[PlotData], *, table_epsilon: float) -> Figure:
     Raises InputError where the data sets were not all attacked under the same protocols.
     """
     protocols = protocols_of(datasets)
+    datasets = [data for data in datasets if ADVERSARIAL in data.attack]
+    if not datasets:
+        return _empty()
     shown = measures_of(protocols)
     with house_style():
         size = (6.6 if len(shown) < 3 else WIDTH_INCHES, 2.5 * len(datasets) + 0.6)
@@ -59,6 +64,16 @@ def figure_3(datasets: Sequence[PlotData], *, table_epsilon: float) -> Figure:
         ]
         handles = in_two_rows([*attack_handles(), *strict_handles(protocols)], meanings)
         figure.legend(handles=handles, loc="outside lower center", ncols=len(handles) // 2, columnspacing=1.2)
+        return settle(figure)
+
+
+def _empty() -> Figure:
+    """Return a figure that says why it is empty."""
+    with house_style():
+        figure = Figure(figsize=(6.6, 0.6))
+        figure.text(
+            0.5, 0.5, "Empty, because no data set has an adversarially trained model.", ha="center", va="center"
+        )
         return settle(figure)
 
 

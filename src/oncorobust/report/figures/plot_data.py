@@ -3,6 +3,7 @@
 The files of `reports/<data set>/<model>/` and `data/processed/<data set>/` become one checked `PlotData` per data set.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -35,8 +36,8 @@ def read_examples(path: str | Path) -> Examples:
     )
 
 
-def read_plot_data(dataset: str, report: Report) -> PlotData:
-    """Read one data set's metrics, summary and examples of the clean model from the work tree.
+def read_plot_data(dataset: str, report: Report, *, models: Sequence[str]) -> PlotData:
+    """Read one data set's metrics by model, its summary and the clean model's examples from the work tree.
 
     Raises InputError where the examples have another number of classes than the summary.
     """
@@ -56,6 +57,6 @@ def read_plot_data(dataset: str, report: Report) -> PlotData:
         class_names=class_names,
         intensity_range=(low, high),
         intensity_unit=summary["intensity_unit"],
-        attack={model: read_results(layout.results_file(dataset, model, "attack.json")) for model in layout.MODELS},
+        attack={model: read_results(layout.results_file(dataset, model, "attack.json")) for model in models},
         examples=examples,
     )

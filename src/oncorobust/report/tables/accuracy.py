@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from oncorobust.base.epsilons import epsilon_text
-from oncorobust.base.layout import table_file
+from oncorobust.base.layout import ADVERSARIAL, table_file
 from oncorobust.report.measures import STRICT, Measure, measures_of
 from oncorobust.report.shown_attacks import ALL, ATTACKS, BASELINE, row_key
 from oncorobust.report.tables.cell import Cell, Field, Table, Unit
@@ -33,6 +33,7 @@ _MEANINGS: dict[Protocol, str] = {
     "before it changes within epsilon. The attacks run in the order FGSM, BIM, PGD and so on, so the PGD row includes "
     "FGSM and BIM; ALL is the worst case over all attacks.",
 }
+_NOT_HARDENED = "Empty, because no data set has an adversarially trained model (`harden` in params.yaml)."
 _BEFORE_AND_AFTER: tuple[tuple[str, str, Unit], ...] = (
     ("original", "original", "percent"),
     ("adversarially_trained", "adv. trained", "percent"),
@@ -115,13 +116,16 @@ def _table_1_cells(
 def table_s5(attack: Metrics, *, report: Report, protocols: frozenset[Protocol], cascade: Sequence[str]) -> Table:
     """Return Table S5: accuracy under attack of the clean and the adversarially trained models, at one epsilon.
 
-    cascade: the attacks of the strict protocol in order, empty without it.
+    It has the data sets with an adversarially trained model; without any it has no rows, and its caption says so,
+    because the pipeline names its files before it runs. cascade: the attacks of the strict protocol in order, empty
+    without it.
     """
     epsilon = report.adversarial_training_epsilon
-    rows = _rows(protocols, cascade)
+    hardened = {dataset: models for dataset, models in attack.items() if ADVERSARIAL in models}
+    rows = _rows(protocols, cascade) if hardened else []
     cells = tuple(
         cell
-        for dataset in attack
+        for dataset in hardened
         for row in rows
         for cell in _table_s5_cells(attack, dataset, row, epsilon, paper=shown_as(dataset, report).paper)
     )
@@ -129,7 +133,9 @@ def table_s5(attack: Metrics, *, report: Report, protocols: frozenset[Protocol],
     return Table(
         name="Table S5",
         file=table_file("table_s5"),
-        caption=(
+        caption=_NOT_HARDENED
+        if not hardened
+        else (
             f"Accuracy (%) under attack at epsilon {epsilon_text(epsilon)} of the clean (original) and the "
             "adversarially trained models, and the difference in percentage points. "
             f"{_meanings(protocols)}{note_on_paper(cells, 'Table S5')}"

@@ -112,15 +112,15 @@ def _in_order(places: Iterable[tuple[float, str]]) -> list[tuple[float, str]]:
 
 def _cells(attack: Metrics, dataset: str, places: Iterable[tuple[float, str]]) -> Iterator[Cell]:
     for epsilon, threat in places:
-        for field, model, metric, statistic in _measured(epsilon):
+        for field, model, metric, statistic in _measured(epsilon, attack[dataset]):
             source = threat_source(dataset, model, threat=threat, epsilon=epsilon, metric=metric, statistic=statistic)
             row = row_key(threat, epsilon)
             yield sourced_cell(attack, source, table="Table T", row=row, dataset=dataset, field=field)
 
 
-def _measured(epsilon: float) -> Iterator[tuple[str, str, str, Statistic]]:
+def _measured(epsilon: float, models: Iterable[str]) -> Iterator[tuple[str, str, str, Statistic]]:
     """Yield field, model, path below the threat in attack.json, and statistic of threats.csv."""
     yield "n_images", "clean", "n_images", "n_images"
-    for model, name, _ in _MODELS:
+    for model, name, _ in (one for one in _MODELS if one[0] in models):
         yield f"{name}_clean", model, "clean_accuracy", "accuracy"
         yield name, model, f"robust_accuracy/{epsilon_key(epsilon)}", "robust_accuracy_threat"
