@@ -22,9 +22,8 @@ def main() -> None:
     outputs = [f"{layout.processed(dataset)}/{name}" for name in names]
     with whole_outputs(*outputs) as (images, index, summary, sheet, fingerprint):
         tree = look(Path(), dataset, on_progress=progress.update)
-        form = settings.preprocess.format
+        form, trained_on = settings.preprocess.format, settings.is_trained_on
         raw = open_raw(layout.raw(dataset), form, seed=params.seed, on_progress=progress.update)
-        trained_on = settings.is_trained_on
         processed = process(raw, settings.preprocess, dataset=dataset, seed=params.seed, is_trained_on=trained_on)
         progress = Progress(f"preprocess {dataset}")
         write_images(images, processed.images, shape=processed.shape, on_progress=progress.update)
@@ -32,8 +31,7 @@ def main() -> None:
         write_csv(index, processed.index)
         write_results(summary, content)
         data = read_dataset(images, index, summary)
-        figure = draw_contact_sheet(data, content, settings=settings.augment, seed=params.seed)
-        write_contact_sheet(sheet, figure)
+        write_contact_sheet(sheet, draw_contact_sheet(data, content, settings=settings.augment, seed=params.seed))
         check_same(tree, Path(), dataset)
         write_fingerprint(fingerprint, tree)
 

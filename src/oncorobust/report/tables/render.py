@@ -160,9 +160,9 @@ def marked_title(column: TableColumn) -> str:
 
 def counts_text(table: Table) -> str:
     """Return the number of attacked test images behind each data set's numbers."""
-    return (
-        "Attacked test images: " + "; ".join(f"{marked_title(one)} n = {one.n_images}" for one in table.columns) + "."
-    )
+    held = {cell.column for cell in table.cells}
+    shown = (f"{marked_title(one)} n = {one.n_images}" for one in table.columns if one.key in held)
+    return f"Attacked test images: {'; '.join(shown)}."
 
 
 def to_frame(table: Table) -> pd.DataFrame:
