@@ -1,0 +1,81 @@
+"""Choice of the images of a data set: drawn, split, balanced, with notes on those left out."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from oncorobust.base.errors import InputError
+from oncorobust.data.dataset import POSITION
+from oncorobust.data.duplicates import check_identical, digest, group_identical, notes_on_patients, without_common
+from oncorobust.data.split import balance, draw_classes, draw_patients, split_images
+from oncorobust.formats.records import RawImages
+from oncorobust.settings.data import Preprocess
+
+
+def choose(raw: RawImages, rows: pd.DataFrame, settings: Preprocess, seed: int) -> tuple[pd.DataFrame, list[str]]:
+    """Return the rows of a raw tree to keep, with their split, and notes on the images left out.
+
+    rows: index of the tree, with column `position`. Raises InputError where they cannot be drawn or split, with what
+    there was to split.
+    """
+    rows, notes = _draw(raw, rows, settings, seed)
+    grouped = _grouped(raw, rows, settings) if settings.duplicates == "group" else rows
+    try:
+        split = split_images(grouped, settings.split, names=raw.class_names, seed=seed)
+    except InputError as error:
+        joined = _joined(rows, grouped, settings.split.unit)
+        raise InputError(f"{error} ({_before_the_split(rows, [*raw.notes, *notes, *joined])})") from error
+    kept = rows.assign(split=split)[balance(rows, split, which=settings.balance, seed=seed)]
+    if len(kept) < len(rows):
+        notes.append(f"{len(rows) - len(kept)} images were left out for equal class counts ({settings.balance})")
+    if missing := [name for label, name in enumerate(raw.class_names) if not (kept["label"] == label).any()]:
+        notes.append(f"no image is of class {', '.join(missing)} (of {len(raw.class_names)} classes)")
+    several = kept.groupby("patient_id")["split"].nunique()
+    if (several > 1).any():
+        notes.append(f"{(several > 1).sum()} of {len(several)} patients have images in more than one split")
+    return kept, [*notes, *notes_on_patients(kept)]
+
+
+def _draw(raw: RawImages, rows: pd.DataFrame, settings: Preprocess, seed: int) -> tuple[pd.DataFrame, list[str]]:
+    """Return the rows that per_class and max_images leave, and notes on the others."""
+    notes = []
+    if settings.per_class is not None:
+        kept = rows[draw_classes(rows, per_class=settings.per_class, names=raw.class_names, seed=seed)]
+        notes.append(f"{len(kept)} of {len(rows)} images were drawn, {settings.per_class} of each class")
+        rows = kept
+    if settings.max_images is not None and settings.max_images < len(rows):
+        kept = rows[draw_patients(rows, max_images=settings.max_images, seed=seed)]
+        notes.append(f"{len(kept)} of {len(rows)} images were drawn, by patient (max_images {settings.max_images})")
+        rows = kept
+    if rows["label"].nunique() < 2:
+        raise InputError(f"max_images {settings.max_images} leaves fewer than two classes (increase it)")
+    return rows, notes
+
+
+def _joined(rows: pd.DataFrame, grouped: pd.DataFrame, unit: str) -> list[str]:
+    """Return a note on the patients (or images) that the split counts as one because they share an identical image."""
+    before, after = (frame[f"{unit}_id"].nunique() for frame in (rows, grouped))
+    return [f"identical images join these {before} {unit}s to {after}"] if after < before else []
+
+
+def _before_the_split(rows: pd.DataFrame, notes: Sequence[str]) -> str:
+    """Return how many images there were to split, and the notes that say why not more."""
+    text = f"there were {len(rows)} images of {rows['patient_id'].nunique()} patients to split"
+    return "; ".join([text, *notes])
+
+
+def _grouped(raw: RawImages, rows: pd.DataFrame, settings: Preprocess) -> pd.DataFrame:
+    """Return rows in which patients (or images) that share an identical image have one id."""
+    digests = [digest(raw.read(int(position)).values) for position in rows[POSITION]]
+    digests = without_common(digests, rows["patient_id"])
+    if settings.split.use_given and "given_split" in rows:
+        check_identical(rows.assign(split=rows["given_split"]), digests, advice=advice(settings))
+    unit = "patient_id" if settings.split.unit == "patient" else "image_id"
+    return rows.assign(**{unit: group_identical(rows[unit], digests)})
+
+
+def advice(settings: Preprocess) -> str:
+    """Return what to change where identical images are in two splits."""
+    if settings.split.use_given:
+        return "correct the given split, or set preprocess.duplicates to allow"
+    return "set preprocess.duplicates to group, which keeps them in one split, or to allow"
