@@ -5,6 +5,8 @@ PYTHON ?= python3
 VENV := .venv
 UV := 0.13.9
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+# Where the home folder cannot be written, as in some containers, caches go into the project.
+export HOME := $(shell test -d "$$HOME" -a -w "$$HOME" && echo "$$HOME" || { mkdir -p .cache/home; echo "$(CURDIR)/.cache/home"; })
 # DVC stores pickle files in this folder; its default is a folder that every user of the machine can write to.
 export DVC_SITE_CACHE_DIR ?= $(HOME)/.cache/oncorobust/dvc
 SNAKEFILES := Snakefile workflow/Snakefile workflow/rules

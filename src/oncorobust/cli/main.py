@@ -49,6 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if not (Path.cwd() / "Snakefile").is_file():
             raise InputError(f"{Path.cwd()} has no Snakefile: run oncorobust in the root of the repository")
+        _set_folders()
         status: int = parsed.run(parsed)
     except InputError as error:
         return _refuse(error)
@@ -58,6 +59,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         return _refuse(missing_package(PIPELINE[package], extra="pipeline"))
     return status
+
+
+def _set_folders() -> None:
+    """Let DVC and Snakemake use the project where a folder of the user or the machine cannot be used."""
+    from oncorobust.pipeline.home import use_project_dvc_cache, use_project_home
+
+    use_project_home(Path(), access=os.R_OK)
+    use_project_dvc_cache(Path())
 
 
 def _refuse(error: InputError) -> int:

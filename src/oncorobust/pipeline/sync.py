@@ -212,7 +212,14 @@ def _snakemake(*, forceall: bool, shards: int) -> Iterator["DAGApi"]:
     from snakemake.api import SnakemakeApi
     from snakemake.exceptions import LockException, WorkflowError
     from snakemake.settings.enums import Quietness
-    from snakemake.settings.types import DAGSettings, OutputSettings, RerunTrigger, ResourceSettings
+    from snakemake.settings.types import (
+        DAGSettings,
+        OutputSettings,
+        RerunTrigger,
+        ResourceSettings,
+        SharedFSUsage,
+        StorageSettings,
+    )
 
     settings = DAGSettings(
         forceall=forceall,
@@ -225,7 +232,9 @@ def _snakemake(*, forceall: bool, shards: int) -> Iterator["DAGApi"]:
     try:
         with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
             resources = ResourceSettings(cores=os.cpu_count() or 1, overwrite_scatter={"test_images": shards})
-            yield api.workflow(resources, snakefile=Path("Snakefile")).dag(settings)
+            # Without a shared source cache, Snakemake does not need a home folder that can be written.
+            storage = StorageSettings(shared_fs_usage=SharedFSUsage.all() - {SharedFSUsage.SOURCE_CACHE})
+            yield api.workflow(resources, storage_settings=storage, snakefile=Path("Snakefile")).dag(settings)
     except LockException as error:
         raise InputError("snakemake is running in this folder; wait until it is done") from error
     except WorkflowError as error:
