@@ -161,6 +161,7 @@ def _record(parsed: argparse.Namespace) -> int:
     print(f"recorded in dvc.lock: {len(recorded.committed)} stages")
     if recorded.pending:
         print(f"left alone, because Snakemake would run them: {', '.join(recorded.pending)}")
+    _tell_without_git()
     return 0
 
 
@@ -189,16 +190,25 @@ def _check(parsed: argparse.Namespace) -> int:
     if parsed.cache:
         _check_cache()
     print(f"params.yaml, dvc.yaml and the raw trees of {', '.join(params.run.datasets)} are valid")
+    _tell_without_git()
     return 0
 
 
+def _tell_without_git() -> None:
+    from oncorobust.pipeline.sync import in_git
+
+    if not in_git(Path()):
+        print(
+            "This folder is not a git repository. snakemake and oncorobust work without git; before you run dvc, run: "
+            "git init && git add --all && git commit --message start"
+        )
+
+
 def _check_cache() -> None:
-    from dvc.repo import Repo
-
     from oncorobust.pipeline.dvc_cache import damaged_objects, repair
-    from oncorobust.pipeline.sync import OUTPUT_FOLDERS
+    from oncorobust.pipeline.sync import OUTPUT_FOLDERS, open_repo
 
-    damaged = damaged_objects(Path(Repo().cache.local.path))
+    damaged = damaged_objects(Path(open_repo(Path()).cache.local.path))
     if damaged:
         command = repair(damaged, work_tree=[Path(name) for name in OUTPUT_FOLDERS])
         raise InputError(f"DVC's cache has {len(damaged)} damaged objects; run: {command}")
