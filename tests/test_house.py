@@ -1,5 +1,6 @@
 """The house: environment, Makefile, continuous integration, citation, profiles, the command line and its presets."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -124,6 +125,18 @@ def test_help_lists_the_commands_and_loads_no_package() -> None:
     loaded = set(done.stdout.splitlines()[-1].split())
     assert "oncorobust" in loaded
     assert not loaded & {"numpy", "pandas", "dvc", "snakemake", "keras", "yaml", "msgspec"}
+
+
+@pytest.mark.parametrize("words", ["--help", "trace --help", "where", "preset", "graph --check"])
+def test_a_command_whose_reader_has_ended_says_nothing(words: str) -> None:
+    read, write = os.pipe()
+    os.close(read)  # as `| head` does after its last line
+    program = "import sys; from oncorobust.cli.main import main; sys.exit(main())"
+    command = [sys.executable, "-c", program, *words.split()]
+    done = subprocess.run(command, cwd=ROOT, stdout=write, stderr=subprocess.PIPE, text=True)
+    os.close(write)
+    assert done.returncode in {0, 141}
+    assert done.stderr == ""
 
 
 def test_commands_outside_the_repository_are_refused(tmp_path: Path) -> None:

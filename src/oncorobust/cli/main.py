@@ -11,6 +11,7 @@ All commands run in the root of the repository. An error in the input gives one 
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -44,7 +45,18 @@ PIPELINE = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command. Returns the exit status."""
+    """Run one command. Returns the exit status: 141 when the reader of its output, such as `head`, has ended."""
+    try:
+        status = _run(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Python flushes again when it exits, which must not fail.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+    return status
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     parsed = build_parser(sys.argv[1:] if arguments is None else list(arguments)).parse_args(arguments)
     try:
         if not (Path.cwd() / "Snakefile").is_file():
