@@ -7,9 +7,11 @@ import sys
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 import toy_pipeline as toy
 import yaml
+from PIL import Image
 
 from oncorobust.base.errors import InputError
 from oncorobust.cli.preset import preset_names, switch_preset
@@ -147,9 +149,24 @@ def test_commands_outside_the_repository_are_refused(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_check_and_where_speak_of_this_tree(tmp_path: Path) -> None:
     folder = toy.make_toy(tmp_path)
+    tree = folder / "data" / "raw" / "slices"
+    manifest = tree / "manifest.csv"
+    for number in range(2):
+        Image.fromarray(np.full((4, 4), number, np.uint8)).save(tree / f"{number}.png")
+    manifest.write_text("image_id,path,label,patient_id\na,0.png,benign,p1\nb,1.png,malignant,p2\n")
     assert "the raw trees of mnist, slices are valid" in toy.run(folder, "oncorobust check")
     assert "reports/index.html  (not made yet)" in toy.run(folder, "oncorobust where")
-    shutil.rmtree(folder / "data" / "raw" / "slices")
+    manifest.write_text("image_id,path,patient_id\na,0.png,p1\nb,1.png,p2\n")
+    found = toy.run(folder, "oncorobust check", status=1)
+    assert found.startswith("oncorobust: ")
+    assert "label" in found
+    assert "data/raw/slices/manifest.csv" in found
+    manifest.write_text("image_id,path,label,patient_id\na,2.png,benign,p1\nb,1.png,malignant,p2\n")
+    found = toy.run(folder, "oncorobust check", status=1)
+    assert "data/raw/slices/manifest.csv, line 2: expected a file at data/raw/slices/2.png, got none" in found
+    manifest.unlink()
+    assert "data/raw/slices/manifest.csv" in toy.run(folder, "oncorobust check", status=1)
+    shutil.rmtree(tree)
     assert "data/raw/slices is missing: put or link" in toy.run(folder, "oncorobust check", status=1)
 
 

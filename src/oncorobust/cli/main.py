@@ -16,11 +16,14 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import oncorobust
 from oncorobust.base import layout
 from oncorobust.base.errors import InputError, missing_package
+
+if TYPE_CHECKING:
+    from oncorobust.settings.data import Format
 
 Run = Callable[[argparse.Namespace], int]
 """A command: it takes the parsed arguments and returns the exit status."""
@@ -195,10 +198,8 @@ def _check(parsed: argparse.Namespace) -> int:
     params = load_params("params.yaml")
     check_in_step(Path())
     for name in params.run.datasets:
-        if name not in params.acquire and not Path(layout.raw(name)).is_dir():
-            raise InputError(
-                f"{layout.raw(name)} is missing: put or link your raw tree there, or add acquire.{name} to params.yaml"
-            )
+        if name not in params.acquire:
+            _check_raw_tree(name, params.datasets[name].preprocess.format, seed=params.seed)
     if parsed.cache:
         _check_cache()
     print(f"params.yaml, dvc.yaml and the raw trees of {', '.join(params.run.datasets)} are valid")
@@ -214,6 +215,17 @@ def _tell_without_git() -> None:
             "This folder is not a git repository. snakemake and oncorobust work without git; before you run dvc, run: "
             "git init && git add --all && git commit --message start"
         )
+
+
+def _check_raw_tree(name: str, form: "Format", *, seed: int) -> None:
+    """Open the user's raw tree of a data set with its reader, which reads tables and headers, but no pixels."""
+    tree = layout.raw(name)
+    if not Path(tree).is_dir():
+        raise InputError(f"{tree} is missing: put or link your raw tree there, or add acquire.{name} to params.yaml")
+    from oncorobust.formats.open_raw import open_raw
+    from oncorobust.pipeline.stage import Progress
+
+    open_raw(tree, form, seed=seed, on_progress=Progress(f"check {name}").update)
 
 
 def _check_cache() -> None:
