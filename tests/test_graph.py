@@ -197,7 +197,7 @@ def test_compute_jobs_ask_for_a_gpu_only_where_there_is_one(
 
 
 def test_a_plotted_column_has_no_empty_cell_and_only_finite_numbers() -> None:
-    # DVC draws an empty cell as 0 and a line across inf. "number" in the schema is neither.
+    # DVC draws an empty cell as 0 and a line across inf. Accuracies are finite; "number" in the schema is never empty.
     stages = yaml.safe_load((toy.REPOSITORY / "dvc.yaml").read_text())["stages"].values()
     plots = [plot for stage in stages for plot in stage.get("do", stage).get("plots", [])]
     plotted = [axes for plot in plots for axes in plot.values()]
