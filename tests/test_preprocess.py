@@ -295,7 +295,8 @@ def make_workplace(folder: Path, monkeypatch: pytest.MonkeyPatch, *, raw: Callab
 def run_script(name: str, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
     monkeypatch.setattr(sys, "argv", [f"{name}.py", *arguments])
     monkeypatch.syspath_prepend(SCRIPTS)
-    monkeypatch.setattr("oncorobust.pipeline.stage.open_log", lambda: None)  # pytest's output stays pytest's
+    for module in ("stage", "stage_log"):  # pytest's output stays pytest's
+        monkeypatch.setattr(f"oncorobust.pipeline.{module}.open_log", lambda: None)
     scope: dict[str, Any] = {"__name__": "script"}
     exec(compile((SCRIPTS / f"{name}.py").read_text(), f"{name}.py", "exec"), scope)
     run(scope["main"])
