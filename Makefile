@@ -5,6 +5,8 @@ PYTHON ?= python3
 VENV := .venv
 UV := 0.13.9
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+# Where the home folder cannot be written, as in some containers, caches go into the project.
+export HOME := $(shell test -d "$$HOME" -a -w "$$HOME" && echo "$$HOME" || { mkdir -p .cache/home; echo "$(CURDIR)/.cache/home"; })
 # DVC stores pickle files in this folder; its default is a folder that every user of the machine can write to.
 export DVC_SITE_CACHE_DIR ?= $(HOME)/.cache/oncorobust/dvc
 SNAKEFILES := Snakefile workflow/Snakefile workflow/rules
@@ -66,7 +68,7 @@ demo: setup ## run the pipeline with params.yaml and record the results
 	@echo
 	@echo "Next:  . $(VENV)/bin/activate, then"
 	@echo "  oncorobust trace \"Table 1\" --row PGD:0.002 --column mnist    trace a number to its sources"
-	@echo "  dvc exp run -S datasets.mnist.train.epochs=6                 try another value, then: dvc metrics diff"
+	@echo "  dvc exp run -S datasets.mnist.train.epochs=6                 try another value, then: dvc metrics diff --precision 8"
 	@echo "  oncorobust preset real                                       use real images; for your own data see README.md"
 
 test: $(VENV)/test-stamp debian ## run every test

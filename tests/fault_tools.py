@@ -239,9 +239,11 @@ def slow_repository(folder: Path) -> Path:
 
 
 def start_runner(folder: Path, command: str) -> subprocess.Popen[bytes]:
-    """Start a command, not in a shell, with what it says in runner.log."""
+    """Start a command, not in a shell, in a process group of its own, with what it says in runner.log."""
     with (folder / "runner.log").open("ab") as log:
-        return subprocess.Popen(command.split(), cwd=folder, env=environment(folder), stdout=log, stderr=log)
+        return subprocess.Popen(
+            command.split(), cwd=folder, env=environment(folder), stdout=log, stderr=log, process_group=0
+        )
 
 
 def wait_for_step(folder: Path, step: int, runner: subprocess.Popen[bytes]) -> None:

@@ -129,6 +129,10 @@ def two_classes(seed: int, n: int = 48) -> LabelledImages:
 class Quiet:
     """A listener that checks what it is told and keeps nothing."""
 
+    def begin(self, done: int) -> None:
+        """The start of the run, or of its rest."""
+        assert done >= 0
+
     def update(self, done: int, total: int, text: str) -> None:
         """A step of the run."""
         assert 0 < done <= total

@@ -63,6 +63,25 @@ def test_the_same_command_again_is_all_it_takes(tmp_path: Path, quiet: Path, run
     assert NOTHING[runner] in toy.run(folder, COMMANDS[runner])
 
 
+@pytest.mark.parametrize("logger", ["", " --logger oncorobust"])
+def test_ctrl_c_ends_snakemake_with_one_plain_line(tmp_path: Path, quiet: Path, logger: str) -> None:
+    folder = slow_repository(tmp_path / "checkout")
+    process = start_runner(folder, COMMANDS["snakemake"] + logger)
+    wait_for_step(folder, 3, process)
+    for _ in range(2):  # an impatient person
+        os.killpg(process.pid, signal.SIGINT)
+    assert process.wait(timeout=20) == 1
+    said = (folder / "runner.log").read_text()
+    assert [line for line in said.splitlines() if line][-2:] == [
+        "Interrupted. Running stages save their progress; rerun the same command to resume.",
+        "train mnist: interrupted. Rerun the same command to resume from the last save.",
+    ]
+    for noise in ("Exception", "Traceback", "Error", "MissingOutput"):
+        assert noise not in said
+    toy.run(folder, COMMANDS["snakemake"])
+    assert outputs_of(folder) == outputs_of(quiet)
+
+
 def _train_longer(folder: Path) -> None:
     content = yaml.safe_load((folder / "params.yaml").read_text())
     content["datasets"]["mnist"]["train"]["epochs"] += 1

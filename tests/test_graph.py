@@ -13,6 +13,7 @@ import toy_pipeline as toy
 import yaml
 
 from oncorobust.base.errors import InputError
+from oncorobust.base.schema.training import HISTORY
 from oncorobust.pipeline.dvc_yaml import check_in_step, out_of_step, own_files, refresh
 from oncorobust.pipeline.imports import library_files, stage_code
 from oncorobust.pipeline.stage_log import log_path
@@ -193,6 +194,17 @@ def test_compute_jobs_ask_for_a_gpu_only_where_there_is_one(
     monkeypatch.setenv("PATH", f"{tmp_path}:{Path(sys.executable).parent}:/bin")
     asked = {job.partition("@")[0] for job in toy.snakemake_plan(folder).gpu}
     assert asked == ({"train", "harden", "attack", "rank"} if present else set())
+
+
+def test_a_plotted_column_has_no_empty_cell_and_only_finite_numbers() -> None:
+    # DVC draws an empty cell as 0 and a line across inf. Accuracies are finite; "number" in the schema is never empty.
+    stages = yaml.safe_load((toy.REPOSITORY / "dvc.yaml").read_text())["stages"].values()
+    plots = [plot for stage in stages for plot in stage.get("do", stage).get("plots", [])]
+    plotted = [axes for plot in plots for axes in plot.values()]
+    types = {column.name: column.type for column in HISTORY.columns}
+    assert len(plotted) == 2
+    for axes in plotted:
+        assert {types[axes["x"]], types[axes["y"]]} == {"integer", "number"}
 
 
 def test_every_rule_that_asks_for_a_gpu_has_a_place_in_the_slurm_profile() -> None:

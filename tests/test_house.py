@@ -1,14 +1,17 @@
 """The house: environment, Makefile, continuous integration, citation, profiles, the command line and its presets."""
 
+import os
 import shutil
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 import toy_pipeline as toy
 import yaml
+from PIL import Image
 
 from oncorobust.base.errors import InputError
 from oncorobust.cli.preset import preset_names, switch_preset
@@ -126,6 +129,18 @@ def test_help_lists_the_commands_and_loads_no_package() -> None:
     assert not loaded & {"numpy", "pandas", "dvc", "snakemake", "keras", "yaml", "msgspec"}
 
 
+@pytest.mark.parametrize("words", ["--help", "trace --help", "where", "preset", "graph --check"])
+def test_a_command_whose_reader_has_ended_says_nothing(words: str) -> None:
+    read, write = os.pipe()
+    os.close(read)  # as `| head` does after its last line
+    program = "import sys; from oncorobust.cli.main import main; sys.exit(main())"
+    command = [sys.executable, "-c", program, *words.split()]
+    done = subprocess.run(command, cwd=ROOT, stdout=write, stderr=subprocess.PIPE, text=True)
+    os.close(write)
+    assert done.returncode in {0, 141}
+    assert done.stderr == ""
+
+
 def test_commands_outside_the_repository_are_refused(tmp_path: Path) -> None:
     printed = toy.run(tmp_path, "oncorobust where", status=1)
     assert "has no Snakefile: run oncorobust in the root of the repository" in printed
@@ -134,9 +149,24 @@ def test_commands_outside_the_repository_are_refused(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_check_and_where_speak_of_this_tree(tmp_path: Path) -> None:
     folder = toy.make_toy(tmp_path)
+    tree = folder / "data" / "raw" / "slices"
+    manifest = tree / "manifest.csv"
+    for number in range(2):
+        Image.fromarray(np.full((4, 4), number, np.uint8)).save(tree / f"{number}.png")
+    manifest.write_text("image_id,path,label,patient_id\na,0.png,benign,p1\nb,1.png,malignant,p2\n")
     assert "the raw trees of mnist, slices are valid" in toy.run(folder, "oncorobust check")
     assert "reports/index.html  (not made yet)" in toy.run(folder, "oncorobust where")
-    shutil.rmtree(folder / "data" / "raw" / "slices")
+    manifest.write_text("image_id,path,patient_id\na,0.png,p1\nb,1.png,p2\n")
+    found = toy.run(folder, "oncorobust check", status=1)
+    assert found.startswith("oncorobust: ")
+    assert "label" in found
+    assert "data/raw/slices/manifest.csv" in found
+    manifest.write_text("image_id,path,label,patient_id\na,2.png,benign,p1\nb,1.png,malignant,p2\n")
+    found = toy.run(folder, "oncorobust check", status=1)
+    assert "data/raw/slices/manifest.csv, line 2: expected a file at data/raw/slices/2.png, got none" in found
+    manifest.unlink()
+    assert "data/raw/slices/manifest.csv" in toy.run(folder, "oncorobust check", status=1)
+    shutil.rmtree(tree)
     assert "data/raw/slices is missing: put or link" in toy.run(folder, "oncorobust check", status=1)
 
 

@@ -199,6 +199,9 @@ def probed_model(max_norm: float | None = None) -> tuple[keras.Model, Probe]:
 
 
 class Quiet:
+    def begin(self, done: int) -> None:
+        pass
+
     def update(self, done: int, total: int, text: str) -> None:
         pass
 

@@ -315,7 +315,8 @@ def make_workplace(folder: Path, monkeypatch: pytest.MonkeyPatch, *, raw: Callab
 def run_script(name: str, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
     monkeypatch.setattr(sys, "argv", [f"{name}.py", *arguments])
     monkeypatch.syspath_prepend(SCRIPTS)
-    monkeypatch.setattr("oncorobust.pipeline.stage.open_log", lambda: None)  # pytest's output stays pytest's
+    for module in ("stage", "stage_log"):  # pytest's output stays pytest's
+        monkeypatch.setattr(f"oncorobust.pipeline.{module}.open_log", lambda: None)
     scope: dict[str, Any] = {"__name__": "script"}
     exec(compile((SCRIPTS / f"{name}.py").read_text(), f"{name}.py", "exec"), scope)
     run(scope["main"])
@@ -424,11 +425,37 @@ def test_progress_is_sparse_and_tells_the_time_left(capsys: pytest.CaptureFixtur
 
 
 def test_the_time_left_after_a_kill_is_that_of_this_process(capsys: pytest.CaptureFixture[str]) -> None:
-    times = iter([0.0, 1.0, 6.0])
+    times = iter([0.0, 0.0, 1.0, 6.0])
     progress = Progress("train mnist", clock=lambda: next(times))
-    progress.update(91, 100, "batches")  # 90 are another process's
+    progress.begin(90)  # of another process
+    progress.update(91, 100, "batches")
     progress.update(92, 100, "batches")
     assert capsys.readouterr().err == "train mnist: 92 of 100 batches, 24 s left\n"
+
+
+def test_the_time_left_is_right_when_the_first_report_is_of_many_units(capsys: pytest.CaptureFixture[str]) -> None:
+    times = iter([0.0, 100.0])
+    progress = Progress("attack x clean", clock=lambda: next(times))
+    progress.update(32, 40, "images attacked")  # one batch
+    assert capsys.readouterr().err == "attack x clean: 32 of 40 images attacked, 25 s left\n"
+
+
+def test_the_time_left_of_another_part_of_a_stage_counts_from_its_start(capsys: pytest.CaptureFixture[str]) -> None:
+    times = iter([0.0, 1000.0, 1060.0, 1061.0, 1161.0, 1170.0, 1190.0])
+    progress = Progress("attack x clean", clock=lambda: next(times))
+    progress.update(40, 40, "images attacked")
+    progress.update(30, 40, "images searched")
+    progress.begin(8)  # of an earlier process
+    progress.update(24, 40, "images under threat models")
+    progress.update(40, 40, "images under threat models")
+    progress.update(1, 3, "series")
+    assert capsys.readouterr().err.splitlines() == [
+        "attack x clean: 40 of 40 images attacked",
+        "attack x clean: 30 of 40 images searched, 20 s left",
+        "attack x clean: 24 of 40 images under threat models, 2 min left",
+        "attack x clean: 40 of 40 images under threat models",
+        "attack x clean: 1 of 3 series, 40 s left",
+    ]
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(80, "80 s"), (600, "10 min"), (7200, "2.0 h")])

@@ -174,6 +174,20 @@ def test_the_way_back_reaches_model_data_scripts_modules_and_raw_files(unchanged
     assert text.splitlines()[-1] == "AGREES"
 
 
+def test_the_raw_files_are_those_of_the_images_behind_the_cell(root):
+    rows = pd.read_csv(root / "reports/lidc/clean/predictions.csv", dtype={"image_id": str})
+    images = sorted(set(rows["image_id"]))[:2]
+    index = {"image_id": [*images, "another"], "source": ["11.png", "07.png", "00.png"]}
+    pd.DataFrame(index).to_csv(root / "data/processed/lidc/index.csv", index=False)
+    lock = yaml.safe_load((root / "dvc.lock").read_text())
+    lock["stages"]["preprocess@lidc"]["outs"].append(record("data/processed/lidc/index.csv", root))
+    (root / "dvc.lock").write_text(yaml.safe_dump(lock))
+    lines = trace_text(trace(root)).splitlines()
+    listed = [line.split()[0] for line in lines if line.startswith("    data/raw/lidc/")]
+    assert listed == ["data/raw/lidc/11.png", "data/raw/lidc/07.png"]
+    assert any(line.endswith("12 files, 2 of them with images of this cell") for line in lines)
+
+
 def test_a_strict_cell_is_counted_from_the_intervals(unchanged):
     text = trace_text(trace(unchanged, row="ALL:0.002", field="accuracy_strict"))
     assert "+ reports/lidc/clean/attack.json /strict/robust_accuracy/converged/eps_0_002" in text

@@ -57,9 +57,10 @@ def test_a_run_that_was_asked_to_end_computes_only_what_is_missing(tmp_path):
     with pytest.raises(Stopped):
         ResumableRows(first.notify, state(tmp_path)).rows("images attacked", BLOCKS, first.compute)
     assert state(tmp_path).load().done == "8 images attacked"
-    second = Work()
-    resumable = ResumableRows(second.notify, state(tmp_path))
+    second, begun = Work(), []
+    resumable = ResumableRows(second.notify, state(tmp_path), begin=begun.append)
     rows = resumable.rows("images attacked", BLOCKS, second.compute)
+    assert begun == [8]
     assert (first.computed, second.computed) == ([0, 4], [8])
     for column, values in rows_of(np.arange(10)).items():
         assert rows[column].tolist() == values.tolist(), column

@@ -42,6 +42,24 @@ def test_record_makes_both_tools_agree_that_nothing_is_to_be_done(ran: Path) -> 
 
 
 @pytest.mark.slow
+def test_a_source_archive_without_git_is_run_and_recorded(ran: Path, tmp_path: Path) -> None:
+    folder = toy.make_toy(tmp_path / "archive", toy.small_params())
+    shutil.rmtree(folder / ".git")
+    way_out = "before you run dvc, run: git init && git add --all && git commit --message start\n"
+    checked = toy.run(folder, "oncorobust check")
+    assert "are valid\nThis folder is not a git repository. " in checked
+    assert checked.endswith(way_out)
+    said = toy.run(folder, "snakemake --cores 2 --quiet && oncorobust record")
+    assert "recorded in dvc.lock: 11 stages\n" in said
+    assert said.endswith(way_out)
+    assert (folder / "dvc.lock").read_bytes() == (ran / "dvc.lock").read_bytes()
+    toy.run(folder, "oncorobust check --cache && oncorobust sync")
+    toy.run(folder, "dvc status", status=255)
+    toy.run(folder, way_out.partition("run: ")[2])
+    assert CLEAN in toy.run(folder, "dvc status")
+
+
+@pytest.mark.slow
 def test_both_runners_write_the_same_bytes(ran: Path, tmp_path: Path) -> None:
     other = toy.make_toy(tmp_path / "other", toy.small_params())
     toy.run(other, "dvc repro -q")

@@ -116,6 +116,10 @@ class Heard:
 
     def __init__(self):
         self.updates, self.said, self.warned = [], [], []
+        self.begun = []
+
+    def begin(self, done):
+        self.begun.append(done)
 
     def update(self, done, total, text):
         self.updates.append((done, total, text))
@@ -214,6 +218,7 @@ def test_a_run_that_was_cut_off_ends_as_if_it_had_not_been(name, tmp_path: Path)
     heard = Heard()
     model, trained = run(settings, recipe, seed=3, checkpoint=checkpoint, listener=heard)
     assert "resumed after epoch 3" in heard.said
+    assert heard.begun == [18]
     assert heard.updates[0][0] == 19
     assert trained.history.equals(expected.history)
     assert (trained.best_epoch, trained.ended) == (expected.best_epoch, expected.ended)

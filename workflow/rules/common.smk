@@ -7,6 +7,7 @@ from operator import getitem
 from pathlib import Path
 from shutil import which
 
+from snakemake.logging import logger
 from snakemake.settings.types import DeploymentMethod
 
 from oncorobust.pipeline.sync import hold_dvc
@@ -171,7 +172,7 @@ DVC_LOCK = ExitStack()
 onstart:
     end_left_over(Path("."))
     DVC_LOCK.enter_context(hold_dvc(Path(".")))
-    pass_on(Path("."))
+    pass_on(Path("."), logger)
 
 
 onsuccess:

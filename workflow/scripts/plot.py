@@ -1,5 +1,9 @@
 """Draw the paper's Figures 1, 2 and 3 from metrics and adversarial examples."""
 
+from oncorobust.pipeline.stage_log import open_log
+
+open_log()  # before the import of matplotlib, which writes a cache
+
 from oncorobust.base.files import whole_outputs
 from oncorobust.base.layout import figure_file
 from oncorobust.pipeline.stage import parse, run

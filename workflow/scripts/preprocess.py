@@ -1,5 +1,9 @@
 """Convert a data set's raw tree to images of one size in [0, 1], their index, a summary and a contact sheet."""
 
+from oncorobust.pipeline.stage_log import open_log
+
+open_log()  # before the import of matplotlib, which writes a cache
+
 from pathlib import Path
 
 from oncorobust.base import layout

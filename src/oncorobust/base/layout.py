@@ -28,6 +28,10 @@ BENCHMARKS = f"{LOGS_FOLDER}/benchmarks"
 SCRIPTS = "workflow/scripts"
 CODE = "workflow/code"
 RESOURCES = "workflow/resources.yaml"
+HOME = ".cache/home"
+"""Home folder of processes whose own cannot be used; ignored by git."""
+DVC_CACHE = ".cache/dvc"
+"""DVC's records of the files that it has seen, where /var/tmp cannot be written; ignored by git."""
 
 
 def models(*, hardened: bool) -> tuple[str, ...]:

@@ -19,6 +19,9 @@ Notify = Callable[[int, int, str], None]
 class Listener(Protocol):
     """Receive progress, results and warnings of a long run."""
 
+    def begin(self, done: int) -> None:
+        """Start a part of the run, of which an earlier process has done `done` units already."""
+
     def update(self, done: int, total: int, text: str) -> None:
         """Report that `done` of `total` units are done; a listener may skip a report soon after the last one.
 

@@ -11,15 +11,19 @@ All commands run in the root of the repository. An error in the input gives one 
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import oncorobust
 from oncorobust.base import layout
 from oncorobust.base.errors import InputError, missing_package
+
+if TYPE_CHECKING:
+    from oncorobust.settings.data import Format
 
 Run = Callable[[argparse.Namespace], int]
 """A command: it takes the parsed arguments and returns the exit status."""
@@ -44,11 +48,23 @@ PIPELINE = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command. Returns the exit status."""
+    """Run one command. Returns the exit status: 141 when the reader of its output, such as `head`, has ended."""
+    try:
+        status = _run(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Python flushes again when it exits, which must not fail.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+    return status
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     parsed = build_parser(sys.argv[1:] if arguments is None else list(arguments)).parse_args(arguments)
     try:
         if not (Path.cwd() / "Snakefile").is_file():
             raise InputError(f"{Path.cwd()} has no Snakefile: run oncorobust in the root of the repository")
+        _set_folders()
         status: int = parsed.run(parsed)
     except InputError as error:
         return _refuse(error)
@@ -58,6 +74,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         return _refuse(missing_package(PIPELINE[package], extra="pipeline"))
     return status
+
+
+def _set_folders() -> None:
+    """Let DVC and Snakemake use the project where a folder of the user or the machine cannot be used."""
+    from oncorobust.pipeline.home import use_project_dvc_cache, use_project_home
+
+    use_project_home(Path(), access=os.R_OK)
+    use_project_dvc_cache(Path())
 
 
 def _refuse(error: InputError) -> int:
@@ -152,6 +176,7 @@ def _record(parsed: argparse.Namespace) -> int:
     print(f"recorded in dvc.lock: {len(recorded.committed)} stages")
     if recorded.pending:
         print(f"left alone, because Snakemake would run them: {', '.join(recorded.pending)}")
+    _tell_without_git()
     return 0
 
 
@@ -173,23 +198,41 @@ def _check(parsed: argparse.Namespace) -> int:
     params = load_params("params.yaml")
     check_in_step(Path())
     for name in params.run.datasets:
-        if name not in params.acquire and not Path(layout.raw(name)).is_dir():
-            raise InputError(
-                f"{layout.raw(name)} is missing: put or link your raw tree there, or add acquire.{name} to params.yaml"
-            )
+        if name not in params.acquire:
+            _check_raw_tree(name, params.datasets[name].preprocess.format, seed=params.seed)
     if parsed.cache:
         _check_cache()
     print(f"params.yaml, dvc.yaml and the raw trees of {', '.join(params.run.datasets)} are valid")
+    _tell_without_git()
     return 0
 
 
+def _tell_without_git() -> None:
+    from oncorobust.pipeline.sync import in_git
+
+    if not in_git(Path()):
+        print(
+            "This folder is not a git repository. snakemake and oncorobust work without git; before you run dvc, run: "
+            "git init && git add --all && git commit --message start"
+        )
+
+
+def _check_raw_tree(name: str, form: "Format", *, seed: int) -> None:
+    """Open the user's raw tree of a data set with its reader, which reads tables and headers, but no pixels."""
+    tree = layout.raw(name)
+    if not Path(tree).is_dir():
+        raise InputError(f"{tree} is missing: put or link your raw tree there, or add acquire.{name} to params.yaml")
+    from oncorobust.formats.open_raw import open_raw
+    from oncorobust.pipeline.stage import Progress
+
+    open_raw(tree, form, seed=seed, on_progress=Progress(f"check {name}").update)
+
+
 def _check_cache() -> None:
-    from dvc.repo import Repo
-
     from oncorobust.pipeline.dvc_cache import damaged_objects, repair
-    from oncorobust.pipeline.sync import OUTPUT_FOLDERS
+    from oncorobust.pipeline.sync import OUTPUT_FOLDERS, open_repo
 
-    damaged = damaged_objects(Path(Repo().cache.local.path))
+    damaged = damaged_objects(Path(open_repo(Path()).cache.local.path))
     if damaged:
         command = repair(damaged, work_tree=[Path(name) for name in OUTPUT_FOLDERS])
         raise InputError(f"DVC's cache has {len(damaged)} damaged objects; run: {command}")

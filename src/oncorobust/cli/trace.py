@@ -11,6 +11,7 @@ computed from; otherwise 1.
 import argparse
 import io
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 
@@ -63,6 +64,7 @@ def trace_cell(state: State, *, table: str, row: str | None, column: str | None,
     stages = _stages(cells, found_table, lock)
     files = [one for stage in stages for one in (*stage.inputs, *stage.outputs)]
     code = _recorded_code(state, stages)
+    sources = dict(_sources(state, contents, stages))
     return Trace(
         table=found_table,
         state=state.title(),
@@ -72,7 +74,8 @@ def trace_cell(state: State, *, table: str, row: str | None, column: str | None,
         directories={
             one.path: directory
             for one in files
-            if one.n_files is not None and (directory := state.directory(one.path, listed=LISTED)) is not None
+            if one.n_files is not None
+            and (directory := state.directory(one.path, listed=LISTED, wanted=sources.get(one.path, ()))) is not None
         },
         code=code,
         found_code={path: digest for path in {*chain(*code.values())} if (digest := state.digest(path)) is not None},
@@ -108,6 +111,19 @@ def _recorded_code(state: State, stages: list[StageRecord]) -> dict[str, dict[st
     files = {one.md5: one.path for stage in stages for one in stage.inputs if is_code_path(one.path)}
     contents = ((md5, state.read_version(path, md5)) for md5, path in files.items())
     return {md5: parse_digests(content) for md5, content in contents if content is not None}
+
+
+def _sources(state: State, contents: Contents, stages: list[StageRecord]) -> Iterator[tuple[str, list[str]]]:
+    """Yield each raw tree with the files of the images whose rows the cell is computed from, as far as they are known.
+
+    Files are relative to the tree, in the order of index.csv.
+    """
+    images = {str(one) for frame in contents.rows.values() for one in frame["image_id"]}
+    for index in (one for stage in stages for one in stage.outputs if one.path.endswith("/index.csv")):
+        with suppress(InputError):  # no index.csv here or in DVC
+            rows = pd.read_csv(io.BytesIO(state.read_recorded(index.path, index.md5)), dtype=str)
+            behind = rows.loc[rows["image_id"].isin(images), "source"].dropna()
+            yield raw(Path(index.path).parent.name), list(dict.fromkeys(behind))
 
 
 def _edits(state: State, stages: list[StageRecord]) -> Iterator[tuple[str, tuple[str, ...]]]:

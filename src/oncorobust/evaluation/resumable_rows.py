@@ -24,12 +24,14 @@ SAVE_SECONDS = 60.0
 class ResumableRows:
     """Hold the rows of all finished blocks.
 
-    notify: called after each block. checkpoint: the file in which rows are saved; None saves nothing.
+    notify: called after each block. checkpoint: the file in which rows are saved; None saves nothing. begin: called
+    before the first block with the number of units whose rows an earlier process has saved.
     """
 
     notify: Notify
     checkpoint: RunState | None = None
     clock: Callable[[], float] = time.monotonic
+    begin: Callable[[int], None] = lambda _: None
     _tables: Tables = field(init=False, default_factory=dict)
     _saved_at: float = field(init=False)
 
@@ -47,6 +49,7 @@ class ResumableRows:
         """
         done, total = 0, sum(map(len, blocks))
         parts = []
+        self.begin(sum(len(block) for block in blocks if f"{what} {block[0]}" in self._tables))
         for block in blocks:
             key = f"{what} {block[0]}"
             if key not in self._tables:

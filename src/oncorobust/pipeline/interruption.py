@@ -9,6 +9,7 @@ A thread ends the process when no progress is reported within GRACE_SECONDS. No 
 renamed only when they are complete, and states are saved regularly.
 """
 
+import logging
 import os
 import signal
 import threading
@@ -28,6 +29,7 @@ STATUS = 128 + signal.SIGTERM
 """Exit status of an interrupted stage."""
 
 _RUNNERS = ("snakemake", "dvc")
+_INTERRUPTED = b"Interrupted. Running stages save their progress; rerun the same command to resume.\n"
 
 
 @contextmanager
@@ -52,23 +54,32 @@ def listening(*, grace_seconds: float = GRACE_SECONDS) -> Iterator[None]:
             signal.signal(one, handler)
 
 
-def pass_on(root: Path) -> None:
-    """Forward SIGTERM from this process, a Snakemake in `root`, to the stages that it runs.
+def pass_on(root: Path, log: logging.Logger) -> None:
+    """Forward SIGTERM and SIGINT from this process, a Snakemake in `root`, to the stages that it runs.
 
-    Snakemake itself would start no more jobs and wait for the running ones, which may take hours.
+    After SIGTERM, Snakemake itself would start no more jobs and wait for the running ones, which may take hours. After
+    SIGINT (Ctrl-C), this function says so in one line and silences `log`, Snakemake's logger, which would report every
+    interrupted job as an error. A second SIGINT is ignored, because the stages end within GRACE_SECONDS.
     """
-    before = signal.getsignal(signal.SIGTERM)
     scripts = root.resolve() / "workflow" / "scripts"
+    before = {one: signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGINT)}
 
     def handle(number: int, frame: FrameType | None) -> None:
-        if callable(before):
-            before(number, frame)
+        if number == signal.SIGINT:
+            signal.signal(number, signal.SIG_IGN)
+            with suppress(OSError):
+                os.write(2, _INTERRUPTED)
+            log.addFilter(lambda _: False)
         for process in psutil.Process().children(recursive=True):
             with suppress(psutil.Error):
                 if any((root / word).resolve().parent == scripts for word in process.cmdline()[1:2]):
                     process.send_signal(number)
+        earlier = before[signal.Signals(number)]
+        if callable(earlier):
+            earlier(number, frame)
 
-    signal.signal(signal.SIGTERM, handle)
+    for one in before:
+        signal.signal(one, handle)
 
 
 def _end_late(read: int, ended: threading.Event, grace_seconds: float) -> None:

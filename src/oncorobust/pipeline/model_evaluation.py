@@ -48,7 +48,7 @@ class ModelEvaluation:
 
         compute: takes classifier, data, blocks, seed, resumable and `settings`. Raises InputError as `by_shards` does.
         """
-        resumable = ResumableRows(self.progress.update, self.state)
+        resumable = ResumableRows(self.progress.update, self.state, begin=self.progress.begin)
         computed = partial(compute, self.classifier, self.data, seed=self.seed, resumable=resumable, **settings)
         tables = by_shards(self.arguments, computed, blocks=blocks_of(len(self.data), self.batch_size))
         if tables is None:

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 from oncorobust.base import layout
 from oncorobust.base.errors import InputError
@@ -148,15 +148,20 @@ class Progress:
         self._clock = clock
         self._start = self._last = clock()
         self._next_shown = self._start + shown_seconds
-        self._before: int | None = None
+        self._part = self._reported = _Report(self._start, 0, 0)
+
+    def begin(self, done: int) -> None:
+        """Estimate the time left from now on; an earlier process has done `done` steps."""
+        self._part = self._reported = _Report(self._clock(), done, 0)
 
     def update(self, done: int, total: int, text: str) -> None:
         """Report that `done` of `total` steps, named by `text`, are done. Raises Stopped after an interruption."""
         check()
         now = self._clock()
-        if self._before is None:
-            # A resumed run begins with the steps that earlier processes have done.
-            self._before = done - 1
+        if self._reported.total and (done < self._reported.done or total != self._reported.total):
+            # Another part of the stage has begun, of other steps, when the last one ended.
+            self._part = _Report(self._reported.seconds, 0, 0)
+        self._reported = _Report(now, done, total)
         shown = done < total and now >= self._next_shown
         if done < total and not shown and now - self._last < self._seconds:
             return
@@ -177,9 +182,18 @@ class Progress:
         tell(f"{self._prefix}: WARNING: {text}")
 
     def _left(self, done: int, total: int, now: float) -> str:
-        if done >= total or self._before is None:
+        new = done - self._part.done
+        if done >= total or new <= 0:
             return ""
-        return f", {duration((now - self._start) / max(done - self._before, 1) * (total - done))} left"
+        return f", {duration((now - self._part.seconds) / new * (total - done))} left"
+
+
+class _Report(NamedTuple):
+    """Steps done at a time of the clock."""
+
+    seconds: float
+    done: int
+    total: int
 
 
 def duration(seconds: float) -> str:

@@ -25,6 +25,7 @@ from types import TracebackType
 from typing import NamedTuple
 
 from oncorobust.base.layout import LOGS_FOLDER
+from oncorobust.pipeline.home import use_project_home
 
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -53,6 +54,7 @@ def log_path(argv: Sequence[str]) -> Path:
 def open_log() -> None:
     """Send what this process prints to the log of its stage from now on. Does nothing when the log is already open.
 
+    Libraries that are imported later write their caches into the project where the home folder cannot be written.
     Ends the process with one line and status 1 when the log cannot be written.
     """
     global _opened
@@ -73,6 +75,7 @@ def open_log() -> None:
             os.dup2(log.fileno(), descriptor)
     note(f"== {datetime.now().isoformat(' ', timespec='seconds')}, process {os.getpid()}")
     faulthandler.enable(2)
+    use_project_home(Path(), access=os.W_OK)
     sys.excepthook = _tell_bug
 
 

@@ -184,18 +184,31 @@ def _busy(error: Exception) -> str:
     return f"{who} is running in this folder; wait until it is done"
 
 
+def in_git(root: Path) -> bool:
+    """Return whether a folder lies in a git repository; a source archive has none."""
+    place = root.resolve()
+    return any((one / ".git").exists() for one in (place, *place.parents))
+
+
+def open_repo(root: Path) -> "Repo":
+    """Open the DVC repository in `root`, also where there is no git. Raises DvcException when there is none."""
+    from dvc.repo import Repo
+
+    return Repo(str(root), config={} if in_git(root) else {"core": {"no_scm": True}})
+
+
 @contextmanager
 def _dvc_repo(root: Path) -> Iterator["Repo"]:
     """Open the DVC repository and lock it, so that no other DVC command starts or finishes a stage meanwhile."""
     from dvc.exceptions import DvcException
     from dvc.lock import LockError
-    from dvc.repo import Repo, lock_repo
+    from dvc.repo import lock_repo
 
     place = root.resolve()
     try:
         # DVC names stages relative to the current folder. Taking and releasing the file lock once detects a stage that
         # DVC is running at this moment.
-        with chdir(place), Repo() as repo, lock_repo(repo):
+        with chdir(place), open_repo(place) as repo, lock_repo(repo):
             with hold_dvc(place):
                 pass
             repair_lock(place)
@@ -212,7 +225,14 @@ def _snakemake(*, forceall: bool, shards: int) -> Iterator["DAGApi"]:
     from snakemake.api import SnakemakeApi
     from snakemake.exceptions import LockException, WorkflowError
     from snakemake.settings.enums import Quietness
-    from snakemake.settings.types import DAGSettings, OutputSettings, RerunTrigger, ResourceSettings
+    from snakemake.settings.types import (
+        DAGSettings,
+        OutputSettings,
+        RerunTrigger,
+        ResourceSettings,
+        SharedFSUsage,
+        StorageSettings,
+    )
 
     settings = DAGSettings(
         forceall=forceall,
@@ -225,7 +245,9 @@ def _snakemake(*, forceall: bool, shards: int) -> Iterator["DAGApi"]:
     try:
         with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
             resources = ResourceSettings(cores=os.cpu_count() or 1, overwrite_scatter={"test_images": shards})
-            yield api.workflow(resources, snakefile=Path("Snakefile")).dag(settings)
+            # Without a shared source cache, Snakemake does not need a home folder that can be written.
+            storage = StorageSettings(shared_fs_usage=SharedFSUsage.all() - {SharedFSUsage.SOURCE_CACHE})
+            yield api.workflow(resources, storage_settings=storage, snakefile=Path("Snakefile")).dag(settings)
     except LockException as error:
         raise InputError("snakemake is running in this folder; wait until it is done") from error
     except WorkflowError as error:

@@ -7,6 +7,7 @@ has the recorded MD5, otherwise from DVC's cache or remote (`dvc.api.open`), whe
 import hashlib
 import re
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,11 +23,15 @@ _NOT_COUNTED = {".snakemake_timestamp"}  # Snakemake's own file; .dvcignore keep
 
 @dataclass(frozen=True)
 class Directory:
-    """Content of a directory of the work tree. size: in bytes. files: path and MD5 of the first files by name."""
+    """Content of a directory of the work tree.
+
+    size: in bytes. files: path and MD5 of some of the files. wanted: number of files that were asked for; None for all.
+    """
 
     n_files: int
     size: int
     files: tuple[tuple[str, str], ...]
+    wanted: int | None = None
 
 
 @dataclass(frozen=True)
@@ -88,15 +93,22 @@ class State:
         except InputError:
             return None
 
-    def directory(self, path: str, *, listed: int) -> Directory | None:
-        """Return the content of a directory of the work tree, with its first `listed` files; None if missing."""
+    def directory(self, path: str, *, listed: int, wanted: Sequence[str] = ()) -> Directory | None:
+        """Return the content of a directory of the work tree; None if missing.
+
+        wanted: paths in the directory, of which the first `listed` that are here are returned; the first files by name
+        if none of them is here.
+        """
         if not (self.root / path).is_dir():
             return None
         files = sorted(one for one in (self.root / path).rglob("*") if one.is_file() and one.name not in _NOT_COUNTED)
+        present = set(files)
+        chosen = [place for one in wanted if (place := self.root / path / one) in present]
         return Directory(
             n_files=len(files),
             size=sum(one.stat().st_size for one in files),
-            files=tuple((one.relative_to(self.root).as_posix(), file_md5(one)) for one in files[:listed]),
+            files=tuple((one.relative_to(self.root).as_posix(), file_md5(one)) for one in (chosen or files)[:listed]),
+            wanted=len(chosen) or None,
         )
 
     def title(self) -> str:

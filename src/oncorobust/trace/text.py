@@ -2,8 +2,8 @@
 
 The text says first whether the numbers agree, then lists the sources of each, and then for each stage its command,
 parameters, and files written and read, with the MD5 and size that dvc.lock records. For a raw tree it lists the first
-files by name in the work tree, if their number and total size are as recorded. Script and library modules are listed
-with the digests of the code that was run; CHANGED SINCE marks modules whose code has changed since.
+files that hold images of the cell, if number and total size of all files are as recorded. Script and library modules
+are listed with the digests of the code that was run; CHANGED SINCE marks modules whose code has changed since.
 """
 
 import json
@@ -119,5 +119,7 @@ def _file_lines(kind: str, record: FileRecord, found: Mapping[str, str], directo
     if (directory.n_files, directory.size) != (record.n_files, record.size):
         return [f"{line}  CHANGED SINCE: {directory.n_files} files, {directory.size} bytes"]
     listed = [f"    {path}  md5 {md5}" for path, md5 in directory.files]
-    left = directory.n_files - len(directory.files)
+    if directory.wanted is not None:
+        line += f", {directory.wanted} of them with images of this cell"
+    left = (directory.wanted or directory.n_files) - len(directory.files)
     return [line, *listed, *([f"    and {left} more files"] if left else [])]

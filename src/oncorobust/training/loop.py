@@ -72,6 +72,7 @@ def fit(
     state = _State(trainee, trainee.model.get_weights())
     if checkpoint is None or not _taken_up(state, checkpoint, listener):
         state.rows.append({"epoch": 0} | course.score(0))
+    listener.begin((len(state.rows) - 1) * batches.n + state.part.batches)
     while not how_ended(state.rows, settings):
         epoch = len(state.rows)
         try:
