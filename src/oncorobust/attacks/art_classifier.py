@@ -1,8 +1,13 @@
 """An ART estimator for any Keras 3 classifier: compiled and batched, on TensorFlow, PyTorch or JAX.
 
-ART 1.20's own estimators run a Keras 3 model only on TensorFlow, compute its gradients eagerly, ignore `batch_size` in
-`predict` and retrace in every `fit`. This estimator gives ART's attacks, unchanged, compiled predictions and
-gradients. It is a full ART neural-network classifier, so ART's other attacks can use it too.
+ART 1.20 has two estimators that take a Keras 3 model, both on TensorFlow alone and both with eager gradients:
+
+    TensorFlowV2Classifier  its `predict` ignores `batch_size`, and each `fit` traces anew
+    KerasClassifier         needs a compiled model and uses its loss; it never reads its own argument `use_logits`, so a
+                            loss for probabilities on a model with logits goes unnoticed
+
+This estimator gives ART's attacks, unchanged, compiled predictions and gradients. It is a full ART neural-network
+classifier, so ART's other attacks can use it too.
 
 The model gives logits; the loss is cross-entropy on logits (see `oncorobust.backend.functions`).
 """
