@@ -68,7 +68,7 @@ RAW_TREE = "data/processed/{dataset}/raw_tree.csv"
 ARTEFACTS = [
     *expand("data/raw/{dataset}", dataset=config["acquire"]),
     *expand([*DATA.values(), "data/processed/{dataset}/contact_sheet.png", RAW_TREE], dataset=DATASETS),
-    *expand("models/{dataset}/{model}.keras", dataset=DATASETS, model=MODELS),
+    *expand("models/{dataset}/{model}.{form}", dataset=DATASETS, model=MODELS, form=["keras", "answers.json"]),
     *expand(
         "reports/{dataset}/{model}/{file}",
         dataset=DATASETS,

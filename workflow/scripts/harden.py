@@ -5,7 +5,7 @@ from oncorobust.pipeline.stage_log import open_log
 open_log()  # before the imports of frameworks, which print
 
 from oncorobust.base.files import file_sha256
-from oncorobust.base.layout import ADVERSARIAL, CLEAN, model_file
+from oncorobust.base.layout import ADVERSARIAL, CLEAN, answers_file, model_file
 from oncorobust.models.vgg16 import load_classifier
 from oncorobust.pipeline.model_training import open_training
 from oncorobust.pipeline.stage import parse, run
@@ -17,7 +17,7 @@ def main() -> None:
     """Read the processed images and the clean model, harden it, and write the adversarial model."""
     dataset, params = parse("dataset").dataset, load_params()
     clean = model_file(dataset, CLEAN)
-    opened = open_training("harden", dataset, params, model=ADVERSARIAL, reads=[clean])
+    opened = open_training("harden", dataset, params, model=ADVERSARIAL, reads=[clean, answers_file(dataset, CLEAN)])
     shape, classes = opened.data.image_shape, len(opened.data.class_names)
     network = load_classifier(clean, image_shape=shape, n_classes=classes)
     record = {"weights": clean, "weights_sha256": file_sha256(clean)}
