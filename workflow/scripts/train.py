@@ -28,7 +28,8 @@ def main() -> None:
     network = build_model(settings.model, size=data.pixels.shape[1], n_classes=classes, seed=opened.seed)
     record = model_record(settings.model)
     if isinstance(settings.model, OwnModel) and not settings.model.fine_tune:
-        measured = measure(network, data.select("validation"), batch_size=settings.train.batch_size)
+        batch_size, validation = settings.train.batch_size, data.select("validation")
+        measured = measure(network, validation, settings=settings.model, batch_size=batch_size)
         opened.write(network, measured, record=record)
     else:
         opened.fit(train, network, settings.train, record=record, decided_by=[settings.model])
