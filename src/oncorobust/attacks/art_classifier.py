@@ -7,7 +7,7 @@ ART 1.20 has two estimators that take a Keras 3 model, both on TensorFlow alone 
                             loss for probabilities on a model with logits goes unnoticed
 
 This estimator gives ART's attacks, unchanged, compiled predictions and gradients. It is a full ART neural-network
-classifier, so ART's other attacks can use it too.
+classifier: docs/reference/art-attacks.md lists which of ART's other attacks run on it, and why the rest does not.
 
 The model gives logits; the loss is cross-entropy on logits (see `oncorobust.backend.functions`).
 """
@@ -20,7 +20,13 @@ from art.estimators.classification.classifier import ClassGradientsMixin, Classi
 from art.estimators.estimator import BaseEstimator, LossGradientsMixin, NeuralNetworkMixin
 
 from oncorobust.attacks.finite import check_finite_images, finite_gradient
-from oncorobust.backend.functions import compile_gradient, compile_logits, cross_entropy, selected_logits
+from oncorobust.backend.functions import (
+    LogitsFunction,
+    compile_gradient,
+    compile_logits,
+    cross_entropy,
+    selected_logits,
+)
 
 
 class KerasClassifier(ClassGradientsMixin, ClassifierMixin, LossGradientsMixin, NeuralNetworkMixin, BaseEstimator):
@@ -38,6 +44,7 @@ class KerasClassifier(ClassGradientsMixin, ClassifierMixin, LossGradientsMixin, 
         self._batch_size = batch_size
         self._layer_names = [layer.name for layer in model.layers]
         self._logits = compile_logits(model)
+        self._activations: dict[str, LogitsFunction] = {}
         self._loss_gradient = compile_gradient(model, cross_entropy)
         self._class_gradient = compile_gradient(model, selected_logits)
 
@@ -105,10 +112,14 @@ class KerasClassifier(ClassGradientsMixin, ClassifierMixin, LossGradientsMixin, 
     ) -> np.ndarray:
         """Return the output of a layer, by index or name, as an array (or, with `framework`, as a backend tensor)."""
         found = self.model.get_layer(layer) if isinstance(layer, str) else self.model.layers[layer]
-        part = keras.Model(self.model.inputs, found.output)
         if framework:
-            return part(x, training=False)
-        return part.predict(np.asarray(x, dtype=np.float32), batch_size=batch_size, verbose=0)
+            return keras.Model(self.model.inputs, found.output)(x, training=False)
+        # Compiled once, because attacks that differentiate numerically ask thousands of times.
+        if found.name not in self._activations:
+            self._activations[found.name] = compile_logits(keras.Model(self.model.inputs, found.output))
+        outputs = self._activations[found.name]
+        x = np.asarray(x, dtype=np.float32)
+        return np.concatenate([outputs(x[start : start + batch_size]) for start in range(0, len(x), batch_size)])
 
     def _one_hot(self, y: np.ndarray) -> np.ndarray:
         y = np.asarray(y)
