@@ -56,7 +56,7 @@ COMPUTING = [
     Case(
         "harden",
         "models",
-        ["slices/adversarial.keras"],
+        ["slices/adversarial.keras", "slices/adversarial.answers.json"],
         1,
         ["--dataset", "slices"],
         "models/slices/.adversarial.state",

@@ -32,6 +32,7 @@ OUTPUTS = {
     for model in MODEL_OF.values()
     for folder, name in [
         ("models/slices", f"{model}.keras"),
+        ("models/slices", f"{model}.answers.json"),
         *((f"reports/slices/{model}", name) for name in ("training.json", "history.csv", "curves.png")),
     ]
 }

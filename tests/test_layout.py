@@ -53,6 +53,8 @@ def test_the_layout_is_that_of_the_two_graphs() -> None:
         layout.images_file("mnist"),
         layout.model_file("mnist", layout.CLEAN),
         layout.model_file("mnist", layout.ADVERSARIAL),
+        layout.answers_file("mnist", layout.CLEAN),
+        layout.answers_file("mnist", layout.ADVERSARIAL),
         layout.results_file("mnist", layout.ADVERSARIAL, "attack.json"),
         layout.table_file("table1"),
         layout.figure_file(3, "svg"),

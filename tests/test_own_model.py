@@ -284,8 +284,8 @@ def test_files_of_another_kind_are_refused(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "other.keras", "w") as archive:
         archive.writestr("word/document.xml", "")
     for name, message in {
-        "old.h5": "an HDF5 file, the format of Keras 2",
-        "renamed.keras": "an HDF5 file, the format of Keras 2",
+        "old.h5": "an HDF5 file of Keras 3",
+        "renamed.keras": "an HDF5 file of Keras 3",
         "text.keras": "a file that is not a whole zip archive",
         "empty.keras": "a file that is not a whole zip archive",
         "cut.keras": "a file that is not a whole zip archive",

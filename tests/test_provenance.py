@@ -114,7 +114,7 @@ def make_repository(root):
         for number in range(RAW_FILES):
             (root / "data/raw" / key / f"{number:02d}.png").write_bytes(b"image %d" % number)
         (root / "data/raw" / key / ".snakemake_timestamp").touch()
-        (root / "models" / key).mkdir(parents=True)
+        (root / "models" / key).mkdir(parents=True, exist_ok=True)
         for model in MODELS:
             (root / "models" / key / f"{model}.keras").write_bytes(f"{key} {model}".encode())
     for path in (

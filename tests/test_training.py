@@ -14,7 +14,7 @@ from oncorobust.attacks.target import Target
 from oncorobust.base.errors import InputError
 from oncorobust.base.files import write_csv
 from oncorobust.base.schema.training import HISTORY
-from oncorobust.settings.training import SGD, Adam, Constant, Stages, Trades, WarmUp
+from oncorobust.settings.training import SGD, Adam, Constant, OwnModel, Stages, Trades, WarmUp
 from oncorobust.training.optimizers import make_optimizer
 from oncorobust.training.recipes import harden, measure, train
 from oncorobust.training.schedule import epsilon_at
@@ -150,15 +150,29 @@ def test_a_history_fits_its_schema(tmp_path, recipe, settings):
     assert table_problems(tmp_path / "history.csv", HISTORY) == []
 
 
+OWN = OwnModel(path="own/mine.keras", input_range=(0.0, 1.0), fine_tune=False)
+
+
 def test_a_model_taken_as_it_is_is_only_measured():
     model = linear_model(balanced_weights())
     before = model.get_weights()
-    measured = measure(model, two_classes(1, 24), batch_size=7)
+    measured = measure(model, two_classes(1, 24), settings=OWN, batch_size=7)
     assert (measured.best_epoch, measured.ended, len(measured.history)) == (0, "not trained", 1)
     data = two_classes(1, 24)
     accuracy = np.mean(np.asarray(model(data.images())).argmax(axis=1) == data.labels)
     assert measured.history["validation_accuracy"][0] == pytest.approx(accuracy)
     assert all(np.array_equal(one, two) for one, two in zip(before, model.get_weights(), strict=True))
+
+
+def test_a_finished_model_with_reversed_classes_is_refused_unless_that_is_allowed():
+    reversed_classes = linear_model(-balanced_weights())
+    with pytest.raises(
+        InputError, match=r"^expected own/mine\.keras to do better than chance .* model\.allow_chance: true"
+    ):
+        measure(reversed_classes, two_classes(1, 24), settings=OWN, batch_size=7)
+    allowed = msgspec.structs.replace(OWN, allow_chance=True)
+    measured = measure(reversed_classes, two_classes(1, 24), settings=allowed, batch_size=7)
+    assert measured.history["validation_accuracy"][0] < 0.2
 
 
 @pytest.mark.parametrize("split", ["training", "validation"])

@@ -39,9 +39,9 @@ OUTPUTS = {
     "acquire": ["data/raw/{dataset}/images.idx", "data/raw/{dataset}/labels.idx"],
     "preprocess": [f"data/processed/{{dataset}}/{name}" for name in ("images.npy", "index.csv", "summary.json")]
     + [f"data/processed/{{dataset}}/{name}" for name in ("contact_sheet.png", "raw_tree.csv")],
-    "train": ["models/{dataset}/clean.keras"]
+    "train": ["models/{dataset}/clean.keras", "models/{dataset}/clean.answers.json"]
     + [f"reports/{{dataset}}/clean/{name}" for name in ("training.json", "history.csv", "curves.png")],
-    "harden": ["models/{dataset}/adversarial.keras"]
+    "harden": ["models/{dataset}/adversarial.keras", "models/{dataset}/adversarial.answers.json"]
     + [f"reports/{{dataset}}/adversarial/{name}" for name in ("training.json", "history.csv", "curves.png")],
     "attack": [f"reports/{{dataset}}/{{model}}/{name}" for name in ("predictions.csv", "intervals.csv", "threats.csv")]
     + [f"reports/{{dataset}}/{{model}}/{name}" for name in ("attack.json", "examples.npz")],

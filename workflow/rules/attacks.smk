@@ -9,6 +9,7 @@ rule attack:
     input:
         **DATA,
         model="models/{dataset}/{model}.keras",
+        answers="models/{dataset}/{model}.answers.json",
         shards=shards("attack"),
     output:
         metrics="reports/{dataset}/{model}/attack.json",
@@ -39,6 +40,7 @@ rule attack_shard:
     input:
         **DATA,
         model="models/{dataset}/{model}.keras",
+        answers="models/{dataset}/{model}.answers.json",
     output:
         temp("reports/{dataset}/{model}/shards/attack.{scatteritem}.npz"),
     params:
@@ -65,6 +67,7 @@ rule rank:
     input:
         **DATA,
         model="models/{dataset}/{model}.keras",
+        answers="models/{dataset}/{model}.answers.json",
         intervals="reports/{dataset}/{model}/intervals.csv",
         shards=shards("rank"),
     output:
@@ -93,6 +96,7 @@ rule rank_shard:
     input:
         **DATA,
         model="models/{dataset}/{model}.keras",
+        answers="models/{dataset}/{model}.answers.json",
         intervals="reports/{dataset}/{model}/intervals.csv",
     output:
         temp("reports/{dataset}/{model}/shards/rank.{scatteritem}.npz"),

@@ -76,7 +76,7 @@ def of_all_models(pattern, **others):
 ARTEFACTS = [
     *expand("data/raw/{dataset}", dataset=config["acquire"]),
     *expand([*DATA.values(), "data/processed/{dataset}/contact_sheet.png", RAW_TREE], dataset=DATASETS),
-    *of_all_models("models/{dataset}/{model}.keras"),
+    *of_all_models("models/{dataset}/{model}.{form}", form=["keras", "answers.json"]),
     *of_all_models(
         "reports/{dataset}/{model}/{file}",
         file=[

@@ -9,6 +9,7 @@ rule train:
         own=OWN_FILES,
     output:
         model="models/{dataset}/clean.keras",
+        answers="models/{dataset}/clean.answers.json",
         training="reports/{dataset}/clean/training.json",
         history="reports/{dataset}/clean/history.csv",
         curves=shown("reports/{dataset}/clean/curves.png", "Training"),
@@ -36,8 +37,10 @@ rule harden:
     input:
         **DATA,
         model="models/{dataset}/clean.keras",
+        answers="models/{dataset}/clean.answers.json",
     output:
         model="models/{dataset}/adversarial.keras",
+        answers="models/{dataset}/adversarial.answers.json",
         training="reports/{dataset}/adversarial/training.json",
         history="reports/{dataset}/adversarial/history.csv",
         curves=shown("reports/{dataset}/adversarial/curves.png", "Training"),

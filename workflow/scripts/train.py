@@ -29,7 +29,8 @@ def main() -> None:
     record = model_record(settings.model)
     if isinstance(settings.model, OwnModel) and not settings.model.fine_tune:
         validation = data.select("validation") if data.has("validation") else None
-        measured = measure(network, validation, batch_size=settings.train.batch_size)
+        batch_size = settings.train.batch_size
+        measured = measure(network, validation, settings=settings.model, batch_size=batch_size)
         opened.write(network, measured, record=record)
     else:
         opened.fit(train, network, settings.train, record=record, decided_by=[settings.model])

@@ -1,8 +1,13 @@
 """An ART estimator for any Keras 3 classifier: compiled and batched, on TensorFlow, PyTorch or JAX.
 
-ART 1.20's own estimators run a Keras 3 model only on TensorFlow, compute its gradients eagerly, ignore `batch_size` in
-`predict` and retrace in every `fit`. This estimator gives ART's attacks, unchanged, compiled predictions and
-gradients. It is a full ART neural-network classifier, so ART's other attacks can use it too.
+ART 1.20 has two estimators that take a Keras 3 model, both on TensorFlow alone and both with eager gradients:
+
+    TensorFlowV2Classifier  its `predict` ignores `batch_size`, and each `fit` traces anew
+    KerasClassifier         needs a compiled model and uses its loss; it never reads its own argument `use_logits`, so a
+                            loss for probabilities on a model with logits goes unnoticed
+
+This estimator gives ART's attacks, unchanged, compiled predictions and gradients. It is a full ART neural-network
+classifier: docs/reference/art-attacks.md lists which of ART's other attacks run on it, and why the rest does not.
 
 The model gives logits; the loss is cross-entropy on logits (see `oncorobust.backend.functions`).
 """
@@ -15,7 +20,13 @@ from art.estimators.classification.classifier import ClassGradientsMixin, Classi
 from art.estimators.estimator import BaseEstimator, LossGradientsMixin, NeuralNetworkMixin
 
 from oncorobust.attacks.finite import check_finite_images, finite_gradient
-from oncorobust.backend.functions import compile_gradient, compile_logits, cross_entropy, selected_logits
+from oncorobust.backend.functions import (
+    LogitsFunction,
+    compile_gradient,
+    compile_logits,
+    cross_entropy,
+    selected_logits,
+)
 
 
 class KerasClassifier(ClassGradientsMixin, ClassifierMixin, LossGradientsMixin, NeuralNetworkMixin, BaseEstimator):
@@ -33,6 +44,7 @@ class KerasClassifier(ClassGradientsMixin, ClassifierMixin, LossGradientsMixin, 
         self._batch_size = batch_size
         self._layer_names = [layer.name for layer in model.layers]
         self._logits = compile_logits(model)
+        self._activations: dict[str, LogitsFunction] = {}
         self._loss_gradient = compile_gradient(model, cross_entropy)
         self._class_gradient = compile_gradient(model, selected_logits)
 
@@ -100,10 +112,14 @@ class KerasClassifier(ClassGradientsMixin, ClassifierMixin, LossGradientsMixin, 
     ) -> np.ndarray:
         """Return the output of a layer, by index or name, as an array (or, with `framework`, as a backend tensor)."""
         found = self.model.get_layer(layer) if isinstance(layer, str) else self.model.layers[layer]
-        part = keras.Model(self.model.inputs, found.output)
         if framework:
-            return part(x, training=False)
-        return part.predict(np.asarray(x, dtype=np.float32), batch_size=batch_size, verbose=0)
+            return keras.Model(self.model.inputs, found.output)(x, training=False)
+        # Compiled once, because attacks that differentiate numerically ask thousands of times.
+        if found.name not in self._activations:
+            self._activations[found.name] = compile_logits(keras.Model(self.model.inputs, found.output))
+        outputs = self._activations[found.name]
+        x = np.asarray(x, dtype=np.float32)
+        return np.concatenate([outputs(x[start : start + batch_size]) for start in range(0, len(x), batch_size)])
 
     def _one_hot(self, y: np.ndarray) -> np.ndarray:
         y = np.asarray(y)

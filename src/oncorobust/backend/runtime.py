@@ -8,6 +8,7 @@ floating-point sums, so it is set explicitly.
 `KERAS_BACKEND` chooses the backend (default tensorflow), as everywhere in Keras.
 """
 
+import importlib
 import importlib.util
 import os
 from collections.abc import Iterator
@@ -45,6 +46,11 @@ def prepare(*, threads: int, seed: int) -> str:
     keras.config.set_dtype_policy("float32")
     keras.utils.set_random_seed(seed)
     return backend
+
+
+def backend_version(backend: str) -> str:
+    """Return the version of an installed backend's package, `tensorflow`, `torch` or `jax`."""
+    return str(importlib.import_module(backend).__version__)
 
 
 def _no_backend(wanted: str) -> str:

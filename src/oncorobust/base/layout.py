@@ -74,6 +74,11 @@ def model_file(dataset: str, model: str) -> str:
     return f"{model_folder(dataset)}/{model}.keras"
 
 
+def answers_file(dataset: str, model: str) -> str:
+    """Return the file with a model's logits on fixed images."""
+    return f"{model_folder(dataset)}/{model}.answers.json"
+
+
 def results(dataset: str, model: str) -> str:
     """Return the folder of a model's results."""
     return f"{REPORTS_FOLDER}/{dataset}/{model}"

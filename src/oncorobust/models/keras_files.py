@@ -3,7 +3,8 @@
 A .keras file is a zip archive of `config.json` (the layers), `model.weights.h5` (their weights) and `metadata.json`.
 The configuration is checked before Keras reads it. Accepted are objects of Keras's own modules that a network is made
 of; layers that hold code and objects of any other module are refused, and the error names them. Keras then reads the
-file in safe mode, whose advisories are in maintenance/reviewed.toml.
+file in safe mode, whose advisories are in maintenance/reviewed.toml. A file that Keras 2 wrote, which the metadata say,
+is refused before that.
 
 Parts whose unpacked size is above a limit are refused before they are unpacked. The compile settings of a model (loss,
 metrics, optimiser) are not read.
@@ -18,6 +19,7 @@ from typing import Any
 import keras
 
 from oncorobust.base.errors import InputError
+from oncorobust.models.older_files import hdf5_file, keras_2_file, written_by
 
 _CODE = ("Lambda", "__lambda__", "TorchModuleWrapper", "TFSMLayer", "JaxLayer", "FlaxLayer")
 """Classes of Keras whose configuration holds code, or names a folder with code."""
@@ -31,6 +33,8 @@ _PARTS = {
 _PLAIN_BYTES = 64 * 2**20  # the configuration of a network with 700 layers takes 1 MiB
 _MOST_PACKED = 20  # ratio; Keras does not compress, and float32 weights compress to nine tenths
 
+_LONGEST_REASON = 240  # characters; Keras repeats the whole configuration of a layer that it cannot build
+
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
@@ -39,20 +43,26 @@ def read_model(path: str | Path) -> keras.Model:
 
     Raises InputError naming the file, for a file that is missing, cut off, of another kind, or that holds code.
     """
-    found = _wrong_kind(Path(path))
+    found, version = _wrong_kind(Path(path)), ""
     if found:
         raise InputError(f"expected a Keras 3 model (.keras), got {found} in {path}")
     try:
         with zipfile.ZipFile(path) as archive:
+            version, older = written_by(archive), keras_2_file(archive)
             config = json.loads(archive.read("config.json"))
+        if older:
+            raise InputError(f"expected a Keras 3 model (.keras), got {older} in {path}")
         _refuse_code(config, str(path))
         model = keras.saving.load_model(str(path), compile=False, safe_mode=True)
     except InputError:
         raise
     except Exception as error:
         # Keras, zipfile and json raise ValueError, TypeError, KeyError, OSError and more for a file they cannot use.
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise InputError(f"expected a Keras 3 model (.keras), got {reason} in {path}") from error
+        reason = next(iter(str(error).splitlines()), type(error).__name__)[:_LONGEST_REASON]
+        other = f" (written by Keras {version}, read by {keras.__version__})" if version != keras.__version__ else ""
+        raise InputError(
+            f"expected a Keras 3 model (.keras), got {reason}{other if version else ''} in {path}"
+        ) from error
     if not isinstance(model, keras.Model):
         raise InputError(f"expected a Keras 3 model (.keras), got a {type(model).__name__} in {path}")
     return model
@@ -64,7 +74,7 @@ def _wrong_kind(path: Path) -> str:
         return "no such file"
     with path.open("rb") as stream:
         if stream.read(len(_HDF5)) == _HDF5:
-            return "an HDF5 file, the format of Keras 2: load it there and save it as .keras"
+            return hdf5_file(path)
     if not zipfile.is_zipfile(path):
         return "a file that is not a whole zip archive"
     with zipfile.ZipFile(path) as archive:
@@ -86,8 +96,8 @@ def _refuse_code(config: Any, path: str) -> None:
             raise InputError(
                 f"expected a model without code of its own, got a {kind} layer in {path}: safe mode does not run it"
             )
-        if not _is_part(module):
-            name = entry.get("registered_name") or kind
+        name = entry.get("registered_name") or kind
+        if not _is_part(module) or (module is None and entry.get("registered_name")):
             raise InputError(
                 f"expected a model of Keras's own layers, got custom object {name!r} of module {module!r} in {path}"
             )

@@ -16,6 +16,7 @@ import keras
 from keras import layers
 
 from oncorobust.base.seeds import child_seed
+from oncorobust.models.answers import check_answers
 from oncorobust.models.checks import check_model
 from oncorobust.models.keras_files import read_model
 from oncorobust.models.pretrained_weights import VGG16_CONVOLUTIONS, find_weights, read_convolutions
@@ -128,8 +129,10 @@ def _number_shared_objects(config: str) -> str:
 def load_classifier(path: str | Path, *, image_shape: tuple[int, ...], n_classes: int) -> keras.Model:
     """Read a .keras file in safe mode and check that it takes these images and gives these logits.
 
-    Raises InputError naming the file.
+    On another backend or version than the one that made the model, its answers are compared with those recorded beside
+    it, if there are any (`oncorobust.models.answers`). Raises InputError naming the file.
     """
     model = read_model(path)
     check_model(model, image_shape=image_shape, n_classes=n_classes, where=str(path))
+    check_answers(model, path)
     return model

@@ -87,7 +87,8 @@ def open_evaluation(
     dataset, model, attacks = arguments.dataset, arguments.model, params.attacks
     seed = child_seed(params.seed, dataset, stage)
     kept, folder = layout.model_file(dataset, model), layout.results(dataset, model)
-    check_made(layout.images_file(dataset), kept, *(f"{folder}/{name}" for name in reads))
+    answers = layout.answers_file(dataset, model)
+    check_made(layout.images_file(dataset), kept, answers, *(f"{folder}/{name}" for name in reads))
     check_places(folder)
     backend = prepare(threads=params.run.threads, seed=seed)
     test = load(layout.processed(dataset)).select("test")

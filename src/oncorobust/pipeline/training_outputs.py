@@ -1,4 +1,4 @@
-"""Output files of a training stage: model, history, curves and metrics, all written or none.
+"""Output files of a training stage: model, its answers, history, curves and metrics, all written or none.
 
 The metrics file training.json reports two checkpoints, the best and the last one. The difference between them shows
 what selection on validation patients gained:
@@ -21,6 +21,7 @@ import pandas as pd
 from oncorobust.base import layout
 from oncorobust.base.files import whole_outputs, write_csv
 from oncorobust.base.schema.version import write_results
+from oncorobust.models.answers import record_answers
 from oncorobust.models.vgg16 import save_model
 from oncorobust.report.figures.training_curves import training_curves
 from oncorobust.training.history import collapsed_epochs
@@ -57,16 +58,17 @@ def _checkpoint(history: pd.DataFrame, epoch: int) -> dict[str, float]:
 
 
 def write_training(model: keras.Model, trained: Trained, *, dataset: str, name: str, record: dict[str, Any]) -> None:
-    """Write models/<dataset>/<name>.keras and the training files of reports/<dataset>/<name>/.
+    """Write models/<dataset>/<name>.keras, its answers, and the training files of reports/<dataset>/<name>/.
 
     record: further entries of the metrics file (synthetic, backend, weights).
     """
     metrics = record | summarise_training(trained)
     metrics |= {"dataset": dataset, "model": name, "parameters": model.count_params()}
     files = (layout.results_file(dataset, name, one) for one in ("training.json", "history.csv", "curves.png"))
-    outputs = [layout.model_file(dataset, name), *files]
-    with whole_outputs(*outputs) as (model_draft, metrics_draft, history_draft, curves_draft):
+    outputs = [layout.model_file(dataset, name), layout.answers_file(dataset, name), *files]
+    with whole_outputs(*outputs) as (model_draft, answers_draft, metrics_draft, history_draft, curves_draft):
         save_model(model, model_draft)
+        write_results(answers_draft, record_answers(model))
         write_results(metrics_draft, metrics)
         write_csv(history_draft, trained.history)
         title = f"{dataset}, {name} training{' (SYNTHETIC images)' if record['synthetic'] else ''}"

@@ -46,7 +46,10 @@ class OwnModel(Settings, frozen=True, kw_only=True, tag_field="source", tag="pat
     input_range: tuple[float, float]
     """Input values of the model that stand for 0 and 1 of the pipeline's images, such as [0, 255]."""
     fine_tune: bool
-    """Train the model further. With false, `train` only measures it on the training and validation images."""
+    """Train the model further. With false, `train` only measures it on the validation images."""
+    allow_chance: bool = False
+    """With `fine_tune: false`, measure a model that does no better than chance on the validation images, instead of
+    stopping."""
 
 
 Model = Vgg16 | Application | OwnModel

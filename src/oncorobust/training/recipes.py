@@ -20,8 +20,9 @@ from oncorobust.base.progress import Listener
 from oncorobust.base.run_state import RunState
 from oncorobust.data.dataset import LabelledImages
 from oncorobust.settings.data import Augment
-from oncorobust.settings.training import Harden, Train
+from oncorobust.settings.training import Harden, OwnModel, Train
 from oncorobust.training.batches import Batches, check_batch_size, check_images_of_all_classes
+from oncorobust.training.chance import check_above_chance
 from oncorobust.training.loop import Course, Trained, fit
 from oncorobust.training.schedule import epsilon_at
 from oncorobust.training.step import (
@@ -98,15 +99,20 @@ def harden(
     return fit(trainee, batches, course, settings=settings, checkpoint=checkpoint, listener=listener)
 
 
-def measure(model: keras.Model, validation: LabelledImages | None, *, batch_size: int) -> Trained:
+def measure(model: keras.Model, validation: LabelledImages | None, *, settings: OwnModel, batch_size: int) -> Trained:
     """Evaluate a model on validation patients without training it; return a history of one row, epoch 0.
 
     validation: None where a data set has only test images, which play no part here; the row then has no accuracy.
+    Raises InputError for a class without images, and for a model that does no better than chance where `settings` does
+    not allow that.
     """
     if validation is None:
         return Trained(pd.DataFrame([{"epoch": 0, "collapsed": False}]), best_epoch=0, ended="not trained")
     check_images_of_all_classes(validation, split="validation")
-    scores = Validation(model, validation, batch_size=batch_size).clean()
+    judge = Validation(model, validation, batch_size=batch_size)
+    if not settings.allow_chance:
+        check_above_chance(judge.predictions(), validation, settings)
+    scores = judge.clean()
     return Trained(pd.DataFrame([{"epoch": 0} | scores]), best_epoch=0, ended="not trained")
 
 

@@ -3,7 +3,7 @@
     version     the number of this schema; read and write a JSON file with it
     entries     the nouns: `Column` and `Table` for CSV, `Key` and `Document` for JSON
     images      index.csv, summary.json                                stage preprocess
-    training    history.csv, training.json                             stages train and harden
+    training    history.csv, training.json, <model>.answers.json       stages train and harden
     attack      predictions.csv, intervals.csv, threats.csv, attack.json   stage attack
     rank        sensitivity.csv, rank.json                             stage rank
     tables      the CSV files of the tables, cells.json                stage tabulate

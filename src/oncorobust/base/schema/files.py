@@ -5,7 +5,7 @@ from oncorobust.base.schema.entries import Document, Table
 from oncorobust.base.schema.images import INDEX, SUMMARY
 from oncorobust.base.schema.rank import RANK, SENSITIVITY
 from oncorobust.base.schema.tables import CELLS, FRONT, TABLE_1, TABLE_2, TABLE_G, TABLE_S5, TABLE_T
-from oncorobust.base.schema.training import HISTORY, TRAINING
+from oncorobust.base.schema.training import ANSWERS, HISTORY, TRAINING
 
 TABLES: tuple[Table, ...] = (
     INDEX,
@@ -23,5 +23,5 @@ TABLES: tuple[Table, ...] = (
 )
 """Every CSV file."""
 
-DOCUMENTS: tuple[Document, ...] = (SUMMARY, TRAINING, ATTACK, RANK, CELLS)
+DOCUMENTS: tuple[Document, ...] = (SUMMARY, ANSWERS, TRAINING, ATTACK, RANK, CELLS)
 """Every JSON file."""

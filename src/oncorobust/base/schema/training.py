@@ -1,4 +1,4 @@
-"""Schema of a training: history.csv and training.json."""
+"""Schema of a training: history.csv, training.json and <model>.answers.json."""
 
 from collections.abc import Iterator
 
@@ -87,5 +87,17 @@ TRAINING = Document(
         *_checkpoint("last", "the model after the last epoch"),
         Key("collapsed_epochs", "list of integers", "epochs", "Epochs in which a model that had learnt collapsed."),
         Key("collapsed", "boolean", NO_UNIT, "Whether the model that was kept is a collapsed one."),
+    ),
+)
+
+ANSWERS = Document(
+    layout.answers_file("<data set>", "<model>"),
+    "the answers of one model on eight fixed noise images, for comparison on other backends",
+    (
+        VERSION,
+        Key("keras", "string", NO_UNIT, "Version of Keras that computed the logits."),
+        Key("backend", "string", NO_UNIT, "Keras backend that computed them: tensorflow, torch or jax."),
+        Key("backend_version", "string", NO_UNIT, "Version of the backend's package."),
+        Key("logits", "list of numbers", NO_UNIT, "Logits of each image, one image after the other."),
     ),
 )

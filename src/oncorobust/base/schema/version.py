@@ -11,7 +11,7 @@ from oncorobust.base.errors import InputError
 from oncorobust.base.files import parse_json, read_json, write_json
 
 SCHEMA_VERSION = 1
-"""Stands as `schema_version` in attack.json, rank.json, training.json, summary.json and cells.json."""
+"""Stands as `schema_version` in every JSON file of results."""
 
 KEY = "schema_version"
 
