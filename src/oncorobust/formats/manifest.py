@@ -1,7 +1,7 @@
 """Reader of your own images: a `manifest.csv` with one row per image, beside image files of any supported kind.
 
 Columns: `image_id`, `path` (relative to the tree, with forward slashes), `label` (any text), `patient_id`; optionally
-`split` (train, validation, test) and a crop in pixels of the stored array: either `crop_top, crop_left, crop_height,
+`split` (train, validation, test) and a crop in pixels of the upright image: either `crop_top, crop_left, crop_height,
 crop_width`, or `center_row, center_col, crop_size`. Every cell of these columns must be filled. Other columns are
 ignored.
 
