@@ -76,8 +76,9 @@ class SeenImages:
         names += " and others" if len(losses) > _NAMED else ""
         if settings.fit == "pad":
             return f"{start} and were padded with black (preprocess.fit: pad): {names}"
+        least, most = (f"{100 * loss:.3g}" for loss, _ in (losses[-1], losses[0]))
         return (
-            f"{start}: the central square leaves out {100 * losses[-1][0]:.3g} to {100 * losses[0][0]:.3g} % of their "
+            f"{start}: the central square leaves out {most if least == most else f'{least} to {most}'} % of their "
             f"pixels, most in {names}; preprocess.fit: pad keeps them whole"
         )
 
