@@ -39,9 +39,7 @@ def test_crop_says_what_it_leaves_out_and_pad_keeps_it() -> None:
     images, notes = converted(raw)
     assert images[raw.index["label"].to_numpy()[:30].nonzero()[0]].max() < 1
     note = next(note for note in notes if "not square" in note)
-    assert note.startswith(
-        "30 of 36 images are not square: the central square leaves out 37.5 % of their pixels"
-    )
+    assert note.startswith("30 of 36 images are not square: the central square leaves out 37.5 % of their pixels")
     assert "'000.png' (400 x 250), '001.png' (400 x 250), '002.png' (400 x 250) and others" in note
     assert "preprocess.fit: pad" in note
     images, notes = converted(raw, fit="pad")
