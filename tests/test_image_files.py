@@ -107,7 +107,7 @@ def test_transparent(tmp_path: Path) -> None:
 
 def test_several_frames(tmp_path: Path) -> None:
     Image.fromarray(GREY).save(tmp_path / "a.tif", save_all=True, append_images=[Image.fromarray(GREY)])
-    with pytest.raises(InputError, match="expected one image, got 2 frames"):
+    with pytest.raises(InputError, match="expected one image, got 2 pages"):
         read_image(tmp_path / "a.tif")
 
 
@@ -276,7 +276,9 @@ def test_dicom_that_is_no_image(tmp_path: Path, tags: dict[str, Any], message: s
 def test_no_image_at_all(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.png").write_bytes(content)
     for read in (read_image, describe_image):
-        with pytest.raises(InputError, match=r"expected PNG, JPEG, TIFF, DICOM, NIfTI or npy, got .* in .*a\.png"):
+        with pytest.raises(
+            InputError, match=r"expected PNG, JPEG, TIFF, WebP, DICOM, NIfTI or npy, got .* in .*a\.png"
+        ):
             read(tmp_path / "a.png")
 
 

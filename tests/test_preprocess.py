@@ -19,8 +19,9 @@ from oncorobust.base.errors import InputError
 from oncorobust.base.files import write_csv
 from oncorobust.base.schema.version import write_results
 from oncorobust.data.contact_sheet import draw_contact_sheet, write_contact_sheet
+from oncorobust.data.conversion import centre_crop, resize, to_unit_interval
 from oncorobust.data.dataset import load, read_dataset, write_images
-from oncorobust.data.preprocess import Processed, centre_crop, process, resize, to_unit_interval
+from oncorobust.data.preprocess import Processed, process
 from oncorobust.formats.records import RawImages, StoredImage
 from oncorobust.pipeline.stage import Progress, parse, run
 from oncorobust.settings.data import Augment, Manifest, Mnist, Preprocess, Split
@@ -210,7 +211,9 @@ def test_images_of_other_depth() -> None:
 
 
 def test_images_of_other_channels() -> None:
-    raw = make_raw(lambda row: np.zeros((8, 8, 3) if row == 30 else (8, 8), dtype=np.uint8))
+    raw = make_raw(
+        lambda row: np.eye(8, dtype=np.uint8)[:, :, None] * np.arange(3, dtype=np.uint8) if row == 30 else flat(0)
+    )
     with pytest.raises(InputError, match=r"030\.png: expected 1 channels, as in the first image, got 3"):
         list(process(raw, make_settings(), dataset="toy", seed=0).images)
 

@@ -25,6 +25,7 @@ DEMO = yaml.safe_load((REPOSITORY / "presets" / "demo.yaml").read_text(encoding=
 OPTIONAL = {  # older files of parameters lack these
     "datasets.cbis_ddsm.preprocess.format.allow_missing",
     "datasets.brain_mets.preprocess.format.labels",
+    *(f"datasets.{name}.preprocess.{key}" for name in DEMO["datasets"] for key in ("fit", "channels")),
 }
 OPEN_KEYS = {"acquire", "datasets", "report.columns"}  # their keys are names of data sets
 

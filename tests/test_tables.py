@@ -257,6 +257,24 @@ def test_a_threat_that_only_one_data_set_lacks_is_no_error_and_not_told_where_no
     assert "; stored_8, stored_12, stored_16 (like tied, and adversarial after rounding" in threats.caption
 
 
+def test_a_threat_that_was_asked_for_and_does_not_apply_is_named_with_its_reason(root):
+    attack = metrics(root, "attack.json")
+
+    def caption():
+        rank = metrics(root, "rank.json")
+        asked = ("tied", "lesion", "background", "noise")
+        return build_tables(attack, rank, report=REPORT, table_epsilons=TABLE_EPSILONS, threats=asked)[4].caption
+
+    assert caption().endswith("Does not apply: lesion and background to MNIST (no lesion box).")
+    for content in attack["lidc"].values():
+        content["threats"].pop("tied")
+    assert "Does not apply: tied to LIDC (colour images); lesion and background to MNIST" in caption()
+    for content in (content for models in attack.values() for content in models.values()):
+        del content["threats"]
+    assert caption().startswith("Empty, because none of the threat models of attacks.strict.threats applies")
+    assert "tied to MNIST (colour images)" in caption()
+
+
 def test_threats_of_two_models_that_differ_are_refused_by_file(root):
     attack = metrics(root, "attack.json")
     del attack["mnist"]["adversarial"]["threats"]["noise"]

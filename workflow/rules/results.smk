@@ -12,7 +12,7 @@ rule tabulate:
         expand("reports/tables/{table}.md", table=TABLES),
         cells="reports/tables/cells.json",
     params:
-        **tracked("run.datasets", "report", "attacks.table_epsilons"),
+        **tracked("run.datasets", "report", "attacks.table_epsilons", "attacks.protocols", "attacks.strict.threats"),
         code=code("tabulate"),
     log:
         "logs/tabulate.log",

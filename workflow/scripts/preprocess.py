@@ -22,18 +22,16 @@ def main() -> None:
     """Read the raw tree and write the processed data set."""
     dataset, params = parse("dataset").dataset, load_params()
     settings, progress = params.datasets[dataset], Progress(f"index {dataset}")
-    names = ("images.npy", "index.csv", "summary.json", "contact_sheet.png", "raw_tree.csv")
-    outputs = [f"{layout.processed(dataset)}/{name}" for name in names]
-    with whole_outputs(*outputs) as (images, index, summary, sheet, fingerprint):
+    with whole_outputs(*layout.processed_files(dataset)) as (images, index, summary, sheet, fingerprint):
         tree = look(Path(), dataset, on_progress=progress.update)
-        form, trained_on = settings.preprocess.format, settings.is_trained_on
-        raw = open_raw(layout.raw(dataset), form, seed=params.seed, on_progress=progress.update)
-        processed = process(raw, settings.preprocess, dataset=dataset, seed=params.seed, is_trained_on=trained_on)
+        raw = open_raw(layout.raw(dataset), settings.preprocess.format, seed=params.seed, on_progress=progress.update)
+        processed = process(
+            raw, settings.preprocess, dataset=dataset, seed=params.seed, is_trained_on=settings.is_trained_on
+        )
         progress = Progress(f"preprocess {dataset}")
         write_images(images, processed.images, shape=processed.shape, on_progress=progress.update)
-        content = processed.complete_summary()
         write_csv(index, processed.index)
-        write_results(summary, content)
+        write_results(summary, content := processed.complete_summary())
         data = read_dataset(images, index, summary)
         write_contact_sheet(sheet, draw_contact_sheet(data, content, settings=settings.augment, seed=params.seed))
         check_same(tree, Path(), dataset)

@@ -25,7 +25,13 @@ def main() -> None:
         }
         for name in ("attack.json", "rank.json")
     )
-    tables = build_tables(attack, rank, report=params.report, table_epsilons=params.attacks.table_epsilons)
+    tables = build_tables(
+        attack,
+        rank,
+        report=params.report,
+        table_epsilons=params.attacks.table_epsilons,
+        threats=params.attacks.strict.threats if "strict" in params.attacks.protocols else (),
+    )
     csv = [Path(table.file) for table in tables]
     markdown = [path.with_suffix(".md") for path in csv]
     with whole_outputs(*csv, *markdown, CELLS) as drafts:

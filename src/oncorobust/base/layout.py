@@ -49,6 +49,12 @@ def processed(dataset: str) -> str:
     return f"{DATA_FOLDER}/processed/{dataset}"
 
 
+def processed_files(dataset: str) -> list[str]:
+    """Return the files of a processed data set: images, index, summary, contact sheet, fingerprint of its raw tree."""
+    names = ("images.npy", "index.csv", "summary.json", "contact_sheet.png", RAW_TREE_FILE)
+    return [f"{processed(dataset)}/{name}" for name in names]
+
+
 def images_file(dataset: str) -> str:
     """Return the file of the processed images."""
     return f"{processed(dataset)}/images.npy"

@@ -1,10 +1,10 @@
 """Signs that one source has images in two splits: identical images, similar images, and patient ids that look alike.
 
-Identical are images of equal shape and equal stored values; an image of a single value is not counted, because it shows
-nothing. An image that a quarter of the patients share, and at least three, is a placeholder or a test pattern: notes
-count it, but it does not tie patients together. Similar are images whose averages over 8 x 9 fields differ by at most
-3 % of their contrast, among those that share a quarter of their difference hash (the signs of the steps between
-neighbouring fields).
+Identical are images of equal shape and equal stored values, also if a grey image is stored in one channel here and in
+three equal ones there; an image of a single value is not counted, because it shows nothing. An image that a quarter of
+the patients share, and at least three, is a placeholder or a test pattern: notes count it, but it does not tie patients
+together. Similar are images whose averages over 8 x 9 fields differ by at most 3 % of their contrast, among those that
+share a quarter of their difference hash (the signs of the steps between neighbouring fields).
 
 Source of the difference hash: N. Krawetz, Kind of Like That, The Hacker Factor Blog, 2013.
 """
@@ -21,6 +21,7 @@ import PIL.Image
 
 from oncorobust.base.arrays import Image
 from oncorobust.base.errors import InputError
+from oncorobust.data.channels import without_equal_channels
 from oncorobust.formats.records import SPLITS
 
 _FIELDS = (9, 8)  # width, height
@@ -53,7 +54,7 @@ def digest(values: np.ndarray) -> bytes | None:
     """Return a digest of an image's shape and stored values; None for an image of a single value."""
     if (values == values.flat[0]).all():
         return None
-    content = np.ascontiguousarray(values, dtype="<f4")
+    content = np.ascontiguousarray(without_equal_channels(values), dtype="<f4")
     return blake2b(content.data, digest_size=16, key=str(content.shape).encode()).digest()
 
 

@@ -1,14 +1,15 @@
 """Preprocessing: from a raw tree to images of one size in [0, 1], split, balanced and described.
 
-Each image is cropped to its central square, scaled by two stored values that hold for the whole data set, and resized:
+Each image is cropped to its central square (`fit: crop`) or padded with black to a square (`fit: pad`), scaled by two
+stored values that hold for the whole data set, and resized:
 
     pixel = clip((stored - low) / (high - low), 0, 1)
 
 low and high are constants of the format (0 and 255), two given numbers (a Hounsfield window), or the 0.5 and 99.5
 percentiles of the training images. They never depend on the single image, because one epsilon would then have many
 physical sizes. The resize is bilinear over the area that an output pixel covers, so it does not alias and stays in the
-range. Images of a data set may differ in size, but not in the number of channels or, if the format sets the limits, in
-bit depth.
+range. Images of a data set may differ in size, but not in the number of channels (`data.channels`) or, if the format
+sets the limits, in bit depth.
 
 Source of the training percentiles: Isensee et al., nnU-Net, Nature Methods 18, 2021.
 """
@@ -19,18 +20,19 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import PIL.Image
-from jaxtyping import Float
 
 from oncorobust.base import layout
 from oncorobust.base.arrays import Image
 from oncorobust.base.errors import InputError
+from oncorobust.data.channels import count_channels, with_channels
 from oncorobust.data.choice import advice, choose
+from oncorobust.data.conversion import centre_crop, pad_square, resize, to_unit_interval
 from oncorobust.data.dataset import COLUMNS, POSITION
 from oncorobust.data.duplicates import Fingerprints, check_identical, notes_on_images, without_common
+from oncorobust.data.seen_images import SeenImages
 from oncorobust.data.split import check_given_split
-from oncorobust.formats.lesion_boxes import cropped_side, resize_boxes
-from oncorobust.formats.records import SPLITS, RawImages, StoredImage
+from oncorobust.formats.lesion_boxes import resize_boxes
+from oncorobust.formats.records import SPLITS, RawImages
 from oncorobust.settings.data import Preprocess
 
 PERCENTILES = (0.5, 99.5)
@@ -44,8 +46,8 @@ class Processed:
     index: columns image_id, patient_id, label, class_name, split, source, then the format's own; row i is image i.
         A lesion's box (`lesion_boxes.LESION_BOX`) is in pixels of the processed image.
     images: the images in that order, computed one at a time, float32 (size, size, c).
-    shape: (n, size, size, c). summary: the content of summary.json, without notes on duplicates.
-    duplicates: returns these notes once `images` has been consumed. Raises InputError for identical images in two
+    shape: (n, size, size, c). summary: the content of summary.json, without notes that depend on all pixels.
+    more_notes: returns these notes once `images` has been consumed. Raises InputError for identical images in two
         splits, unless the settings allow them.
     """
 
@@ -53,11 +55,11 @@ class Processed:
     images: Iterator[Image]
     shape: tuple[int, int, int, int]
     summary: dict[str, Any]
-    duplicates: Callable[[], list[str]]
+    more_notes: Callable[[], list[str]]
 
     def complete_summary(self) -> dict[str, Any]:
-        """Return the content of summary.json once `images` has been consumed. Raises InputError as `duplicates`."""
-        return self.summary | {"notes": [*self.summary["notes"], *self.duplicates()]}
+        """Return the content of summary.json once `images` has been consumed. Raises InputError as `more_notes`."""
+        return self.summary | {"notes": [*self.summary["notes"], *self.more_notes()]}
 
 
 def process(raw: RawImages, settings: Preprocess, *, dataset: str, seed: int, is_trained_on: bool = True) -> Processed:
@@ -76,7 +78,7 @@ def process(raw: RawImages, settings: Preprocess, *, dataset: str, seed: int, is
             "to null"
         )
     low, high = _intensity_range(raw, chosen, settings)
-    channels = _channels(raw.read(int(chosen[POSITION].iloc[0])))
+    channels = count_channels((raw.read(int(position)).values for position in chosen[POSITION]), settings.channels)
     index = resize_boxes(chosen, crop_fraction=settings.crop_fraction, size=settings.size)
     index = index.assign(class_name=[raw.class_names[label] for label in chosen["label"]])
     index = index[[*COLUMNS, *(name for name in raw.index if name not in {*COLUMNS, "given_split"})]]
@@ -99,46 +101,21 @@ def process(raw: RawImages, settings: Preprocess, *, dataset: str, seed: int, is
         "split_unit": settings.split.unit,
         "notes": [*raw.notes, *notes, *more],
     }
-    prints = Fingerprints()
+    prints, seen = Fingerprints(), SeenImages()
 
-    def duplicates() -> list[str]:
+    def more_notes() -> list[str]:
         if settings.duplicates != "allow":
             digests = without_common(prints.digests, chosen["patient_id"])
             check_identical(chosen, digests, advice=advice(settings))
-        return notes_on_images(chosen, prints)
+        return [*seen.notes(settings, channels=channels), *notes_on_images(chosen, prints)]
 
     return Processed(
         index=index.reset_index(drop=True),
-        images=_images(raw, chosen, settings, channels=channels, low=low, high=high, prints=prints),
+        images=_images(raw, chosen, settings, channels=channels, low=low, high=high, prints=prints, seen=seen),
         shape=(len(index), settings.size, settings.size, channels),
         summary=summary,
-        duplicates=duplicates,
+        more_notes=more_notes,
     )
-
-
-def centre_crop(values: np.ndarray, *, fraction: float) -> np.ndarray:
-    """Return the central square of values (h, w) or (h, w, c); its side is the given fraction of the shorter side."""
-    height, width = values.shape[:2]
-    side = cropped_side(min(height, width), fraction)
-    top, left = (height - side) // 2, (width - side) // 2
-    return values[top : top + side, left : left + side]
-
-
-def to_unit_interval(values: np.ndarray, *, low: float, high: float) -> np.ndarray:
-    """Map low to 0 and high to 1 and clip to [0, 1], in float32."""
-    scaled = (values.astype(np.float32) - np.float32(low)) / np.float32(high - low)
-    return np.clip(scaled, 0, 1)
-
-
-def resize(image: Image, *, size: int) -> Float[np.ndarray, "{size} {size} c"]:
-    """Resize an image in [0, 1] to (size, size, c), bilinearly with antialiasing; the result stays in [0, 1]."""
-    if image.shape[:2] == (size, size):
-        return image
-    channels = [
-        np.asarray(PIL.Image.fromarray(image[:, :, channel]).resize((size, size), PIL.Image.Resampling.BILINEAR))
-        for channel in range(image.shape[2])
-    ]
-    return np.clip(np.stack(channels, axis=-1), 0, 1)
 
 
 def _intensity_range(raw: RawImages, chosen: pd.DataFrame, settings: Preprocess) -> tuple[float, float]:
@@ -166,7 +143,8 @@ def _training_range(raw: RawImages, chosen: pd.DataFrame, settings: Preprocess) 
     share = max(1, _SAMPLED_PIXELS // len(positions))
     pixels = []
     for position in positions:
-        values = centre_crop(raw.read(int(position)).values, fraction=settings.crop_fraction).ravel()
+        stored = raw.read(int(position)).values
+        values = centre_crop(stored, fraction=settings.crop_fraction, fit=settings.fit).ravel()
         pixels.append(values[:: -(-len(values) // share)].astype(np.float32))
     low, high = (float(value) for value in np.percentile(np.concatenate(pixels), PERCENTILES))
     if low == high:
@@ -183,24 +161,21 @@ def _images(
     low: float,
     high: float,
     prints: Fingerprints,
+    seen: SeenImages,
 ) -> Iterator[Image]:
     for position, source in zip(chosen[POSITION], chosen["source"], strict=True):
         stored = raw.read(int(position))
-        if _channels(stored) != channels:
-            raise InputError(f"{source}: expected {channels} channels, as in the first image, got {_channels(stored)}")
         if settings.intensity_range == "format" and stored.limits != (low, high):
             raise InputError(
                 f"{source}: expected limits {low:g} to {high:g}, as in the first image, got {stored.limits}"
             )
-        values = centre_crop(stored.values, fraction=settings.crop_fraction)
+        cropped = centre_crop(stored.values, fraction=settings.crop_fraction, fit=settings.fit)
+        values = with_channels(cropped, channels, settings.channels, source=source)
         image = to_unit_interval(values, low=low, high=high)
-        resized = resize(image.reshape(*image.shape[:2], channels), size=settings.size)
+        resized = resize(pad_square(image) if settings.fit == "pad" else image, size=settings.size)
         prints.add(stored.values, resized)
+        seen.add(stored, source)
         yield resized
-
-
-def _channels(stored: StoredImage) -> int:
-    return 1 if stored.values.ndim == 2 else stored.values.shape[2]
 
 
 def _counts(index: pd.DataFrame, class_names: tuple[str, ...]) -> dict[str, dict[str, int]]:

@@ -1,12 +1,11 @@
-"""Reader of single image files: PNG, JPEG, TIFF, npy, NIfTI and, through `formats.dicom`, DICOM.
+"""Reader of single image files: npy, NIfTI, through `formats.pictures` PNG, JPEG, TIFF and WebP, and DICOM.
 
 The first bytes of a file decide its kind, not its name (except for NIfTI, whose plain header does not begin with a
-signature). Values are as stored and orientation tags are not applied: rows and columns in a manifest are those of the
-stored array. Files that do not hold one grey or RGB image of finite numbers are rejected. InputError, naming the file,
-is the only exception that leaves this module, whatever a decoder raises on damaged bytes.
+signature). Values are as stored, and pictures are turned upright as their orientation tag says: rows and columns in a
+manifest are those of the upright picture. Files that do not hold one grey or RGB image of finite numbers are rejected.
+InputError, naming the file, is the only exception that leaves this module, whatever a decoder raises on damaged bytes.
 """
 
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,24 +13,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from oncorobust.base.errors import InputError
 from oncorobust.formats.dicom.files import describe_dicom, read_dicom
 from oncorobust.formats.dicom.header import is_dicom
+from oncorobust.formats.pictures import read_picture
 from oncorobust.formats.records import StoredImage
+from oncorobust.formats.tiff_pages import STARTS
 
 _STARTS = {
     b"\x89PNG\r\n\x1a\n": "PNG",
     b"\xff\xd8\xff": "JPEG",
-    b"II*\0": "TIFF",
-    b"MM\0*": "TIFF",
+    **dict.fromkeys(STARTS, "TIFF"),
     b"\x93NUMPY": "npy",
 }
 _LIMITS = {"uint8": (0.0, 255.0), "uint16": (0.0, 65535.0)}
 _SMALLEST_SIDE = 2
-_PHONE_JPEG = "MPO"
-"""A JPEG with further pictures behind its own, such as a phone's depth or gain map (CIPA DC-007); the first is read."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +60,7 @@ def read_image(path: Path) -> StoredImage:
             case "npy":
                 image = _read_npy(path)
             case _:
-                image = _read_raster(path)
+                image = read_picture(path)
         _check(image.values, path)
         return image
 
@@ -88,61 +85,12 @@ def _kind(path: Path) -> str:
     for start, name in _STARTS.items():
         if head.startswith(start):
             return name
+    if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
+        return "WebP"
     if path.name.lower().endswith((".nii", ".nii.gz")):
         return "NIfTI"
     found = repr(head[:8]) if head else "an empty file"
-    raise InputError(f"expected PNG, JPEG, TIFF, DICOM, NIfTI or npy, got {found} in {path}")
-
-
-def _read_raster(path: Path) -> StoredImage:
-    """Read PNG, JPEG or TIFF: 8- or 16-bit grey, float grey or 8-bit RGB; apply a palette and drop opaque alpha."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        with Image.open(path) as opened:
-            _check_raster(opened, path)
-            picture: Image.Image = opened
-            if picture.mode == "P" or "transparency" in picture.info:
-                picture = picture.convert("RGBA")
-            if picture.mode in ("LA", "RGBA"):
-                picture = _drop_alpha(picture, path)
-            if picture.mode == "1":
-                picture = picture.convert("L")
-            if picture.mode not in ("L", "RGB", "F") and not picture.mode.startswith("I;16"):
-                raise InputError(f"expected 8- or 16-bit grey or 8-bit RGB, got mode {picture.mode} in {path}")
-            values = np.asarray(picture)
-            inverted = picture.mode.startswith("I;16") and _tag(picture, 262) == 0
-    values = values.astype(values.dtype.newbyteorder("="))
-    if inverted:  # TIFF's WhiteIsZero, which Pillow inverts for 8 bits only
-        values = 65535 - values
-    return StoredImage(values=values, limits=_LIMITS.get(values.dtype.name))
-
-
-def _check_raster(picture: Image.Image, path: Path) -> None:
-    frames = getattr(picture, "n_frames", 1)
-    if frames != 1 and picture.format != _PHONE_JPEG:
-        raise InputError(f"expected one image, got {frames} frames in {path}")
-    # Pillow silently reduces 16-bit colour to 8 bits, so the bit depth is read from the file itself.
-    if picture.format == "PNG":
-        with path.open("rb") as stream:
-            depth, colour = stream.read(26)[24:]
-        deep = depth == 16 and colour != 0
-    else:
-        bits = _tag(picture, 258)
-        deep = isinstance(bits, tuple) and len(bits) > 1 and max(bits) > 8
-    if deep:
-        raise InputError(f"expected 8-bit colour, got 16-bit colour in {path}")
-
-
-def _tag(picture: Image.Image, number: int) -> object:
-    tags = getattr(picture, "tag_v2", None)
-    return tags.get(number) if tags is not None else None
-
-
-def _drop_alpha(picture: Image.Image, path: Path) -> Image.Image:
-    lowest = picture.getchannel("A").getextrema()[0]
-    if lowest != 255:
-        raise InputError(f"expected an opaque image, got transparent pixels in {path}")
-    return picture.convert("L" if picture.mode == "LA" else "RGB")
+    raise InputError(f"expected PNG, JPEG, TIFF, WebP, DICOM, NIfTI or npy, got {found} in {path}")
 
 
 def _read_npy(path: Path) -> StoredImage:

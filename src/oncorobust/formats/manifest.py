@@ -1,7 +1,7 @@
 """Reader of your own images: a `manifest.csv` with one row per image, beside image files of any supported kind.
 
 Columns: `image_id`, `path` (relative to the tree, with forward slashes), `label` (any text), `patient_id`; optionally
-`split` (train, validation, test) and a crop in pixels of the stored array: either `crop_top, crop_left, crop_height,
+`split` (train, validation, test) and a crop in pixels of the upright image: either `crop_top, crop_left, crop_height,
 crop_width`, or `center_row, center_col, crop_size`. Every cell of these columns must be filled. Other columns are
 ignored.
 
@@ -14,6 +14,7 @@ the manifest, or the SyntheticData tag of DICOM files, marks synthetic images; r
 
 import math
 import re
+from dataclasses import replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import pandas as pd
@@ -201,7 +202,9 @@ def _crop(image: StoredImage, box: Box, file: Path) -> StoredImage:
     rows, columns = image.values.shape[:2]
     if top + height > rows or left + width > columns:
         raise InputError(f"expected a crop inside {rows} x {columns} pixels, got {_text(box)} in {file}")
-    return StoredImage(values=image.values[top : top + height, left : left + width], limits=image.limits)
+    rows_kept, columns_kept = slice(top, top + height), slice(left, left + width)
+    padded = None if image.padded is None else image.padded[rows_kept, columns_kept]
+    return replace(image, values=image.values[rows_kept, columns_kept], padded=padded)
 
 
 def _unit(kinds: list[FileKind], path: Path) -> str:

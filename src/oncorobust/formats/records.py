@@ -22,10 +22,18 @@ UNVERIFIED = "unverified"
 
 @dataclass(frozen=True)
 class StoredImage:
-    """One image as stored: values (h, w) or (h, w, 3), and the format's own limits (None where it has none)."""
+    """One image as stored: values (h, w) or (h, w, 3), and the format's own limits (None where it has none).
+
+    oriented: whether the values were turned or mirrored as an orientation tag of the file says.
+    padded: pixels outside the image, (h, w), which hold its lowest value; None if the file states no padding.
+    lossy: whether these pixels were found in an image compressed with loss.
+    """
 
     values: np.ndarray
     limits: tuple[float, float] | None
+    oriented: bool = False
+    padded: np.ndarray | None = None
+    lossy: bool = False
 
 
 @dataclass(frozen=True)

@@ -122,8 +122,15 @@ class Preprocess(Settings, frozen=True, kw_only=True):
     format: Format
     """Format of the raw tree, by its `name`."""
     crop_fraction: Annotated[float, Meta(gt=0, le=1)]
-    """Side of the centre crop, as a share of the shorter side of the image. A crop that the format or the manifest
-    states is applied first."""
+    """Side of the centre crop, as a share of the shorter side of the image (with `fit: pad`, of the longer side). A
+    crop that the format or the manifest states is applied first."""
+    fit: Literal["crop", "pad"] = "crop"
+    """How images that are not square become square: `crop` keeps the central square, `pad` adds black on both sides of
+    the shorter side. A note says how many images are not square and how much `crop` leaves out."""
+    channels: Literal["auto", "grey", "colour"] = "auto"
+    """Channels of the processed images: `grey` keeps one, the luminance of colour images; `colour` keeps three; `auto`
+    keeps one if every image is grey, also if it is stored in three equal channels. Threat models of grey images apply
+    only to one channel."""
     size: Annotated[int, Meta(ge=8, le=1024)]
     """Side of the square result; at least 32, because the models halve it five times, unless the model is a file of
     your own. Unit: pixels. Source: Table S3."""

@@ -1,10 +1,10 @@
 """Reader of single-frame DICOM files: modality values (`dicom.values`), Hounsfield units for CT.
 
-Padded pixels (PixelPaddingValue, or the range up to PixelPaddingRangeLimit, PS3.3 C.7.5.1.1.2) lie outside the image
-and are set to the lowest value of the other pixels; the padding value is interpreted by PixelRepresentation, because
-files with signed pixels often store -2000 as 63536. MONOCHROME1 is inverted within the limits of the values, so that
-higher values are always brighter, except where values have a physical unit (HU), which has its own meaning. No VOI
-window or LUT is applied, because it would replace physical values by display values.
+Padded pixels (`dicom.padding`) lie outside the image and are set to the lowest value of the other pixels; the padding
+value is interpreted by PixelRepresentation, because files with signed pixels often store -2000 as 63536. MONOCHROME1 is
+inverted within the limits of the values, so that higher values are always brighter, except where values have a physical
+unit (HU), which has its own meaning. No VOI window or LUT is applied, because it would replace physical values by
+display values.
 
 pydicom's plugins decode compressed pixel data: pydicom itself RLE, Pillow some JPEG, and the packages of the extra
 `compressed` the rest. The error names that extra if a decoder is needed and not installed; `dicom.syntaxes` refuses
@@ -18,8 +18,9 @@ import numpy as np
 
 from oncorobust.base.errors import InputError
 from oncorobust.formats.dicom.header import read_dataset
+from oncorobust.formats.dicom.padding import fill, padded_pixels
 from oncorobust.formats.dicom.syntaxes import check_decodable
-from oncorobust.formats.dicom.values import HEADER, STORED, modality_transform, stored_limits, stored_values
+from oncorobust.formats.dicom.values import HEADER, STORED, is_lossy, modality_transform, stored_limits, stored_values
 from oncorobust.formats.records import StoredImage
 
 
@@ -45,14 +46,15 @@ def read_dicom(path: Path) -> StoredImage:
     photometric = str(file.get("PhotometricInterpretation"))
     if photometric not in ("MONOCHROME1", "MONOCHROME2"):
         raise InputError(f"expected MONOCHROME1, MONOCHROME2, RGB or YBR, got {photometric} in {path}")
-    padded = _padded(file, stored)
+    padded, lossy = padded_pixels(file, stored), is_lossy(file)
     if padded.all():
         raise InputError(f"expected an image, got only padded pixels in {path}")
     transform = modality_transform(file, path)
     values, limits = transform.apply(stored), transform.limits(*stored_limits(file))
     if photometric == "MONOCHROME1" and limits is not None:
         values = np.float32(limits[0] + limits[1]) - values.astype(np.float32)
-    return StoredImage(values=_fill(values, padded), limits=limits)
+    filled = fill(values, padded, lossy=lossy)
+    return StoredImage(filled, limits, padded=padded, lossy=lossy)
 
 
 def _is_colour(file: Any) -> bool:
@@ -77,24 +79,3 @@ def _pixels(file: Any, path: Path) -> np.ndarray:
             f"expected a decoder for {syntax.name} ({syntax}), got {found} for {path}; "
             "to install more decoders: pip install 'oncorobust[compressed]'"
         ) from error
-
-
-def _padded(file: Any, values: np.ndarray) -> np.ndarray:
-    first = file.get("PixelPaddingValue")
-    if first is None:
-        return np.zeros(values.shape, dtype=bool)
-    last = file.get("PixelPaddingRangeLimit")
-    low, high = sorted((_signed(file, first), _signed(file, first if last is None else last)))
-    return np.asarray((values >= low) & (values <= high))
-
-
-def _signed(file: Any, value: int | bytes) -> int:
-    """Interpret a padding value by PixelRepresentation; pydicom may leave it as bytes if its VR is ambiguous."""
-    number = int.from_bytes(value, "little") if isinstance(value, bytes) else int(value)
-    if file.PixelRepresentation and number >= 2 ** (file.BitsAllocated - 1):
-        return number - int(2**file.BitsAllocated)
-    return number
-
-
-def _fill(values: np.ndarray, padded: np.ndarray) -> np.ndarray:
-    return np.where(padded, values[~padded].min(), values) if padded.any() else values

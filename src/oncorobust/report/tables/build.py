@@ -26,13 +26,21 @@ from oncorobust.report.tables.gap import table_g
 from oncorobust.report.tables.protocols import attack_protocols, rank_protocols, strict_attacks
 from oncorobust.report.tables.sources import Metrics
 from oncorobust.report.tables.threats import table_t
+from oncorobust.settings.attacks import ThreatName
 from oncorobust.settings.pipeline import Report
 
 
 def build_tables(
-    attack: Metrics, rank: Metrics, *, report: Report, table_epsilons: Sequence[float]
+    attack: Metrics,
+    rank: Metrics,
+    *,
+    report: Report,
+    table_epsilons: Sequence[float],
+    threats: Sequence[ThreatName] = (),
 ) -> tuple[Table, ...]:
     """Return Tables 1, 2, S5, G and T from the metrics of `attack` and `rank`, with data sets in their order.
+
+    threats: threat models that were to be run; Table T lists those that do not apply.
 
     Raises InputError where a metrics file lacks a number or holds other protocols than the rest, or where the two
     models of a data set were attacked on different numbers of images or disagree on being synthetic.
@@ -51,5 +59,5 @@ def build_tables(
         table_2(rank, report=report, protocols=rank_protocols(rank)),
         table_s5(attack, report=report, protocols=protocols, cascade=cascade),
         table_g(attack, report=report, table_epsilons=table_epsilons, protocols=protocols, cascade=cascade),
-        table_t(attack, report=report),
+        table_t(attack, report=report, asked=threats),
     )

@@ -13,7 +13,7 @@ epsilon, because threats are compared at equal epsilon. Without threat models th
 so, because the pipeline names its files before it runs. Source of the rows: `oncorobust.evaluation.threats`.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any, get_args
 
@@ -48,6 +48,13 @@ _MISSING = (
     "Empty, because no threat models were run: they need the strict protocol (attacks.protocols in params.yaml) and "
     "attacks.strict.threats."
 )
+_NONE_APPLIES = "Empty, because none of the threat models of attacks.strict.threats applies to the images."
+_REASONS: dict[ThreatName, str] = {
+    "tied": "colour images",
+    "lesion": "no lesion box",
+    "background": "no lesion box",
+}
+"""Why a threat model applies to no image of a data set."""
 _MODELS = (
     ("clean", "original", "clean (original)"),
     ("adversarial", "adversarially_trained", "adversarially trained"),
@@ -62,21 +69,29 @@ _FIELDS = (
 )
 
 
-def table_t(attack: Metrics, *, report: Report) -> Table:
+def table_t(attack: Metrics, *, report: Report, asked: Sequence[ThreatName] = ()) -> Table:
     """Return Table T from the metrics of `attack`.
+
+    asked: threat models that were to be run; the caption lists those that apply to no image of a data set.
 
     Raises InputError where the two models of a data set differ in threats, epsilons or numbers of images.
     """
     places = {dataset: _places(dataset, models) for dataset, models in attack.items()}
     rows = _in_order(place for found in places.values() for place in found)
+    columns = table_columns(attack, report)
+    without = {column.title: _not_held(asked, places[column.key]) for column in columns}
+    if rows:
+        caption = _CAPTION.format(meanings=_meanings({threat for _, threat in rows}))
+    else:
+        caption = _NONE_APPLIES if asked else _MISSING
     return Table(
         name="Table T",
         file=table_file("threats"),
-        caption=_CAPTION.format(meanings=_meanings({threat for _, threat in rows})) if rows else _MISSING,
+        caption=caption + _not_applicable(without),
         row_heads=("Threat", "Epsilon"),
         rows=tuple(row_key(threat, epsilon) for epsilon, threat in rows),
         data_sets="blocks",
-        columns=table_columns(attack, report),
+        columns=columns,
         fields=_FIELDS,
         cells=tuple(cell for dataset, found in places.items() for cell in _cells(attack, dataset, found)),
     )
@@ -86,6 +101,23 @@ def _meanings(held: set[str]) -> str:
     """Return what each threat is, in one clause for those that differ only in their bits."""
     clauses = groupby((threat for threat in _MEANINGS if threat in held), key=_MEANINGS.__getitem__)
     return "; ".join(f"{', '.join(threats)} ({text})" for text, threats in clauses)
+
+
+def _not_held(asked: Sequence[ThreatName], places: Iterable[tuple[float, str]]) -> list[ThreatName]:
+    """Return the threats that were asked for and have no rows."""
+    held = {threat for _, threat in places}
+    return [threat for threat in asked if threat not in held]
+
+
+def _not_applicable(without: Mapping[str, Sequence[ThreatName]]) -> str:
+    """Return a sentence with the threats that do not apply, by the title of the data set, and why; "" for none."""
+    clauses = []
+    for title, threats in without.items():
+        by_reason: dict[str, list[str]] = {}
+        for threat in threats:
+            by_reason.setdefault(_REASONS.get(threat, "no image"), []).append(threat)
+        clauses += [f"{' and '.join(names)} to {title} ({reason})" for reason, names in by_reason.items()]
+    return f" Does not apply: {'; '.join(clauses)}." if clauses else ""
 
 
 def _places(dataset: str, models: Mapping[str, Mapping[str, Any]]) -> list[tuple[float, str]]:
