@@ -25,13 +25,13 @@ def main() -> None:
     with whole_outputs(*layout.processed_files(dataset)) as (images, index, summary, sheet, fingerprint):
         tree = look(Path(), dataset, on_progress=progress.update)
         raw = open_raw(layout.raw(dataset), settings.preprocess.format, seed=params.seed, on_progress=progress.update)
-        processed = process(
+        made = process(
             raw, settings.preprocess, dataset=dataset, seed=params.seed, is_trained_on=settings.is_trained_on
         )
         progress = Progress(f"preprocess {dataset}")
-        write_images(images, processed.images, shape=processed.shape, on_progress=progress.update)
-        write_csv(index, processed.index)
-        write_results(summary, content := processed.complete_summary())
+        write_images(images, made.images, shape=made.shape, on_progress=progress.update)
+        write_csv(index, made.index)
+        write_results(summary, content := made.complete_summary())
         data = read_dataset(images, index, summary)
         write_contact_sheet(sheet, draw_contact_sheet(data, content, settings=settings.augment, seed=params.seed))
         check_same(tree, Path(), dataset)
