@@ -22,18 +22,16 @@ def main() -> None:
     """Read the raw tree and write the processed data set."""
     dataset, params = parse("dataset").dataset, load_params()
     settings, progress = params.datasets[dataset], Progress(f"index {dataset}")
+    rules, seed, is_trained_on = settings.preprocess, params.seed, settings.is_trained_on
     with whole_outputs(*layout.processed_files(dataset)) as (images, index, summary, sheet, fingerprint):
         tree = look(Path(), dataset, on_progress=progress.update)
-        raw = open_raw(layout.raw(dataset), settings.preprocess.format, seed=params.seed, on_progress=progress.update)
-        made = process(
-            raw, settings.preprocess, dataset=dataset, seed=params.seed, is_trained_on=settings.is_trained_on
-        )
-        progress = Progress(f"preprocess {dataset}")
-        write_images(images, made.images, shape=made.shape, on_progress=progress.update)
+        raw = open_raw(layout.raw(dataset), rules.format, seed=seed, on_progress=progress.update)
+        made = process(raw, rules, dataset=dataset, seed=seed, is_trained_on=is_trained_on)
+        write_images(images, made.images, shape=made.shape, on_progress=Progress(f"preprocess {dataset}").update)
         write_csv(index, made.index)
         write_results(summary, content := made.complete_summary())
         data = read_dataset(images, index, summary)
-        write_contact_sheet(sheet, draw_contact_sheet(data, content, settings=settings.augment, seed=params.seed))
+        write_contact_sheet(sheet, draw_contact_sheet(data, content, settings=settings.augment, seed=seed))
         check_same(tree, Path(), dataset)
         write_fingerprint(fingerprint, tree)
 
