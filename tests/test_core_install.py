@@ -182,7 +182,7 @@ def test_a_command_without_the_extra_pipeline(
         main(["sync"])  # a fault of ours is no missing extra
     monkeypatch.delitem(sys.modules, "oncorobust.pipeline.sync")
     monkeypatch.setitem(sys.modules, "psutil", None)
-    for name in ("interruption", "dvc_repair"):
+    for name in ("interruption", "dvc_repair", "dvc_repository"):
         monkeypatch.delitem(sys.modules, f"oncorobust.pipeline.{name}", raising=False)
     assert main(["sync"]) == 1
     says = "oncorobust: the package psutil is not installed: pip install 'oncorobust[pipeline]'\n"

@@ -28,6 +28,7 @@ def test_what_an_earlier_stage_did_not_make_is_named_with_what_makes_it(reposito
     of_clean = ["--dataset", "slices", "--model", "clean"]
     for stage, arguments, missing in (
         ("attack", of_clean, "models/slices/clean.keras"),
+        ("rank", of_clean, "models/slices/clean.answers.json"),
         ("rank", of_clean, "reports/slices/clean/intervals.csv"),
         ("train", ["--dataset", "brain_mets"], "data/processed/brain_mets/images.npy"),
     ):

@@ -58,6 +58,8 @@ OTHER_VALUES: dict[str, Any] = {  # where the next number or the opposite is not
     "datasets.mnist.preprocess.intensity_range": "training",
     "datasets.mnist.preprocess.balance": "none",
     "datasets.mnist.preprocess.duplicates": "refuse",
+    "datasets.mnist.preprocess.fit": "pad",
+    "datasets.mnist.preprocess.channels": "colour",
     "datasets.mnist.preprocess.per_class": 100,
     "datasets.mnist.preprocess.split.unit": "image",
     "datasets.mnist.model.weights": "none",

@@ -11,8 +11,9 @@ import toy_pipeline as toy
 import yaml
 
 from oncorobust.base.errors import InputError
+from oncorobust.pipeline.dvc_repository import hold_dvc
 from oncorobust.pipeline.process_lock import release_left_locks
-from oncorobust.pipeline.sync import CHECKSUM_LIMIT_BYTES, hold_dvc, record, sync
+from oncorobust.pipeline.sync import CHECKSUM_LIMIT_BYTES, record, sync
 
 CLEAN = "Data and pipelines are up to date."
 NOTHING = "Nothing to be done"

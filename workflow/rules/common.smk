@@ -10,7 +10,7 @@ from shutil import which
 from snakemake.logging import logger
 from snakemake.settings.types import DeploymentMethod
 
-from oncorobust.pipeline.sync import hold_dvc
+from oncorobust.pipeline.dvc_repository import hold_dvc
 from oncorobust.pipeline.clock_check import check_times
 from oncorobust.pipeline.cluster_jobs import end_left_over
 from oncorobust.base.errors import InputError

@@ -20,10 +20,7 @@ def main() -> None:
     """Read the results of all data sets, and write each figure as PNG and SVG."""
     parse()
     params = load_params()
-    datasets = [
-        read_plot_data(dataset, params.report, models=params.datasets[dataset].models)
-        for dataset in params.run.datasets
-    ]
+    datasets = [read_plot_data(name, params.report, models=models) for name, models in params.models.items()]
     figures = [
         figure_1(datasets),
         figure_2(datasets, paper=load_paper_table("table1")),

@@ -14,7 +14,7 @@ def main() -> None:
     parse()
     params = load_params()
     page = render_report(
-        [read_dataset_part(dataset, models=params.datasets[dataset].models) for dataset in params.run.datasets],
+        [read_dataset_part(name, models=models) for name, models in params.models.items()],
         tables=tables_from_json(read_results(layout.CELLS)),
         figures=[read_image(layout.figure_file(number, "png")) for number in (1, 2, 3)],
     )

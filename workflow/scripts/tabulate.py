@@ -18,20 +18,13 @@ def main() -> None:
     params = load_params()
     attack, rank = (
         {
-            dataset: {
-                model: read_results(results_file(dataset, model, name)) for model in params.datasets[dataset].models
-            }
-            for dataset in params.run.datasets
+            name: {model: read_results(results_file(name, model, file)) for model in of}
+            for name, of in params.models.items()
         }
-        for name in ("attack.json", "rank.json")
+        for file in ("attack.json", "rank.json")
     )
-    tables = build_tables(
-        attack,
-        rank,
-        report=params.report,
-        table_epsilons=params.attacks.table_epsilons,
-        threats=params.attacks.strict.threats if "strict" in params.attacks.protocols else (),
-    )
+    epsilons, threats = params.attacks.table_epsilons, params.attacks.threats
+    tables = build_tables(attack, rank, report=params.report, table_epsilons=epsilons, threats=threats)
     csv = [Path(table.file) for table in tables]
     markdown = [path.with_suffix(".md") for path in csv]
     with whole_outputs(*csv, *markdown, CELLS) as drafts:

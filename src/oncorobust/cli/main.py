@@ -14,16 +14,12 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import oncorobust
 from oncorobust.base import layout
 from oncorobust.base.errors import InputError, missing_package
-
-if TYPE_CHECKING:
-    from oncorobust.settings.data import Format
 
 Run = Callable[[argparse.Namespace], int]
 """A command: it takes the parsed arguments and returns the exit status."""
@@ -189,53 +185,21 @@ def _sync(_: argparse.Namespace) -> int:
 
 
 def _check(parsed: argparse.Namespace) -> int:
-    from oncorobust.pipeline.dvc_yaml import check_in_step
-    from oncorobust.pipeline.sync import repair_records
-    from oncorobust.settings.load import load_params
+    from oncorobust.cli.check import check
 
-    with suppress(InputError):  # no repair while a run is in progress
-        repair_records(Path())
-    params = load_params("params.yaml")
-    check_in_step(Path())
-    for name in params.run.datasets:
-        if name not in params.acquire:
-            _check_raw_tree(name, params.datasets[name].preprocess.format, seed=params.seed)
-    if parsed.cache:
-        _check_cache()
-    print(f"params.yaml, dvc.yaml and the raw trees of {', '.join(params.run.datasets)} are valid")
+    print(check(cache=parsed.cache))
     _tell_without_git()
     return 0
 
 
 def _tell_without_git() -> None:
-    from oncorobust.pipeline.sync import in_git
+    from oncorobust.pipeline.dvc_repository import in_git
 
     if not in_git(Path()):
         print(
             "This folder is not a git repository. snakemake and oncorobust work without git; before you run dvc, run: "
             "git init && git add --all && git commit --message start"
         )
-
-
-def _check_raw_tree(name: str, form: "Format", *, seed: int) -> None:
-    """Open the user's raw tree of a data set with its reader, which reads tables and headers, but no pixels."""
-    tree = layout.raw(name)
-    if not Path(tree).is_dir():
-        raise InputError(f"{tree} is missing: put or link your raw tree there, or add acquire.{name} to params.yaml")
-    from oncorobust.formats.open_raw import open_raw
-    from oncorobust.pipeline.stage import Progress
-
-    open_raw(tree, form, seed=seed, on_progress=Progress(f"check {name}").update)
-
-
-def _check_cache() -> None:
-    from oncorobust.pipeline.dvc_cache import damaged_objects, repair
-    from oncorobust.pipeline.sync import OUTPUT_FOLDERS, open_repo
-
-    damaged = damaged_objects(Path(open_repo(Path()).cache.local.path))
-    if damaged:
-        command = repair(damaged, work_tree=[Path(name) for name in OUTPUT_FOLDERS])
-        raise InputError(f"DVC's cache has {len(damaged)} damaged objects; run: {command}")
 
 
 def _usage(_: argparse.Namespace) -> int:

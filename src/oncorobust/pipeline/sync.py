@@ -5,21 +5,20 @@ parameters, so `record` commits only the stages whose Snakemake job is up to dat
 records, which DVC does not write, so `sync` rewrites them, but only when `dvc status` is clean.
 
 Both functions hold DVC's repository lock and Snakemake's directory lock while they work, so that no run starts
-meanwhile. `hold_dvc` is a third lock: while Snakemake runs, DVC's own file lock names it, and `dvc repro` refuses to
-start.
+meanwhile.
 """
 
 import os
 import re
 from collections.abc import Iterable, Iterator
-from contextlib import chdir, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from oncorobust.base import layout
 from oncorobust.base.errors import InputError
 from oncorobust.pipeline.dvc_lock import parse_lock, recorded_md5
-from oncorobust.pipeline.dvc_repair import repair_file_locks, repair_lock
+from oncorobust.pipeline.dvc_repository import lock_dvc
 from oncorobust.pipeline.raw_tree import edits, newest_change
 
 if TYPE_CHECKING:
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from snakemake.api import DAGApi
     from snakemake.jobs import Job
 
-OUTPUT_FOLDERS = (layout.DATA_FOLDER, layout.MODELS_FOLDER, layout.REPORTS_FOLDER)
 CHECKSUM_LIMIT_BYTES = 2_000_000_000
 """Inputs up to this size count as changed only if their content has changed; same value as in profiles/default."""
 
@@ -53,7 +51,7 @@ def record(root: Path, *, shards: int = 1) -> Recorded:
     shards is recorded like any other; the shards are not. Raises InputError when either tool is running in this tree,
     when an output was changed after its stage had written it, or when a raw tree is changed meanwhile.
     """
-    with _dvc_repo(root) as repo, _snakemake(forceall=False, shards=shards) as planned:
+    with lock_dvc(root) as repo, _snakemake(forceall=False, shards=shards) as planned:
         workflow = planned.workflow_api._workflow
         workflow._prepare_dag(forceall=False, ignore_incomplete=False, lock_warn_only=False)
         workflow._build_dag()
@@ -72,7 +70,7 @@ def sync(root: Path) -> None:
 
     Raises InputError when dvc.lock and the tree differ, or when either tool is running in this tree.
     """
-    with _dvc_repo(root) as repo:
+    with lock_dvc(root) as repo:
         changed = sorted(repo.status())
         if changed:
             raise InputError(
@@ -81,15 +79,6 @@ def sync(root: Path) -> None:
             )
         with _snakemake(forceall=True, shards=1) as planned:
             planned.execute_workflow(executor="touch")
-
-
-def repair_records(root: Path) -> None:
-    """Repair files that a killed DVC left incomplete, so that DVC starts again.
-
-    Raises InputError when either tool is running in this tree.
-    """
-    with _dvc_repo(root):
-        pass
 
 
 def _refuse_altered(jobs: list["Job"]) -> None:
@@ -154,69 +143,6 @@ def _refuse_edited(datasets: Iterable[str]) -> None:
                 f"{layout.raw(dataset)} is not the tree that preprocess ran on ({changed[0]}, {len(changed)} files in "
                 "all): run snakemake, then oncorobust record; nothing is recorded"
             )
-
-
-@contextmanager
-def hold_dvc(root: Path) -> Iterator[None]:
-    """Hold DVC's file lock on all output folders of the pipeline.
-
-    Raises InputError while a DVC command runs here. A DVC command that starts meanwhile names this process and stops.
-    """
-    from dvc.fs import localfs
-    from dvc.lock import LockError
-    from dvc.rwlock import rwlock
-
-    folder = root.resolve() / ".dvc" / "tmp"
-    folder.mkdir(parents=True, exist_ok=True)
-    written = [str(root.resolve() / name) for name in OUTPUT_FOLDERS]
-    try:
-        repair_file_locks(folder)
-        with rwlock(str(folder), localfs, "snakemake", [], written, False):
-            yield
-    except LockError as error:
-        raise InputError(_busy(error)) from error
-
-
-def _busy(error: Exception) -> str:
-    """Return DVC's message with the process named once instead of once for each path."""
-    process = re.search(r"\(PID (\d+)\): (.*)", str(error))
-    who = f"process {process[1]} ({process[2]})" if process else "another dvc command"
-    return f"{who} is running in this folder; wait until it is done"
-
-
-def in_git(root: Path) -> bool:
-    """Return whether a folder lies in a git repository; a source archive has none."""
-    place = root.resolve()
-    return any((one / ".git").exists() for one in (place, *place.parents))
-
-
-def open_repo(root: Path) -> "Repo":
-    """Open the DVC repository in `root`, also where there is no git. Raises DvcException when there is none."""
-    from dvc.repo import Repo
-
-    return Repo(str(root), config={} if in_git(root) else {"core": {"no_scm": True}})
-
-
-@contextmanager
-def _dvc_repo(root: Path) -> Iterator["Repo"]:
-    """Open the DVC repository and lock it, so that no other DVC command starts or finishes a stage meanwhile."""
-    from dvc.exceptions import DvcException
-    from dvc.lock import LockError
-    from dvc.repo import lock_repo
-
-    place = root.resolve()
-    try:
-        # DVC names stages relative to the current folder. Taking and releasing the file lock once detects a stage that
-        # DVC is running at this moment.
-        with chdir(place), open_repo(place) as repo, lock_repo(repo):
-            with hold_dvc(place):
-                pass
-            repair_lock(place)
-            yield repo
-    except LockError as error:
-        raise InputError(_busy(error)) from error
-    except DvcException as error:
-        raise InputError(f"DVC cannot read this repository: {error}") from error
 
 
 @contextmanager

@@ -104,6 +104,11 @@ class Attacks(Settings, frozen=True, kw_only=True):
     strict: Strict
     """What the strict protocol adds."""
 
+    @property
+    def threats(self) -> tuple[ThreatName, ...]:
+        """Threat models that run; none without the strict protocol."""
+        return self.strict.threats if "strict" in self.protocols else ()
+
 
 class Attack(Settings, frozen=True, kw_only=True):
     """Test images and epsilons of the attacks on one data set."""

@@ -83,3 +83,8 @@ class Params(Settings, frozen=True, kw_only=True):
     """Settings of each data set. A key has lower-case letters, digits and underscores."""
     report: Report
     """How tables, figures and the page show the data sets."""
+
+    @property
+    def models(self) -> dict[str, tuple[str, ...]]:
+        """Names of the models of each data set that runs, in order."""
+        return {name: self.datasets[name].models for name in self.run.datasets}

@@ -1,0 +1,46 @@
+"""`oncorobust check`: the checks that need no job, of params.yaml, dvc.yaml, the user's raw trees and DVC's cache."""
+
+from contextlib import suppress
+from pathlib import Path
+
+from oncorobust.base import layout
+from oncorobust.base.errors import InputError
+from oncorobust.formats.open_raw import open_raw
+from oncorobust.pipeline.dvc_cache import damaged_objects, repair
+from oncorobust.pipeline.dvc_repository import OUTPUT_FOLDERS, open_repo, repair_records
+from oncorobust.pipeline.dvc_yaml import check_in_step
+from oncorobust.pipeline.stage import Progress
+from oncorobust.settings.data import Format
+from oncorobust.settings.load import load_params
+
+
+def check(*, cache: bool) -> str:
+    """Check the repository in the current folder and return what was found in order. Raises InputError.
+
+    cache: also read every object of DVC's cache. Files that a killed DVC left are repaired if no run is in progress.
+    """
+    with suppress(InputError):
+        repair_records(Path())
+    params = load_params("params.yaml")
+    check_in_step(Path())
+    for name in params.run.datasets:
+        if name not in params.acquire:
+            _check_raw_tree(name, params.datasets[name].preprocess.format, seed=params.seed)
+    if cache:
+        _check_cache()
+    return f"params.yaml, dvc.yaml and the raw trees of {', '.join(params.run.datasets)} are valid"
+
+
+def _check_raw_tree(name: str, form: Format, *, seed: int) -> None:
+    """Open the user's raw tree of a data set with its reader, which reads tables and headers, but no pixels."""
+    tree = layout.raw(name)
+    if not Path(tree).is_dir():
+        raise InputError(f"{tree} is missing: put or link your raw tree there, or add acquire.{name} to params.yaml")
+    open_raw(tree, form, seed=seed, on_progress=Progress(f"check {name}").update)
+
+
+def _check_cache() -> None:
+    damaged = damaged_objects(Path(open_repo(Path()).cache.local.path))
+    if damaged:
+        command = repair(damaged, work_tree=[Path(name) for name in OUTPUT_FOLDERS])
+        raise InputError(f"DVC's cache has {len(damaged)} damaged objects; run: {command}")
