@@ -253,6 +253,18 @@ def test_both_runners_and_record_notice_an_edit(folder: Path, edit: Callable[[Pa
 
 
 @pytest.mark.slow
+def test_an_edit_that_is_taken_back_runs_preprocess_once(folder: Path) -> None:
+    """`record` then links outputs to DVC's objects of the first run, which are older than the folder of the tree."""
+    image = folder / layout.raw("slices") / "1.png"
+    for edit in (lambda: image.write_bytes(b"new"), image.unlink):
+        edit()
+        assert preprocessed(folder) == {"slices"}
+        toy.run(folder, "snakemake --cores 1 data/processed/slices/images.npy")
+        record(folder)
+        assert preprocessed(folder) == set()
+
+
+@pytest.mark.slow
 def test_a_touched_file_runs_nothing(folder: Path) -> None:
     touched(folder / layout.raw("slices") / "sub")
     assert preprocessed(folder) == set()
@@ -289,7 +301,7 @@ def test_an_edit_of_a_tree_that_acquire_made_is_noticed_and_not_recorded_as_acqu
         record(folder)
     assert (folder / "dvc.lock").read_bytes() == before
     shutil.rmtree(image.parent)
-    toy.run(folder, "snakemake --cores 1 data/processed/mnist/images.npy")
+    toy.run(folder, "snakemake --cores 1 data/raw/mnist data/processed/mnist/images.npy")  # as the target all
     record(folder)
     assert preprocessed(folder) == set()
     assert (folder / "dvc.lock").read_bytes() == before

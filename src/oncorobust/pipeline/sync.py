@@ -62,6 +62,7 @@ def record(root: Path, *, shards: int = 1) -> Recorded:
             _refuse_altered(made)
             _refuse_altered_trees(repo, [job for job in made if job.rule.name == "acquire"])
             _commit(repo, stages - pending)
+            _touch_older_than_tree([job for job in made if job.rule.name == "preprocess"])
     return Recorded(sorted(stages - pending), sorted(pending))
 
 
@@ -143,6 +144,22 @@ def _refuse_edited(datasets: Iterable[str]) -> None:
                 f"{layout.raw(dataset)} is not the tree that preprocess ran on ({changed[0]}, {len(changed)} files in "
                 "all): run snakemake, then oncorobust record; nothing is recorded"
             )
+
+
+def _touch_older_than_tree(jobs: list["Job"]) -> None:
+    """Give outputs of `preprocess` that are older than their raw tree the time of the tree.
+
+    DVC has replaced outputs by links to its cache, where an object keeps the time of the first file with its content.
+    That time is older than a tree that was made again or edited back. Snakemake compares the content of files, but only
+    the time of a folder, and would run the stage again after every `record`.
+    """
+    for job in jobs:
+        tree = Path(layout.raw(job.wildcards.dataset))
+        stamp = tree / ".snakemake_timestamp"
+        made = (stamp if stamp.is_file() else tree).stat().st_mtime_ns
+        for output in job.output:
+            if Path(output).stat().st_mtime_ns < made:
+                os.utime(output, ns=(made, made))
 
 
 @contextmanager
