@@ -67,7 +67,7 @@ def raw_tree_file(dataset: str) -> str:
 
 def hashes_file(dataset: str) -> str:
     """Return the file, ignored by git and DVC, with the MD5 and the times of the files of a raw tree."""
-    return f"{RAW_TREES}/.{dataset}.hashes.state"
+    return f".cache/raw/{dataset}.json"
 
 
 def model_folder(dataset: str) -> str:

@@ -5,8 +5,8 @@ Snakemake compares the time of the folder `data/raw/<name>` alone, which an edit
 compares it with the present tree before it plans (`mark_edited`). `record` and `trace` compare it, too.
 
 Names, sizes and times decide which files may have changed; only those are read, to tell an edit from a touch. For that
-the MD5 of each file is kept beside the tree with its size and times. A file that changed less than SETTLED_NS before
-it was read is read again next time, because a second edit may leave the same time stamp.
+the MD5 of each file is kept, with its size and times, in the folder `.cache`. A file that changed less than SETTLED_NS
+before it was read is read again next time, because a second edit may leave the same time stamp.
 
 The fingerprint holds the MD5 of each path instead of the path, because names of folders may identify patients.
 """
@@ -210,7 +210,8 @@ def _read_known(store: Path) -> _Known:
 
 def _write_known(store: Path, known: _Known) -> None:
     """Keep what was read; where that cannot be written, the next look reads all files again."""
-    draft = store.with_name(f".{store.stem.lstrip('.')}.{os.getpid()}.part.json")
+    draft = store.with_name(f"{store.stem}.{os.getpid()}.part.json")
     with suppress(OSError):
+        store.parent.mkdir(parents=True, exist_ok=True)
         draft.write_text(json.dumps({path: [*stamp, md5] for path, (stamp, md5) in known.items()}), encoding="ascii")
         draft.replace(store)
