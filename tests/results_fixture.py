@@ -96,7 +96,9 @@ def write_results(
 ) -> None:
     """Write params.yaml and everything that tabulate, plot and report read, below `root`."""
     root.mkdir(parents=True, exist_ok=True)
-    (root / "params.yaml").write_text(yaml.safe_dump(params_content(datasets), sort_keys=False), encoding="utf-8")
+    content = params_content(datasets)
+    content["attacks"]["protocols"] = list(protocols)
+    (root / "params.yaml").write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
     for position, (key, dataset) in enumerate(datasets.items()):
         rng = np.random.default_rng([seed, position])
         _write_processed(root / "data" / "processed" / key, key, dataset, rng)

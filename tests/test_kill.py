@@ -25,7 +25,7 @@ import pytest
 import yaml
 from toy_pipeline import REPOSITORY, write_params
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 MODEL_OF = {"train": "clean", "harden": "adversarial"}
 OUTPUTS = {
     f"{folder}/{name}"

@@ -201,7 +201,7 @@ def test_a_stage_refuses_a_tree_that_changes_while_it_runs(root: Path) -> None:
         check_same(before, root, "case")
 
 
-@pytest.fixture(scope="module", params=["real", "linked"])
+@pytest.fixture(scope="module", params=["linked", pytest.param("real", marks=pytest.mark.long)])
 def ran(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A toy whose two data sets Snakemake processed and DVC recorded; the tree of `slices` may be a link."""
     folder = toy.make_toy(tmp_path_factory.mktemp("place") / "checkout")
@@ -232,7 +232,11 @@ def preprocessed(folder: Path) -> set[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("edit", [in_place, added, removed], ids=lambda edit: edit.__name__)
+@pytest.mark.parametrize(
+    "edit",
+    [in_place, *(pytest.param(one, marks=pytest.mark.long) for one in (added, removed))],
+    ids=lambda edit: edit.__name__,
+)
 def test_both_runners_and_record_notice_an_edit(folder: Path, edit: Callable[[Path], None]) -> None:
     assert preprocessed(folder) == set()
     before = lock(folder)
