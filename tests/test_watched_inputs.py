@@ -55,6 +55,16 @@ def test_what_a_stage_does_not_read_may_change_and_what_it_writes(place):
     check_unchanged()  # nobody reads any more
 
 
+def test_what_only_saves_time_is_no_input(place):
+    kept = place / ".cache" / "raw" / "case.json"
+    kept.parent.mkdir(parents=True)
+    kept.write_text("1")
+    with watching(place):
+        kept.read_text()
+        kept.write_text("22")
+        check_unchanged()
+
+
 def test_files_of_a_linked_raw_tree_are_inputs(place, tmp_path_factory):
     tree = tmp_path_factory.mktemp("hospital")
     (tree / "1.dcm").write_text("pixels")

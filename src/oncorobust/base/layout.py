@@ -28,9 +28,11 @@ BENCHMARKS = f"{LOGS_FOLDER}/benchmarks"
 SCRIPTS = "workflow/scripts"
 CODE = "workflow/code"
 RESOURCES = "workflow/resources.yaml"
-HOME = ".cache/home"
+CACHE = ".cache"
+"""Folder of what only saves time, and of libraries' files where there is no home folder; git and DVC ignore it."""
+HOME = f"{CACHE}/home"
 """Home folder of processes whose own cannot be used; ignored by git."""
-DVC_CACHE = ".cache/dvc"
+DVC_CACHE = f"{CACHE}/dvc"
 """DVC's records of the files that it has seen, where /var/tmp cannot be written; ignored by git."""
 
 
@@ -67,7 +69,7 @@ def raw_tree_file(dataset: str) -> str:
 
 def hashes_file(dataset: str) -> str:
     """Return the file, ignored by git and DVC, with the MD5 and the times of the files of a raw tree."""
-    return f".cache/raw/{dataset}.json"
+    return f"{CACHE}/raw/{dataset}.json"
 
 
 def model_folder(dataset: str) -> str:

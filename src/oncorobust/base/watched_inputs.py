@@ -74,7 +74,8 @@ def _on_event(event: str, arguments: tuple[Any, ...]) -> None:
         path = Path(os.fsdecode(name)).absolute()
         # Drafts, states and locks are hidden files; sources are compared if their module is loaded.
         left_out = path.name.startswith(".") or path.suffix in (".py", ".pyc")
-        if not left_out and path not in _read and any(path.is_relative_to(one) for one in _roots):
+        cached = path.is_relative_to(_roots[0] / layout.CACHE)
+        if not (left_out or cached) and path not in _read and any(path.is_relative_to(one) for one in _roots):
             _read[path] = _stamp(path)
 
 
