@@ -6,9 +6,7 @@ from typing import Any
 import numpy as np
 import pydicom
 import pytest
-from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
-from pydicom.pixels import get_decoder
 from pydicom.uid import (
     JPEG2000,
     UID,
@@ -18,6 +16,7 @@ from pydicom.uid import (
     JPEGLSLossless,
     RLELossless,
 )
+from test_compressed import needs_plugins, sample
 from test_image_files import write_dicom
 
 from oncorobust.base.errors import InputError
@@ -25,8 +24,6 @@ from oncorobust.formats.dicom.values import modality_transform, stored_values
 from oncorobust.formats.image_files import describe_image, read_image
 from oncorobust.formats.manifest import open_manifest
 
-PLUGINS = "pylibjpeg" in get_decoder(JPEG2000Lossless).available_plugins
-needs_plugins = pytest.mark.skipif(not PLUGINS, reason="the extra `compressed` is not installed")
 STORED = np.array([[0, 1], [1000, 4000]], dtype=np.uint16)
 
 
@@ -174,12 +171,10 @@ def test_lookup_table_of_signed_pixels(tmp_path: Path) -> None:
 
 
 def test_lookup_table_of_a_real_file() -> None:
-    found = get_testdata_file("mlut_18.dcm", download=False)
-    if found is None:
-        pytest.skip("mlut_18.dcm comes with the package pydicom-data")
+    found = sample("mlut_18.dcm")
     file = pydicom.dcmread(found)
     expected = pydicom.pixels.apply_modality_lut(file.pixel_array, file)
-    np.testing.assert_array_equal(read_image(Path(str(found))).values, expected)
+    np.testing.assert_array_equal(read_image(found).values, expected)
 
 
 def enhanced(path: Path, *, shared: list[float] | None, frame: list[float] | None, modality: str = "CT") -> Path:

@@ -14,6 +14,7 @@ from oncorobust.pipeline.dvc_repository import hold_dvc
 from oncorobust.pipeline.clock_check import check_times
 from oncorobust.pipeline.cluster_jobs import end_left_over
 from oncorobust.base.errors import InputError
+from oncorobust.base.layout import MODELS
 from oncorobust.pipeline.process_lock import release_left_locks
 from oncorobust.pipeline.code_digest import file_digest
 from oncorobust.pipeline.code_record import code_path
@@ -44,7 +45,6 @@ if DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method and 
     )
 
 DATASETS = config["run"]["datasets"]
-MODELS = ["clean", "adversarial"]
 RUNS = model_runs(config)  # each data set with each of its models
 OWN_FILES = own_files(config)
 TABLES = ["table1", "table2", "table_s5", "gap", "threats"]

@@ -33,13 +33,13 @@ SETTLED_NS = 2 * 10**9
 Files = Mapping[str, tuple[int, str]]
 """Size in bytes and MD5 of the content of each file, by the MD5 of its path in the tree."""
 
-_Stamp = tuple[int, int, int]
+Stamp = tuple[int, int, int]
 """Size in bytes, and times of the last change of the content and of the inode in nanoseconds."""
 
-_Known = dict[str, tuple[_Stamp, str]]
+_Known = dict[str, tuple[Stamp, str]]
 """Stamp and MD5 of files by path, as read earlier."""
 
-_NO_STAMP: _Stamp = (-1, -1, -1)
+_NO_STAMP: Stamp = (-1, -1, -1)
 _NOT_COUNTED = re.compile(r"\.snakemake_timestamp|\..*\.part\..*|\..*\.state")
 _FOLDERS_NOT_COUNTED = re.compile(rf"{_NOT_COUNTED.pattern}|\..*\.download|\.(snakemake|git|hg|dvc)")
 """Names in .dvcignore, and those that DVC itself leaves out."""
@@ -60,7 +60,7 @@ def look(root: Path, dataset: str, *, on_progress: Callable[[int, int, str], Non
     removed meanwhile.
     """
     tree, store = root / layout.raw(dataset), root / layout.hashes_file(dataset)
-    known, stamps = _read_known(store), dict(_stamps(tree))
+    known, stamps = _read_known(store), dict(tree_files(tree))
     stale = [path for path, stamp in stamps.items() if known.get(path, (_NO_STAMP, ""))[0] != stamp]
     fresh: dict[str, str] = {}
     try:
@@ -158,13 +158,16 @@ def _set_old(path: Path) -> None:
 
 def newest_change(tree: Path) -> float:
     """Return the latest modification time of the files and folders of a tree, in seconds since 1970."""
-    folders = {tree, *(tree / Path(path).parent for path, _ in _stamps(tree))}
-    times = [stamp[1] for _, stamp in _stamps(tree)] + [folder.stat().st_mtime_ns for folder in folders]
-    return max(times) / 1e9
+    stamps = dict(tree_files(tree))
+    folders = {tree, *(tree / Path(path).parent for path in stamps)}
+    return max([*(stamp[1] for stamp in stamps.values()), *(one.stat().st_mtime_ns for one in folders)]) / 1e9
 
 
-def _stamps(tree: Path) -> Iterator[tuple[str, _Stamp]]:
-    """Yield path and stamp of every file below a folder, following links, and visiting each real folder once."""
+def tree_files(tree: Path) -> Iterator[tuple[str, Stamp]]:
+    """Yield path and stamp of every file that counts below a folder, as DVC counts them: links are followed.
+
+    Each real folder is visited once.
+    """
     seen, waiting = set(), [""]
     while waiting:
         folder = waiting.pop()
@@ -185,7 +188,7 @@ def _stamps(tree: Path) -> Iterator[tuple[str, _Stamp]]:
                 yield path, (found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
-def _hash(path: Path, stamp: _Stamp) -> tuple[str, bool]:
+def _hash(path: Path, stamp: Stamp) -> tuple[str, bool]:
     """Return the MD5 of a file, and whether any later edit must change its stamp."""
     now = time.time_ns()
     try:

@@ -14,11 +14,10 @@ from pathlib import Path
 from oncorobust.base.errors import InputError
 from oncorobust.base.files import file_md5
 from oncorobust.pipeline.code_digest import content_digest
+from oncorobust.pipeline.raw_tree import tree_files
 
 _CREDENTIALS = re.compile(r"//[^/\s]*@")
 """User and password in a remote's URL."""
-
-_NOT_COUNTED = {".snakemake_timestamp"}  # Snakemake's own file; .dvcignore keeps it out of DVC's hashes
 
 
 @dataclass(frozen=True)
@@ -101,13 +100,15 @@ class State:
         """
         if not (self.root / path).is_dir():
             return None
-        files = sorted(one for one in (self.root / path).rglob("*") if one.is_file() and one.name not in _NOT_COUNTED)
-        present = set(files)
-        chosen = [place for one in wanted if (place := self.root / path / one) in present]
+        sizes = {Path(name): stamp[0] for name, stamp in tree_files(self.root / path)}
+        chosen = [place for one in wanted if (place := Path(one)) in sizes]
         return Directory(
-            n_files=len(files),
-            size=sum(one.stat().st_size for one in files),
-            files=tuple((one.relative_to(self.root).as_posix(), file_md5(one)) for one in (chosen or files)[:listed]),
+            n_files=len(sizes),
+            size=sum(sizes.values()),
+            files=tuple(
+                (f"{path}/{one.as_posix()}", file_md5(self.root / path / one))
+                for one in (chosen or sorted(sizes))[:listed]
+            ),
             wanted=len(chosen) or None,
         )
 

@@ -110,10 +110,10 @@ def measure(model: keras.Model, validation: LabelledImages | None, *, settings: 
         return Trained(pd.DataFrame([{"epoch": 0, "collapsed": False}]), best_epoch=0, ended="not trained")
     check_images_of_all_classes(validation, split="validation")
     judge = Validation(model, validation, batch_size=batch_size)
+    logits = judge.logits()
     if not settings.allow_chance:
-        check_above_chance(judge.predictions(), validation, settings)
-    scores = judge.clean()
-    return Trained(pd.DataFrame([{"epoch": 0} | scores]), best_epoch=0, ended="not trained")
+        check_above_chance(logits.argmax(axis=1), validation, settings)
+    return Trained(pd.DataFrame([{"epoch": 0} | judge.score(logits)]), best_epoch=0, ended="not trained")
 
 
 def _begin(

@@ -40,13 +40,16 @@ class Validation:
         self._data = data
         self._batch_size = batch_size
 
-    def predictions(self) -> Labels:
-        """Return the predicted class of each clean image."""
-        return self._clean_logits().argmax(axis=1)
-
     def clean(self) -> Scores:
         """Return loss and accuracy on clean images, and whether they beat one answer for all."""
-        logits = self._clean_logits()
+        return self.score(self.logits())
+
+    def logits(self) -> Logits:
+        """Return the logits of the clean images, (n, classes)."""
+        return np.concatenate([self._logits(x) for x, _ in self._batches()])
+
+    def score(self, logits: Logits) -> Scores:
+        """Return the same as `clean` from the logits of the clean images."""
         return _clean_scores(logits, self._data.labels, cross_entropies(logits, self._data.labels))
 
     def adversarial(self, settings: Harden) -> Scores:
@@ -60,9 +63,6 @@ class Validation:
         logits, labels = np.concatenate(clean), self._data.labels
         scores = _clean_scores(logits, labels, _losses(settings, logits, np.concatenate(adversarial), labels))
         return scores | {"validation_robust_accuracy": float(np.mean(np.concatenate(safe)))}
-
-    def _clean_logits(self) -> Logits:
-        return np.concatenate([self._logits(x) for x, _ in self._batches()])
 
     def _logits(self, x: Images) -> Logits:
         return self._target.logits(x).astype(np.float64)
