@@ -1,6 +1,5 @@
 """From stored values to images in [0, 1]: golden pixels, one range for the whole set, and what does not fit."""
 
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,16 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
 from PIL import Image
 
 from oncorobust.base.errors import InputError
 from oncorobust.base.files import write_csv
 from oncorobust.base.schema.version import write_results
 from oncorobust.data.contact_sheet import draw_contact_sheet, write_contact_sheet
-from oncorobust.data.conversion import centre_crop, resize, to_unit_interval
 from oncorobust.data.dataset import load, read_dataset, write_images
 from oncorobust.data.preprocess import Processed, process
 from oncorobust.formats.records import RawImages, StoredImage
@@ -70,45 +65,6 @@ def make_raw(
 
 def flat(row: int) -> np.ndarray:
     return np.full((40, 50), row, dtype=np.uint8)
-
-
-def test_centre_crop() -> None:
-    values = np.arange(24).reshape(4, 6)
-    assert centre_crop(values, fraction=0.5).tolist() == [[8, 9], [14, 15]]
-    assert centre_crop(values, fraction=1.0).tolist() == values[:, 1:5].tolist()
-    assert centre_crop(np.zeros((7, 9, 3)), fraction=0.75).shape == (5, 5, 3)
-
-
-def test_to_unit_interval() -> None:
-    hounsfield = np.array([-2000, -1000, -300, 400, 3000], dtype=np.int16)
-    found = to_unit_interval(hounsfield, low=-1000.0, high=400.0)
-    assert found.dtype == np.float32
-    assert found.tolist() == [0, 0, 0.5, 1, 1]
-    every = np.arange(256, dtype=np.uint8)
-    np.testing.assert_array_equal(to_unit_interval(every, low=0.0, high=255.0), every.astype(np.float32) / 255)
-
-
-def test_resize_means_over_the_area_it_covers() -> None:
-    image = np.array([[0, 1], [1, 0]], dtype=np.float32).repeat(64, axis=0).repeat(64, axis=1)[:, :, None]
-    checks = np.indices((64, 64)).sum(axis=0)[:, :, None].astype(np.float32) % 2
-    assert resize(image, size=64)[8, 8, 0] == 0
-    np.testing.assert_allclose(resize(checks, size=16)[2:-2, 2:-2], 0.5, atol=1e-6)  # without aliasing
-    np.testing.assert_array_equal(resize(image, size=128), image)
-
-
-@given(
-    image=hnp.arrays(
-        np.float32,
-        st.tuples(st.integers(2, 20), st.integers(2, 20), st.sampled_from([1, 3])),
-        elements=st.floats(0, 1, width=32),
-    ),
-    size=st.integers(2, 40),
-)
-def test_resize_stays_in_range(image: np.ndarray, size: int) -> None:
-    found = resize(image, size=size)
-    assert found.shape == (size, size, image.shape[2])
-    assert found.dtype == np.float32
-    assert image.min() - 1e-6 <= found.min() <= found.max() <= image.max() + 1e-6
 
 
 def test_summary_and_rows() -> None:
@@ -390,82 +346,6 @@ def test_arguments(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytes
     with pytest.raises(SystemExit, match="2"):
         parse("dataset", "model")
     assert "choose from" in capfd.readouterr().err
-
-
-def test_a_script_hides_no_package_of_its_neighbours_name(tmp_path: Path) -> None:
-    (tmp_path / "colorsys.py").write_text("")  # a module of Python's own, as tabulate is one of PyTorch's
-    script = "import sys\nfrom oncorobust.pipeline.stage import run\n"
-    script += "def main():\n import colorsys\n colorsys.rgb_to_hsv\nrun(main)\n"
-    (tmp_path / "script.py").write_text(script)
-    subprocess.run([sys.executable, str(tmp_path / "script.py")], check=True)
-
-
-def test_the_terminal_shows_few_lines_of_a_long_run_and_every_warning(monkeypatch: pytest.MonkeyPatch) -> None:
-    shown: list[str] = []
-    monkeypatch.setattr("oncorobust.pipeline.stage.tell", shown.append)
-    monkeypatch.setattr("oncorobust.pipeline.stage.note", lambda _: None)
-    times = iter(range(0, 40_000, 10))
-    progress = Progress("train mnist", clock=lambda: float(next(times)))
-    for done in range(1, 361):  # an hour
-        progress.update(done, 360, "batches")
-    minutes = [int(line.split()[2]) / 6 for line in shown]
-    assert minutes == [1, 2, 4, 8, 16, 26, 36, 46, 56]
-    shown.clear()
-    progress.say("epoch 1 of 3: loss 0.7")
-    progress.warn("COLLAPSED in epoch 2")
-    assert shown == ["train mnist: WARNING: COLLAPSED in epoch 2"]
-
-
-def test_progress_is_sparse_and_tells_the_time_left(capsys: pytest.CaptureFixture[str]) -> None:
-    times = iter([0.0, 1.0, 4.0, 6.0, 7.0, 20.0])
-    progress = Progress("train mnist", seconds=5.0, clock=lambda: next(times))
-    for done in (1, 2, 3, 4, 10):
-        progress.update(done, 10, "batches")
-    assert capsys.readouterr().err.splitlines() == [
-        "train mnist: 3 of 10 batches, 14 s left",
-        "train mnist: 10 of 10 batches",
-    ]
-
-
-def test_the_time_left_after_a_kill_is_that_of_this_process(capsys: pytest.CaptureFixture[str]) -> None:
-    times = iter([0.0, 0.0, 1.0, 6.0])
-    progress = Progress("train mnist", clock=lambda: next(times))
-    progress.begin(90)  # of another process
-    progress.update(91, 100, "batches")
-    progress.update(92, 100, "batches")
-    assert capsys.readouterr().err == "train mnist: 92 of 100 batches, 24 s left\n"
-
-
-def test_the_time_left_is_right_when_the_first_report_is_of_many_units(capsys: pytest.CaptureFixture[str]) -> None:
-    times = iter([0.0, 100.0])
-    progress = Progress("attack x clean", clock=lambda: next(times))
-    progress.update(32, 40, "images attacked")  # one batch
-    assert capsys.readouterr().err == "attack x clean: 32 of 40 images attacked, 25 s left\n"
-
-
-def test_the_time_left_of_another_part_of_a_stage_counts_from_its_start(capsys: pytest.CaptureFixture[str]) -> None:
-    times = iter([0.0, 1000.0, 1060.0, 1061.0, 1161.0, 1170.0, 1190.0])
-    progress = Progress("attack x clean", clock=lambda: next(times))
-    progress.update(40, 40, "images attacked")
-    progress.update(30, 40, "images searched")
-    progress.begin(8)  # of an earlier process
-    progress.update(24, 40, "images under threat models")
-    progress.update(40, 40, "images under threat models")
-    progress.update(1, 3, "series")
-    assert capsys.readouterr().err.splitlines() == [
-        "attack x clean: 40 of 40 images attacked",
-        "attack x clean: 30 of 40 images searched, 20 s left",
-        "attack x clean: 24 of 40 images under threat models, 2 min left",
-        "attack x clean: 40 of 40 images under threat models",
-        "attack x clean: 1 of 3 series, 40 s left",
-    ]
-
-
-@pytest.mark.parametrize(("seconds", "text"), [(80, "80 s"), (600, "10 min"), (7200, "2.0 h")])
-def test_progress_over_hours(capsys: pytest.CaptureFixture[str], seconds: int, text: str) -> None:
-    times = iter([0.0, float(seconds)])
-    Progress("train", clock=lambda: next(times)).update(1, 2, "epochs")
-    assert capsys.readouterr().err == f"train: 1 of 2 epochs, {text} left\n"
 
 
 def test_reading_back(tmp_path: Path) -> None:
