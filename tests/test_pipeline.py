@@ -41,10 +41,10 @@ def small_params() -> dict:
     block["train"]["optimizer"] = {"name": "adam", "learning_rate": 0.0003, "weight_decay": 0}
     block["harden"] |= {"epochs": 1, "max_iter": 2, "batch_size": 16, "epsilon": 0.03, "rel_eps_step": 0.5}
     block["harden"]["schedule"] = {"name": "constant"}
-    block["attack"] |= {"epsilons": FEW, "max_images": 16}
+    block["attack"] |= {"epsilons": FEW, "max_images": 8}
     block["rank"] |= {"epsilons": FEW}
-    # Blocks of eight, so that there is something to share out.
-    content["attacks"] |= {"table_epsilons": [0.002, 0.006], "batch_size": 8}
+    # Blocks of four, so that there is something to share out.
+    content["attacks"] |= {"table_epsilons": [0.002, 0.006], "batch_size": 4}
     content["attacks"]["bim"]["max_iter"] = content["attacks"]["pgd"]["max_iter"] = 4
     content["datasets"] = {"slices": block}
     content["report"]["columns"] = {"slices": {"title": "Slices", "paper": "CT"}}

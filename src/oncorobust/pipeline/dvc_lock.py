@@ -20,6 +20,8 @@ from oncorobust.base.errors import InputError
 State = Literal["as recorded", "changed", "not here"]
 """Result of comparing a recorded file with the present one: the same bytes, other bytes, or no such file."""
 
+_Loader: Any = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
+
 
 @dataclass(frozen=True)
 class FileRecord:
@@ -49,7 +51,7 @@ Lock = Mapping[str, StageRecord]
 def parse_lock(text: str) -> Lock:
     """Parse the text of dvc.lock. Raises InputError when it has another form."""
     try:
-        stages = yaml.safe_load(text)["stages"]
+        stages = yaml.load(text, Loader=_Loader)["stages"]  # noqa: S506  a SafeLoader
         return {name: _stage_record(name, content) for name, content in stages.items()}
     except (yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"expected stages with cmd, deps and outs, got {error!r} in dvc.lock") from error

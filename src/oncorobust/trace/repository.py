@@ -8,7 +8,7 @@ import hashlib
 import re
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from oncorobust.base.errors import InputError
@@ -35,15 +35,21 @@ class Directory:
 
 @dataclass(frozen=True)
 class State:
-    """The repository at `root`, at a git revision or, with None, its work tree."""
+    """The repository at `root`, at a git revision or, with None, its work tree.
+
+    A revision's file is read from git once.
+    """
 
     root: Path
     revision: str | None
+    _read: dict[str, bytes] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def read(self, path: str) -> bytes:
         """Return a file of the work tree or, at a revision, of git. Raises InputError when there is none."""
         if self.revision is not None:
-            return self._git("show", f"{self.revision}:./{path}")
+            if path not in self._read:
+                self._read[path] = self._git("show", f"{self.revision}:./{path}")
+            return self._read[path]
         try:
             return (self.root / path).read_bytes()
         except OSError as error:
