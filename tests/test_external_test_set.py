@@ -73,40 +73,51 @@ def make_repository(folder: Path, content: dict) -> None:
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The same repository twice, run by Snakemake and recorded, and run by DVC."""
-    made = {name: tmp_path_factory.mktemp(name) / "repository" for name in ("snakemake", "dvc")}
-    make_repository(made["snakemake"], params())
-    shutil.copytree(made["snakemake"], made["dvc"])  # a model saved twice is not the same file
-    run(made["snakemake"], "oncorobust check && snakemake --cores 2 && oncorobust record")
-    run(made["snakemake"], "git add -A && git commit -q -m results")
-    run(made["dvc"], "dvc repro")
-    return made
+def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The repository before a run."""
+    folder = tmp_path_factory.mktemp("start") / "repository"
+    make_repository(folder, params())
+    return folder
 
 
-def test_both_runners_give_the_same_bytes_and_have_nothing_left_to_do(runs: dict[str, Path]) -> None:
+@pytest.fixture(scope="module")
+def ran(start: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The repository, run by Snakemake and recorded."""
+    folder = Path(shutil.copytree(start, tmp_path_factory.mktemp("snakemake") / "repository"))
+    run(folder, "oncorobust check && snakemake --cores 2 && oncorobust record")
+    run(folder, "git add -A && git commit -q -m results")
+    return folder
+
+
+@pytest.mark.long
+def test_both_runners_give_the_same_bytes(start: Path, ran: Path, tmp_path: Path) -> None:
+    by_dvc = Path(shutil.copytree(start, tmp_path / "dvc"))  # a model saved twice is not the same file
+    run(by_dvc, "dvc repro")
     found = []
-    for folder in runs.values():
+    for folder in (ran, by_dvc):
         paths = [path for top in ("reports", "models", "data/processed") for path in (folder / top).rglob("*.*")]
         found.append({str(path.relative_to(folder)): path.read_bytes() for path in (*paths, folder / "dvc.lock")})
     assert found[0].keys() == found[1].keys()
     assert [name for name in found[0] if found[0][name] != found[1][name]] == []
-    assert not [name for name in found[0] if "adversarial" in name]
-    assert "up to date" in run(runs["snakemake"], "dvc status")
-    assert "Nothing to be done" in run(runs["snakemake"], "snakemake --cores 1 -n")
 
 
-def test_the_model_is_measured_on_the_test_images_alone(runs: dict[str, Path]) -> None:
-    summary = read_json(runs["dvc"] / "data/processed/elsewhere/summary.json")
+def test_no_model_is_hardened_and_neither_runner_has_anything_left_to_do(ran: Path) -> None:
+    assert not [path for top in ("reports", "models") for path in (ran / top).rglob("*adversarial*")]
+    assert "up to date" in run(ran, "dvc status")
+    assert "Nothing to be done" in run(ran, "snakemake --cores 1 -n")
+
+
+def test_the_model_is_measured_on_the_test_images_alone(ran: Path) -> None:
+    summary = read_json(ran / "data/processed/elsewhere/summary.json")
     assert summary["patients"] == {"train": 0, "validation": 0, "test": N_IMAGES // 2}
-    training = read_json(runs["dvc"] / "reports/elsewhere/clean/training.json")
+    training = read_json(ran / "reports/elsewhere/clean/training.json")
     assert (training["epochs_run"], training["ended"], training["best"]) == (0, "not trained", {"epoch": 0})
-    attack = read_json(runs["dvc"] / "reports/elsewhere/clean/attack.json")
+    attack = read_json(ran / "reports/elsewhere/clean/attack.json")
     assert (attack["n_test_images"], attack["n_images"], attack["test_accuracy"]) == (N_IMAGES, 20, 0.75)
 
 
-def test_every_file_fits_its_schema_and_every_cell_traces(runs: dict[str, Path]) -> None:
-    root = runs["snakemake"]
+def test_every_file_fits_its_schema_and_every_cell_traces(ran: Path) -> None:
+    root = ran
     assert problems_below(root)[0] == []
     tables = tables_from_json(read_json(root / "reports/tables/cells.json"))
     state = State(root, "HEAD")
@@ -121,8 +132,8 @@ def test_every_file_fits_its_schema_and_every_cell_traces(runs: dict[str, Path])
     assert "Table S5 has no rows. Empty, because no data set has an adversarially trained model" in told
 
 
-def test_the_page_does_not_speak_of_training(runs: dict[str, Path]) -> None:
-    page = (runs["dvc"] / "reports/index.html").read_text(encoding="utf-8")
+def test_the_page_does_not_speak_of_training(ran: Path) -> None:
+    page = (ran / "reports/index.html").read_text(encoding="utf-8")
     assert "<li>Model: own/finished.keras, evaluated without further training.</li>" in page
     assert "of the 20 test images that were attacked); 75.00\u00a0% of all 24 test images." in page
     for text in ("Adversarial training changes", "how adversarial training", "Figure 3", "harden.py", "by epoch"):
@@ -130,14 +141,14 @@ def test_the_page_does_not_speak_of_training(runs: dict[str, Path]) -> None:
     assert '<th class="label" scope="row">train</th>' not in page
 
 
-def test_dvc_shows_metrics_and_plots(runs: dict[str, Path]) -> None:
-    told = json.loads(run(runs["dvc"], "dvc metrics show --json"))
+def test_dvc_shows_metrics_and_plots(ran: Path) -> None:
+    told = json.loads(run(ran, "dvc metrics show --json"))
     assert "test_accuracy" in json.dumps(told)
-    run(runs["dvc"], "dvc plots show")
+    run(ran, "dvc plots show")
 
 
-def test_hardening_nothing_is_refused_with_its_key(runs: dict[str, Path]) -> None:
-    told = run(runs["dvc"], "python workflow/scripts/harden.py --dataset elsewhere", status=1)
+def test_hardening_nothing_is_refused_with_its_key(ran: Path) -> None:
+    told = run(ran, "python workflow/scripts/harden.py --dataset elsewhere", status=1)
     assert "expected settings of datasets.elsewhere.harden in params.yaml, got null" in told
 
 
@@ -150,11 +161,9 @@ def test_hardening_nothing_is_refused_with_its_key(runs: dict[str, Path]) -> Non
     ],
     ids=["harden", "fine-tune", "training range"],
 )
-def test_what_needs_training_images_is_refused_first(
-    runs: dict[str, Path], tmp_path: Path, change: dict, told: str
-) -> None:
+def test_what_needs_training_images_is_refused_first(ran: Path, tmp_path: Path, change: dict, told: str) -> None:
     folder = tmp_path / "repository"
-    shutil.copytree(runs["dvc"], folder, ignore=shutil.ignore_patterns(".dvc", ".git"))
+    shutil.copytree(ran, folder, ignore=shutil.ignore_patterns(".dvc", ".git"))
     content = params()
     for key, value in change.items():
         block = content["datasets"]["elsewhere"]

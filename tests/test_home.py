@@ -94,7 +94,7 @@ def test_snakemake_and_oncorobust_run_without_a_home(no_home: Path) -> None:
     assert "up to date" in toy.run(folder, "HOME=$PWD/.cache/home dvc repro")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_both_runners_run_with_a_read_only_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = toy.make_toy(tmp_path / "toy", toy.small_params())
     (tmp_path / "home").mkdir()

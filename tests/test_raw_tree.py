@@ -256,7 +256,7 @@ def test_both_runners_and_record_notice_an_edit(folder: Path, edit: Callable[[Pa
     assert "up to date" in toy.run(folder, "dvc status preprocess@slices")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_an_edit_that_is_taken_back_runs_preprocess_once(folder: Path) -> None:
     """`record` then links outputs to DVC's objects of the first run, which are older than the folder of the tree."""
     image = folder / layout.raw("slices") / "1.png"

@@ -42,7 +42,7 @@ def test_record_makes_both_tools_agree_that_nothing_is_to_be_done(ran: Path) -> 
     assert [path for path in ran.rglob(".gitignore") if ".dvc" not in path.parts] == [ran / ".gitignore"]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_source_archive_without_git_is_run_and_recorded(ran: Path, tmp_path: Path) -> None:
     folder = toy.make_toy(tmp_path / "archive", toy.small_params())
     shutil.rmtree(folder / ".git")
