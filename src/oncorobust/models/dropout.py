@@ -1,0 +1,72 @@
+"""A model whose dropout stays active in inference, for Monte Carlo dropout.
+
+All other layers run as in inference: batch normalisation, for example, keeps its statistics.
+Source: Gal and Ghahramani 2016, "Dropout as a Bayesian approximation".
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import keras
+import numpy as np
+
+from oncorobust.backend.functions import compile_logits
+from oncorobust.base.arrays import Images, Logits
+
+_DROPOUT = (
+    keras.layers.AlphaDropout,
+    keras.layers.Dropout,
+    keras.layers.GaussianDropout,
+    keras.layers.SpatialDropout1D,
+    keras.layers.SpatialDropout2D,
+    keras.layers.SpatialDropout3D,
+)
+
+
+def dropout_logits(model: keras.Model) -> Callable[[Images, int], Logits] | None:
+    """Compile a function (images, seed) -> logits under dropout, on a copy of the model; None if it has no dropout.
+
+    The seed decides which units are dropped. A model that Keras cannot copy, because it is a class of its own, counts
+    as one without dropout.
+    """
+    if not any(map(_drops, _layers(model))):
+        return None
+    try:
+        copy = keras.models.clone_model(model, clone_function=_active_copy, recursive=True)
+    except ValueError:
+        return None
+    copy.set_weights(model.get_weights())
+    logits = compile_logits(copy)
+    states = [layer.seed_generator.state for layer in _layers(copy) if _drops(layer)]
+
+    def call(x: Images, seed: int) -> Logits:
+        words = np.random.SeedSequence(seed).generate_state(2 * len(states)) % 2**31
+        for state, start in zip(states, words.reshape(-1, 2), strict=True):
+            state.assign(start.astype(state.dtype))
+        return logits(x)
+
+    return call
+
+
+def _layers(model: keras.Model) -> Iterator[keras.Layer]:
+    """Yield the layers of a model, and of the models inside it."""
+    for layer in model.layers:
+        yield from _layers(layer) if isinstance(layer, keras.Model) else [layer]
+
+
+def _drops(layer: keras.Layer) -> bool:
+    return isinstance(layer, _DROPOUT) and layer.rate > 0
+
+
+def _active_copy(layer: keras.Layer) -> keras.Layer:
+    """Copy a layer; a dropout layer into one that is always active."""
+    kind = type(layer)
+    if not _drops(layer):
+        return kind.from_config(layer.get_config())
+
+    def call(self: Any, inputs: Any) -> Any:
+        return kind.call(self, inputs, training=True)
+
+    active: Any = type(f"Active{kind.__name__}", (kind,), {"call": call})
+    # With a seed, because Keras on PyTorch drops units by PyTorch's own generator where a layer has none.
+    return active.from_config(layer.get_config() | {"seed": 0})
