@@ -12,7 +12,7 @@ export DVC_SITE_CACHE_DIR ?= $(HOME)/.cache/oncorobust/dvc
 SNAKEFILES := Snakefile workflow/Snakefile workflow/rules
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock demo test test-quick test-long test-core test-conda test-slurm test-faults debian fuzz check docs clean
+.PHONY: help setup lock demo test test-quick test-long test-statistics test-core test-conda test-slurm test-faults debian fuzz check docs clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -75,10 +75,14 @@ test: $(VENV)/test-stamp debian ## run the tests
 	python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 test-quick: $(VENV)/test-stamp ## run the tests that need no pipeline and no long training, in three minutes
-	python -m pytest --numprocesses 2 --dist loadfile -m 'not slow and not cluster and not core and not long'
+	python -m pytest --numprocesses 2 --dist loadfile -m 'not slow and not cluster and not core and not long and not statistics'
 
 test-long: $(VENV)/test-stamp debian ## run the tests that take minutes each, or are many alike
 	python -m pytest --numprocesses 2 --dist loadfile -m long
+
+# Without checks of types at run time, which make it five times slower.
+test-statistics: $(VENV)/test-stamp ## simulate cohorts of patients and count how often intervals hold the truth
+	python -m pytest --numprocesses 2 --override-ini addopts= -m statistics tests/test_statistics.py tests/test_guarantee.py
 
 test-core: $(VENV)/test-stamp ## install only the library and PyTorch, and attack a model
 	python -m pytest -m core tests/test_core_install.py

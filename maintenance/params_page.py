@@ -1,4 +1,4 @@
-"""The page of the reference on params.yaml, from the settings classes and the values of the presets."""
+"""The pages of the reference on params.yaml and on policies, from the settings classes and the presets."""
 
 import inspect
 import json
@@ -11,6 +11,7 @@ from settings_text import KeyText, key_texts
 
 from oncorobust.settings.load import read_yaml
 from oncorobust.settings.pipeline import Params
+from oncorobust.settings.policy import Policy
 
 NAME = "<data set>"
 """Stands for the name of a data set in the path of a key."""
@@ -26,6 +27,12 @@ command `oncorobust check` and every stage reject a key or a value that does not
   preset `paper` follow.
 - Every key is required, except those of the formats, models, optimizers, schedules and losses that are not chosen.
 """
+POLICY_HEAD = """# Policies
+
+A policy is a YAML file of its own, which `acceptance` in `params.yaml` lists:
+[accept a model by a policy](../how-to/acceptance.md). This page is generated from `src/oncorobust/settings/policy.py`.
+`oncorobust check` and `oncorobust accept` reject a key or a value that does not fit, with the path of the key.
+"""
 COLUMNS = "| key | type and range | unit | default | source | meaning |\n|---|---|---|---|---|---|\n"
 
 
@@ -33,6 +40,11 @@ def params_page(root: Path) -> str:
     """Return the page in Markdown, with the defaults of `root`/presets/demo.yaml."""
     sections = _sections(types.type_info(Params), "", read_yaml(root / "presets" / "demo.yaml"))
     return HEAD + "".join(sections)
+
+
+def policy_page() -> str:
+    """Return the page on policies in Markdown."""
+    return POLICY_HEAD + "".join(_sections(types.type_info(Policy), "", None))
 
 
 def _sections(struct: types.StructType, path: str, content: Any) -> Iterator[str]:
@@ -50,6 +62,8 @@ def _sections(struct: types.StructType, path: str, content: Any) -> Iterator[str
         held = _below(content, field.name)
         if isinstance(inner, types.DictType):
             below, inner, held = f"{below}.{NAME}", _bare(inner.value_type), _side_by_side(held)
+        if isinstance(inner, types.VarTupleType) and list(_structs(inner.item_type)):
+            below, inner = f"{below}[]", inner.item_type
         for member in _structs(inner):
             yield from _sections(member, below, _of_tag(held, member))
 

@@ -1,4 +1,4 @@
-"""The descriptions of the keys of params.yaml: the strings below the fields of the settings classes."""
+"""The descriptions of the keys of params.yaml and of policies: the strings below the fields of the settings classes."""
 
 import ast
 import inspect
@@ -11,6 +11,7 @@ import msgspec
 
 from oncorobust.settings.base import Settings
 from oncorobust.settings.pipeline import Params
+from oncorobust.settings.policy import Policy
 
 _PARTS = re.compile(r"(?P<meaning>.*?\.)(?: Unit: (?P<unit>.*?)\.)?(?: Source: (?P<source>.*)\.)?")
 
@@ -50,8 +51,17 @@ def _parse(text: str) -> KeyText:
 
 def params_schema() -> dict[str, Any]:
     """Return the JSON schema of params.yaml, each key with its description."""
-    schema = msgspec.json.schema(Params)
-    for settings in settings_classes():
+    return _schema(Params)
+
+
+def policy_schema() -> dict[str, Any]:
+    """Return the JSON schema of a policy, each key with its description."""
+    return _schema(Policy)
+
+
+def _schema(kind: type[Settings]) -> dict[str, Any]:
+    schema = msgspec.json.schema(kind)
+    for settings in (one for one in settings_classes() if one.__name__ in schema["$defs"]):
         for name, text in key_texts(settings).items():
             schema["$defs"][settings.__name__]["properties"][name]["description"] = text.whole
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

@@ -1,10 +1,10 @@
-"""Write the generated pages of the documentation, and the JSON schema of params.yaml for editors.
+"""Write the generated pages of the documentation, and the JSON schemas of params.yaml and of policies for editors.
 
     python maintenance/write_reference.py [--into docs] [--schema params.schema.json]
 
 The pages are not committed: `make docs` writes them from the settings, the schema of the results, the argument parser
-and the public names of the package. The JSON schema is committed, because editors read it from the checkout; a test
-compares it with the settings.
+and the public names of the package. The JSON schemas are committed, because editors read them from the checkout; tests
+compare them with the settings. That of policies, policy.schema.json, is written beside that of params.yaml.
 """
 
 import argparse
@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
+POLICY_SCHEMA = "policy.schema.json"
 os.environ["COLUMNS"] = "100"  # argparse wraps its help at the terminal's width
 
 
 def main() -> None:
-    """Write all pages and the schema."""
+    """Write all pages and the schemas."""
     parser = argparse.ArgumentParser(description="Write the generated pages of the documentation.")
     parser.add_argument("--into", type=Path, default=ROOT / "docs", help="folder of the pages")
     parser.add_argument("--schema", type=Path, default=ROOT / "params.schema.json", help="file of the JSON schema")
@@ -29,17 +30,19 @@ def main() -> None:
     for name, text in pages().items():
         (parsed.into / name).parent.mkdir(parents=True, exist_ok=True)
         (parsed.into / name).write_text(text, encoding="utf-8")
-    from settings_text import params_schema
+    from settings_text import params_schema, policy_schema
 
-    parsed.schema.write_text(json.dumps(params_schema(), indent=1) + "\n", encoding="utf-8")
+    for path, schema in ((parsed.schema, params_schema()), (parsed.schema.with_name(POLICY_SCHEMA), policy_schema())):
+        path.write_text(json.dumps(schema, indent=1) + "\n", encoding="utf-8")
 
 
 def pages() -> dict[str, str]:
     """Return the text of each generated page by its place below docs/."""
-    from params_page import params_page
+    from params_page import params_page, policy_page
 
     return {
         "reference/params.md": params_page(ROOT),
+        "reference/policies.md": policy_page(),
         "reference/results.md": results_page(),
         "reference/command-line.md": command_line_page(),
         "reference/api.md": api_page(),

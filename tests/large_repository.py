@@ -11,8 +11,9 @@ from typing import Any
 import toy_pipeline as toy
 
 ARCHITECTURES = ["vgg16", "resnet50", "densenet121", "efficientnetb0", "own"]
-JOBS_AN_ENTRY = 8
-"""acquire, preprocess, train, harden, and attack and rank of two models; each shard adds attack and rank of both."""
+JOBS_AN_ENTRY = 10
+"""acquire, preprocess, train, harden, and attack, rank and validate of two models; each shard adds attack and rank of
+both."""
 
 JOBS_IN_COMMON = 4
 """tabulate, plot, report, and the target that asks for all."""

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import yaml
 from PIL import Image
+from validity_rows import EXAMINED
 
 from oncorobust.base.epsilons import epsilon_key
 
@@ -23,6 +24,11 @@ TABLE_EPSILONS = (0.001, 0.002, 0.004, 0.006)
 ATTACKS = ("fgsm", "bim", "pgd")
 CASCADE = ("fgsm", "bim", "pgd", "apgd", "fmn", "square", "converged")
 BOTH = ("paper", "strict")
+CHECKS = [
+    {"name": "noise", "status": "green", "finding": "noise changes 1 answer, the attacks 9", "expected": "few"},
+    {"name": "transfer attacks", "status": "not done", "finding": "no stage makes them", "expected": "weaker"},
+]
+"""Of the validity gate on each model."""
 THREATS = {
     "full": 1.0,
     "tied": 1.4,
@@ -119,6 +125,10 @@ def write_results(
             _write_rank(folder, shared, dataset, answers, flips, intervals, protocols)
             _write_examples(folder, dataset, labels, predicted, rng)
             _write_training(folder, key, model, dataset)
+            _write_json(
+                folder / "validity.json",
+                {key: shared[key] for key in ("dataset", "model", "synthetic")} | {"checks": CHECKS},
+            )
 
 
 def params_content(datasets: dict[str, FakeDataset]) -> dict:
@@ -190,14 +200,16 @@ def _write_attack(folder, shared, dataset, answers, flips, intervals, protocols)
     content = {
         **shared,
         "share_without_gradient": 0.125,
+        "validity": {key: value for key, value in EXAMINED.items() if key != "restarts" or "strict" in protocols},
         "n_patients": int(answers["patient_id"].nunique()),
         "n_test_images": len(answers),
         "test_accuracy": clean,
         "clean_accuracy": clean,
         "epsilons": _epsilons(dataset),
     }
+    accuracies = _write_predictions(folder, dataset, answers, flips, attacked="paper" in protocols)
     if "paper" in protocols:
-        content["robust_accuracy"] = _write_predictions(folder, dataset, answers, flips)
+        content["robust_accuracy"] = accuracies
     if "strict" in protocols:
         intervals.to_csv(folder / "intervals.csv", index=False)
         content["strict"] = _strict_metrics(intervals, _epsilons(dataset))
@@ -208,8 +220,8 @@ def _epsilons(dataset):
     return sorted({*dataset.grid, *TABLE_EPSILONS})
 
 
-def _write_predictions(folder, dataset, answers, flips):
-    """The paper's protocol: predictions.csv, and the accuracies counted from it."""
+def _write_predictions(folder, dataset, answers, flips, *, attacked):
+    """predictions.csv, with rows under attack only if the paper's protocol ran, and the accuracies counted from it."""
     labels, predicted = answers["label"].to_numpy(), answers["predicted"].to_numpy()
     frames = []
 
@@ -221,7 +233,7 @@ def _write_predictions(folder, dataset, answers, flips):
 
     add("none", 0.0, "none", predicted)
     robust = {"predicted": {}, "true": {}}
-    for attack, strength in (("fgsm", 1.3), ("bim", 1.05), ("pgd", 1.0)):
+    for attack, strength in (("fgsm", 1.3), ("bim", 1.05), ("pgd", 1.0)) if attacked else ():
         for attacked_label in robust:
             curve = robust[attacked_label].setdefault(attack, {})
             for epsilon in _epsilons(dataset):
@@ -291,7 +303,27 @@ def _write_rank(folder, shared, dataset, answers, flips, intervals, protocols):
         )
         content["strict"] = _exclusion(answers, last.first_flipped.to_numpy(), excluded)
     rows.to_csv(folder / "sensitivity.csv", index=False)
+    scores = _scores(answers, flips, rows)
+    scores.to_csv(folder / "scores.csv", index=False)
+    content |= {"exclude_share": 0.2, "largest_risk": 0.1, "scores": [*scores.columns[5:]]}
     _write_json(folder / "rank.json", content)
+
+
+def _scores(answers, flips, rows):
+    """Scores of the test images, and of as many images of other patients for validation."""
+    rng = np.random.default_rng(len(flips))
+    found = answers.assign(split="test")[["split", *answers.columns]]
+    for column, name in (("min_epsilon", "min_epsilon"), ("first_flipped", "min_epsilon_strict")):
+        if column in rows:
+            found[name] = rows[column].to_numpy()
+    found["margin"] = flips + rng.random(len(flips)) / 100
+    found["confidence"] = 1 / (1 + np.exp(-found["margin"]))
+    found["entropy"] = -found["confidence"] * np.log(found["confidence"])
+    found["augmentation"], found["noise_flips"], found["random"] = rng.random((3, len(flips)))
+    validation = found.assign(
+        split="validation", image_id="v-" + found["image_id"], patient_id="v-" + found["patient_id"]
+    )
+    return pd.concat([validation, found], ignore_index=True)
 
 
 def _ranks(min_epsilon):

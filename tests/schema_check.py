@@ -90,7 +90,9 @@ def _leaves(value: Any, name: str) -> Iterator[tuple[str, Any]]:
     elif isinstance(value, list) and any(isinstance(one, dict) for one in value):
         for position, inner in enumerate(value):
             yield from _leaves(inner, f"{name}/{position}")
-    elif value != [] or not re.fullmatch(r"(.*/)?(cells|tables|columns|fields|metrics|[0-9]+/rows)", name):
+    elif value != [] or not re.fullmatch(
+        r"(.*/)?(cells|tables|columns|fields|metrics|known_results|declared|[0-9]+/rows)", name
+    ):
         yield name, value
 
 

@@ -68,7 +68,8 @@ def settings_classes(kind: type = Settings) -> Iterator[type[Settings]]:
 
 
 def test_every_key_of_the_parameters_is_described_for_editors() -> None:
-    definitions = json.loads(SCHEMA.read_text(encoding="utf-8"))["$defs"]
+    files = (SCHEMA, ROOT / "policy.schema.json")  # whether or not another test has imported the policies' settings
+    definitions = {name: one for file in files for name, one in json.loads(file.read_text())["$defs"].items()}
     keys = [(one.__name__, name) for one in settings_classes() for name in one.__struct_fields__]
     assert len(keys) > 80
     for one, name in keys:
@@ -89,11 +90,12 @@ def test_a_key_without_a_description_or_with_a_misshapen_one_is_noticed(monkeypa
 
 
 def test_the_page_of_parameters_has_every_section_and_key(site: Path) -> None:
-    text = page(site, "params.md")
+    text = page(site, "params.md") + page(site, "policies.md")
     for one in settings_classes():
         for field in msgspec.structs.fields(one):
             assert f"\n| `{field.name}` | " in text
-    titles = ("`datasets.<data set>.harden`", "`datasets.<data set>.harden.loss` with `name: trades`", "`attacks.pgd`")
+    loss = "`datasets.<data set>.harden.loss` with `name: trades`"
+    titles = ("`datasets.<data set>.harden`", loss, "`attacks.pgd`", "`requirements[]`")
     for title in titles:
         assert f"\n## {title}\n" in text
 

@@ -72,14 +72,14 @@ COMPUTING = [
     Case(
         "rank",
         "reports",
-        ["slices/clean/rank.json", "slices/clean/sensitivity.csv"],
+        ["slices/clean/rank.json", "slices/clean/sensitivity.csv", "slices/clean/scores.csv"],
         1,
         OF_CLEAN,
         "reports/slices/clean/.rank.state",
     ),
 ]
 PUTTING_TOGETHER = [
-    Case("tabulate", "reports", ["tables"], 2),
+    Case("tabulate", "reports", ["tables", "metrics.json"], 2),
     Case("plot", "reports", ["figures"], 3),
     Case("report", "reports", ["index.html"], 1),
 ]

@@ -1,9 +1,11 @@
-"""Figures 1 to 3 on made-up results: what is drawn, and that the same results give the same bytes."""
+"""Figures 1 to 4 on made-up results: what is drawn, and that the same results give the same bytes."""
 
+import contextlib
 import dataclasses
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 from results_fixture import DATASETS, write_results
 
@@ -14,6 +16,7 @@ from oncorobust.report.figures.before_and_after import figure_3
 from oncorobust.report.figures.examples import choose_examples, figure_1, magnify
 from oncorobust.report.figures.plot_data import read_examples, read_plot_data
 from oncorobust.report.figures.robustness_curves import accuracy_curve, worst_case_curve
+from oncorobust.report.figures.selective_prediction import figure_4
 from oncorobust.report.figures.style import intensity_axis, to_png, to_svg
 from oncorobust.report.measures import PREDICTED, STRICT, TRUE
 from oncorobust.report.tables.paper_numbers import load_paper_table
@@ -33,10 +36,10 @@ def root(tmp_path_factory):
     return root
 
 
-@pytest.fixture
-def datasets(root, monkeypatch):
-    monkeypatch.chdir(root)
-    return [read_plot_data(key, REPORT, models=MODELS) for key in DATASETS]
+@pytest.fixture(scope="module")
+def datasets(root):
+    with contextlib.chdir(root):
+        return [read_plot_data(key, REPORT, models=MODELS, seed=0) for key in DATASETS]
 
 
 def texts(figure):
@@ -95,7 +98,7 @@ def legend_of(figure):
 def test_one_protocol_alone_draws_its_own_curves_only(tmp_path, monkeypatch, protocol):
     write_results(tmp_path / "run", protocols=(protocol,))
     monkeypatch.chdir(tmp_path / "run")
-    some = [read_plot_data(key, REPORT, models=MODELS) for key in DATASETS]
+    some = [read_plot_data(key, REPORT, models=MODELS, seed=0) for key in DATASETS]
     second, third = figure_2(some, paper=PAPER), figure_3(some, table_epsilon=0.002)
     assert len(second.axes[2].lines) == {"paper": 6 + 1, "strict": 1}[protocol]
     assert len(third.axes) == len(DATASETS) * {"paper": 2, "strict": 1}[protocol]
@@ -184,7 +187,7 @@ def test_examples_of_other_classes_are_refused(root, monkeypatch, tmp_path):
     source = (tmp_path / "run/reports/mnist/clean/examples.npz").read_bytes()
     (tmp_path / "run/reports/lidc/clean/examples.npz").write_bytes(source)
     with pytest.raises(InputError, match=r"lidc/clean/examples.npz: probabilities of 10 classes \(expected 2\)"):
-        read_plot_data("lidc", REPORT, models=MODELS)
+        read_plot_data("lidc", REPORT, models=MODELS, seed=0)
 
 
 def test_broken_examples_are_named(tmp_path):
@@ -194,3 +197,15 @@ def test_broken_examples_are_named(tmp_path):
     (tmp_path / "b.npz").write_bytes(b"PK nothing")
     with pytest.raises(InputError, match=r"b\.npz: .* \(expected an npz file of arrays\)"):
         read_examples(tmp_path / "b.npz")
+
+
+def test_figure_4_draws_the_risk_of_every_score_and_bands_of_the_minimal_epsilons(root, datasets):
+    figure = figure_4(datasets)
+    assert len(figure.axes) == len(datasets)
+    for axes, data in zip(figure.axes, datasets, strict=True):
+        assert list(data.risks)[:3] == ["min_epsilon", "min_epsilon_strict", "confidence"]
+        assert (len(axes.lines), len(axes.collections)) == (8, 2)
+    rows = pd.read_csv(root / "reports/lidc/clean/scores.csv").query("split == 'test'")
+    at_all = datasets[0].risks["margin"].iloc[-1]
+    assert (at_all["coverage"], at_all["risk"]) == (1.0, pytest.approx((rows["label"] != rows["predicted"]).mean()))
+    assert set(legend_of(figure)) >= {"minimal epsilon (strict)", "margin", "random"}

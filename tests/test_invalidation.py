@@ -26,7 +26,7 @@ from oncorobust.pipeline.dvc_yaml import refresh
 
 EACH_MODEL = ["clean", "adversarial"]
 DIRECT = {  # what reads a subtree of params.yaml, by its dotted name; the longest name that fits counts
-    "seed": ["preprocess", "train", "harden", "attack", "rank"],
+    "seed": ["preprocess", "train", "harden", "attack", "rank", "validate"],
     "run.threads": ["train", "harden", "attack", "rank"],
     "acquire": ["acquire"],
     "attacks": ["attack", "rank"],
@@ -34,21 +34,23 @@ DIRECT = {  # what reads a subtree of params.yaml, by its dotted name; the longe
     "datasets.mnist.preprocess": ["preprocess"],
     "datasets.mnist.preprocess.format.name": ["acquire", "preprocess"],
     "datasets.mnist.augment": ["preprocess", "train", "harden"],
-    "datasets.mnist.model": ["train"],
-    "datasets.mnist.train": ["train"],
-    "datasets.mnist.harden": ["harden"],
+    "datasets.mnist.model": ["train", "validate"],
+    "datasets.mnist.train": ["train", "validate"],
+    "datasets.mnist.harden": ["harden", "validate"],
     "datasets.mnist.attack": ["attack"],
     "datasets.mnist.rank": ["rank"],
     "report": ["tabulate", "plot", "report"],
+    "validity": ["report"],
 }
 AFTER = {  # what must follow when a stage runs again
     "acquire": {"preprocess"},
-    "preprocess": {"train", "harden", "attack", "rank", "report"},
-    "train": {"harden", "attack@clean", "rank@clean", "report"},
-    "harden": {"attack@adversarial", "rank@adversarial", "report"},
-    "attack": {"rank", "tabulate", "plot", "report"},
+    "preprocess": {"train", "harden", "attack", "rank", "validate", "report"},
+    "train": {"harden", "attack@clean", "rank@clean", "validate@clean", "report"},
+    "harden": {"attack@adversarial", "rank@adversarial", "validate@adversarial", "report"},
+    "attack": {"rank", "validate", "tabulate", "plot", "report"},
     "rank": {"tabulate", "report"},
-    "tabulate": {"report"},
+    "validate": {"tabulate"},
+    "tabulate": {"plot", "report"},
     "plot": {"report"},
     "report": set(),
 }
@@ -80,6 +82,7 @@ OTHER_VALUES: dict[str, Any] = {  # where the next number or the opposite is not
     "attacks.strict.search_precision": "tf32",
     "attacks.strict.noise": "uniform",
     "datasets.mnist.attack.threat_epsilons": [0.05, 0.1],
+    "validity.on_failure": "fail",
     "report.columns.mnist.title": "Digits",
     "report.columns.mnist.paper": "CIFAR-10",
     "report.adversarial_training_epsilon": 0.004,
@@ -108,6 +111,7 @@ OTHER_MEMBERS: dict[str, tuple[str, dict[str, Any]]] = {  # by the leaf that nam
 }
 FIXED = {  # one value only is valid, or the leaf decides which stages there are (tests/test_graph.py)
     "run.datasets",
+    "acceptance",
     "attacks.bim.num_random_init",
     *OTHER_MEMBERS,
 }
@@ -173,14 +177,17 @@ def closed(stages: list[str], datasets: list[str]) -> set[str]:
         stage, _, model = waiting.pop().partition("@")
         if stage in ("acquire", "preprocess", "train", "harden"):
             new = {f"{stage}@{dataset}" for dataset in datasets}
-        elif stage in ("attack", "rank"):
+        elif stage in ("attack", "rank", "validate"):
             new = {f"{stage}@{dataset}-{one}" for dataset in datasets for one in ([model] if model else EACH_MODEL)}
+        elif stage == "accept":
+            new = set()  # the toy has no policy; tests/test_acceptance.py
         else:
             new = {stage}
         if not new <= found:
             found |= new
-            # A model is ranked by the intervals of its own attack.
-            waiting.extend(f"{one}@{model}" if model and one == "rank" else one for one in AFTER[stage])
+            # A model is ranked and judged by the rows of its own attack.
+            of_a_model = ("rank", "validate") if model else ()
+            waiting.extend(f"{one}@{model}" if one in of_a_model else one for one in AFTER[stage])
     return found
 
 
@@ -223,7 +230,9 @@ def needed_with(folder: Path, repo: Repo, path: str, text: str) -> set[str]:
 
 def test_only_leaves_without_another_value_are_left_out() -> None:
     assert set(MNIST_LEAVES) >= FIXED
-    assert FIXED - {"run.datasets", "attacks.bim.num_random_init"} == set(OTHER_MEMBERS), "a test of its own below"
+    assert FIXED - {"run.datasets", "acceptance", "attacks.bim.num_random_init"} == set(OTHER_MEMBERS), (
+        "a test of its own below"
+    )
 
 
 @pytest.mark.slow
@@ -234,7 +243,7 @@ def test_another_member_of_a_union_invalidates_its_stage(folder: Path, repo: Rep
     *above, key, _ = name.split(".")
     parent_of(content, above)[key] = member
     assert needed_with(folder, repo, "params.yaml", yaml.safe_dump(content, sort_keys=False)) == closed(
-        [stage], ["mnist"]
+        [stage, "validate"], ["mnist"]
     )
 
 

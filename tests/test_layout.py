@@ -47,7 +47,7 @@ def test_a_script_has_at_most_40_lines(script: Path) -> None:
 
 def test_the_layout_is_that_of_the_two_graphs() -> None:
     """The toy's outputs are compared with the Snakefile and dvc.yaml in test_graph.py."""
-    names = {"dataset": "mnist", "model": layout.ADVERSARIAL}
+    names = {"dataset": "mnist", "model": layout.ADVERSARIAL, "policy": "site_a"}
     written = {one.format(**names) for outputs in OUTPUTS.values() for one in outputs}
     stated = {
         layout.images_file("mnist"),
@@ -59,7 +59,9 @@ def test_the_layout_is_that_of_the_two_graphs() -> None:
         layout.table_file("table1"),
         layout.figure_file(3, "svg"),
         layout.CELLS,
+        layout.METRICS,
         layout.PAGE,
+        layout.acceptance_file("site_a"),
     }
     assert stated <= written
     assert any(one.startswith(f"{layout.raw('mnist')}/") for one in written)

@@ -21,7 +21,10 @@ from oncorobust.pipeline.code_digest import content_digest, file_digest
 from oncorobust.pipeline.dvc_lock import parse_lock, producer, way_back
 from oncorobust.report.tables.build import build_tables
 from oncorobust.report.tables.cell import tables_from_json, tables_to_json
+from oncorobust.report.tables.intervals import row_files, with_intervals
+from oncorobust.report.tables.paired_tests import with_tests
 from oncorobust.report.tables.render import to_frame
+from oncorobust.report.tables.row_statistics import read_rows
 from oncorobust.settings.load import parse_params
 from oncorobust.trace.check import find_cells, find_table
 from oncorobust.trace.repository import State
@@ -57,7 +60,9 @@ def write_tables(root):
         }
         for name in ("attack.json", "rank.json")
     )
-    tables = build_tables(attack, rank, report=params.report, table_epsilons=TABLE_EPSILONS)
+    built = build_tables(attack, rank, report=params.report, table_epsilons=TABLE_EPSILONS)
+    rows = {file: read_rows(root / file) for file in row_files(built)}
+    tables = with_tests(with_intervals(built, rows, seed=0, n_draws=60), rows)
     (root / "reports/tables").mkdir()
     for table in tables:
         to_frame(table).to_csv(root / table.file, index=False)
@@ -234,6 +239,35 @@ def test_one_altered_interval_disagrees(root):
     altered, other = (trace(root, row=row, field="accuracy_strict").checks[0] for row in ("BIM:0.002", "PGD:0.002"))
     assert altered.cell.value - altered.values["rows"] == pytest.approx(1 / 40)
     assert not altered.agrees and other.agrees
+
+
+def alter_cells(root, change):
+    path = root / "reports/tables/cells.json"
+    content = json.loads(path.read_text())
+    for cell in content["cells"]:
+        if (cell["table"], cell["row"], cell["column"]) == ("Table S5", "ALL", "lidc"):
+            change(cell)
+    path.write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize(("part", "key"), [("interval", "low"), ("interval", "high"), ("test", "p_value")])
+def test_an_altered_end_of_an_interval_or_p_value_disagrees(root, part, key):
+    def change(cell):
+        if cell["field"] == "difference_strict":
+            cell[part][key] += 0.001
+
+    alter_cells(root, change)
+    checks = {one.cell.field: one for one in trace(root, table="S5", row="ALL").checks}
+    assert [field for field, check in checks.items() if not check.agrees] == ["difference_strict"]
+
+
+def test_the_text_gives_the_interval_twice_and_why_there_is_none(unchanged):
+    text = trace_text(trace(unchanged, table="S5", row="ALL", field="difference_strict"))
+    interval = trace(unchanged, table="S5", row="ALL", field="difference_strict").checks[0].cell.interval
+    ends = f"{interval.low!r} to {interval.high!r}"
+    assert f"; 95 % interval: cells.json {ends}, rows {ends} ({interval.method}, " in text
+    assert "60 samples, seed " in text
+    assert "; no interval: a count" in trace_text(trace(unchanged, table="T", row="lesion:0.004", field="n_images"))
 
 
 def test_a_table_that_was_not_made_says_why(tmp_path):

@@ -31,7 +31,15 @@ from oncorobust.settings.attacks import Attacks, Rank
 
 N, EPSILONS = 24, (0.0015, 0.0095, 0.019)
 WEIGHTS = balanced_weights()
-RANK = Rank(epsilons=EPSILONS, num_random_init=1, exclude_share=0.25)
+RANK = Rank(
+    epsilons=EPSILONS,
+    num_random_init=1,
+    exclude_share=0.25,
+    largest_risk=0.1,
+    validation_images=8,
+    strict_validation_images=8,
+    score_passes=3,
+)
 
 
 @pytest.fixture(scope="module")

@@ -51,7 +51,7 @@ def test_a_source_archive_without_git_is_run_and_recorded(ran: Path, tmp_path: P
     assert "are valid\nThis folder is not a git repository. " in checked
     assert checked.endswith(way_out)
     said = toy.run(folder, "snakemake --cores 2 --quiet && oncorobust record")
-    assert "recorded in dvc.lock: 11 stages\n" in said
+    assert "recorded in dvc.lock: 13 stages\n" in said
     assert said.endswith(way_out)
     assert (folder / "dvc.lock").read_bytes() == (ran / "dvc.lock").read_bytes()
     toy.run(folder, "oncorobust check --cache && oncorobust sync")
@@ -66,7 +66,7 @@ def test_both_runners_write_the_same_bytes(ran: Path, tmp_path: Path) -> None:
     toy.run(other, "dvc repro -q")
     assert (other / "dvc.lock").read_bytes() == (ran / "dvc.lock").read_bytes()
     metrics = sorted(path.relative_to(ran) for path in (ran / "reports").rglob("*.json"))
-    assert len(metrics) == 2 * 3 + 1
+    assert len(metrics) == 2 * 4 + 3
     for path in metrics:
         assert (other / path).read_bytes() == (ran / path).read_bytes()
     toy.run(other, "oncorobust sync")
@@ -92,12 +92,20 @@ def test_record_does_not_put_new_parameters_on_old_results(folder: Path) -> None
     before = (folder / "dvc.lock").read_text()
     (folder / "dvc.lock").write_text(before.replace("learning_rate: 0.0001", "learning_rate: 0.5"))
     recorded = record(folder)
-    # what follows from the hardened model; all else is up to date, and its record is put right
+    # what follows from the hardened model and its settings; all else is up to date, and its record is put right
     assert recorded.pending == sorted(
-        ["harden@mnist", "attack@mnist-adversarial", "rank@mnist-adversarial", "tabulate", "plot", "report"]
+        [
+            "harden@mnist",
+            *(f"{stage}@mnist-adversarial" for stage in ("attack", "rank", "validate")),
+            "validate@mnist-clean",  # which judges by what selected either model
+            *("tabulate", "plot", "report"),
+        ]
     )
     assert recorded.committed == sorted(
-        ["acquire@mnist", "preprocess@mnist", "train@mnist", "attack@mnist-clean", "rank@mnist-clean"]
+        [
+            *("acquire@mnist", "preprocess@mnist", "train@mnist"),
+            *(f"{stage}@mnist-clean" for stage in ("attack", "rank")),
+        ]
     )
     after, old = (yaml.safe_load(text)["stages"] for text in ((folder / "dvc.lock").read_text(), before))
     assert after["train@mnist"] == old["train@mnist"]
@@ -122,11 +130,11 @@ def test_experiments_and_differences_work_and_sync_carries_them_over(folder: Pat
     toy.run(folder, "dvc exp run -q -S datasets.mnist.rank.num_random_init=65")
     assert "datasets.mnist.rank.num_random_init" in toy.run(folder, "dvc params diff")
     difference = toy.run(folder, "dvc metrics diff").splitlines()
-    # rank.json is the second output: num_random_init + 1 + 100 x letters of mnist and clean (10) or adversarial (16)
+    # rank.json is the third output: num_random_init + 1 + 100 x letters of mnist and clean (10) or adversarial (16)
     changed = {tuple(line.split()) for line in difference[1:]}
     assert changed == {
-        ("reports/mnist/clean/rank.json", "accuracy", "1061", "1066", "5"),
-        ("reports/mnist/adversarial/rank.json", "accuracy", "1661", "1666", "5"),
+        ("reports/mnist/clean/rank.json", "accuracy", "1062", "1067", "5"),
+        ("reports/mnist/adversarial/rank.json", "accuracy", "1662", "1667", "5"),
     }
     toy.run(folder, "oncorobust sync")
     assert NOTHING in toy.run(folder, "snakemake -n")

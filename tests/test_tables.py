@@ -11,8 +11,9 @@ from oncorobust.attacks.names import PAPER_ATTACKS
 from oncorobust.base.errors import InputError
 from oncorobust.report.shown_attacks import ATTACKS, row_place
 from oncorobust.report.tables.build import build_tables
-from oncorobust.report.tables.cell import Interval, tables_from_json, tables_to_json
-from oncorobust.report.tables.render import display, lay_out, to_frame, to_markdown
+from oncorobust.report.tables.cell import Interval, PairedTest, tables_from_json, tables_to_json
+from oncorobust.report.tables.numbers import display
+from oncorobust.report.tables.render import lay_out, to_frame, to_markdown
 from oncorobust.report.tables.row_statistics import read_rows, rows_value, same_number
 from oncorobust.report.tables.sources import sum_of_metrics
 from oncorobust.settings.pipeline import Column, Report
@@ -72,6 +73,16 @@ def strict_by_hand(root, dataset, model, attack, epsilon):
     frame = pd.read_csv(root / f"reports/{dataset}/{model}/intervals.csv")
     frame = frame.loc[frame.attack == attack]
     return len(frame.query("label == predicted and first_flipped > @epsilon")) / len(frame)
+
+
+def test_names_in_rows_are_text_whatever_they_look_like(tmp_path):
+    """A file of more than 262,144 bytes is read in parts, and one part has `true` alone."""
+    lines = [f"00{one},NA,0,0,pgd,{'predicted' if one < 9 else 'true'}" for one in range(30_000)]
+    path = tmp_path / "predictions.csv"
+    path.write_text("\n".join(["image_id,patient_id,label,predicted,attack,attacked_label", *lines, ""]))
+    rows = read_rows(path)
+    assert rows["attacked_label"].value_counts().to_dict() == {"true": 29_991, "predicted": 9}
+    assert (rows["image_id"][7], rows["patient_id"][7]) == ("007", "NA")
 
 
 def test_table_1_by_plain_pandas(root, tables):
@@ -290,6 +301,7 @@ def test_an_image_flipped_or_wrong_is_not_robust_under_a_threat(tables):
     cell = tables[4].find(row="tied:0.1", column="mnist", field="original")
     rows = pd.DataFrame(
         {
+            "patient_id": ["p0", "p1", "p2", "p3"],
             "label": [0, 1, 1, 0],
             "predicted": [0, 1, 0, 0],
             "threat": "tied",
@@ -365,6 +377,7 @@ def test_an_image_flipped_exactly_at_epsilon_is_not_robust(tables):
     cell = tables[0].find(row="ALL:0.002", column="lidc", field="accuracy_strict")
     rows = pd.DataFrame(
         {
+            "patient_id": ["p0", "p1", "p2", "p3"],
             "label": [0, 1, 1, 0],
             "predicted": [0, 1, 0, 0],
             "first_flipped": [0.002, float("inf"), float("inf"), 0.0021],
@@ -376,7 +389,7 @@ def test_an_image_flipped_exactly_at_epsilon_is_not_robust(tables):
 
 def test_every_cell_is_its_metrics_and_its_rows(root, tables):
     ours = [cell for table in tables for cell in table.cells if cell.paper is None]
-    assert len(ours) == 3 * (13 * 2 + 17 + 5 + 4 + 3 * 6 + 4 * 3 + 4 * 7) + (16 + 3 + 5) * 5
+    assert len(ours) == 3 * (13 * 2 + 17 + 5 + 4 + 3 + 3 * 6 + 4 * 3 + 4 * 7) + (16 + 3 + 5) * 5
     assert_cells_agree(root, ours)
 
 
@@ -412,15 +425,18 @@ def test_cells_over_all_attacked_images_have_the_number_of_their_patients(root, 
     assert tables[1].find(row="phantom", column="phantom", field="accuracy_kept").n_patients is None
 
 
-def test_cells_keep_an_interval_in_json(tables):
-    interval = Interval(low=0.55, high=0.95, level=0.95, method="bootstrap over patients")
-    cell = replace(tables[0].cells[0], interval=interval, n_patients=9)
+def test_cells_keep_an_interval_and_a_test_in_json(tables):
+    interval = Interval(low=0.55, high=0.95, level=0.95, method="bootstrap over patients", seed=3, n_draws=100)
+    test = PairedTest(p_value=0.01, p_holm=0.02, method="exact McNemar")
+    cell = replace(tables[0].cells[0], interval=interval, no_interval="", n_patients=9, test=test)
     content = json.loads(json.dumps(tables_to_json([replace(tables[0], cells=(cell,))])))
     assert content["cells"][0]["interval"] == {
         "low": 0.55,
         "high": 0.95,
         "level": 0.95,
         "method": "bootstrap over patients",
+        "seed": 3,
+        "n_draws": 100,
     }
     assert tables_from_json(content)[0].cells == (cell,)
 
@@ -430,7 +446,7 @@ def test_the_shown_attacks_are_the_papers_in_its_order():
     assert [row_place(row) for row in ("Baseline", "PGD:0.002")] == [("Baseline", 0.0), ("PGD", 0.002)]
 
 
-def test_the_papers_columns_are_known_by_their_cells(tables):
+def test_the_papers_columns_are_marked(tables):
     first, second, _, _, threats = (lay_out(table) for table in tables)
     assert [one.paper for one in first.headings[:4]] == [False, False, False, True]
     assert [one.paper for one in second.headings] == [False] * 9 + [True] * 4
@@ -532,14 +548,15 @@ def test_layouts(tables):
     assert [line.labels for line in first.lines[:2]] == [("Baseline", ""), ("FGSM", "0.001")]
     assert (gap.label_heads, gap.lines[4].labels) == (("Data set", "Epsilon"), ("MNIST", "0.001"))
     assert [line.labels for line in second.lines] == [("LIDC",), ("MNIST",), ("MRI phantom (SYNTHETIC)",)]
-    assert [line.labels for line in third.lines[:5]] == [
+    assert [line.labels for line in third.lines[:6]] == [
+        ("LIDC", "Baseline"),
         ("LIDC", "FGSM"),
         ("LIDC", "PGD"),
         ("LIDC", "BIM"),
         ("LIDC", "ALL"),
-        ("MNIST", "FGSM"),
+        ("MNIST", "Baseline"),
     ]
-    assert third.lines[4].texts[-3:] == ("", "", "")
+    assert third.lines[5].texts[-3:] == ("", "", "")
 
 
 def test_markdown(tables):
@@ -568,8 +585,9 @@ def test_markdown_keeps_a_hostile_title_inside_its_cell(root):
 
 def test_csv_holds_fractions(tables):
     frame = to_frame(tables[0])
-    fields = ("accuracy", "accuracy_true_labels", "accuracy_strict", "paper", "synthetic")
-    assert list(frame.columns[:6]) == ["row", *(f"lidc.{field}" for field in fields)]
+    ours = ("accuracy", "accuracy_true_labels", "accuracy_strict")
+    fields = (*(f"{one}{ending}" for one in ours for ending in ("", "_low", "_high")), "paper", "synthetic")
+    assert list(frame.columns[:12]) == ["row", *(f"lidc.{field}" for field in fields)]
     assert frame.loc[0, "lidc.paper"] == 0.7541
     assert frame["phantom.paper"].isna().all()
     assert list(to_frame(tables[1])["row"]) == ["lidc", "mnist", "phantom"]

@@ -1,6 +1,7 @@
-# Attacks on the test images and the ranking of the images, each in one job or in shards: `snakemake --set-scatter
-# test_images=8`, or set-scatter in a profile. Each shard processes a part of the test images; the rule without a shard
-# then combines them. Its outputs are bit-identical to those of one job. DVC runs that one job.
+# Attacks on the test images, the ranking of the images, and the validity gate. Attacks and ranking run in one job or in
+# shards: `snakemake --set-scatter test_images=8`, or set-scatter in a profile. Each shard processes a part of the test
+# images; the rule without a shard then combines them. Its outputs are bit-identical to those of one job. DVC runs that
+# one job.
 
 
 rule attack:
@@ -73,8 +74,9 @@ rule rank:
     output:
         metrics="reports/{dataset}/{model}/rank.json",
         sensitivity="reports/{dataset}/{model}/sensitivity.csv",
+        scores="reports/{dataset}/{model}/scores.csv",
     params:
-        **tracked("seed", "run.threads", "attacks", "datasets.{dataset}.rank", "datasets.{dataset}.attack.max_images"),
+        **tracked("seed", "run.threads", "attacks", "datasets.{dataset}.rank", "datasets.{dataset}.attack"),
         code=code("rank"),
     log:
         "logs/rank/{dataset}-{model}.log",
@@ -101,7 +103,7 @@ rule rank_shard:
     output:
         temp("reports/{dataset}/{model}/shards/rank.{scatteritem}.npz"),
     params:
-        **tracked("seed", "run.threads", "attacks", "datasets.{dataset}.rank", "datasets.{dataset}.attack.max_images"),
+        **tracked("seed", "run.threads", "attacks", "datasets.{dataset}.rank", "datasets.{dataset}.attack"),
         code=code("rank"),
     log:
         "logs/rank/{dataset}-{model}.{scatteritem}.log",
@@ -116,3 +118,32 @@ rule rank_shard:
     shell:
         "python workflow/scripts/rank.py --dataset {wildcards.dataset} --model {wildcards.model}"
         " --shard {wildcards.scatteritem} --output {output}"
+
+
+rule validate:
+    message:
+        "Judging whether the results of the {wildcards.model} model of {wildcards.dataset} are valid."
+    input:
+        index="data/processed/{dataset}/index.csv",
+        summary="data/processed/{dataset}/summary.json",
+        answers="models/{dataset}/{model}.answers.json",
+        training="reports/{dataset}/{model}/training.json",
+        metrics="reports/{dataset}/{model}/attack.json",
+        predictions="reports/{dataset}/{model}/predictions.csv",
+        intervals="reports/{dataset}/{model}/intervals.csv",
+        threats="reports/{dataset}/{model}/threats.csv",
+    output:
+        "reports/{dataset}/{model}/validity.json",
+    params:
+        **tracked("seed", "datasets.{dataset}.model", "datasets.{dataset}.train", "datasets.{dataset}.harden"),
+        code=code("validate"),
+    log:
+        "logs/validate/{dataset}-{model}.log",
+    benchmark:
+        "logs/benchmarks/validate/{dataset}-{model}.tsv"
+    conda:
+        ENVIRONMENT
+    resources:
+        **asked("validate"),
+    shell:
+        "python workflow/scripts/validate.py --dataset {wildcards.dataset} --model {wildcards.model}"

@@ -20,6 +20,7 @@ from oncorobust.pipeline.code_digest import file_digest
 from oncorobust.pipeline.code_record import code_path
 from oncorobust.pipeline.dvc_yaml import check_in_step, model_runs, own_files
 from oncorobust.pipeline.interruption import pass_on
+from oncorobust.pipeline.policy_files import policies_of, policy_reads
 from oncorobust.pipeline.raw_tree import mark_edited
 from oncorobust.pipeline.resource_use import read_budget
 from oncorobust.settings.load import check_overrides, read_yaml
@@ -47,8 +48,12 @@ if DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method and 
 DATASETS = config["run"]["datasets"]
 RUNS = model_runs(config)  # each data set with each of its models
 OWN_FILES = own_files(config)
-TABLES = ["table1", "table2", "table_s5", "gap", "threats"]
-FIGURES = ["figure1", "figure2", "figure3"]
+POLICIES = policies_of(config)
+POLICY_READS = policy_reads(config, Path("."))
+TABLES = ["table1", "table2", "table_s5", "gap", "threats", "beyond_accuracy", "minimal_epsilons"]
+TABLES += ["selective_prediction", "validity"]
+FIGURES = ["figure1", "figure2", "figure3", "figure4"]
+TABULATED = ["predictions.csv", "intervals.csv", "threats.csv", "scores.csv", "validity.json"]
 ON_THE_PAGE = ["training.json", "curves.png", "attack.json"]
 THREADS = config["run"]["threads"]
 ACQUIRED = "|".join(config["acquire"]) or "(?!)"  # a pattern that matches nothing: all raw trees are the user's
@@ -82,19 +87,22 @@ ARTEFACTS = [
         file=[
             *["training.json", "history.csv", "curves.png"],
             *["attack.json", "predictions.csv", "intervals.csv", "threats.csv", "examples.npz"],
-            *["rank.json", "sensitivity.csv"],
+            *["rank.json", "sensitivity.csv", "scores.csv"],
+            "validity.json",
         ],
     ),
     *expand("reports/tables/{table}.{form}", table=TABLES, form=["csv", "md"]),
-    "reports/tables/cells.json",
+    *["reports/tables/cells.json", "reports/tables/validity.json", "reports/metrics.json"],
     *expand("reports/figures/{figure}.{form}", figure=FIGURES, form=["png", "svg"]),
     "reports/index.html",
+    *expand("reports/acceptance/{policy}.json", policy=POLICIES),
 ]
 
 
 wildcard_constraints:
     dataset="[a-z][a-z0-9_]*",  # not the list of names: a thousand of them would be searched for every path of every job
     model="|".join(MODELS),
+    policy="|".join(POLICIES) or "(?!)",  # a pattern that matches nothing
 
 
 def code(stage):

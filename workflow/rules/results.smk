@@ -1,4 +1,4 @@
-# Tables, figures and the report page.
+# Tables, figures, the report page, and verdicts on policies.
 
 
 rule tabulate:
@@ -7,12 +7,19 @@ rule tabulate:
     input:
         attacks=of_all_models("reports/{dataset}/{model}/attack.json"),
         ranks=of_all_models("reports/{dataset}/{model}/rank.json"),
+        rows=of_all_models("reports/{dataset}/{model}/{file}", file=TABULATED),
+        sensitivity=expand("reports/{dataset}/clean/sensitivity.csv", dataset=DATASETS),
+        summaries=expand("data/processed/{dataset}/summary.json", dataset=DATASETS),
     output:
         [shown(f"reports/tables/{table}.csv", "Tables") for table in TABLES],
         expand("reports/tables/{table}.md", table=TABLES),
         cells="reports/tables/cells.json",
+        metrics="reports/metrics.json",
+        gates="reports/tables/validity.json",
     params:
-        **tracked("run.datasets", "report", "attacks.table_epsilons", "attacks.protocols", "attacks.strict.threats"),
+        **tracked(
+            "seed", "run.datasets", "report", "attacks.table_epsilons", "attacks.protocols", "attacks.strict.threats"
+        ),
         code=code("tabulate"),
     log:
         "logs/tabulate.log",
@@ -28,16 +35,19 @@ rule tabulate:
 
 rule plot:
     message:
-        "Drawing Figures 1, 2 and 3."
+        "Drawing Figures 1 to 4."
     input:
         attacks=of_all_models("reports/{dataset}/{model}/attack.json"),
+        rows=of_all_models("reports/{dataset}/{model}/{file}", file=["predictions.csv", "intervals.csv"]),
         examples=expand("reports/{dataset}/clean/examples.npz", dataset=DATASETS),
+        scores=expand("reports/{dataset}/clean/scores.csv", dataset=DATASETS),
         summaries=expand("data/processed/{dataset}/summary.json", dataset=DATASETS),
+        gates="reports/tables/validity.json",
     output:
         [shown(f"reports/figures/{figure}.png", "Figures") for figure in FIGURES],
         expand("reports/figures/{figure}.svg", figure=FIGURES),
     params:
-        **tracked("run.datasets", "report"),
+        **tracked("seed", "run.datasets", "report"),
         code=code("plot"),
     log:
         "logs/plot.log",
@@ -56,13 +66,14 @@ rule report:
         "Writing the report page, reports/index.html."
     input:
         "reports/tables/cells.json",
+        "reports/tables/validity.json",
         expand("reports/figures/{figure}.png", figure=FIGURES),
         expand("data/processed/{dataset}/{file}", dataset=DATASETS, file=["summary.json", "contact_sheet.png"]),
         of_all_models("reports/{dataset}/{model}/{file}", file=ON_THE_PAGE),
     output:
         "reports/index.html",
     params:
-        **tracked("run.datasets", "report"),
+        **tracked("run.datasets", "report", "validity"),
         code=code("report"),
     log:
         "logs/report.log",
@@ -74,3 +85,26 @@ rule report:
         **asked("report"),
     shell:
         "python workflow/scripts/report.py"
+
+
+rule accept:
+    message:
+        "Judging the results by the policy {wildcards.policy}."
+    input:
+        lambda wildcards: POLICIES[wildcards.policy],
+        POLICY_READS,
+    output:
+        "reports/acceptance/{policy}.json",
+    params:
+        **tracked("seed", "report"),
+        code=code("accept"),
+    log:
+        "logs/accept/{policy}.log",
+    benchmark:
+        "logs/benchmarks/accept/{policy}.tsv"
+    conda:
+        ENVIRONMENT
+    resources:
+        **asked("accept"),
+    shell:
+        "python workflow/scripts/accept.py --policy {wildcards.policy}"

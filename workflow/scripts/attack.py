@@ -7,6 +7,7 @@ open_log()  # before the imports of frameworks, which print
 from oncorobust.evaluation.paper import example_images, gradient_warning
 from oncorobust.evaluation.protocols import attack_metrics, attack_tables, in_published_order
 from oncorobust.evaluation.ties import images_at_ties, tie_warning
+from oncorobust.pipeline.declaration import declare_policies
 from oncorobust.pipeline.model_evaluation import open_evaluation
 from oncorobust.pipeline.stage import parse, run
 from oncorobust.settings.load import load_params
@@ -16,6 +17,7 @@ def main() -> None:
     """Read the test images and a model, attack it, and write predictions, intervals, metrics and examples."""
     arguments, params = parse("dataset", "model", "shards"), load_params()
     settings, attacks = params.datasets[arguments.dataset].attack, params.attacks
+    declare_policies(params)
     opened = open_evaluation("attack", arguments, params, decided_by=[settings])
     epsilons = tuple(sorted({*settings.epsilons, *attacks.table_epsilons}))
     chosen = {"epsilons": epsilons, "threat_epsilons": settings.threat_epsilons, "settings": attacks}
@@ -23,14 +25,13 @@ def main() -> None:
     if tables is None:
         return
     tables = in_published_order(tables)
-    examples = example_images(
-        opened.classifier, opened.data, epsilon=settings.example_epsilon, settings=attacks, seed=opened.seed
-    )
-    metrics = attack_metrics(opened.classifier, opened.test, opened.data, tables, epsilons=epsilons)
-    if warning := gradient_warning(metrics["share_without_gradient"]):
-        opened.progress.warn(warning)
-    if warning := tie_warning(images_at_ties(opened.classifier, opened.data)):
-        opened.progress.warn(warning)
+    classifier, data, seed, epsilon = opened.classifier, opened.data, opened.seed, settings.example_epsilon
+    examples = example_images(classifier, data, epsilon=epsilon, settings=attacks, seed=seed)
+    metrics = attack_metrics(classifier, opened.test, data, tables, epsilons=epsilons, settings=attacks, seed=seed)
+    ties = images_at_ties(classifier, data)
+    for warning in (gradient_warning(metrics["share_without_gradient"]), tie_warning(ties)):
+        if warning:
+            opened.progress.warn(warning)
     opened.write("attack", tables, metrics, examples)
 
 

@@ -1,4 +1,4 @@
-"""Rank a model's test images by their minimal epsilon, and measure the accuracy without the most sensitive ones."""
+"""Rank a model's test images by their minimal epsilon, and compute their scores of certainty."""
 
 from oncorobust.pipeline.stage_log import open_log
 
@@ -6,6 +6,7 @@ open_log()  # before the imports of frameworks, which print
 
 from oncorobust.base.layout import results_file
 from oncorobust.evaluation.protocols import rank_tables, sensitivity_tables
+from oncorobust.evaluation.scored_rows import score_names
 from oncorobust.pipeline.model_evaluation import open_evaluation
 from oncorobust.pipeline.stage import parse, run
 from oncorobust.report.tables.row_statistics import read_rows
@@ -22,9 +23,10 @@ def main() -> None:
     if tables is None:
         return
     intervals = read_rows(results_file(arguments.dataset, arguments.model, "intervals.csv"))
-    share = settings.rank.exclude_share
-    ranked, summary = rank_tables(tables.get("sensitivity"), intervals, exclude_share=share)
-    opened.write("rank", {"sensitivity": ranked}, summary)
+    ranked, summary = rank_tables(tables.get("sensitivity"), intervals, exclude_share=settings.rank.exclude_share)
+    scores = opened.scored_images(ranked, settings=settings, attacks=params.attacks)
+    aims = {"exclude_share": settings.rank.exclude_share, "largest_risk": settings.rank.largest_risk}
+    opened.write("rank", {"sensitivity": ranked, "scores": scores}, summary | aims | {"scores": score_names(scores)})
 
 
 if __name__ == "__main__":

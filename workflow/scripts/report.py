@@ -4,8 +4,10 @@ from oncorobust.base import layout
 from oncorobust.base.files import whole_outputs
 from oncorobust.base.schema.version import read_results
 from oncorobust.pipeline.stage import parse, run
+from oncorobust.pipeline.table_outputs import read_gates
 from oncorobust.report.page import read_dataset_part, read_image, render_report
 from oncorobust.report.tables.cell import tables_from_json
+from oncorobust.report.tables.validity import refuse_red
 from oncorobust.settings.load import load_params
 
 
@@ -13,10 +15,14 @@ def main() -> None:
     """Read the tables, the figures and the results of each data set, and write the page."""
     parse()
     params = load_params()
+    gates = read_gates()
+    if params.validity.on_failure == "fail":
+        refuse_red(gates)
     page = render_report(
         [read_dataset_part(name, models=models) for name, models in params.models.items()],
         tables=tables_from_json(read_results(layout.CELLS)),
-        figures=[read_image(layout.figure_file(number, "png")) for number in (1, 2, 3)],
+        gates=gates,
+        figures=[read_image(layout.figure_file(number, "png")) for number in (1, 2, 3, 4)],
     )
     with whole_outputs(layout.PAGE) as (draft,):
         draft.write_text(page, encoding="utf-8")

@@ -112,7 +112,8 @@ class GraphNetwork:
             tape.watch(x)
             logits = self.logits(x)
             value = loss(logits)
-        return logits, tape.gradient(value, x)
+        # A layer such as rounding has no gradient in TensorFlow, and a gradient of zero in PyTorch and JAX.
+        return logits, tape.gradient(value, x, unconnected_gradients=tf.UnconnectedGradients.ZERO)
 
 
 def compile_graph(body: Callable[..., Any]) -> Callable[..., Any]:

@@ -24,6 +24,12 @@ PAGE = f"{REPORTS_FOLDER}/index.html"
 TABLES = f"{REPORTS_FOLDER}/tables"
 FIGURES = f"{REPORTS_FOLDER}/figures"
 CELLS = f"{TABLES}/cells.json"
+METRICS = f"{REPORTS_FOLDER}/metrics.json"
+"""Every number of the tables with its interval, for `dvc metrics diff`."""
+GATES = f"{TABLES}/validity.json"
+"""Checks of the validity gate on all models, and the mark of results with a red check."""
+ACCEPTANCE = f"{REPORTS_FOLDER}/acceptance"
+DECLARATIONS = f"{ACCEPTANCE}/declared"
 BENCHMARKS = f"{LOGS_FOLDER}/benchmarks"
 SCRIPTS = "workflow/scripts"
 CODE = "workflow/code"
@@ -95,6 +101,21 @@ def results(dataset: str, model: str) -> str:
 def results_file(dataset: str, model: str, name: str) -> str:
     """Return a file of a model's results, such as attack.json."""
     return f"{results(dataset, model)}/{name}"
+
+
+def row_files(dataset: str, model: str) -> list[str]:
+    """Return the files of per-image rows by which a model is judged."""
+    return [results_file(dataset, model, name) for name in ("predictions.csv", "intervals.csv")]
+
+
+def acceptance_file(policy: str) -> str:
+    """Return the file with the verdicts on a policy, named after the policy's file."""
+    return f"{ACCEPTANCE}/{policy}.json"
+
+
+def declaration_file(policy: str, md5: str) -> str:
+    """Return the file that records when a policy with this content was declared."""
+    return f"{DECLARATIONS}/{policy}-{md5}.json"
 
 
 def table_file(name: str) -> str:

@@ -48,6 +48,17 @@ def watching(root: Path) -> Iterator[None]:
         _code.clear()
 
 
+@contextmanager
+def unwatched() -> Iterator[None]:
+    """Do not watch the files that are read within the block, because no output of the stage depends on them."""
+    roots = list(_roots)
+    _roots.clear()
+    try:
+        yield
+    finally:
+        _roots[:] = roots
+
+
 def check_unchanged() -> None:
     """Raise InputError naming a file that changed since this stage read or ran it."""
     code = set(running_code())

@@ -4,9 +4,10 @@
     record   record Snakemake's results in dvc.lock       sync     mark files checked out by DVC as up to date
     check    check the inputs without starting a job      where    list the results
     trace    trace a table cell back to its inputs        front    plot clean against robust accuracy of experiments
-    usage    show memory and time of the last run's jobs
+    accept   judge the results by a policy                usage    show memory and time of the last run's jobs
 
-All commands run in the root of the repository. An error in the input gives one line on standard error and status 1.
+All commands run in the root of the repository. An error in the input gives one line on standard error and status 1; of
+`accept` it gives status 3.
 """
 
 import argparse
@@ -86,7 +87,7 @@ def _refuse(error: InputError) -> int:
 
 
 def build_parser(arguments: list[str]) -> argparse.ArgumentParser:
-    """Build the parser; `trace` and `front` get their own arguments only where `arguments` begins with their name."""
+    """Build the parser; some commands get their own arguments only where `arguments` begins with their name."""
     parser = argparse.ArgumentParser(prog="oncorobust", description=_first_line(__doc__))
     parser.add_argument("--version", action="version", version=oncorobust.__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -127,6 +128,13 @@ def build_parser(arguments: list[str]) -> argparse.ArgumentParser:
 
         front_command.add_arguments(front)
         front.set_defaults(run=front_command.run)
+
+    accept = _add(commands, "accept", None, "judge the results by a policy, or declare the policy before a run")
+    if arguments[:1] == ["accept"]:
+        from oncorobust.cli import accept as accept_command
+
+        accept_command.add_arguments(accept)
+        accept.set_defaults(run=accept_command.run)
     return parser
 
 

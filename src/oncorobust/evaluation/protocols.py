@@ -19,6 +19,7 @@ from oncorobust.backend.precision import check_full_float32
 from oncorobust.base.errors import InputError
 from oncorobust.data.dataset import LabelledImages
 from oncorobust.evaluation.blocks import Block
+from oncorobust.evaluation.model_validity import examine_model
 from oncorobust.evaluation.paper import accuracy, attack_rows, in_order, share_without_gradient, summarise_attack
 from oncorobust.evaluation.resumable_rows import ResumableRows
 from oncorobust.evaluation.sensitivity import rank, sensitivity_rows, summarise_rank
@@ -101,15 +102,18 @@ def attack_metrics(
     tables: Tables,
     *,
     epsilons: Sequence[float],
+    settings: Attacks,
+    seed: int,
 ) -> dict[str, Any]:
-    """Summarise the tables of `in_published_order` and measure clean accuracy on all test images.
+    """Summarise the tables of `in_published_order`, measure clean accuracy on all test images, and examine the model.
 
-    data: the images of the tables, a part of test.
+    data: the images of the tables, a part of test. `validity` is what the validity gate judges (`model_validity`).
     """
     return summarise_tables(tables, epsilons=epsilons) | {
         "n_test_images": len(test),
         "test_accuracy": accuracy(classifier, test),
         "share_without_gradient": share_without_gradient(classifier, data),
+        "validity": examine_model(classifier, data, tables["intervals"], settings=settings.pgd, seed=seed),
     }
 
 

@@ -4,6 +4,7 @@ The rows of a block depend only on the block, so a resumed run yields the rows o
 are saved at most once a minute, and when the process is asked to stop.
 """
 
+import copy
 import io
 import time
 from collections.abc import Callable, Sequence
@@ -25,13 +26,15 @@ class ResumableRows:
     """Hold the rows of all finished blocks.
 
     notify: called after each block. checkpoint: the file in which rows are saved; None saves nothing. begin: called
-    before the first block with the number of units whose rows an earlier process has saved.
+    before the first block with the number of units whose rows an earlier process has saved. part: what the rows are of,
+    where several evaluations of one stage have blocks of the same name (`of_part`).
     """
 
     notify: Notify
     checkpoint: RunState | None = None
     clock: Callable[[], float] = time.monotonic
     begin: Callable[[int], None] = lambda _: None
+    part: str = ""
     _tables: Tables = field(init=False, default_factory=dict)
     _saved_at: float = field(init=False)
 
@@ -49,9 +52,9 @@ class ResumableRows:
         """
         done, total = 0, sum(map(len, blocks))
         parts = []
-        self.begin(sum(len(block) for block in blocks if f"{what} {block[0]}" in self._tables))
+        self.begin(sum(len(block) for block in blocks if self._key(what, block) in self._tables))
         for block in blocks:
-            key = f"{what} {block[0]}"
+            key = self._key(what, block)
             if key not in self._tables:
                 self._tables[key] = compute(block)
                 self._save_in_time(f"{done + len(block)} {what}")
@@ -63,6 +66,15 @@ class ResumableRows:
                 self._save(f"{done} {what}")
                 raise
         return pd.concat(parts, ignore_index=True)
+
+    def of_part(self, part: str) -> "ResumableRows":
+        """Return the same saved rows for another part of the evaluation, such as the validation images."""
+        other = copy.copy(self)
+        other.part = part
+        return other
+
+    def _key(self, what: str, block: Block) -> str:
+        return f"{self.part} {what} {block[0]}".lstrip()
 
     def _save_in_time(self, done: str) -> None:
         if self.clock() - self._saved_at >= SAVE_SECONDS:

@@ -16,11 +16,10 @@ import numpy as np
 
 from oncorobust.base.arrays import Logits
 from oncorobust.base.errors import InputError
+from oncorobust.models.probabilities import are_probabilities
 
 PROBABILITIES = ("softmax", "sigmoid")
 """Last activations whose output is no longer logits."""
-
-_ROUNDING = 1e-4
 
 
 def check_model(model: keras.Model, *, image_shape: tuple[int, ...], n_classes: int, where: str) -> None:
@@ -51,8 +50,7 @@ def check_logits(logits: Logits, *, image_ids: Sequence[str], where: str) -> Non
         raise InputError(
             f"expected finite logits, got {logits[first].tolist()} for image {image_ids[first]} in {where}"
         )
-    inside = (logits >= 0).all() and (logits <= 1).all()
-    if len(logits) > 1 and inside and np.allclose(logits.sum(axis=1), 1, rtol=0, atol=_ROUNDING):
+    if are_probabilities(logits):
         raise InputError(f"expected logits, got probabilities (rows sum to 1): cut the softmax off in {where}")
 
 

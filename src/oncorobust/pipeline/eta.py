@@ -10,8 +10,8 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-QUICK = ("tabulate", "plot", "report", "all")
-"""Rules of one job that takes seconds, whatever the settings."""
+QUICK = ("validate", "tabulate", "plot", "report", "all")
+"""Rules whose jobs take seconds, whatever the settings."""
 
 
 @dataclass

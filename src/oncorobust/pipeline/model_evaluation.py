@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from oncorobust.attacks.art_classifier import KerasClassifier
 from oncorobust.backend.runtime import prepare
@@ -19,23 +20,26 @@ from oncorobust.base.seeds import child_seed
 from oncorobust.data.dataset import LabelledImages, load
 from oncorobust.evaluation.blocks import blocks_of
 from oncorobust.evaluation.resumable_rows import ResumableRows
+from oncorobust.evaluation.scored_images import scored_images
 from oncorobust.evaluation.shards import Tables, by_shards
 from oncorobust.models.vgg16 import load_classifier
 from oncorobust.pipeline.stage import Progress, check_made
 from oncorobust.pipeline.stage_state import stage_state
-from oncorobust.settings.pipeline import Params
+from oncorobust.settings.attacks import Attacks
+from oncorobust.settings.pipeline import Dataset, Params
 
 
 @dataclass(frozen=True)
 class ModelEvaluation:
     """A model, the images it is evaluated on, and the saved state of the stage.
 
-    test: all test images. data: the evaluated images, which are the same in both stages and for both models. seed: seed
-    of the stage, the same for both models.
+    all_images: of all splits. test: all test images. data: the evaluated images, which are the same in both stages and
+    for both models. seed: seed of the stage, the same for both models.
     """
 
     arguments: argparse.Namespace
     classifier: KerasClassifier
+    all_images: LabelledImages
     test: LabelledImages
     data: LabelledImages
     batch_size: int
@@ -54,6 +58,29 @@ class ModelEvaluation:
         if tables is None:
             self.state.remove()
         return tables
+
+    def scored_images(self, ranked: pd.DataFrame, *, settings: Dataset, attacks: Attacks) -> pd.DataFrame:
+        """Return the scores of certainty of the evaluated images and of validation images (`evaluation.scored_images`).
+
+        ranked: the ranking of the evaluated images.
+        """
+        return scored_images(
+            self.classifier,
+            self.data,
+            self._validation(settings.rank.validation_images),
+            ranked,
+            rank=settings.rank,
+            attacks=attacks,
+            epsilons=tuple(sorted({*settings.attack.epsilons, *attacks.table_epsilons})),
+            seed=self.seed,
+            resumable=ResumableRows(self.progress.update, self.state, begin=self.progress.begin),
+        )
+
+    def _validation(self, max_images: int) -> LabelledImages | None:
+        """Return validation images; None where there are none, as in a test set alone, or none are asked for."""
+        if max_images == 0 or "validation" not in set(self.all_images.rows["split"]):
+            return None
+        return self.all_images.select("validation").subset(max_images, seed=child_seed(self.seed, "validation images"))
 
     def write(
         self, stage: str, tables: Tables, metrics: Mapping[str, Any], arrays: Mapping[str, np.ndarray] | None = None
@@ -91,13 +118,15 @@ def open_evaluation(
     check_made(layout.images_file(dataset), kept, answers, *(f"{folder}/{name}" for name in reads))
     check_places(folder)
     backend = prepare(threads=params.run.threads, seed=seed)
-    test = load(layout.processed(dataset)).select("test")
+    all_images = load(layout.processed(dataset))
+    test = all_images.select("test")
     max_images = params.datasets[dataset].attack.max_images
     data = test.subset(max_images, seed=child_seed(params.seed, dataset, "test images"))
     network = load_classifier(Path(kept), image_shape=data.image_shape, n_classes=len(data.class_names))
     return ModelEvaluation(
         arguments=arguments,
         classifier=KerasClassifier(network, batch_size=attacks.batch_size),
+        all_images=all_images,
         test=test,
         data=data,
         batch_size=attacks.batch_size,

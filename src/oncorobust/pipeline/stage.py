@@ -38,17 +38,19 @@ _OF_THE_PLACE = {
 
 
 def parse(*names: str) -> argparse.Namespace:
-    """Read the command line of a script whose arguments are `names` ("dataset", "model", "shards").
+    """Read the command line of a script whose arguments are `names` ("dataset", "model", "policy", "shards").
 
-    "dataset" and "model" are required options. With "shards" the script accepts either `--shard 2-of-8 --output FILE`,
-    to process one part of the test images, or the files that all shards wrote, to combine them; with neither it
-    processes all images. Raises InputError when params.yaml has no such data set.
+    "dataset", "model" and "policy" are required options. With "shards" the script accepts either `--shard 2-of-8
+    --output FILE`, to process one part of the test images, or the files that all shards wrote, to combine them; with
+    neither it processes all images. Raises InputError when params.yaml has no such data set.
     """
     parser = argparse.ArgumentParser(description=getattr(sys.modules["__main__"], "__doc__", None))
     if "dataset" in names:
         parser.add_argument("--dataset", required=True, help="a key of datasets in params.yaml")
     if "model" in names:
         parser.add_argument("--model", required=True, choices=layout.MODELS)
+    if "policy" in names:
+        parser.add_argument("--policy", required=True, help="name of a policy's file, without its ending")
     if "shards" in names:
         parser.add_argument("--shard", help="process this part of the test images only, such as 2-of-8")
         parser.add_argument("--output", type=Path, help="file for the tables of --shard")

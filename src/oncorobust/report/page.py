@@ -3,9 +3,10 @@
 The page needs no network: images are inside as base64, the style sheet too, and there are no scripts. It holds no time
 of writing, so that the same results give the same bytes. Titles, class names and notes come from a user's files; the
 template (`templates/report.html.j2`) escapes them by Jinja's autoescape, and a Content-Security-Policy forbids scripts.
-Numbers are the tables' cells, shown as `tables.render` shows them; `page_text` and `model_text` hold the sentences.
+Numbers are the tables' cells, shown as `tables.numbers` shows them; `page_text` and `model_text` hold the sentences.
 """
 
+import re
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -30,9 +31,15 @@ from oncorobust.report.page_text import (
 )
 from oncorobust.report.shown_attacks import PGD
 from oncorobust.report.tables.cell import Table, TableColumn
+from oncorobust.report.tables.numbers import ReadableUnit
 from oncorobust.report.tables.protocols import attack_protocols
-from oncorobust.report.tables.render import ReadableUnit, counts_text, lay_out
+from oncorobust.report.tables.render import counts_text, lay_out
+from oncorobust.report.tables.validity import CAPTION, Gate, watermark
 from oncorobust.settings.attacks import Protocol
+
+_INTERVAL = re.compile(r"\S+ \(\S+ to [^)]+\)")
+_OF_BOTH_MODELS = 3
+"""The figure that needs an adversarially trained model."""
 
 MODELS = {layout.CLEAN: "clean", layout.ADVERSARIAL: "adversarially trained"}
 """The models of a data set, in order, and their names on the page."""
@@ -71,11 +78,14 @@ class _TableView:
     trace: str | None
 
 
-def render_report(datasets: Sequence[DatasetPart], *, tables: Sequence[Table], figures: Sequence[bytes]) -> str:
+def render_report(
+    datasets: Sequence[DatasetPart], *, tables: Sequence[Table], gates: Sequence[Gate], figures: Sequence[bytes]
+) -> str:
     """Return the page as HTML.
 
-    datasets: in the order of the tables' columns. tables: Tables 1, 2, S5, G and T. figures: Figures 1 to 3 as PNG.
-    Raises InputError where the tables have other data sets, or data sets hold different protocols.
+    datasets: in the order of the tables' columns. tables: all of `tables.build`. gates: the checks of each model.
+    figures: Figures 1 to 4 as PNG. Raises InputError where the tables have other data sets, or data sets hold different
+    protocols.
     """
     columns = {column.key: column for column in tables[0].columns}
     if [part.key for part in datasets] != list(columns):
@@ -104,7 +114,14 @@ def render_report(datasets: Sequence[DatasetPart], *, tables: Sequence[Table], f
             if "strict" in protocols and model in part.attack
         ],
         tables=[_view(table, {part.key: readable_unit_of(part.summary) for part in datasets}) for table in tables],
-        figures=list(zip(figures, captions, strict=True))[: 3 if hardened else 2],
+        figures=[
+            (number, *shown)
+            for number, shown in enumerate(zip(figures, captions, strict=True), start=1)
+            if hardened or number != _OF_BOTH_MODELS
+        ],
+        gates=gates,
+        gate_caption=CAPTION,
+        mark=watermark(gates),
         synthetic=[column.title for column in columns.values() if column.synthetic],
         all_synthetic=all(column.synthetic for column in columns.values()),
         models=MODELS,
@@ -121,6 +138,11 @@ def _sentences(
     return [model_sentence(part.training["clean"]), *findings(column, tables, part.attack, protocols)]
 
 
+def unbroken(text: str) -> str:
+    """Return a table's text with each number and its interval on one line: their spaces are no-break spaces."""
+    return _INTERVAL.sub(lambda found: found[0].replace(" ", "\u00a0"), text)
+
+
 def embedded(png: bytes) -> str:
     """Return a PNG as the source of an HTML image."""
     return f"data:image/png;base64,{b64encode(png).decode('ascii')}"
@@ -135,7 +157,7 @@ def _view(table: Table, units: Mapping[str, ReadableUnit]) -> _TableView:
         groups=[(text, len(list(span))) for text, span in groupby(layout.headings, key=lambda one: one.group)],
         heads=[(one.text, one.paper) for one in layout.headings],
         lines=[
-            (line.labels, [(text, one.paper) for text, one in zip(line.texts, layout.headings, strict=True)])
+            (line.labels, [(unbroken(text), one.paper) for text, one in zip(line.texts, layout.headings, strict=True)])
             for line in layout.lines
         ],
         trace=_trace_command(table) if table.rows else None,

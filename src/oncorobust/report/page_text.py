@@ -10,10 +10,10 @@ from typing import Any
 
 from oncorobust.base.epsilons import FEW_WITHOUT_GRADIENT, epsilon_text
 from oncorobust.base.units import readable_unit
-from oncorobust.report.measures import PREDICTED, STRICT, TRUE, Measure
-from oncorobust.report.shown_attacks import ALL, PGD, row_key, row_place
-from oncorobust.report.tables.cell import Table, TableColumn
-from oncorobust.report.tables.render import ReadableUnit, display, in_units
+from oncorobust.report.measures import PREDICTED, STRICT, TRUE, Measure, measures_of
+from oncorobust.report.shown_attacks import ALL, BASELINE, PGD, row_key, row_place
+from oncorobust.report.tables.cell import Cell, Table, TableColumn
+from oncorobust.report.tables.numbers import ReadableUnit, display, display_cell, in_units, p_text
 from oncorobust.settings.attacks import Protocol
 
 PROTOCOLS: dict[Protocol, tuple[str, str]] = {
@@ -37,6 +37,9 @@ PROTOCOLS: dict[Protocol, tuple[str, str]] = {
 }
 """Name and description of each protocol."""
 
+_LARGEST_P = 0.05
+"""Adjusted p value from which on no difference is said to be shown."""
+
 _FIGURE_2: dict[Protocol, str] = {
     "paper": "Solid: predicted labels, as in the paper. Dashed: true labels.",
     "strict": "Heavy black line: strict, the worst case over all attacks.",
@@ -49,8 +52,8 @@ _FIGURE_3: dict[Protocol, str] = {
 }
 
 
-def figure_captions(protocols: frozenset[Protocol], *, two_classes: bool, paper: bool) -> tuple[str, str, str]:
-    """Return the captions of Figures 1, 2 and 3.
+def figure_captions(protocols: frozenset[Protocol], *, two_classes: bool, paper: bool) -> tuple[str, str, str, str]:
+    """Return the captions of Figures 1, 2, 3 and 4.
 
     two_classes: whether some data set has two classes. paper: whether the paper's numbers stand beside some data set.
     """
@@ -60,9 +63,19 @@ def figure_captions(protocols: frozenset[Protocol], *, two_classes: bool, paper:
         "Clean images and their adversarial counterparts under FGSM, PGD and BIM. Below each image: the class that the "
         "clean model predicts and its probability, bold with a cross where the class differs from that of the clean "
         "image. The small images are the differences about middle grey, magnified by the factor below them.",
-        " ".join(["Accuracy of the clean models under attack by epsilon.", _join(_FIGURE_2, protocols), *marks]),
-        "Accuracy under attack before (dashed, hollow) and after (solid, filled) adversarial training. "
+        " ".join(
+            [
+                "Accuracy of the clean models under attack by epsilon, with 95 % intervals as bands.",
+                _join(_FIGURE_2, protocols),
+                *marks,
+            ]
+        ),
+        "Accuracy under attack before (dashed, hollow) and after (solid, filled) adversarial training, with 95 % "
+        "intervals as bands. "
         f"{_join(_FIGURE_3, protocols)} Dotted: the epsilon of Table S5.",
+        "Selective prediction with the clean models: the share of errors among the accepted images over their share of "
+        "all images, by the score that decides which images are accepted. Bands: 95 % intervals of the minimal "
+        "epsilons. A score that tells right from wrong answers lies below the random one.",
     )
 
 
@@ -75,25 +88,26 @@ def findings(
 ) -> list[str]:
     """Return the main numbers of one data set as sentences; tables by name; attack: attack.json by model."""
     hardened = "adversarial" in attack
-    sentences = [_clean_accuracy(attack["clean"])]
+    sentences = [_clean_accuracy(attack["clean"], tables["Table 1"], column)]
     if "paper" in protocols:
         sentences += _paper_findings(column, tables, hardened=hardened)
     if "strict" in protocols:
         sentences += _strict_findings(column, tables, hardened=hardened)
     if hardened:
-        clean, adversarial = (percent(attack[model]["clean_accuracy"]) for model in ("clean", "adversarial"))
-        sentences.append(f"Adversarial training changes the clean accuracy from {clean} to {adversarial}.")
+        measure = measures_of(protocols)[0]
+        sentences.append(_change(tables["Table S5"], column, BASELINE, "the clean accuracy", measure, ""))
     return sentences
 
 
-def _clean_accuracy(attack: Mapping[str, Any]) -> str:
+def _clean_accuracy(attack: Mapping[str, Any], first: Table, column: TableColumn) -> str:
     """Return the accuracy without attack of the images that were attacked, and of all test images if these are more."""
-    clean, n_images, n_all = attack["clean_accuracy"], attack["n_images"], attack["n_test_images"]
-    n_right = round(clean * n_images)
+    field = next(one.name for one in first.fields if not one.paper)
+    shown, n_images, n_all = _shown(first, BASELINE, column, field), attack["n_images"], attack["n_test_images"]
+    n_right = round(attack["clean_accuracy"] * n_images)
     if n_images == n_all:
-        return f"Clean accuracy: {percent(clean)} ({n_right} of {n_all} test images)."
+        return f"Clean accuracy: {shown} ({n_right} of {n_all} test images)."
     return (
-        f"Clean accuracy: {percent(clean)} ({n_right} of the {n_images} test images that were attacked); "
+        f"Clean accuracy: {shown} ({n_right} of the {n_images} test images that were attacked); "
         f"{percent(attack['test_accuracy'])} of all {n_all} test images."
     )
 
@@ -103,7 +117,7 @@ def _paper_findings(column: TableColumn, tables: Mapping[str, Table], *, hardene
     epsilon = _largest_epsilon(first)
     row = row_key(PGD.title, epsilon)
     predicted, true = (_shown(first, row, column, f"accuracy{one.ending}") for one in (PREDICTED, TRUE))
-    change = _change(tables["Table S5"], column, PGD.title, "accuracy under PGD", PREDICTED, " (predicted labels)")
+    change = _change(tables["Table S5"], column, PGD.title, "the accuracy under PGD", PREDICTED, " (predicted labels)")
     return [
         f"Accuracy under PGD at epsilon {epsilon_text(epsilon)}: {predicted} with predicted labels, as in the paper; "
         f"{true} with true labels.",
@@ -116,7 +130,7 @@ def _strict_findings(column: TableColumn, tables: Mapping[str, Table], *, harden
     first, second = tables["Table 1"], tables["Table 2"]
     epsilon = _largest_epsilon(first)
     strict = _shown(first, row_key(ALL, epsilon), column, f"accuracy{STRICT.ending}")
-    change = _change(tables["Table S5"], column, ALL, "strict robust accuracy", STRICT, "")
+    change = _change(tables["Table S5"], column, ALL, "the strict robust accuracy", STRICT, "")
     return [
         f"Strict robust accuracy, the worst case over all attacks, at epsilon {epsilon_text(epsilon)}: {strict}.",
         *([change] if hardened else []),
@@ -125,9 +139,24 @@ def _strict_findings(column: TableColumn, tables: Mapping[str, Table], *, harden
 
 
 def _change(s5: Table, column: TableColumn, row: str, what: str, measure: Measure, ending: str) -> str:
-    """Return how adversarial training changes an accuracy of Table S5."""
+    """Return how adversarial training changes an accuracy of Table S5, or that no difference can be shown."""
     before, after = (_shown(s5, row, column, name + measure.ending) for name in ("original", "adversarially_trained"))
-    return f"Adversarial training changes the {what} at the epsilon of Table S5 from {before} to {after}{ending}."
+    where = "" if row == BASELINE else " at the epsilon of Table S5"
+    difference = s5.find(row=row, column=column.key, field="difference" + measure.ending)
+    return (
+        f"Adversarial training changes {what}{where} from {before} to {after}{ending}"
+        f"{'' if difference is None else _difference(difference)}."
+    )
+
+
+def _difference(cell: Cell) -> str:
+    """Return the difference of two models with its interval and test; empty where these were not computed."""
+    if cell.test is None or cell.interval is None:
+        return ""
+    if cell.test.p_holm >= _LARGEST_P:
+        told = "" if cell.n_patients is None else f" with {cell.n_patients} patients"
+        return f"; no difference can be shown{told} ({p_text(cell.test.p_holm)})"
+    return f", a difference of {display_cell(cell, 'points')} percentage points"
 
 
 def _exclusion(second: Table, column: TableColumn, excluded: str, *, ending: str) -> str:
@@ -142,7 +171,10 @@ def _largest_epsilon(table: Table) -> float:
 
 def _shown(table: Table, row: str, column: TableColumn, field: str) -> str:
     cell = table.find(row=row, column=column.key, field=field)
-    return percent(cell.value) if cell else "no number"
+    if cell is None:
+        return "no number"
+    value, _, interval = display_cell(cell, "percent").partition(" ")
+    return f"{value}\u00a0%{interval and f' {interval}'}"
 
 
 def percent(share: float) -> str:

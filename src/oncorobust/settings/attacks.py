@@ -136,3 +136,13 @@ class Rank(Settings, frozen=True, kw_only=True):
     """Number of random starts of PGD; 0 starts at the image. Source: released code."""
     exclude_share: Share
     """Share of the most sensitive images left out in Table 2. Source: text of the paper."""
+    largest_risk: Share
+    """Largest share of errors among accepted images for which Table R looks for a threshold."""
+    validation_images: Annotated[int, Meta(ge=0)]
+    """Number of validation images on which thresholds are chosen; PGD searches their minimal epsilon as that of the
+    test images. 0 for none: thresholds are then chosen on the test images alone. Unit: images."""
+    strict_validation_images: Annotated[int, Meta(ge=0)]
+    """How many of them the strict search attacks too. 0 for none: the strict minimal epsilon has no threshold from
+    validation then. Unit: images."""
+    score_passes: Count
+    """Passes with dropout and copies with noise behind the scores of certainty that need several. Unit: passes."""

@@ -1,4 +1,4 @@
-"""Reading and checking of params.yaml before any job starts; the only module that reads YAML.
+"""Reading and checking of params.yaml and of policies before any job starts; the only module that reads YAML.
 
 Errors name the file, the path of the key, what was expected and what was found:
 
@@ -9,7 +9,7 @@ import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import yaml
@@ -17,11 +17,13 @@ import yaml
 from oncorobust.base.errors import InputError
 from oncorobust.base.safe_text import refused_character
 from oncorobust.settings import yaml_versions
-from oncorobust.settings.base import tag
+from oncorobust.settings.base import Settings, tag
 from oncorobust.settings.data import Acquire, BrainMets, CbisDdsm, Cifar10, Download, Lidc, Mnist, Packaged, Phantom
 from oncorobust.settings.messages import explain
 from oncorobust.settings.pipeline import Column, Dataset, Params
-from oncorobust.settings.rules import check_dataset, check_increasing
+from oncorobust.settings.rules import check_dataset, check_increasing, check_policy_files
+
+T = TypeVar("T", bound=Settings)
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _FORMATS_TO_BE_HAD = {
@@ -104,13 +106,28 @@ def load_params(path: str | Path = "params.yaml") -> Params:
 
     Raises InputError naming the file, the key's path, what was expected and what was found.
     """
-    try:
-        content = _load(path, _StrictLoader)
-    except (OSError, ValueError, yaml.YAMLError, InputError) as error:
-        raise InputError(f"{path}: {error}") from error
+    content = _read_strict(path)
     try:
         return parse_params(content)
     except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def load_settings(path: str | Path, kind: type[T]) -> T:
+    """Read another YAML file of settings by the rules of params.yaml. Raises InputError as `load_params` does."""
+    content = _read_strict(path)
+    try:
+        _check_finite(content, "")
+        converted: T = _convert(content, kind, "")
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    return converted
+
+
+def _read_strict(path: str | Path) -> Any:
+    try:
+        return _load(path, _StrictLoader)
+    except (OSError, ValueError, yaml.YAMLError, InputError) as error:
         raise InputError(f"{path}: {error}") from error
 
 
@@ -142,6 +159,7 @@ def parse_params(content: object) -> Params:
     for name, dataset in params.datasets.items():
         check_dataset(name, dataset)
     _check_attacks(params)
+    check_policy_files(params.acceptance)
     return params
 
 

@@ -82,9 +82,14 @@ def _fields(kind: Any) -> dict[str, Any]:
 def _at(kind: Any, steps: list[str], content: object) -> Any:
     """Return the type at the end of a path; if the content's tag names a member of a union, return that member."""
     for step in steps:
-        kind = _fields(_named(kind, content)).get(step, kind)
+        kind = _item(kind) if step.startswith("[") else _fields(_named(kind, content)).get(step, kind)
         content = _find(content, [step])
     return _named(kind, content)
+
+
+def _item(kind: Any) -> Any:
+    """Return the type of the items of a list."""
+    return next((get_args(one)[0] for one in _members(kind) if get_origin(one) is tuple), kind)
 
 
 def _named(kind: Any, content: object) -> Any:

@@ -1,10 +1,12 @@
 """The whole of params.yaml: which data sets run, the settings of each, and how the report shows them."""
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from msgspec import Meta
 
 from oncorobust.base import layout
+from oncorobust.base.errors import InputError
 from oncorobust.settings.attacks import Attack, Attacks, Rank
 from oncorobust.settings.base import Count, Epsilon, Settings
 from oncorobust.settings.data import Acquire, Augment, Preprocess
@@ -57,6 +59,8 @@ class Column(Settings, frozen=True, kw_only=True):
     """Title of the data set in tables and figures."""
     paper: Literal["CT", "Mammogram", "MRI", "MNIST", "CIFAR-10"] | None
     """Column of the paper's tables shown beside it; null for none."""
+    positive: str | None = None
+    """Class that a test should find, such as malignant, for sensitivity and missed cancers; null for the last class."""
 
 
 class Report(Settings, frozen=True, kw_only=True):
@@ -66,6 +70,26 @@ class Report(Settings, frozen=True, kw_only=True):
     """Title of each data set, by its key."""
     adversarial_training_epsilon: Epsilon
     """Epsilon of Table S5; one of `attacks.table_epsilons`. Unit: pixel value in [0, 1]. Source: Table S5."""
+
+    def positive_class(self, dataset: str, class_names: Sequence[str]) -> int:
+        """Return the index of a data set's positive class. Raises InputError where no class has its name."""
+        column = self.columns.get(dataset)
+        if column is None or column.positive is None:
+            return len(class_names) - 1
+        if column.positive not in class_names:
+            raise InputError(
+                f"params.yaml: expected report.columns.{dataset}.positive to be one of {', '.join(class_names)}, "
+                f"got {column.positive}"
+            )
+        return class_names.index(column.positive)
+
+
+class Validity(Settings, frozen=True, kw_only=True):
+    """What the report does with a model whose results fail a check of the validity gate."""
+
+    on_failure: Literal["fail", "watermark"]
+    """`watermark` writes NOT VALID and the names of the red checks over every table, figure and the page; `fail` stops
+    stage `report` as well."""
 
 
 class Params(Settings, frozen=True, kw_only=True):
@@ -81,8 +105,12 @@ class Params(Settings, frozen=True, kw_only=True):
     """Attacks shared by all data sets."""
     datasets: dict[str, Dataset]
     """Settings of each data set. A key has lower-case letters, digits and underscores."""
+    validity: Validity
+    """What follows from a red check of the validity gate."""
     report: Report
     """How tables, figures and the page show the data sets."""
+    acceptance: tuple[str, ...] = ()
+    """Policies by which the results are judged: YAML files inside the repository. [] for none."""
 
     @property
     def models(self) -> dict[str, tuple[str, ...]]:

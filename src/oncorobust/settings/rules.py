@@ -1,5 +1,6 @@
-"""Rules across the settings of a data set, beyond the type and range of each key."""
+"""Rules across the settings of a data set, and on policies, beyond the type and range of each key."""
 
+import re
 from itertools import pairwise
 from pathlib import PurePath
 
@@ -12,6 +13,7 @@ from oncorobust.settings.training import SGD, Adam, Harden, OwnModel, Stages, Tr
 
 _OUTPUTS = (layout.MODELS_FOLDER, layout.REPORTS_FOLDER)
 _SMALLEST_SIZE = 32
+_POLICY = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
 
 def check_dataset(name: str, dataset: Dataset) -> None:
@@ -106,3 +108,18 @@ def check_increasing(epsilons: tuple[float, ...], where: str) -> None:
     for before, after in pairwise(epsilons):
         if before >= after:
             raise InputError(f"{where}: expected strictly increasing epsilons, got {before} before {after}")
+
+
+def check_policy_files(policies: tuple[str, ...]) -> None:
+    """Check the paths of policies, whose file names name their results. Raises InputError."""
+    names: dict[str, int] = {}
+    for position, policy in enumerate(policies):
+        where, path = f"acceptance[{position}]", PurePath(policy)
+        if path.is_absolute() or ".." in path.parts or path.suffix != ".yaml":
+            raise InputError(f"{where}: expected a .yaml file inside the repository, got {policy!r}")
+        if not _POLICY.fullmatch(path.stem):
+            raise InputError(
+                f"{where}: expected a file name of lower-case letters, digits and underscores, got {path.name!r}"
+            )
+        if names.setdefault(path.stem, position) != position:
+            raise InputError(f"{where}: expected another file name than acceptance[{names[path.stem]}], got {policy!r}")

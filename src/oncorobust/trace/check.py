@@ -5,10 +5,12 @@ that a person names, and read or recompute its value from four sources, which mu
 
     cells.json = the table's CSV file = the metrics file at the pointer = the statistic over the rows
 
-The paper's cells are compared with the transcribed table instead. The functions take loaded contents; `cli.trace` reads
-the files, and `pipeline.dvc_lock` finds the stages that made them.
+Its interval, from the same samples of patients, and its p value are computed again from the rows and must be the same
+too. The paper's cells are compared with the transcribed table instead. The functions take loaded contents; `cli.trace`
+reads the files, and `pipeline.dvc_lock` finds the stages that made them.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +19,9 @@ import pandas as pd
 
 from oncorobust.base.errors import InputError
 from oncorobust.pipeline.dvc_lock import StageRecord
-from oncorobust.report.tables.cell import Cell, Table, TableColumn
+from oncorobust.report.tables.cell import Cell, Interval, Table, TableColumn
+from oncorobust.report.tables.intervals import computed_again
+from oncorobust.report.tables.paired_tests import compares_models, difference_test
 from oncorobust.report.tables.paper_numbers import PaperTable
 from oncorobust.report.tables.render import csv_column
 from oncorobust.report.tables.row_statistics import rows_value, same_number
@@ -37,10 +41,14 @@ class Contents:
 
 @dataclass(frozen=True)
 class Check:
-    """The value of a cell from each source, in the order of comparison, and whether all agree."""
+    """The value of a cell from each source, in the order of comparison, and whether all agree.
+
+    interval: computed again from the rows; null for a cell that has none.
+    """
 
     cell: Cell
-    values: Mapping[str, float]
+    values: Mapping[str, float | None]
+    interval: Interval | None
     agrees: bool
 
 
@@ -75,19 +83,45 @@ class Trace:
 def check_cell(cell: Cell, table: Table, contents: Contents) -> Check:
     """Get a cell's value from each of its sources and compare them. Raises InputError when a file lacks the value."""
     values = {"cells.json": cell.value, "table": _table_value(cell, table, contents.tables[table.file])}
-    if cell.paper is None:
-        values["metrics"] = sum_of_metrics(cell.metrics, contents.metrics)
-        values["rows"] = rows_value(cell, contents.rows)
-    else:
+    if cell.paper is not None:
         values["paper"] = _paper_value(cell, contents.paper)
-    return Check(cell, values, agrees=all(same_number(cell.value, value) for value in values.values()))
+        return Check(cell, values, None, agrees=_same(values))
+    again = computed_again(cell, contents.rows)
+    if cell.metrics:
+        values["metrics"] = sum_of_metrics(cell.metrics, contents.metrics)
+    values["rows"] = rows_value(cell, contents.rows) if cell.metrics else again.value
+    agrees = _same(values) and _same_interval(cell.interval, again.interval) and _same_test(cell, contents)
+    return Check(cell, values, again.interval, agrees)
 
 
-def _table_value(cell: Cell, table: Table, frame: pd.DataFrame) -> float:
+def _same(values: Mapping[str, float | None]) -> bool:
+    """Return whether all values are one number, or all are missing."""
+    first, *others = values.values()
+    if first is None:
+        return not any(others)
+    return all(one is not None and same_number(first, one) for one in others)
+
+
+def _same_test(cell: Cell, contents: Contents) -> bool:
+    if not compares_models(cell):
+        return cell.test is None
+    p_value, method = difference_test(cell, contents.rows)
+    return cell.test is not None and same_number(cell.test.p_value, p_value) and cell.test.method == method
+
+
+def _same_interval(first: Interval | None, second: Interval | None) -> bool:
+    if first is None or second is None:
+        return first is second
+    ends = _same({"1": first.low, "2": second.low}) and _same({"1": first.high, "2": second.high})
+    return ends and first.method == second.method
+
+
+def _table_value(cell: Cell, table: Table, frame: pd.DataFrame) -> float | None:
     column = csv_column(table, cell.column, cell.field)
     if column not in frame.columns or cell.row not in set(frame["row"]):
         raise InputError(f"{table.file} has no row {cell.row} or no column {column}")
-    return float(frame.loc[frame["row"] == cell.row, column].iloc[0])
+    value = float(frame.loc[frame["row"] == cell.row, column].iloc[0])
+    return None if math.isnan(value) else value
 
 
 def _paper_value(cell: Cell, paper: Mapping[str, PaperTable]) -> float:

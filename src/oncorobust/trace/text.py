@@ -47,7 +47,20 @@ def _doubts(trace: Trace) -> list[str]:
 
 def _check_line(check: Check) -> str:
     values = ", ".join(f"{place} {value!r}" for place, value in check.values.items())
-    return f"  {'AGREES   ' if check.agrees else 'DISAGREES'}  {check.cell.field}: {values}"
+    verdict = "AGREES   " if check.agrees else "DISAGREES"
+    return f"  {verdict}  {check.cell.field}: {values}{_interval_text(check)}"
+
+
+def _interval_text(check: Check) -> str:
+    """Return a cell's interval as it stands and as it was computed again, with its method."""
+    stated, again = check.cell.interval, check.interval
+    if stated is None or again is None:
+        return f"; no interval: {check.cell.no_interval}" if check.cell.paper is None else ""
+    ends = [f"{one.low!r} to {one.high!r}" for one in (stated, again)]
+    return (
+        f"; {100 * stated.level:g} % interval: cells.json {ends[0]}, rows {ends[1]}"
+        f" ({stated.method}, {check.cell.n_patients} patients, {stated.n_draws} samples, seed {stated.seed})"
+    )
 
 
 def _source_lines(cells: Iterable[Cell]) -> list[str]:
@@ -58,7 +71,8 @@ def _source_lines(cells: Iterable[Cell]) -> list[str]:
         for rows in cell.rows:
             where = " where " + ", ".join(f"{name} = {value}" for name, value in rows.where.items())
             at = "" if rows.epsilon is None else f" at epsilon {epsilon_text(rows.epsilon)}"
-            lines.append(f"    {_sign(rows.sign)} {rows.statistic}{at} of {rows.file}{where if rows.where else ''}")
+            of = "".join(f", {name} {value}" for name, value in rows.options.items())
+            lines.append(f"    {_sign(rows.sign)} {rows.statistic}{at}{of} of {rows.file}{where if rows.where else ''}")
         if cell.paper is not None:
             lines.append(f"    {cell.paper.file}, row {cell.paper.row}, column {cell.paper.column}")
     return lines

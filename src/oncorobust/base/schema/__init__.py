@@ -6,7 +6,9 @@
     training    history.csv, training.json, <model>.answers.json       stages train and harden
     attack      predictions.csv, intervals.csv, threats.csv, attack.json   stage attack
     rank        sensitivity.csv, rank.json                             stage rank
+    validity    validity.json; validity.csv and validity.json of all models   stages validate and tabulate
     tables      the CSV files of the tables, cells.json                stage tabulate
+    acceptance  verdicts on policies, declarations of policies         stages accept and attack
     files       all of them in the order of the stages
 
 The stages import `version` alone. Which names they write stands in their own code, and the tests compare every written

@@ -78,6 +78,35 @@ THREATS = Table(
     ),
 )
 
+_RELATIVE = "fraction of the largest logit"
+_EXAMINED = tuple(
+    replace(key, name=f"validity/{key.name}")
+    for key in (
+        Key("n_images", "integer", "images", "Number of test images on which the validity of the model was examined."),
+        Key("share_saturated", "number", FRACTION, "Share of them whose largest softmax probability is 1 in float32."),
+        Key("share_nan_gradient", "number", FRACTION, "Share of them whose loss gradient is not finite."),
+        Key("probabilities", "boolean", NO_UNIT, "Whether the outputs are probabilities instead of logits."),
+        Key("precision", "string", NO_UNIT, "float32, or what the model or the device computes in instead."),
+        Key(
+            "response/median_ratio",
+            "number or null",
+            NO_UNIT,
+            "Median of the change of the log-odds over a small step / its prediction; null without gradients.",
+        ),
+        Key("response/share_off", "number", FRACTION, "Share of images whose ratio is below 0.5 or above 1.5."),
+        Key("repeat_difference", "number", _RELATIVE, "Largest difference of a logit between two passes."),
+        Key("batch_difference", "number", _RELATIVE, "Largest difference of a logit between two batch sizes."),
+        Key("unbounded/epsilon", "number", EPSILON, "Epsilon of the unbounded attack."),
+        Key("unbounded/n_images", "integer", "images", "Number of images under the unbounded attack."),
+        Key("unbounded/unchanged", "list of strings", NO_UNIT, "Images whose prediction it does not change."),
+        Key("box/least_pixel", "number", "pixel value", "Smallest pixel value of its examples."),
+        Key("box/largest_pixel", "number", "pixel value", "Largest pixel value of its examples."),
+        Key("restarts/n_images", "integer", "images", "Number of images attacked from another random start.", _STRICT),
+        Key("restarts/share_of_last_safe", "number", FRACTION, "Their epsilon as a share of last_safe.", _STRICT),
+        Key("restarts/changed", "list of strings", NO_UNIT, "Images whose prediction changes there.", _STRICT),
+    )
+)
+
 ATTACK = Document(
     layout.results_file("<data set>", "<model>", "attack.json"),
     "accuracies of one model without attack and under attack, counted from the rows beside it",
@@ -92,6 +121,7 @@ ATTACK = Document(
         Key("test_accuracy", "number", FRACTION, "Clean accuracy on all test images."),
         Key("clean_accuracy", "number", FRACTION, "Clean accuracy on the test images attacked."),
         Key("share_without_gradient", "number", FRACTION, "Share of images whose loss gradient is zero."),
+        *_EXAMINED,
         Key("epsilons", "list of numbers", EPSILON, "Epsilons of the paper's protocol; empty without it."),
         Key(
             "robust_accuracy/<attacked label>/<attack>/<epsilon>",

@@ -1,11 +1,24 @@
 """All results that the schema describes, in the order of the stages that write them."""
 
+from oncorobust.base.schema.acceptance import ACCEPTANCE, DECLARATION
 from oncorobust.base.schema.attack import ATTACK, INTERVALS, PREDICTIONS, THREATS
+from oncorobust.base.schema.cells import CELLS, METRICS
 from oncorobust.base.schema.entries import Document, Table
 from oncorobust.base.schema.images import INDEX, SUMMARY
-from oncorobust.base.schema.rank import RANK, SENSITIVITY
-from oncorobust.base.schema.tables import CELLS, FRONT, TABLE_1, TABLE_2, TABLE_G, TABLE_S5, TABLE_T
+from oncorobust.base.schema.rank import RANK, SCORES, SENSITIVITY
+from oncorobust.base.schema.tables import (
+    FRONT,
+    TABLE_1,
+    TABLE_2,
+    TABLE_E,
+    TABLE_G,
+    TABLE_M,
+    TABLE_R,
+    TABLE_S5,
+    TABLE_T,
+)
 from oncorobust.base.schema.training import ANSWERS, HISTORY, TRAINING
+from oncorobust.base.schema.validity import GATES, TABLE_V, VALIDITY
 
 TABLES: tuple[Table, ...] = (
     INDEX,
@@ -14,14 +27,22 @@ TABLES: tuple[Table, ...] = (
     INTERVALS,
     THREATS,
     SENSITIVITY,
+    SCORES,
     TABLE_1,
     TABLE_2,
     TABLE_S5,
     TABLE_G,
     TABLE_T,
+    TABLE_E,
+    TABLE_M,
+    TABLE_R,
+    TABLE_V,
     FRONT,
 )
 """Every CSV file."""
 
-DOCUMENTS: tuple[Document, ...] = (SUMMARY, ANSWERS, TRAINING, ATTACK, RANK, CELLS)
+DOCUMENTS: tuple[Document, ...] = (
+    *(SUMMARY, ANSWERS, TRAINING, DECLARATION, ATTACK, RANK, VALIDITY),
+    *(CELLS, METRICS, GATES, ACCEPTANCE),
+)
 """Every JSON file."""

@@ -53,6 +53,38 @@ SENSITIVITY = Table(
 )
 
 
+def _score(name: str, meaning: str, when: str = "", *, unit: str = NO_UNIT) -> Column:
+    return Column(name, "number", unit, f"{meaning} Higher means more certain.", when)
+
+
+SCORES = Table(
+    layout.results_file("<data set>", "<model>", "scores.csv"),
+    "one test image or one of the validation images on which thresholds are chosen",
+    (
+        Column("split", "string", NO_UNIT, "validation or test."),
+        IMAGE_ID,
+        PATIENT_ID,
+        LABEL,
+        PREDICTED,
+        _score("min_epsilon", "Minimal epsilon on the grid of PGD; inf where none.", _PAPER, unit=EPSILON),
+        Column(
+            "min_epsilon_strict",
+            "number or empty",
+            EPSILON,
+            "first_flipped of the strict search; inf where none, empty where not searched. Higher means more certain.",
+            _STRICT,
+        ),
+        _score("confidence", "Largest probability.", unit=FRACTION),
+        _score("margin", "Largest logit minus the second largest."),
+        _score("entropy", "Entropy of the probabilities, negated.", unit="nats"),
+        _score("mc_dropout", "Mean probability of the answer over passes with dropout.", "dropout", unit=FRACTION),
+        _score("augmentation", "Probability of the answer over flipped and shifted copies.", unit=FRACTION),
+        _score("noise_flips", "Share of noisy copies that keep the answer.", unit=FRACTION),
+        _score("random", "A random number, the baseline."),
+    ),
+)
+
+
 def _exclusion(path: str, protocol: str) -> Iterator[Key]:
     """The keys of one protocol."""
     yield Key(f"{path}n_images", "integer", "images", "Number of images ranked.", protocol)
@@ -66,8 +98,14 @@ def _exclusion(path: str, protocol: str) -> Iterator[Key]:
     yield Key(f"{path}threshold_epsilon", "number", EPSILON, meaning, f"{protocol}, and any image is left out")
 
 
+_SELECTION = (
+    Key("exclude_share", "number", FRACTION, "Share of the images to leave out."),
+    Key("largest_risk", "number", FRACTION, "Largest share of errors among accepted images."),
+    Key("scores", "list of strings", NO_UNIT, "Scores of certainty in scores.csv."),
+)
+
 RANK = Document(
     layout.results_file("<data set>", "<model>", "rank.json"),
     "clean accuracy with and without the most sensitive images",
-    (VERSION, DATASET, MODEL, SYNTHETIC, *_exclusion("", _PAPER), *_exclusion("strict/", _STRICT)),
+    (VERSION, DATASET, MODEL, SYNTHETIC, *_exclusion("", _PAPER), *_exclusion("strict/", _STRICT), *_SELECTION),
 )

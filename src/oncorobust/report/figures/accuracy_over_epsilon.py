@@ -1,9 +1,10 @@
 """Figure 2 of the paper: accuracy of the clean models under attack over epsilon, one panel per data set.
 
 FGSM, PGD and BIM stand with solid lines for predicted labels and dashed lines for true labels, the strict worst case
-over all attacks as a heavy black line, and the paper's Table 1 as hollow diamonds where the data set has a column of
-it. A dotted line marks 1 - clean accuracy for two classes: the accuracy with predicted labels cannot fall below it,
-because an attack on a misclassified image corrects it. Curves of a protocol that was not run are left out.
+over all attacks as a heavy black line, each with the band of its 95 % intervals, and the paper's Table 1 as hollow
+diamonds where the data set has a column of it. A dotted line marks 1 - clean accuracy for two classes: the accuracy
+with predicted labels cannot fall below it, because an attack on a misclassified image corrects it. Curves of a protocol
+that was not run are left out.
 
 Source: Joel et al., doi 10.1101/2021.01.17.21249704, Figure 2.
 """
@@ -15,13 +16,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from oncorobust.report import measures
 from oncorobust.report.figures.legends import attack_handles, in_two_rows, strict_handles
-from oncorobust.report.figures.robustness_curves import accuracy_curve, worst_case_curve
+from oncorobust.report.figures.robustness_curves import accuracy_curve, last_attack, worst_case_curve
 from oncorobust.report.figures.style import (
     STRICT,
     WIDTH_INCHES,
     PlotData,
     accuracy_axis,
+    draw_band,
     epsilon_axes,
     house_style,
     panel_title,
@@ -67,10 +70,14 @@ def _panel(axes: Axes, data: PlotData, paper: PaperTable, protocols: frozenset[P
             for measure, style in _LINE_STYLES.items():
                 x, y = accuracy_curve(metrics, attack=attack.name, measure=measure)
                 axes.plot(x, y, style, color=attack.colour, marker=attack.marker)
+                draw_band(axes, data, x, model="clean", attack=attack.name, measure=measure, colour=attack.colour)
         if len(data.class_names) == 2:
             _mark_floor(axes, 100 * (1 - metrics["clean_accuracy"]))
     if "strict" in protocols:
-        axes.plot(*worst_case_curve(metrics), **STRICT)
+        x, y = worst_case_curve(metrics)
+        axes.plot(x, y, **STRICT)
+        worst = last_attack(metrics)
+        draw_band(axes, data, x, model="clean", attack=worst, measure=measures.STRICT, colour="black")
     accuracy_axis(axes)
     epsilon_axes(axes, data)
     _mark_paper(axes, data, paper)

@@ -1,8 +1,9 @@
 """Figure 3 of the paper: accuracy under attack before and after adversarial training, one row per data set.
 
 From left to right: predicted labels, true labels, strict. The clean model is dashed and hollow, the adversarially
-trained model solid and filled. Panels of a protocol that was not run are left out, and so are data sets without an
-adversarially trained model. Without any the figure says so, because the pipeline names its files before it runs.
+trained model solid and filled; around each curve stands the band of its 95 % intervals. Panels of a protocol that was
+not run are left out, and so are data sets without an adversarially trained model. Without any the figure says so,
+because the pipeline names its files before it runs.
 
 Source: Joel et al., doi 10.1101/2021.01.17.21249704, Figure 3.
 """
@@ -17,12 +18,13 @@ from matplotlib.lines import Line2D
 from oncorobust.base.epsilons import epsilon_text
 from oncorobust.base.layout import ADVERSARIAL
 from oncorobust.report.figures.legends import attack_handles, in_two_rows, strict_handles
-from oncorobust.report.figures.robustness_curves import accuracy_curve, worst_case_curve
+from oncorobust.report.figures.robustness_curves import accuracy_curve, last_attack, worst_case_curve
 from oncorobust.report.figures.style import (
     STRICT,
     WIDTH_INCHES,
     PlotData,
     accuracy_axis,
+    draw_band,
     epsilon_axes,
     house_style,
     panel_title,
@@ -83,8 +85,11 @@ def _panel(axes: Axes, data: PlotData, measure: Measure, table_epsilon: float) -
         for attack in ATTACKS:
             x, y = accuracy_curve(metrics, attack=attack.name, measure=measure)
             axes.plot(x, y, color=attack.colour, marker=attack.marker, **style)
+            draw_band(axes, data, x, model=model, attack=attack.name, measure=measure, colour=attack.colour)
         if measure.protocol == "strict":
-            axes.plot(*worst_case_curve(metrics), **STRICT, linestyle=style["linestyle"])
+            x, y = worst_case_curve(metrics)
+            axes.plot(x, y, **STRICT, linestyle=style["linestyle"])
+            draw_band(axes, data, x, model=model, attack=last_attack(metrics), measure=measure, colour="black")
     accuracy_axis(axes)
     epsilon_axes(axes, data)
     axes.axvline(table_epsilon, color="0.5", linewidth=0.9, linestyle=":")

@@ -12,8 +12,11 @@ from oncorobust.attacks.names import PAPER_ATTACKS
 from oncorobust.base import layout
 from oncorobust.base.errors import InputError
 from oncorobust.base.schema.version import read_results
+from oncorobust.report.figures.bands import band_files, curve_bands
+from oncorobust.report.figures.selective_prediction import risk_curves
 from oncorobust.report.figures.style import Examples, PlotData
 from oncorobust.report.tables.common import shown_as
+from oncorobust.report.tables.row_statistics import read_rows
 from oncorobust.settings.pipeline import Report
 
 
@@ -36,8 +39,10 @@ def read_examples(path: str | Path) -> Examples:
     )
 
 
-def read_plot_data(dataset: str, report: Report, *, models: Sequence[str]) -> PlotData:
-    """Read one data set's metrics by model, its summary and the clean model's examples from the work tree.
+def read_plot_data(dataset: str, report: Report, *, models: Sequence[str], seed: int) -> PlotData:
+    """Read one data set's metrics and rows by model, its summary and the clean model's examples from the work tree.
+
+    seed: of the run, for the samples of patients behind the bands of the curves and the risks.
 
     Raises InputError where the examples have another number of classes than the summary.
     """
@@ -49,6 +54,8 @@ def read_plot_data(dataset: str, report: Report, *, models: Sequence[str]) -> Pl
             f"{path}: probabilities of {examples.probabilities.shape[-1]} classes (expected {len(class_names)})"
         )
     low, high = summary["intensity_range"]
+    attack = {model: read_results(layout.results_file(dataset, model, "attack.json")) for model in models}
+    rows = {file: read_rows(file) for file in band_files(dataset, attack)}
     return PlotData(
         key=dataset,
         title=shown_as(dataset, report).title,
@@ -57,6 +64,8 @@ def read_plot_data(dataset: str, report: Report, *, models: Sequence[str]) -> Pl
         class_names=class_names,
         intensity_range=(low, high),
         intensity_unit=summary["intensity_unit"],
-        attack={model: read_results(layout.results_file(dataset, model, "attack.json")) for model in models},
+        attack=attack,
         examples=examples,
+        bands=curve_bands(dataset, attack, rows, seed=seed),
+        risks=risk_curves(dataset, read_rows(layout.results_file(dataset, layout.CLEAN, "scores.csv")), seed=seed),
     )

@@ -21,14 +21,24 @@ Curve = Float[np.ndarray, " points"]
 
 def accuracy_curve(metrics: Mapping[str, Any], *, attack: str, measure: Measure) -> tuple[Curve, Curve]:
     """Return epsilons from 0 and accuracies in percent under an attack."""
+    return _from_clean(metrics, accuracies(metrics, attack=attack, measure=measure))
+
+
+def accuracies(metrics: Mapping[str, Any], *, attack: str, measure: Measure) -> Mapping[str, float]:
+    """Return the accuracies under an attack as fractions, by the key of their epsilon."""
     if measure.attacked_label is None:
-        return _from_clean(metrics, metrics["strict"]["robust_accuracy"][attack])
-    return _from_clean(metrics, metrics["robust_accuracy"][measure.attacked_label][attack])
+        return metrics["strict"]["robust_accuracy"][attack]
+    return metrics["robust_accuracy"][measure.attacked_label][attack]
 
 
 def worst_case_curve(metrics: Mapping[str, Any]) -> tuple[Curve, Curve]:
     """Return epsilons from 0 and strict accuracies in percent under all attacks of the cascade."""
-    return accuracy_curve(metrics, attack=metrics["strict"]["attacks"][-1], measure=STRICT)
+    return accuracy_curve(metrics, attack=last_attack(metrics), measure=STRICT)
+
+
+def last_attack(metrics: Mapping[str, Any]) -> str:
+    """Return the last attack of the cascade, which counts all others too."""
+    return metrics["strict"]["attacks"][-1]
 
 
 def _from_clean(metrics: Mapping[str, Any], by_key: Mapping[str, float]) -> tuple[Curve, Curve]:

@@ -9,6 +9,7 @@ without pyplot: no global state, no display.
 """
 
 import io
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+import pandas as pd
 from jaxtyping import Float, Int, Shaped
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -23,9 +25,15 @@ from matplotlib.ticker import MaxNLocator
 
 from oncorobust.base.arrays import Images
 from oncorobust.base.units import readable_unit
+from oncorobust.report.figures.bands import Bands
+from oncorobust.report.figures.robustness_curves import Curve
+from oncorobust.report.measures import Measure
 from oncorobust.report.tables.protocols import attack_protocols
 from oncorobust.report.tables.render import SYNTHETIC
 from oncorobust.settings.attacks import Protocol
+
+_LETTERS_PER_INCH, _LINE_INCHES = 14.0, 0.15
+"""Of the bold letters of `stamp_mark`."""
 
 STRICT: dict[str, Any] = {"color": "black", "linewidth": 1.9}
 """The strict worst case over all attacks: a heavy black line without markers."""
@@ -75,7 +83,9 @@ class PlotData:
     """What the figures show of one data set.
 
     attack: contents of attack.json by model. paper: column of the paper's tables, None for none. intensity_range,
-    intensity_unit: stored values that became 0 and 1, and their unit.
+    intensity_unit: stored values that became 0 and 1, and their unit. bands: lower and upper ends in percent of the
+    intervals of each curve, by model, attack and ending of the measure (`figures.bands`). risks: of the clean model by
+    score, with columns coverage, risk, low and high (`figures.selective_prediction`).
     """
 
     key: str
@@ -87,6 +97,8 @@ class PlotData:
     intensity_unit: str
     attack: Mapping[str, Mapping[str, Any]]
     examples: Examples
+    bands: Bands
+    risks: Mapping[str, pd.DataFrame]
 
 
 def protocols_of(datasets: Sequence[PlotData]) -> frozenset[Protocol]:
@@ -159,9 +171,30 @@ def accuracy_axis(axes: Axes) -> None:
     axes.set_axisbelow(True)
 
 
+def draw_band(axes: Axes, data: PlotData, x: Curve, *, model: str, attack: str, measure: Measure, colour: str) -> None:
+    """Fill the interval around a curve; x: its epsilons."""
+    low, high = data.bands[model, attack, measure.ending]
+    axes.fill_between(x, low, high, color=colour, alpha=0.12, linewidth=0, zorder=0.8)
+
+
 def panel_title(data: PlotData) -> str:
     """Return the title of a data set's panel, with the number of test images behind it."""
     return f"{data.title} (n = {data.attack['clean']['n_images']})"
+
+
+def stamp_mark(figure: Figure, mark: str) -> Figure:
+    """Write the mark of red checks, NOT VALID and their names, above a settled figure; no mark changes nothing."""
+    if mark:
+        width, height = figure.get_size_inches()
+        lines = textwrap.wrap(mark, width=int(_LETTERS_PER_INCH * width), max_lines=4)
+        grown = height + _LINE_INCHES * (len(lines) + 1)
+        for axes in figure.axes:
+            left, bottom, wide, high = axes.get_position(original=True).bounds
+            axes.set_position((left, bottom * height / grown, wide, high * height / grown))
+        figure.set_size_inches(width, grown)
+        place = {"x": 0.5, "y": 1 - 0.5 * _LINE_INCHES / grown, "ha": "center", "va": "top"}
+        figure.text(s="\n".join(lines), color="#A33B00", fontsize=8, fontweight="bold", **place)
+    return figure
 
 
 def stamp_synthetic(axes: Axes, data: PlotData) -> None:

@@ -1,8 +1,9 @@
 """Tables 1 and S5: accuracy without attack and under each attack, by every measure that a run holds.
 
-Their rows are the attacks in the paper's order and, under the strict protocol, `ALL`, the worst case over its whole
-cascade. A strict number of an attack counts that attack and all before it in the cascade (FGSM, BIM, PGD, ...), so that
-the numbers fall from FGSM to BIM, PGD and ALL, while the paper's order of rows puts PGD before BIM.
+Their rows are no attack (Baseline), the attacks in the paper's order and, under the strict protocol, `ALL`, the worst
+case over its whole cascade. A strict number of an attack counts that attack and all before it in the cascade (FGSM,
+BIM, PGD, ...), so that the numbers fall from FGSM to BIM, PGD and ALL, while the paper's order of rows puts PGD before
+BIM.
 """
 
 from collections.abc import Iterator, Sequence
@@ -88,7 +89,7 @@ def table_1(
         columns=table_columns(attack, report),
         fields=(
             *(Field(f"accuracy{one.ending}", "", one.heading, "percent") for one in measures_of(protocols)),
-            Field("paper", "", "paper", "percent"),
+            Field("paper", "", "paper", "percent", paper=True),
         ),
         cells=cells,
     )
@@ -122,22 +123,23 @@ def table_s5(attack: Metrics, *, report: Report, protocols: frozenset[Protocol],
     """
     epsilon = report.adversarial_training_epsilon
     hardened = {dataset: models for dataset, models in attack.items() if ADVERSARIAL in models}
-    rows = _rows(protocols, cascade) if hardened else []
+    rows = [_Row(BASELINE, "", measures_of(protocols)[:1]), *_rows(protocols, cascade)] if hardened else []
     cells = tuple(
         cell
         for dataset in hardened
         for row in rows
         for cell in _table_s5_cells(attack, dataset, row, epsilon, paper=shown_as(dataset, report).paper)
     )
-    groups = [*((f"{{}}{one.ending}", one.heading) for one in measures_of(protocols)), ("paper_{}", "paper")]
+    groups = [(f"{{}}{one.ending}", one.heading, False) for one in measures_of(protocols)]
     return Table(
         name="Table S5",
         file=table_file("table_s5"),
         caption=_NOT_HARDENED
         if not hardened
         else (
-            f"Accuracy (%) under attack at epsilon {epsilon_text(epsilon)} of the clean (original) and the "
-            "adversarially trained models, and the difference in percentage points. "
+            f"Accuracy (%) without attack (Baseline) and under attack at epsilon {epsilon_text(epsilon)} of the clean "
+            "(original) and the adversarially trained models, and the difference in percentage points, with the p "
+            "value of an exact test by patient, adjusted by Holm for all differences of the table. "
             f"{_meanings(protocols)}{note_on_paper(cells, 'Table S5')}"
         ),
         row_heads=("Attack",),
@@ -145,8 +147,8 @@ def table_s5(attack: Metrics, *, report: Report, protocols: frozenset[Protocol],
         data_sets="blocks",
         columns=table_columns(attack, report),
         fields=tuple(
-            Field(name.format(field), group, heading, unit)
-            for name, group in groups
+            Field(name.format(field), group, heading, unit, paper)
+            for name, group, paper in [*groups, ("paper_{}", "paper", True)]
             for field, heading, unit in _BEFORE_AND_AFTER
         ),
         cells=cells,
@@ -163,9 +165,15 @@ def _table_s5_cells(attack: Metrics, dataset: str, row: _Row, epsilon: float, *,
 
 def _before_and_after(dataset: str, row: _Row, epsilon: float) -> Iterator[tuple[str, Source]]:
     for measure in row.measures:
-        before, after = (_source(dataset, model, row.attack, epsilon, measure) for model in ("clean", "adversarial"))
+        before, after = (_of_row(dataset, model, row, epsilon, measure) for model in ("clean", "adversarial"))
         for (field, _, _), source in zip(_BEFORE_AND_AFTER, (before, after, after.minus(before)), strict=True):
             yield field + measure.ending, source
+
+
+def _of_row(dataset: str, model: str, row: _Row, epsilon: float, measure: Measure) -> Source:
+    if row.title == BASELINE:
+        return clean_source(dataset, model, protocol=measure.protocol)
+    return _source(dataset, model, row.attack, epsilon, measure)
 
 
 def _printed_places(row: _Row, epsilon: float, paper: str | None) -> dict[str, tuple[str, str]]:

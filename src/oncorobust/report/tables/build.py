@@ -1,10 +1,13 @@
-"""All tables of a run from its metrics: the paper's Tables 1, 2 and S5, and our Tables G and T.
+"""All tables of a run from its metrics: the paper's Tables 1, 2 and S5, and our Tables G, T, E, M and R.
 
     Table 1   accuracy of the clean model, without attack and under each attack at each of `table_epsilons`
     Table 2   accuracy on all ranked images and without the most sensitive ones, coverage, threshold epsilon
     Table S5  accuracy under attack before and after adversarial training, at one epsilon
     Table G   the gap between the paper's accuracy under PGD and the strict accuracy, in parts that add up
     Table T   accuracy under threat models of an imaging chain, before and after adversarial training
+    Table E   sensitivity, specificity, AUC, flips and calibration of both models, without attack and under attack
+    Table M   minimal epsilons of both models as a survival analysis
+    Table R   selective prediction: scores of certainty compared
 
 Robust accuracy is measured in up to three ways (`report.measures`). Predicted labels: the attack moves away from the
 model's own prediction, as in ART by default and in the paper; with two classes this accuracy cannot fall below
@@ -15,15 +18,18 @@ A measure that a run lacks has no column.
 Source: Joel et al., doi 10.1101/2021.01.17.21249704, Tables 1, 2, S5. Values are fractions; `render` shows them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from oncorobust.base.errors import InputError
 from oncorobust.base.layout import results_file
 from oncorobust.report.tables.accuracy import table_1, table_s5
+from oncorobust.report.tables.beyond_accuracy import table_e
 from oncorobust.report.tables.cell import Table
 from oncorobust.report.tables.exclusion import table_2
 from oncorobust.report.tables.gap import table_g
+from oncorobust.report.tables.minimal_epsilons import table_m
 from oncorobust.report.tables.protocols import attack_protocols, rank_protocols, strict_attacks
+from oncorobust.report.tables.selective_prediction import table_r
 from oncorobust.report.tables.sources import Metrics
 from oncorobust.report.tables.threats import table_t
 from oncorobust.settings.attacks import ThreatName
@@ -60,4 +66,21 @@ def build_tables(
         table_s5(attack, report=report, protocols=protocols, cascade=cascade),
         table_g(attack, report=report, table_epsilons=table_epsilons, protocols=protocols, cascade=cascade),
         table_t(attack, report=report, asked=threats),
+    )
+
+
+def evidence_tables(
+    attack: Metrics, rank: Metrics, *, report: Report, class_names: Mapping[str, Sequence[str]]
+) -> tuple[Table, ...]:
+    """Return Tables E, M and R, whose values `intervals.with_intervals` computes from the rows.
+
+    class_names: by data set, in the order of their labels. Raises InputError where `report` names a positive class that
+    a data set lacks, or the metrics files hold different protocols.
+    """
+    protocols = attack_protocols(attack)
+    cascade = strict_attacks(attack) if "strict" in protocols else ()
+    return (
+        table_e(attack, report=report, class_names=class_names, protocols=protocols, cascade=cascade),
+        table_m(attack, report=report, cascade=cascade),
+        table_r(attack, rank, report=report),
     )

@@ -11,7 +11,7 @@ number of the paper has its place in the transcribed tables instead.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 import msgspec
@@ -29,8 +29,30 @@ Statistic = Literal[
     "threshold_strict",
     "robust_accuracy_threat",
     "n_images",
+    "sensitivity",
+    "specificity",
+    "balanced_accuracy",
+    "auc",
+    "calibration_error",
+    "brier_score",
+    "missed",
+    "false_alarms",
+    "share_censored",
+    "median_first_flipped",
+    "median_last_safe",
+    "restricted_mean",
+    "aurc",
+    "augrc",
+    "error_auroc",
+    "accuracy_at_coverage",
+    "frozen_coverage",
+    "frozen_accuracy",
+    "frozen_coverage_at_risk",
+    "frozen_accuracy_at_risk",
+    "chosen_coverage",
+    "chosen_accuracy",
 ]
-"""Statistics over per-image rows (`row_statistics`).
+"""Statistics over per-image rows (`row_statistics`, `row_estimates`).
 
     accuracy                share of the images predicted as labelled
     robust_accuracy         share predicted as labelled that no attack changes within an epsilon
@@ -40,12 +62,18 @@ Statistic = Literal[
     ..._strict              the same three, with sensitivity measured by the strict search
     robust_accuracy_threat  share predicted as labelled that is not flipped under a threat model
     n_images                number of images
+    sensitivity ...         of the answers; with an epsilon, of the worst answers within it in the strict search
+    auc ... brier_score     of the margins
+    missed, false_alarms    share of the positive (negative) images that are right without attack and flipped by it
+    share_censored ...      of the minimal epsilons of the correctly classified images, up to an epsilon
+    aurc ...                of a score of certainty as a rule that accepts images; frozen: its threshold is chosen on
+                            the validation images, chosen: on the test images
 """
 
-Unit = Literal["percent", "points", "epsilon", "count"]
+Unit = Literal["percent", "points", "epsilon", "count", "score"]
 """How a field is shown: a share as percent, a difference of shares as signed percentage points, others unchanged."""
 
-RowHead = Literal["Attack", "Epsilon", "Threat"]
+RowHead = Literal["Model", "Attack", "Epsilon", "Threat", "Score"]
 """What a part of a row's key is."""
 
 
@@ -64,6 +92,7 @@ class RowsSource:
 
     epsilon: l_inf radius in [0, 1] units at which the statistic is taken, where no column of the rows holds it; else
         null.
+    options: what the statistic needs besides the rows, such as the index of the positive class.
     """
 
     file: str
@@ -71,6 +100,7 @@ class RowsSource:
     statistic: Statistic
     sign: int
     epsilon: float | None = None
+    options: dict[str, str | int | float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -84,11 +114,29 @@ class PaperSource:
 
 @dataclass(frozen=True)
 class Interval:
-    """A confidence interval of a cell's value: its ends, its level (0.95) and the method that gave it."""
+    """A confidence interval of a cell's value: its ends, its level (0.95) and the method that gave it.
+
+    high: null where it is beyond the largest epsilon searched.
+    seed, n_draws: of the bootstrap samples of patients behind it, so that the interval can be computed again.
+    """
 
     low: float
-    high: float
+    high: float | None
     level: float
+    method: str
+    seed: int
+    n_draws: int
+
+
+@dataclass(frozen=True)
+class PairedTest:
+    """A two-sided test of two models on the same patients; small p values speak against the two being alike.
+
+    p_holm: adjusted by Holm for all tests of the cell's table. method: name of the test.
+    """
+
+    p_value: float
+    p_holm: float
     method: str
 
 
@@ -97,21 +145,25 @@ class Cell:
     """One number: its place, its value, what the value rests on, and its sources.
 
     column: key of the data set. field: which of the data set's numbers. value: a fraction, a number of images, or an
-    epsilon in [0, 1] units. interval: null where none was computed. n_images, n_patients: images and patients behind
-    the value, null where they are not known. paper: null for our own numbers.
+    epsilon in [0, 1] units; null where the rows give none. interval: null where there is none. no_interval: why there
+    is no interval, or no value; empty where there is one. n_images, n_patients: images and patients behind the value,
+    null where they are not known. metrics: empty for a number that comes from the rows alone. paper: null for our own
+    numbers. test: of a difference between two models; null for other numbers.
     """
 
     table: str
     row: str
     column: str
     field: str
-    value: float
+    value: float | None
     interval: Interval | None
+    no_interval: str
     n_images: int | None
     n_patients: int | None
     metrics: tuple[MetricSource, ...]
     rows: tuple[RowsSource, ...]
     paper: PaperSource | None
+    test: PairedTest | None = None
 
 
 @dataclass(frozen=True)
@@ -127,12 +179,16 @@ class TableColumn:
 
 @dataclass(frozen=True)
 class Field:
-    """One of the numbers that a table gives for a row and a data set; its heading stands below its group's heading."""
+    """One of the numbers that a table gives for a row and a data set; its heading stands below its group's heading.
+
+    paper: whether the numbers are the paper's.
+    """
 
     name: str
     group: str
     heading: str
     unit: Unit
+    paper: bool = False
 
 
 @dataclass(frozen=True)

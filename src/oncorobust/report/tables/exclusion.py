@@ -83,7 +83,7 @@ def table_2(rank: Metrics, *, report: Report, protocols: frozenset[Protocol]) ->
                 for protocol in shown
                 for field, heading, unit in _AFTER
             ),
-            *(Field(f"paper_{field}", "paper", heading, unit) for field, heading, unit in _PRINTED),
+            *(Field(f"paper_{field}", "paper", heading, unit, paper=True) for field, heading, unit in _PRINTED),
         ),
         cells=cells,
     )

@@ -1,27 +1,30 @@
 """Tables as text: laid out for readers, as Markdown, and as CSV with raw values.
 
-Numbers of tables are rounded here and nowhere else: a share becomes a percentage with two decimals, a difference of
-shares signed percentage points with two decimals, an epsilon four significant digits without exponent (three in a unit
-that readers know). An empty cell stays empty. CSV keeps the raw numbers, one column `<data set>.<field>` each (in
-Table 2, one row per data set).
+Numbers are rounded by `numbers`; an empty cell stays empty. CSV keeps the raw numbers, one column `<data set>.<field>`
+each (in Table 2, one row per data set), and the ends of the interval in the columns `<data set>.<field>_low` and
+`<data set>.<field>_high`.
 
 Data sets stand across (Table 1), as rows (Table 2), or as blocks of rows (Tables S5, G and T, which have too many
 numbers per data set to fit across a page).
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pandas as pd
 
-from oncorobust.base.epsilons import epsilon_text
+from oncorobust.report.shown_attacks import BASELINE
 from oncorobust.report.tables.cell import Cell, Table, TableColumn, Unit
+from oncorobust.report.tables.numbers import ReadableUnit, display_cell, in_units
 
 SYNTHETIC = "SYNTHETIC"
 """Mark of a data set whose images were generated and show no patient."""
 
-ReadableUnit = tuple[float, str]
-"""Epsilon 1 in a unit that readers know, and the unit's name (`base.units.readable_unit`)."""
+INTERVAL_ENDINGS = ("_low", "_high")
+"""Endings of the CSV columns with the ends of a number's interval."""
+
+_NO_NUMBERS = (math.nan, math.nan, math.nan)
 
 
 @dataclass(frozen=True)
@@ -100,7 +103,7 @@ def _data_sets_as_blocks(table: Table, units: Mapping[str, ReadableUnit]) -> Lay
                 (
                     marked_title(column),
                     *_row_labels(table, row),
-                    *([in_units(_epsilon(row), units[column.key])] if converted else []),
+                    *([_units_text(row, units[column.key])] if converted else []),
                 ),
                 tuple(_text(table, row, column.key, one.name) for one in shown),
             )
@@ -113,12 +116,13 @@ def _data_sets_as_blocks(table: Table, units: Mapping[str, ReadableUnit]) -> Lay
 
 def _fields_of_the_paper(table: Table) -> set[str]:
     """Return the fields whose numbers are the paper's."""
-    return {cell.field for cell in table.cells if cell.paper is not None}
+    return {one.name for one in table.fields if one.paper}
 
 
-def _epsilon(row: str) -> float:
-    """Return the epsilon of a row's key, which is its last part."""
-    return float(row.rpartition(":")[2])
+def _units_text(row: str, readable: ReadableUnit) -> str:
+    """Return the epsilon of a row's key, which is its last part, in units; empty for a row without attack."""
+    last = row.rpartition(":")[2]
+    return "" if last == BASELINE else in_units(float(last), readable)
 
 
 def _row_labels(table: Table, row: str) -> tuple[str, ...]:
@@ -129,28 +133,12 @@ def _row_labels(table: Table, row: str) -> tuple[str, ...]:
 
 def _text(table: Table, row: str, column: str, field: str) -> str:
     cell = table.find(row=row, column=column, field=field)
-    return display(cell.value, unit_of(table, cell)) if cell else ""
+    return display_cell(cell, unit_of(table, cell)) if cell else ""
 
 
 def unit_of(table: Table, cell: Cell) -> Unit:
     """Return how a cell's number is shown."""
     return next(one.unit for one in table.fields if one.name == cell.field)
-
-
-def display(value: float, unit: Unit) -> str:
-    """Return a number as tables show it."""
-    if unit == "epsilon":
-        return epsilon_text(float(f"{value:.4g}"))
-    if unit == "count":
-        return f"{value:.0f}"
-    hundredths = round(100 * value, 2) + 0.0  # a rounded -0.0 becomes 0.0
-    return f"{hundredths:+.2f}" if unit == "points" else f"{hundredths:.2f}"
-
-
-def in_units(epsilon: float, readable: ReadableUnit) -> str:
-    """Return an epsilon in a unit that readers know: 5.6 HU."""
-    scale, name = readable
-    return f"{epsilon * scale:.3g} {name}"
 
 
 def marked_title(column: TableColumn) -> str:
@@ -159,10 +147,11 @@ def marked_title(column: TableColumn) -> str:
 
 
 def counts_text(table: Table) -> str:
-    """Return the number of attacked test images behind each data set's numbers."""
+    """Return the number of attacked test images behind each data set's numbers, and what stands in brackets."""
     held = {cell.column for cell in table.cells}
     shown = (f"{marked_title(one)} n = {one.n_images}" for one in table.columns if one.key in held)
-    return f"Attacked test images: {'; '.join(shown)}."
+    brackets = " In brackets: 95 % interval over patients." if any(cell.interval for cell in table.cells) else ""
+    return f"Attacked test images: {'; '.join(shown)}.{brackets}"
 
 
 def to_frame(table: Table) -> pd.DataFrame:
@@ -170,15 +159,25 @@ def to_frame(table: Table) -> pd.DataFrame:
 
     Every field has its column, also where it is empty, so that the columns depend on the data sets alone.
     """
-    found = {(cell.row, cell.column, cell.field): cell.value for cell in table.cells}
+    found = {(cell.row, cell.column, cell.field): _raw(cell) for cell in table.cells}
+    printed = _fields_of_the_paper(table)
     synthetic = {column.key: column.synthetic for column in table.columns}
     values: dict[str, list[float] | list[bool]] = {}
     for key in [""] if table.data_sets == "rows" else synthetic:
         for one in table.fields:
-            cells = [found.get((row, key or row, one.name), float("nan")) for row in table.rows]
-            values[csv_column(table, key, one.name)] = cells
+            cells = [found.get((row, key or row, one.name), _NO_NUMBERS) for row in table.rows]
+            endings = ("",) if one.name in printed or one.unit == "count" else ("", *INTERVAL_ENDINGS)
+            for position, ending in enumerate(endings):
+                values[csv_column(table, key, one.name) + ending] = [numbers[position] for numbers in cells]
         values[csv_column(table, key, "synthetic")] = [synthetic[key or row] for row in table.rows]
     return pd.DataFrame({"row": table.rows, **values})
+
+
+def _raw(cell: Cell) -> tuple[float, float, float]:
+    """Return a cell's value and the ends of its interval, not a number where there is none."""
+    ends = (None, None) if cell.interval is None else (cell.interval.low, cell.interval.high)
+    value, low, high = (math.nan if one is None else one for one in (cell.value, *ends))
+    return value, low, high
 
 
 def csv_column(table: Table, dataset: str, field: str) -> str:
@@ -193,13 +192,13 @@ def to_markdown(table: Table) -> str:
     layout = lay_out(table)
     head = [*layout.label_heads, *(f"{one.group}: {one.text}" if one.group else one.text for one in layout.headings)]
     rule = [":---"] * len(layout.label_heads) + ["---:"] * len(layout.headings)
-    lines = [f"**{table.name}.** {table.caption} {_escape(counts_text(table))}", ""]
+    lines = [f"**{table.name}.** {table.caption} {escape(counts_text(table))}", ""]
     for texts in (head, rule, *([*line.labels, *line.texts] for line in layout.lines)):
-        lines.append("| " + " | ".join(_escape(text) for text in texts) + " |")
+        lines.append("| " + " | ".join(escape(text) for text in texts) + " |")
     return "\n".join(lines) + "\n"
 
 
-def _escape(text: str) -> str:
+def escape(text: str) -> str:
     """Escape characters of a title that Markdown would read as cell borders, HTML, emphasis or line ends."""
     for character, escaped in (("\\", "\\\\"), ("|", "\\|"), ("<", "&lt;"), ("*", "\\*"), ("_", "\\_"), ("\n", " ")):
         text = text.replace(character, escaped)

@@ -1,17 +1,30 @@
 """Statistics over per-image rows: a cell's value computed again from the rows that it names.
 
-The rows are those of predictions.csv, intervals.csv, threats.csv and sensitivity.csv.
+The rows are those of predictions.csv, intervals.csv, threats.csv and sensitivity.csv. Nearly every statistic is a ratio
+of two sums over images, such as correct images over images; its parts give its interval too (`intervals`). The others
+are a largest epsilon and a count.
 """
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from oncorobust.base.errors import InputError
 from oncorobust.report.tables.cell import Cell, RowsSource, Statistic
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A ratio over images, in parts: the patient of each image, and what it adds above and below the fraction line."""
+
+    patient_ids: np.ndarray
+    numerator: np.ndarray
+    denominator: np.ndarray
 
 
 def rows_value(cell: Cell, rows: Mapping[str, pd.DataFrame]) -> float:
@@ -22,8 +35,21 @@ def rows_value(cell: Cell, rows: Mapping[str, pd.DataFrame]) -> float:
     return sum(source.sign * _statistic(rows[source.file], source) for source in cell.rows)
 
 
-def _statistic(frame: pd.DataFrame, source: RowsSource) -> float:
-    columns, statistic = _STATISTICS[source.statistic]
+def ratio_parts(frame: pd.DataFrame, source: RowsSource) -> Parts | None:
+    """Return the parts of a statistic that is a ratio over images; None for a largest epsilon or a count.
+
+    Raises InputError where the file lacks a column or has no rows that fit.
+    """
+    if source.statistic not in _RATIOS:
+        return None
+    columns, ratio = _RATIOS[source.statistic]
+    chosen = selected(frame, source, columns=("patient_id", *columns))
+    numerator, denominator = ratio(chosen, source.epsilon, *columns)
+    return Parts(chosen["patient_id"].to_numpy(), np.asarray(numerator, float), np.asarray(denominator, float))
+
+
+def selected(frame: pd.DataFrame, source: RowsSource, *, columns: tuple[str, ...]) -> pd.DataFrame:
+    """Return the rows that a source names. Raises InputError where they lack a column or there are none."""
     missing = {"label", "predicted", *columns, *source.where} - set(frame.columns)
     if missing:
         raise InputError(f"{source.file}: columns {list(frame.columns)} (expected {sorted(missing)} too)")
@@ -31,50 +57,75 @@ def _statistic(frame: pd.DataFrame, source: RowsSource) -> float:
         frame = frame[frame[column] == value]
     if frame.empty:
         raise InputError(f"{source.file}: no rows where {source.where} (expected one per image)")
-    return float(statistic(frame, source.epsilon, *columns))
+    return frame
 
 
-def _accuracy(frame: pd.DataFrame, _: float | None) -> float:
-    return (frame["label"] == frame["predicted"]).mean()
+def _statistic(frame: pd.DataFrame, source: RowsSource) -> float:
+    parts = ratio_parts(frame, source)
+    if parts is not None:
+        below = parts.denominator.sum()
+        return float(parts.numerator.sum() / below) if below else math.nan
+    columns, statistic = _OTHERS[source.statistic]
+    return float(statistic(selected(frame, source, columns=columns), *columns))
 
 
-def _robust_accuracy(frame: pd.DataFrame, epsilon: float | None, first_flipped: str) -> float:
-    return ((frame["label"] == frame["predicted"]) & (frame[first_flipped] > epsilon)).mean()
+Ratio = tuple[pd.Series, pd.Series]
 
 
-def _robust_accuracy_threat(frame: pd.DataFrame, _: float | None, flipped: str) -> float:
-    return ((frame["label"] == frame["predicted"]) & ~frame[flipped]).mean()
+def _right(frame: pd.DataFrame) -> pd.Series:
+    return frame["label"] == frame["predicted"]
 
 
-def _accuracy_kept(frame: pd.DataFrame, epsilon: float | None, excluded: str) -> float:
-    return _accuracy(frame[~frame[excluded]], epsilon)
+def _all(frame: pd.DataFrame) -> pd.Series:
+    return pd.Series(True, index=frame.index)
 
 
-def _coverage(frame: pd.DataFrame, _: float | None, excluded: str) -> float:
-    return (~frame[excluded]).mean()
+def _accuracy(frame: pd.DataFrame, _: float | None) -> Ratio:
+    return _right(frame), _all(frame)
 
 
-def _threshold(frame: pd.DataFrame, _: float | None, excluded: str, smallest: str) -> float:
+def _robust_accuracy(frame: pd.DataFrame, epsilon: float | None, first_flipped: str) -> Ratio:
+    return _right(frame) & (frame[first_flipped] > epsilon), _all(frame)
+
+
+def _robust_accuracy_threat(frame: pd.DataFrame, _: float | None, flipped: str) -> Ratio:
+    return _right(frame) & ~frame[flipped], _all(frame)
+
+
+def _accuracy_kept(frame: pd.DataFrame, _: float | None, excluded: str) -> Ratio:
+    return _right(frame) & ~frame[excluded], ~frame[excluded]
+
+
+def _coverage(frame: pd.DataFrame, _: float | None, excluded: str) -> Ratio:
+    return ~frame[excluded], _all(frame)
+
+
+def _threshold(frame: pd.DataFrame, excluded: str, smallest: str) -> float:
     return frame.loc[frame[excluded], smallest].max()
 
 
-def _n_images(frame: pd.DataFrame, _: float | None, image_id: str) -> float:
+def _n_images(frame: pd.DataFrame, image_id: str) -> float:
     return float(frame[image_id].nunique())
 
 
-_STATISTICS: dict[Statistic, tuple[tuple[str, ...], Callable[..., float]]] = {
+_RATIOS: dict[Statistic, tuple[tuple[str, ...], Callable[..., Ratio]]] = {
     "accuracy": ((), _accuracy),
     "robust_accuracy": (("first_flipped",), _robust_accuracy),
     "accuracy_kept": (("excluded",), _accuracy_kept),
     "coverage": (("excluded",), _coverage),
-    "threshold": (("excluded", "min_epsilon"), _threshold),
     "accuracy_kept_strict": (("excluded_strict",), _accuracy_kept),
     "coverage_strict": (("excluded_strict",), _coverage),
-    "threshold_strict": (("excluded_strict", "first_flipped"), _threshold),
     "robust_accuracy_threat": (("flipped",), _robust_accuracy_threat),
+}
+_OTHERS: dict[Statistic, tuple[tuple[str, ...], Callable[..., float]]] = {
+    "threshold": (("excluded", "min_epsilon"), _threshold),
+    "threshold_strict": (("excluded_strict", "first_flipped"), _threshold),
     "n_images": (("image_id",), _n_images),
 }
-"""The columns that a statistic needs besides label and predicted, and its function of rows, epsilon and columns."""
+"""The columns that a statistic needs besides label and predicted, and its function of rows and columns.
+
+A ratio is given the epsilon too, before the columns.
+"""
 
 
 def same_number(first: float, second: float) -> bool:
@@ -82,12 +133,16 @@ def same_number(first: float, second: float) -> bool:
     return math.isclose(first, second, rel_tol=1e-12, abs_tol=1e-12)
 
 
+_TEXT = ("image_id", "patient_id", "attack", "attacked_label", "won_by", "threat")
+"""Columns of text. pandas would read `true` as a Boolean wherever a part of a large file has no other label."""
+
+
 def read_rows(source: str | Path | BytesIO) -> pd.DataFrame:
-    """Read a file of per-image rows, with identifiers as text: 007 and NA stay as written.
+    """Read a file of per-image rows, with identifiers and names as text: 007, NA and the label `true` stay as written.
 
     Raises InputError with the file's name where it cannot be read.
     """
     try:
-        return pd.read_csv(source, dtype={"image_id": str, "patient_id": str}, keep_default_na=False)
+        return pd.read_csv(source, dtype=dict.fromkeys(_TEXT, str), keep_default_na=False)
     except (OSError, ValueError) as error:
         raise InputError(f"{source}: {error} (expected a table with one row per image)") from error

@@ -8,13 +8,14 @@ A cell's value is read by the same pointers that it states as its source, so tha
 intervals.csv and threats.csv under the strict one, and rank.json beside sensitivity.csv.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from oncorobust.base.epsilons import epsilon_key
 from oncorobust.base.errors import InputError
-from oncorobust.base.layout import results_file
+from oncorobust.base.layout import processed, results_file
+from oncorobust.base.schema.version import read_results
 from oncorobust.report.tables.cell import Cell, MetricSource, PaperSource, RowsSource, Statistic
 from oncorobust.report.tables.paper_numbers import PAPER_FOLDER, load_paper_table
 from oncorobust.settings.attacks import Protocol
@@ -22,11 +23,25 @@ from oncorobust.settings.attacks import Protocol
 Metrics = Mapping[str, Mapping[str, Mapping[str, Any]]]
 """Contents of metrics files by data set and model (`clean`, `adversarial`)."""
 
-_CLEAN_ROWS: dict[Protocol, tuple[str, dict[str, str | float]]] = {
+NOT_COMPUTED = "not computed"
+OF_THE_PAPER = "the paper states none"
+"""Why a cell has no interval: its rows have not been read yet (`intervals.with_intervals`), or it is the paper's."""
+
+CLEAN_ROWS: dict[Protocol, tuple[str, dict[str, str | float]]] = {
     "paper": ("predictions.csv", {"attack": "none", "epsilon": 0.0, "attacked_label": "none"}),
     "strict": ("intervals.csv", {"attack": "pgd"}),
 }
 """A file and a filter that give the clean prediction of each image once."""
+
+
+def read_metrics(models: Mapping[str, Sequence[str]], file: str) -> Metrics:
+    """Read a metrics file of each model; models: by data set. Raises InputError where one is missing."""
+    return {name: {model: read_results(results_file(name, model, file)) for model in of} for name, of in models.items()}
+
+
+def read_class_names(datasets: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Read the names of the classes of each data set, in the order of their labels."""
+    return {name: tuple(read_results(f"{processed(name)}/summary.json")["class_names"]) for name in datasets}
 
 
 @dataclass(frozen=True)
@@ -53,7 +68,7 @@ class Source:
 
 def clean_source(dataset: str, model: str, *, protocol: Protocol) -> Source:
     """Return the source of the accuracy without attack; protocol: whose rows to compute it from."""
-    rows, where = _CLEAN_ROWS[protocol]
+    rows, where = CLEAN_ROWS[protocol]
     return Source(
         (MetricSource(results_file(dataset, model, "attack.json"), "/clean_accuracy", 1),),
         (RowsSource(results_file(dataset, model, rows), where, "accuracy", 1),),
@@ -136,12 +151,18 @@ def sourced_cell(metrics: Metrics, source: Source, *, table: str, row: str, data
         field=field,
         value=sum_of_metrics(source.metrics, contents),
         interval=None,
+        no_interval=NOT_COMPUTED,
         n_images=round(sum_of_metrics(source.images, contents)),
         n_patients=round(sum_of_metrics(source.patients, contents)) if source.patients else None,
         metrics=source.metrics,
         rows=source.rows,
         paper=None,
     )
+
+
+def rows_cell(source: RowsSource, *, table: str, row: str, dataset: str, field: str) -> Cell:
+    """Return a cell that stands in no metrics file; `intervals.with_intervals` computes its value from the rows."""
+    return Cell(table, row, dataset, field, None, None, NOT_COMPUTED, None, None, (), (source,), None)
 
 
 def sum_of_metrics(sources: Iterable[MetricSource], metrics: Mapping[str, Mapping[str, Any]]) -> float:
@@ -169,7 +190,20 @@ def paper_cells(name: str, places: Mapping[str, tuple[str, str]], *, table: str,
     """
     printed, file = load_paper_table(name), f"{PAPER_FOLDER}/{name}.csv"
     return [
-        Cell(table, row, dataset, field, printed[place], None, None, None, (), (), PaperSource(file, *place))
+        Cell(
+            table,
+            row,
+            dataset,
+            field,
+            printed[place],
+            None,
+            OF_THE_PAPER,
+            None,
+            None,
+            (),
+            (),
+            PaperSource(file, *place),
+        )
         for field, place in places.items()
         if place in printed
     ]

@@ -1,0 +1,97 @@
+"""Figure 4: risk over coverage of each score of certainty, one panel per data set, for the clean models.
+
+The images with the largest scores are answered: coverage is their share, risk the share of errors among them. Images of
+equal score enter together. A score that tells right from wrong answers lies below that of random numbers, whose risk is
+the same at every coverage but for chance. The bands are 95 % intervals over patients, of the minimal epsilons alone, so
+that they can be seen.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from oncorobust.base.seeds import child_seed
+from oncorobust.evaluation.resampling import LEVEL, N_DRAWS, draw_patients
+from oncorobust.evaluation.risk_coverage import curve_band
+from oncorobust.evaluation.scored_rows import score_names, scored
+from oncorobust.report.figures.style import WIDTH_INCHES, PlotData, house_style, panel_title, settle, stamp_synthetic
+
+_SHOWN: dict[str, tuple[str, str, str]] = {
+    "min_epsilon": ("minimal epsilon (paper)", "#D55E00", "-"),
+    "min_epsilon_strict": ("minimal epsilon (strict)", "black", "-"),
+    "confidence": ("softmax maximum", "#0072B2", "-"),
+    "margin": ("margin", "#0072B2", ":"),
+    "entropy": ("entropy", "#56B4E9", "--"),
+    "mc_dropout": ("MC dropout", "#009E73", "-"),
+    "augmentation": ("augmentation", "#009E73", "--"),
+    "noise_flips": ("noise", "#CC79A7", "-."),
+    "random": ("random", "0.6", "-"),
+}
+"""Title, colour and line style of each score."""
+
+_WITH_BAND = ("min_epsilon", "min_epsilon_strict")
+_COVERAGES = tuple(np.linspace(0.05, 1.0, 96).tolist())
+
+Risks = Mapping[str, pd.DataFrame]
+"""Curve of each score: coverage, risk, low, high, as fractions."""
+
+
+def risk_curves(dataset: str, scores: pd.DataFrame, *, seed: int) -> Risks:
+    """Return the risk over coverage of each score of a data set's test images.
+
+    scores: rows of scores.csv. seed: of the run; the samples of patients are those of the tables.
+    """
+    test = scores[scores["split"] == "test"]
+    draws = draw_patients(test["patient_id"].astype(str), n_draws=N_DRAWS, seed=child_seed(seed, "patients", dataset))
+    return {
+        name: curve_band(scored(test, name, split="test"), draws, coverages=_COVERAGES, level=LEVEL)
+        for name in score_names(test)
+    }
+
+
+def figure_4(datasets: Sequence[PlotData]) -> Figure:
+    """Return Figure 4."""
+    n_columns = min(3, len(datasets))
+    n_rows = math.ceil(len(datasets) / n_columns)
+    with house_style():
+        width = 6.4 if n_columns < 3 else WIDTH_INCHES  # the legend needs this width below a single panel too
+        figure = Figure(figsize=(width, 2.6 * n_rows + 0.75), layout="constrained")
+        panels = figure.subplots(n_rows, n_columns, squeeze=False)
+        for axes, data in zip(panels.flat, datasets, strict=False):
+            _panel(axes, data)
+        for axes in panels.flat[len(datasets) :]:
+            axes.remove()
+        for axes in panels[:, 0]:
+            axes.set_ylabel("risk: errors among accepted (%)")
+        held = [name for name in _SHOWN if any(name in data.risks for data in datasets)]
+        handles = [Line2D([], [], label=_SHOWN[name][0], **_style(name)) for name in held]
+        figure.legend(handles=handles, loc="outside lower center", ncols=5, columnspacing=1.2)
+        return settle(figure)
+
+
+def _panel(axes: Axes, data: PlotData) -> None:
+    for name in (one for one in _SHOWN if one in data.risks):
+        curve = 100 * data.risks[name]
+        axes.plot(curve["coverage"], curve["risk"], **_style(name))
+        if name in _WITH_BAND:
+            colour = _SHOWN[name][1]
+            axes.fill_between(
+                curve["coverage"], curve["low"], curve["high"], color=colour, alpha=0.12, linewidth=0, zorder=0.8
+            )
+    axes.set_xlim(0, 100)
+    axes.set_ylim(bottom=0)
+    axes.grid(axis="y", color="0.9", linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.set_xlabel("coverage (%)")
+    axes.set_title(panel_title(data))
+    stamp_synthetic(axes, data)
+
+
+def _style(name: str) -> dict[str, Any]:
+    return {"color": _SHOWN[name][1], "linestyle": _SHOWN[name][2]}

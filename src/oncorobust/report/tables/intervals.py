@@ -1,0 +1,170 @@
+"""Confidence intervals of the tables' cells, from the rows that each cell names, clustered by patient.
+
+All cells of a data set share their samples of patients, so that the difference of two models is taken over the same
+patients in every sample. The seed and the number of samples stand in each interval: a trace computes it again.
+
+A ratio of sums over images has the method that `evaluation.intervals` chooses from its counts; what is no ratio has
+that of `row_estimates`. A threshold (the largest minimal epsilon left out) has the percentile interval of the threshold
+that leaves out the same share in each sample. A count has none. A cell that stands in no metrics file gets its value
+here too.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from oncorobust.base.seeds import child_seed
+from oncorobust.evaluation.intervals import ratio_intervals
+from oncorobust.evaluation.resampling import (
+    LEVEL,
+    N_DRAWS,
+    Draws,
+    Estimate,
+    draw_patients,
+    patient_index,
+    patient_sums,
+)
+from oncorobust.evaluation.share_bounds import Term
+from oncorobust.report.tables.cell import Cell, Interval, RowsSource, Statistic, Table
+from oncorobust.report.tables.row_estimates import is_row_estimate, row_estimate
+from oncorobust.report.tables.row_statistics import ratio_parts, selected
+from oncorobust.report.tables.selective_estimates import SELECTIVE, selective_estimates
+
+Rows = Mapping[str, pd.DataFrame]
+"""Per-image rows by the name of their file."""
+
+_COUNT = "a count"
+_NOTHING_LEFT = "no image in the ratio"
+_THRESHOLDS = {"threshold": ("excluded", "min_epsilon"), "threshold_strict": ("excluded_strict", "first_flipped")}
+
+
+def with_intervals(tables: Iterable[Table], rows: Rows, *, seed: int, n_draws: int = N_DRAWS) -> tuple[Table, ...]:
+    """Return the tables with the interval, or the reason for none, and the number of patients of each cell of ours.
+
+    rows: of all files that the cells name. seed: of the run. Raises InputError where rows lack a column.
+    """
+    tables = tuple(tables)
+    ours = [cell for table in tables for cell in table.cells if cell.paper is None]
+    groups: dict[tuple[str, tuple[str, ...]], list[Cell]] = {}
+    for cell in ours:
+        groups.setdefault((cell.column, row_patients(cell, rows)), []).append(cell)
+    estimates: dict[tuple[str, str, str, str], Cell] = {}
+    for (dataset, patients), cells in groups.items():
+        own_seed = child_seed(seed, "patients", dataset)
+        draws = draw_patients(patients, n_draws=n_draws, seed=own_seed)
+        for cell, estimate in zip(cells, cell_estimates(cells, rows, draws), strict=True):
+            estimates[_place(cell)] = _with_estimate(cell, estimate, seed=own_seed, n_draws=n_draws)
+    return tuple(
+        replace(table, cells=tuple(estimates.get(_place(cell), cell) for cell in table.cells)) for table in tables
+    )
+
+
+def computed_again(cell: Cell, rows: Rows) -> Cell:
+    """Return the cell with the interval, and without metrics the value, computed again from the rows that it names.
+
+    The samples of patients are those of its interval; a value without an interval does not depend on them.
+    """
+    seed, n_draws = (0, 1) if cell.interval is None else (cell.interval.seed, cell.interval.n_draws)
+    draws = draw_patients(row_patients(cell, rows), n_draws=n_draws, seed=seed)
+    (estimate,) = cell_estimates([cell], rows, draws)
+    return _with_estimate(cell, estimate, seed=seed, n_draws=n_draws)
+
+
+def row_files(tables: Iterable[Table]) -> list[str]:
+    """Return the files of rows that the tables' cells name, each once."""
+    return sorted({one.file for table in tables for cell in table.cells for one in cell.rows})
+
+
+def row_patients(cell: Cell, rows: Rows) -> tuple[str, ...]:
+    """Return all test patients of the files that a cell names, also those whose images are not in the cell, sorted."""
+    frames = [rows[file] for file in {one.file for one in cell.rows}]
+    tested = [frame[frame["split"] == "test"] if "split" in frame else frame for frame in frames]
+    return tuple(sorted({str(one) for frame in tested for one in frame["patient_id"]}))
+
+
+def cell_estimates(cells: Iterable[Cell], rows: Rows, draws: Draws) -> list[Estimate]:
+    """Return the estimate of each cell, all from the same samples of patients."""
+    cells = list(cells)
+    terms = [_terms(cell.rows, rows, draws) for cell in cells]
+    ratios = iter(ratio_intervals([one for one in terms if one is not None], draws, level=LEVEL))
+    judged: dict[tuple[str, str], dict[Statistic, Estimate]] = {}
+    return [
+        _other_estimate(cell, rows, draws, judged) if one is None else next(ratios)
+        for cell, one in zip(cells, terms, strict=True)
+    ]
+
+
+def _other_estimate(
+    cell: Cell, rows: Rows, draws: Draws, judged: dict[tuple[str, str], dict[Statistic, Estimate]]
+) -> Estimate:
+    """Return the estimate of what is no ratio; judged: the estimates of scores so far, by file and score."""
+    source = cell.rows[0]
+    if is_row_estimate(source):
+        return row_estimate(rows[source.file], source, draws)
+    if source.statistic in SELECTIVE:
+        key = source.file, str(source.options["score"])
+        if key not in judged:
+            judged[key] = selective_estimates(rows[source.file], source, draws)
+        return judged[key][source.statistic]
+    return _threshold_estimate(cell, rows, draws)
+
+
+def ratio_estimates(sources: Iterable[RowsSource], rows: Rows, draws: Draws) -> list[Estimate]:
+    """Return the estimate of each source, all ratios over images, from the same samples of patients."""
+    terms = [_terms((source,), rows, draws) for source in sources]
+    return ratio_intervals([one for one in terms if one is not None], draws, level=LEVEL)
+
+
+def _terms(sources: Iterable[RowsSource], rows: Rows, draws: Draws) -> tuple[Term, ...] | None:
+    parts = [(source.sign, ratio_parts(rows[source.file], source)) for source in sources]
+    if any(one is None for _, one in parts):
+        return None
+    return tuple(
+        Term(
+            float(sign), *(patient_sums(values, one.patient_ids, draws) for values in (one.numerator, one.denominator))
+        )
+        for sign, one in parts
+        if one is not None
+    )
+
+
+def _threshold_estimate(cell: Cell, rows: Rows, draws: Draws) -> Estimate:
+    source = cell.rows[0]
+    frame = rows[source.file]
+    n_images, n_patients = len(frame), frame["patient_id"].nunique()
+    if source.statistic not in _THRESHOLDS:
+        return Estimate(cell.value, None, None, LEVEL, "", n_images, n_patients, _COUNT)
+    found = _thresholds(frame, source, draws)
+    low, high = np.quantile(found, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], method="inverted_cdf")
+    return Estimate(cell.value, float(low), float(high), LEVEL, "percentile bootstrap", n_images, n_patients)
+
+
+def _thresholds(frame: pd.DataFrame, source: RowsSource, draws: Draws) -> np.ndarray:
+    """Return in each sample the value up to which the share left out is nearest to that of the whole; 0 for none."""
+    excluded, smallest = _THRESHOLDS[source.statistic]
+    chosen = selected(frame, source, columns=(excluded, smallest, "patient_id"))
+    values, group = np.unique(chosen[smallest].to_numpy(float), return_inverse=True)
+    finite = np.isfinite(values)
+    per_patient = np.zeros((len(draws.patients), len(values)), np.float32)
+    np.add.at(per_patient, (patient_index(chosen["patient_id"], draws), group), 1)
+    weights = draws.counts @ per_patient
+    shares = np.cumsum(weights, axis=1)[:, finite] / weights.sum(axis=1, keepdims=True)
+    shares = np.hstack([np.zeros((len(shares), 1)), shares])
+    nearest = np.abs(shares - chosen[excluded].mean()).argmin(axis=1)
+    return np.concatenate([[0.0], values[finite]])[nearest]
+
+
+def _with_estimate(cell: Cell, estimate: Estimate, *, seed: int, n_draws: int) -> Cell:
+    cell = replace(cell, n_patients=estimate.n_patients)
+    if not cell.metrics:
+        cell = replace(cell, value=estimate.value, n_images=estimate.n_images)
+    if estimate.low is None:
+        return replace(cell, interval=None, no_interval=estimate.reason or _NOTHING_LEFT)
+    interval = Interval(estimate.low, estimate.high, estimate.level, estimate.method, seed, n_draws)
+    return replace(cell, interval=interval, no_interval="")
+
+
+def _place(cell: Cell) -> tuple[str, str, str, str]:
+    return cell.table, cell.row, cell.column, cell.field

@@ -1,0 +1,54 @@
+"""Estimates of a score of certainty from scores.csv: how well it tells right from wrong answers.
+
+All estimates of one score come from one pass over the samples of test patients, so they are computed together. The
+measures are those of `evaluation.selective`.
+"""
+
+import pandas as pd
+
+from oncorobust.evaluation.resampling import LEVEL, Draws, Estimate
+from oncorobust.evaluation.scored_rows import ROW_COLUMNS
+from oncorobust.evaluation.selective import Aims, judge_scores
+from oncorobust.report.tables.cell import RowsSource, Statistic
+
+SELECTIVE: tuple[Statistic, ...] = (
+    "aurc",
+    "augrc",
+    "error_auroc",
+    "accuracy_at_coverage",
+    "frozen_coverage",
+    "frozen_accuracy",
+    "frozen_coverage_at_risk",
+    "frozen_accuracy_at_risk",
+    "chosen_coverage",
+    "chosen_accuracy",
+)
+
+
+def selective_estimates(frame: pd.DataFrame, source: RowsSource, draws: Draws) -> dict[Statistic, Estimate]:
+    """Return every estimate of the score that a source names; draws: of the test patients.
+
+    Raises InputError where the file lacks the score or another column.
+    """
+    score = str(source.options["score"])
+    aims = Aims(exclude_share=float(source.options["exclude_share"]), risk=float(source.options["risk"]))
+    rows = frame[[one for one in (*ROW_COLUMNS, score) if one in frame]]
+    if score in rows:  # validation images that were not attacked choose no threshold
+        rows = rows.assign(**{score: pd.to_numeric(rows[score])})
+        rows = rows[(rows["split"] == "test") | rows[score].notna()]
+    (judged,) = judge_scores(rows, aims=aims, draws=draws, level=LEVEL)
+    points = {(one.aim, one.chosen_on): one for one in judged.points}
+    frozen, at_risk = points["coverage", "validation"], points["risk", "validation"]
+    chosen = points["coverage", "test"]
+    return {
+        "aurc": judged.aurc,
+        "augrc": judged.augrc,
+        "error_auroc": judged.auroc,
+        "accuracy_at_coverage": judged.accuracy_at_coverage,
+        "frozen_coverage": frozen.coverage,
+        "frozen_accuracy": frozen.accuracy,
+        "frozen_coverage_at_risk": at_risk.coverage,
+        "frozen_accuracy_at_risk": at_risk.accuracy,
+        "chosen_coverage": chosen.coverage,
+        "chosen_accuracy": chosen.accuracy,
+    }
