@@ -174,7 +174,12 @@ def test_a_test_with_one_image_a_patient_is_mcnemars():
     second[7] = 0
     rows = {
         f"reports/d/{model}/predictions.csv": pd.DataFrame(
-            {"patient_id": [f"p{i}" for i in range(12)], "label": label, "predicted": predicted}
+            {
+                "image_id": [f"i{i}" for i in range(12)],
+                "patient_id": [f"p{i}" for i in range(12)],
+                "label": label,
+                "predicted": predicted,
+            }
         )
         for model, predicted in (("clean", first), ("adversarial", second))
     }
@@ -186,6 +191,24 @@ def test_a_test_with_one_image_a_patient_is_mcnemars():
     p_value, method = difference_test(cell, rows)
     assert method == "exact McNemar"
     assert p_value == pytest.approx(binomtest(1, 6).pvalue)  # 5 against 1 discordant patients
+
+
+def test_rows_of_two_models_on_other_images_are_refused(tables, rows):
+    cell = tables[2].find(row="ALL", column="lidc", field="difference_strict")
+    file = "reports/lidc/adversarial/intervals.csv"
+    renamed = rows[file].assign(image_id=rows[file]["image_id"].replace("lidc-003", "lidc-999"))
+    with pytest.raises(InputError, match=r"expected rows of two models on the same images.*lidc-999"):
+        difference_test(cell, rows | {file: renamed})
+    of_another = rows[file].assign(patient_id=rows[file]["patient_id"].replace("p003", "p999"))
+    with pytest.raises(InputError, match=r"2 images have another patient_id"):
+        difference_test(cell, rows | {file: of_another})
+
+
+def test_a_pair_of_rows_may_stand_in_any_order(tables, rows):
+    cell = tables[2].find(row="ALL", column="lidc", field="difference_strict")
+    file = "reports/lidc/adversarial/intervals.csv"
+    turned = rows[file].iloc[::-1].reset_index(drop=True)
+    assert difference_test(cell, rows | {file: turned}) == difference_test(cell, rows)
 
 
 def test_metrics_hold_every_number_with_its_interval_and_no_dot_in_a_key(tables):

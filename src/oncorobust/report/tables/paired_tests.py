@@ -11,9 +11,9 @@ from pathlib import PurePosixPath
 import numpy as np
 import pandas as pd
 
-from oncorobust.evaluation.comparisons import exchange_test, holm
-from oncorobust.report.tables.cell import Cell, PairedTest, Table
-from oncorobust.report.tables.row_statistics import ratio_parts
+from oncorobust.evaluation.comparisons import exchange_test, holm, pair_rows
+from oncorobust.report.tables.cell import Cell, PairedTest, RowsSource, Table
+from oncorobust.report.tables.row_statistics import ratio_parts, selected
 
 
 def with_tests(tables: Iterable[Table], rows: Mapping[str, pd.DataFrame]) -> tuple[Table, ...]:
@@ -48,16 +48,21 @@ def compares_models(cell: Cell) -> bool:
 def difference_test(cell: Cell, rows: Mapping[str, pd.DataFrame]) -> tuple[float, str]:
     """Return the p value of a difference between two models, before adjustment, and the name of the test.
 
-    Raises InputError where rows lack a column or there are none.
+    Raises InputError where rows lack a column or there are none, or where the two models have rows of other images.
     """
-    total: pd.Series | float = 0.0
-    most_images = 0
-    for source in cell.rows:
-        parts = ratio_parts(rows[source.file], source)
-        if parts is None:
-            raise ValueError(f"{source.statistic}: expected a share of the images")
-        by_patient = pd.Series(source.sign * parts.numerator).groupby(parts.patient_ids).sum()
-        total = by_patient + total
-        most_images = max(most_images, int(pd.Series(parts.patient_ids).value_counts().max()))
-    method = "exact McNemar" if most_images == 1 else "exact permutation of the models by patient"
-    return exchange_test(np.asarray(total)), method
+    first, second = cell.rows
+    of_first = selected(rows[first.file], first, columns=("image_id", "patient_id"))
+    of_second = selected(rows[second.file], second, columns=("image_id", "patient_id"))
+    of_second = pair_rows(of_first, of_second, names=(first.file, second.file))
+    differences = first.sign * _flags(of_first, first) + second.sign * _flags(of_second, second)
+    by_patient = pd.Series(differences).groupby(of_first["patient_id"].to_numpy())
+    method = "exact McNemar" if by_patient.size().max() == 1 else "exact permutation of the models by patient"
+    return exchange_test(by_patient.sum().to_numpy()), method
+
+
+def _flags(frame: pd.DataFrame, source: RowsSource) -> np.ndarray:
+    """Return for each row whether it counts in the share, as 0 or 1."""
+    parts = ratio_parts(frame, source)
+    if parts is None:
+        raise ValueError(f"{source.statistic}: expected a share of the images")
+    return parts.numerator
