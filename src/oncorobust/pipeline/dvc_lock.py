@@ -16,11 +16,10 @@ from typing import Any, Literal
 import yaml
 
 from oncorobust.base.errors import InputError
+from oncorobust.base.yaml_loader import parse_yaml
 
 State = Literal["as recorded", "changed", "not here"]
 """Result of comparing a recorded file with the present one: the same bytes, other bytes, or no such file."""
-
-_Loader: Any = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ Lock = Mapping[str, StageRecord]
 def parse_lock(text: str) -> Lock:
     """Parse the text of dvc.lock. Raises InputError when it has another form."""
     try:
-        stages = yaml.load(text, Loader=_Loader)["stages"]  # noqa: S506  a SafeLoader
+        stages = parse_yaml(text)["stages"]
         return {name: _stage_record(name, content) for name, content in stages.items()}
     except (yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"expected stages with cmd, deps and outs, got {error!r} in dvc.lock") from error

@@ -23,6 +23,7 @@ from pathlib import Path
 import yaml
 
 from oncorobust.base.errors import InputError
+from oncorobust.base.yaml_loader import parse_yaml
 
 _SHARD = re.compile(r".*\.\d+-of-\d+")
 
@@ -75,7 +76,7 @@ class Used:
 def read_budget(path: Path) -> Budget:
     """Read workflow/resources.yaml. Raises InputError naming the file."""
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = parse_yaml(path.read_text(encoding="utf-8"))
         measured = {
             rule: Measured(_by_size(values["mem_mb"]), _by_size(values["seconds"]))
             for rule, values in content["measured"].items()

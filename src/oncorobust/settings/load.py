@@ -16,6 +16,7 @@ import yaml
 
 from oncorobust.base.errors import InputError
 from oncorobust.base.safe_text import refused_character
+from oncorobust.base.yaml_loader import PlainLoader, parse_yaml
 from oncorobust.settings import yaml_versions
 from oncorobust.settings.base import Settings, tag
 from oncorobust.settings.data import Acquire, BrainMets, CbisDdsm, Cifar10, Download, Lidc, Mnist, Packaged, Phantom
@@ -33,15 +34,11 @@ _FORMATS_TO_BE_HAD = {
 }
 
 
-_Loader: Any = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
-"""The parser written in C takes a sixth of the time, which matters if params.yaml has a thousand data sets."""
-
-
 _DEEPEST = 50
 _MOST_VALUES = 2_000_000  # ten times as many as a thousand data sets have
 
 
-class _NumberLoader(_Loader):
+class _NumberLoader(PlainLoader):
     """Load YAML 1.1 as PyYAML does, and numbers such as 1e-05 as YAML 1.2, which DVC follows; PyYAML reads text."""
 
 
@@ -75,14 +72,14 @@ def read_yaml(path: str | Path) -> Any:
 def _load(path: str | Path, loader: Any) -> Any:
     text = Path(path).read_text(encoding="utf-8")
     _check_nesting(text)
-    return yaml.load(text, Loader=loader)  # noqa: S506  a SafeLoader
+    return parse_yaml(text, loader=loader)
 
 
 def _check_nesting(text: str) -> None:
     """Reject more than _DEEPEST levels, more than _MOST_VALUES values, and anchors that contain themselves."""
     sizes: dict[str, int] = {}  # number of values of each anchor; each use of its alias counts
     inside: list[tuple[str | None, int]] = [(None, 0)]
-    for event in yaml.parse(text, Loader=_Loader):
+    for event in yaml.parse(text, Loader=PlainLoader):
         line = event.start_mark.line + 1 if event.start_mark else 0
         if isinstance(event, yaml.CollectionStartEvent):
             inside.append((event.anchor, 1))
@@ -137,7 +134,7 @@ def check_overrides(config: Mapping[str, Any], path: str | Path) -> None:
     config: as Snakemake reads it, by the rules of PyYAML, with text for numbers such as 1e-05. Raises InputError naming
     the first top-level key that differs.
     """
-    stated = _load(path, _Loader)
+    stated = _load(path, PlainLoader)
     for key in [*config, *stated]:
         if config.get(key) != stated.get(key):
             raise InputError(
