@@ -18,6 +18,20 @@ import msgspec
 
 from oncorobust.base.errors import InputError
 
+SelectiveStatistic = Literal[
+    "aurc",
+    "augrc",
+    "error_auroc",
+    "accuracy_at_coverage",
+    "frozen_coverage",
+    "frozen_accuracy",
+    "frozen_coverage_at_risk",
+    "frozen_accuracy_at_risk",
+    "chosen_coverage",
+    "chosen_accuracy",
+]
+"""Statistics of a score of certainty (`selective_estimates`)."""
+
 Statistic = Literal[
     "accuracy",
     "robust_accuracy",
@@ -41,16 +55,7 @@ Statistic = Literal[
     "median_first_flipped",
     "median_last_safe",
     "restricted_mean",
-    "aurc",
-    "augrc",
-    "error_auroc",
-    "accuracy_at_coverage",
-    "frozen_coverage",
-    "frozen_accuracy",
-    "frozen_coverage_at_risk",
-    "frozen_accuracy_at_risk",
-    "chosen_coverage",
-    "chosen_accuracy",
+    SelectiveStatistic,
 ]
 """Statistics over per-image rows (`row_statistics`, `row_estimates`).
 

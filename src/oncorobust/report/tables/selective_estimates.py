@@ -4,25 +4,17 @@ All estimates of one score come from one pass over the samples of test patients,
 measures are those of `evaluation.selective`.
 """
 
+from typing import get_args
+
 import pandas as pd
 
 from oncorobust.evaluation.resampling import LEVEL, Draws, Estimate
 from oncorobust.evaluation.scored_rows import ROW_COLUMNS
 from oncorobust.evaluation.selective import Aims, judge_scores
-from oncorobust.report.tables.cell import RowsSource, Statistic
+from oncorobust.report.tables.cell import RowsSource, SelectiveStatistic, Statistic
 
-SELECTIVE: tuple[Statistic, ...] = (
-    "aurc",
-    "augrc",
-    "error_auroc",
-    "accuracy_at_coverage",
-    "frozen_coverage",
-    "frozen_accuracy",
-    "frozen_coverage_at_risk",
-    "frozen_accuracy_at_risk",
-    "chosen_coverage",
-    "chosen_accuracy",
-)
+SELECTIVE: frozenset[str] = frozenset(get_args(SelectiveStatistic))
+"""The statistics that `selective_estimates` gives."""
 
 
 def selective_estimates(frame: pd.DataFrame, source: RowsSource, draws: Draws) -> dict[Statistic, Estimate]:
