@@ -4,13 +4,15 @@ The minimal epsilons of the test images come from the ranking. Those of the vali
 chosen, are searched here in the same way. Every image has the scores that need the model alone.
 """
 
+from dataclasses import dataclass
+
 import msgspec
 import pandas as pd
 
 from oncorobust.attacks.art_classifier import KerasClassifier
 from oncorobust.attacks.tf32_target import TARGETS
 from oncorobust.data.dataset import LabelledImages
-from oncorobust.evaluation.blocks import blocks_of
+from oncorobust.evaluation.blocks import Block, blocks_of
 from oncorobust.evaluation.certainty_scores import ScoreSettings, score_rows
 from oncorobust.evaluation.resumable_rows import ResumableRows
 from oncorobust.evaluation.scored_rows import join_scores
@@ -41,17 +43,15 @@ def scored_images(
     min_epsilon_strict without the strict one, mc_dropout for a model without dropout. min_epsilon_strict is not a
     number for validation images that the strict search did not attack.
     """
+    scoring = _Scoring(classifier, rank, attacks, epsilons, seed, resumable)
     columns = [one for one in _RANKED if one in ranked]
-    of_test = _model_scores(classifier, test, rank=rank, attacks=attacks, seed=seed, resumable=resumable)
-    parts = [join_scores(of_test, ranked, columns).rename(columns=_RANKED)]
+    parts = [join_scores(scoring.of_model(test), ranked, columns).rename(columns=_RANKED)]
     if validation is not None:
-        found = _model_scores(classifier, validation, rank=rank, attacks=attacks, seed=seed, resumable=resumable)
+        found = scoring.of_model(validation)
         if "paper" in attacks.protocols:
-            grid = _paper(classifier, validation, rank=rank, attacks=attacks, seed=seed, resumable=resumable)
-            found = join_scores(found, grid, ["min_epsilon"])
+            found = join_scores(found, scoring.sensitivity(validation), ["min_epsilon"])
         if "strict" in attacks.protocols and rank.strict_validation_images:
-            some = validation.subset(rank.strict_validation_images, seed=seed)
-            bounds = _strict(classifier, some, epsilons, attacks=attacks, seed=seed, resumable=resumable)
+            bounds = scoring.bounds(validation.subset(rank.strict_validation_images, seed=seed))
             found["first_flipped"] = found["image_id"].map(bounds.set_index("image_id")["first_flipped"])
         parts.append(found.rename(columns=_RANKED))
     return pd.concat(parts, ignore_index=True)
@@ -61,58 +61,57 @@ _RANKED = {"min_epsilon": "min_epsilon", "first_flipped": "min_epsilon_strict"}
 """Scores of the ranking, by their column there."""
 
 
-def _model_scores(
-    classifier: KerasClassifier,
-    data: LabelledImages,
-    *,
-    rank: Rank,
-    attacks: Attacks,
-    seed: int,
-    resumable: ResumableRows,
-) -> pd.DataFrame:
-    settings = ScoreSettings(
-        n_dropout=rank.score_passes,
-        max_shift=max(1, data.image_shape[0] // _PIXELS_A_SHIFT),
-        n_noise=rank.score_passes,
-        noise_epsilon=rank.epsilons[-1],
-    )
-    blocks = blocks_of(len(data), attacks.batch_size)
-    part = resumable.of_part(_split(data))
-    return score_rows(classifier.model, data, blocks, settings=settings, seed=seed, resumable=part)
+@dataclass(frozen=True)
+class _Scoring:
+    """A model, and the settings by which its images are scored and their minimal epsilons searched."""
 
+    classifier: KerasClassifier
+    rank: Rank
+    attacks: Attacks
+    epsilons: tuple[float, ...]
+    seed: int
+    resumable: ResumableRows
 
-def _paper(
-    classifier: KerasClassifier,
-    data: LabelledImages,
-    *,
-    rank: Rank,
-    attacks: Attacks,
-    seed: int,
-    resumable: ResumableRows,
-) -> pd.DataFrame:
-    pgd = msgspec.structs.replace(attacks.pgd, num_random_init=rank.num_random_init)
-    blocks = blocks_of(len(data), attacks.batch_size)
-    part = resumable.of_part(f"{_split(data)} paper")
-    return sensitivity_rows(classifier, data, blocks, epsilons=rank.epsilons, pgd=pgd, seed=seed, resumable=part)
+    def of_model(self, data: LabelledImages) -> pd.DataFrame:
+        """Return the scores that need the model alone."""
+        settings = ScoreSettings(
+            n_dropout=self.rank.score_passes,
+            max_shift=max(1, data.image_shape[0] // _PIXELS_A_SHIFT),
+            n_noise=self.rank.score_passes,
+            noise_epsilon=self.rank.epsilons[-1],
+        )
+        model, saved = self.classifier.model, self._saved(data, "")
+        return score_rows(model, data, self._blocks(data), settings=settings, seed=self.seed, resumable=saved)
 
+    def sensitivity(self, data: LabelledImages) -> pd.DataFrame:
+        """Search minimal epsilons by the paper's protocol."""
+        return sensitivity_rows(
+            self.classifier,
+            data,
+            self._blocks(data),
+            epsilons=self.rank.epsilons,
+            pgd=msgspec.structs.replace(self.attacks.pgd, num_random_init=self.rank.num_random_init),
+            seed=self.seed,
+            resumable=self._saved(data, " paper"),
+        )
 
-def _strict(
-    classifier: KerasClassifier,
-    data: LabelledImages,
-    epsilons: tuple[float, ...],
-    *,
-    attacks: Attacks,
-    seed: int,
-    resumable: ResumableRows,
-) -> pd.DataFrame:
-    target = TARGETS[attacks.strict.search_precision](classifier.model)
-    blocks = blocks_of(len(data), attacks.batch_size)
-    part = resumable.of_part(f"{_split(data)} strict")
-    rows = interval_rows(
-        target, classifier, data, blocks, epsilons=epsilons, settings=attacks, seed=seed, resumable=part
-    )
-    return smallest(rows)
+    def bounds(self, data: LabelledImages) -> pd.DataFrame:
+        """Search minimal epsilons by the strict protocol; return one row per image."""
+        rows = interval_rows(
+            TARGETS[self.attacks.strict.search_precision](self.classifier.model),
+            self.classifier,
+            data,
+            self._blocks(data),
+            epsilons=self.epsilons,
+            settings=self.attacks,
+            seed=self.seed,
+            resumable=self._saved(data, " strict"),
+        )
+        return smallest(rows)
 
+    def _blocks(self, data: LabelledImages) -> list[Block]:
+        return blocks_of(len(data), self.attacks.batch_size)
 
-def _split(data: LabelledImages) -> str:
-    return str(data.rows["split"].iloc[0])
+    def _saved(self, data: LabelledImages, search: str) -> ResumableRows:
+        """Return the saved rows of these images' split and search."""
+        return self.resumable.of_part(f"{data.rows['split'].iloc[0]}{search}")
