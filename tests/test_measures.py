@@ -115,7 +115,8 @@ def test_the_score_of_the_positive_class_is_its_logit_minus_the_others() -> None
 
 
 def values_by_class() -> tuple[Values, Values]:
-    return tuple(Values(SCORES[chosen], np.ones(chosen.sum(), bool)) for chosen in (LABELS == 0, LABELS == 1))  # type: ignore[return-value]
+    negative, positive = (Values(SCORES[one == LABELS], np.ones((one == LABELS).sum(), bool)) for one in (0, 1))
+    return negative, positive
 
 
 def test_auc_of_every_draw_is_scikit_learns_weighted_auc() -> None:
@@ -128,7 +129,10 @@ def test_auc_of_every_draw_is_scikit_learns_weighted_auc() -> None:
 
 def test_draws_are_computed_in_parts_that_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     sample = resampled(PATIENTS, DRAWS)
-    statistic = lambda weights: weights @ SCORES  # noqa: E731
+
+    def statistic(weights: np.ndarray) -> np.ndarray:
+        return weights @ SCORES
+
     whole = draw_values(statistic, sample)
     sizes = []
 
