@@ -14,7 +14,8 @@ from results_fixture import DATASETS, REPOSITORY, FakeDataset, write_results
 from oncorobust.base.errors import InputError
 from oncorobust.report.model_text import model_sentence, training_text
 from oncorobust.report.page import read_image
-from oncorobust.report.page_text import figure_captions, search_line
+from oncorobust.report.page_text import figure_captions, findings, search_line
+from oncorobust.report.tables.cell import Interval, PairedTest, tables_from_json
 
 STAGES = ("tabulate", "plot", "report")
 
@@ -88,6 +89,36 @@ def test_numbers_are_the_tables(root, page):
     assert re.search(told, page)
     assert '<td class="paper">26.92</td>' in page
     assert "oncorobust trace &#34;Table 1&#34; --row PGD:0.001 --column lidc" in page
+
+
+@pytest.mark.parametrize(
+    ("p_holm", "told"),
+    [
+        (0.049, ", a difference of +5 percentage points (-10 to +20), p = 0.049."),
+        (0.05, "; no difference can be shown with 12 patients (p = 0.050)."),
+    ],
+)
+def test_a_difference_is_told_only_where_the_adjusted_p_value_shows_one(root, p_holm, told):
+    tables = tables_from_json(json.loads((root / "reports/tables/cells.json").read_text()))
+    s5 = next(one for one in tables if one.name == "Table S5")
+    column = next(one for one in s5.columns if one.key == "lidc")
+
+    def changed(cell):
+        if (cell.row, cell.column, cell.field) != ("ALL", "lidc", "difference_strict"):
+            return cell
+        interval = Interval(-0.1, 0.2, 0.95, "m", 0, 10)
+        test = PairedTest(p_value=p_holm / 9, p_holm=p_holm, method="exact McNemar")
+        return dataclasses.replace(cell, value=0.05, interval=interval, test=test, n_patients=12)
+
+    s5 = dataclasses.replace(s5, cells=tuple(map(changed, s5.cells)))
+    by_name = {one.name: one for one in tables} | {"Table S5": s5}
+    attack = {
+        model: json.loads((root / f"reports/lidc/{model}/attack.json").read_text())
+        for model in ("clean", "adversarial")
+    }
+    sentences = findings(column, by_name, attack, frozenset({"paper", "strict"}))
+    (sentence,) = [one for one in sentences if "changes the strict robust accuracy" in one]
+    assert sentence.endswith(told)
 
 
 def test_both_protocols_are_told_and_the_gap_stands_after_the_papers_tables(page):

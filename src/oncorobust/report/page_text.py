@@ -13,7 +13,7 @@ from oncorobust.base.units import readable_unit
 from oncorobust.report.measures import PREDICTED, STRICT, TRUE, Measure, measures_of
 from oncorobust.report.shown_attacks import ALL, BASELINE, PGD, row_key, row_place
 from oncorobust.report.tables.cell import Cell, Table, TableColumn
-from oncorobust.report.tables.numbers import ReadableUnit, display, display_cell, in_units, p_text
+from oncorobust.report.tables.numbers import ReadableUnit, display, display_estimate, in_units, p_text
 from oncorobust.settings.attacks import Protocol
 
 PROTOCOLS: dict[Protocol, tuple[str, str]] = {
@@ -156,7 +156,8 @@ def _difference(cell: Cell) -> str:
     if cell.test.p_holm >= _LARGEST_P:
         told = "" if cell.n_patients is None else f" with {cell.n_patients} patients"
         return f"; no difference can be shown{told} ({p_text(cell.test.p_holm)})"
-    return f", a difference of {display_cell(cell, 'points')} percentage points"
+    value, _, interval = display_estimate(cell, "points").partition(" ")
+    return f", a difference of {value} percentage points {interval}, {p_text(cell.test.p_holm)}"
 
 
 def _exclusion(second: Table, column: TableColumn, excluded: str, *, ending: str) -> str:
@@ -173,7 +174,7 @@ def _shown(table: Table, row: str, column: TableColumn, field: str) -> str:
     cell = table.find(row=row, column=column.key, field=field)
     if cell is None:
         return "no number"
-    value, _, interval = display_cell(cell, "percent").partition(" ")
+    value, _, interval = display_estimate(cell, "percent").partition(" ")
     return f"{value}\u00a0%{interval and f' {interval}'}"
 
 

@@ -20,6 +20,11 @@ _NARROWEST = (0.02, 0.002)
 
 
 def display_cell(cell: Cell, unit: Unit) -> str:
+    """Return a cell's number with its interval and adjusted p value, or with the reason for no interval."""
+    return display_estimate(cell, unit) + (f", {p_text(cell.test.p_holm)}" if cell.test else "")
+
+
+def display_estimate(cell: Cell, unit: Unit) -> str:
     """Return a cell's number with its interval, or with the reason why an estimate of ours has none."""
     if cell.value is None:
         return f"none: {cell.no_interval}"
@@ -30,7 +35,7 @@ def display_cell(cell: Cell, unit: Unit) -> str:
     width = (cell.value if high is None else high) - low
     value, low_text = (_with_decimals(one, unit, width=width) for one in (cell.value, low))
     high_text = _BEYOND if high is None else _with_decimals(high, unit, width=width)
-    return f"{value} ({low_text} to {high_text})" + (f", {p_text(cell.test.p_holm)}" if cell.test else "")
+    return f"{value} ({low_text} to {high_text})"
 
 
 def p_text(p_value: float) -> str:
