@@ -112,10 +112,8 @@ def test_a_difference_is_told_only_where_the_adjusted_p_value_shows_one(root, p_
 
     s5 = dataclasses.replace(s5, cells=tuple(map(changed, s5.cells)))
     by_name = {one.name: one for one in tables} | {"Table S5": s5}
-    attack = {
-        model: json.loads((root / f"reports/lidc/{model}/attack.json").read_text())
-        for model in ("clean", "adversarial")
-    }
+    files = {model: root / f"reports/lidc/{model}/attack.json" for model in ("clean", "adversarial")}
+    attack = {model: json.loads(file.read_text()) for model, file in files.items()}
     sentences = findings(column, by_name, attack, frozenset({"paper", "strict"}))
     (sentence,) = [one for one in sentences if "changes the strict robust accuracy" in one]
     assert sentence.endswith(told)

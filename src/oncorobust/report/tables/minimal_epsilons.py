@@ -18,8 +18,9 @@ from oncorobust.settings.pipeline import Report
 
 _CAPTION = (
     "Minimal epsilons of the correctly classified images under the strict protocol. The search leaves each image an "
-    "interval: every attack failed at last safe, and one succeeded at first flipped. The median is given for both ends. "
-    "Mean: images that no attack flips count with the largest epsilon searched. Censored: the share of these images."
+    "interval: every attack failed at last safe, and one succeeded at first flipped. The median is given for both "
+    "ends. Mean: images that no attack flips count with the largest epsilon searched. Censored: the share of these "
+    "images."
 )
 _MISSING = "Empty, because it needs the strict protocol, which was not run (attacks.protocols in params.yaml)."
 _FIELDS = (
