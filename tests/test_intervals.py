@@ -16,7 +16,7 @@ from oncorobust.evaluation.intervals import (
     share_term,
 )
 from oncorobust.evaluation.resampling import Draws, Estimate, draw_patients
-from oncorobust.evaluation.share_bounds import Term
+from oncorobust.evaluation.share_bounds import Term, share_bounds
 
 
 def term(numerator: list[float] | np.ndarray, denominator: list[float] | np.ndarray, factor: float = 1.0) -> Term:
@@ -202,3 +202,23 @@ def test_the_bootstrap_alone_fails_for_few_patients() -> None:
     flagged = rng.binomial(3, rng.beta(0.05 * 2, 0.95 * 2, (20, 1000)))
     low, high = percentile_bounds(draws.counts @ flagged / 60, level=0.95)
     assert np.mean((low <= 0.05) & (high >= 0.05)) < 0.9
+
+
+def test_a_mean_of_numbers_is_as_wide_as_its_own_variance() -> None:
+    """One image a patient: near the normal interval of the mean, not that of a share of the same size."""
+    values = np.random.default_rng(3).beta(5, 5, 300)
+    term = Term(1.0, values, np.ones(300))
+    low, high = share_bounds(term, level=0.95)
+    normal = 2 * 1.96 * values.std(ddof=1) / np.sqrt(300)
+    assert high - low == pytest.approx(normal, rel=0.05)
+    flags = Term(1.0, (values > 0.5).astype(float), np.ones(300))
+    wilson = proportion_of(flags)
+    assert share_bounds(flags, level=0.95) == pytest.approx(wilson, rel=1e-9)
+
+
+def proportion_of(flags: Term) -> tuple[float, float]:
+    """Wilson's interval by its textbook formula."""
+    n, share, z = flags.denominator.sum(), flags.value, 1.959963984540054
+    centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
+    return centre - half, centre + half

@@ -5,7 +5,9 @@ few patients with the rarer outcome say little about the design effect, so its e
 ratio) is averaged with a prior that weighs as much as PRIOR_PATIENTS such patients. The prior's correlation between
 images of a patient is PRIOR_CORRELATION x share for the lower bound, and PRIOR_CORRELATION x (1 - share) for the upper:
 a small share often comes with an underestimated design effect, which would put the upper bound too low. If every
-patient has one image, the design effect is 1 and the quantile normal: Wilson's interval.
+patient has one image that counts or does not, the design effect is 1 and the quantile normal: Wilson's interval. The
+mean of numbers between 0 and 1, such as Brier scores, varies less than a share of the same size: its design effect is
+estimated, and below 1.
 
 Several shares, such as a difference of two models: MOVER recovers the variance of the sum from each share's interval
 and the correlation of their sums per patient; for two shares this is Newcombe's hybrid score.
@@ -79,8 +81,8 @@ def _typical_images(term: Term) -> float:
 
 
 def _design_effect(term: Term, prior: float) -> float:
-    """Return the design effect: the average of its estimate and the prior, 1 if every patient has one image."""
-    if _typical_images(term) == 1:
+    """Return the design effect: the average of its estimate and the prior; 1 for one flag of each patient."""
+    if _typical_images(term) == 1 and np.isin(term.numerator, (0.0, 1.0)).all():
         return 1.0
     n, share = term.n_patients, term.value
     estimated = n / (n - 1) * (term.residuals**2).sum() / term.denominator.sum() / (share * (1 - share))
