@@ -209,3 +209,13 @@ def test_figure_4_draws_the_risk_of_every_score_and_bands_of_the_minimal_epsilon
     at_all = datasets[0].risks["margin"].iloc[-1]
     assert (at_all["coverage"], at_all["risk"]) == (1.0, pytest.approx((rows["label"] != rows["predicted"]).mean()))
     assert set(legend_of(figure)) >= {"minimal epsilon (strict)", "margin", "random"}
+
+
+def test_the_mark_synthetic_stands_above_every_band(datasets):
+    for figure in (figure_2(datasets, paper=PAPER), figure_3(datasets, table_epsilon=0.002), figure_4(datasets)):
+        marked = [axes for axes in figure.axes if any(one.get_text() == "SYNTHETIC" for one in axes.texts)]
+        assert marked
+        for axes in marked:
+            (mark,) = [one for one in axes.texts if one.get_text() == "SYNTHETIC"]
+            assert axes.collections
+            assert all(band.get_zorder() < mark.get_zorder() for band in axes.collections)

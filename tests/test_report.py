@@ -314,13 +314,13 @@ def test_an_image_that_is_none_is_refused(tmp_path):
 
 @pytest.fixture(scope="module")
 def finished_page(tmp_path_factory):
-    """A page on an own model that was only evaluated, on 40 of 134 test images, beside no number of the paper."""
+    """A page on an own model that was only evaluated, on 30 of 136 test images, beside no number of the paper."""
     folder = tmp_path_factory.mktemp("finished")
     write_results(folder, {"phantom": DATASETS["phantom"]})
     training, attack = (folder / "reports/phantom/clean" / name for name in ("training.json", "attack.json"))
     own = {"source": "path", "architecture": None, "weights": "own/mine.keras", "epochs_run": 0, "ended": "not trained"}
     training.write_text(json.dumps(json.loads(training.read_text()) | own))
-    more = {"n_test_images": 134, "test_accuracy": 0.75}
+    more = {"n_test_images": 136, "test_accuracy": 0.75}
     attack.write_text(json.dumps(json.loads(attack.read_text()) | more))
     for stage in STAGES:
         finished = run_stage(stage, folder)
@@ -346,7 +346,7 @@ def test_a_model_that_was_only_evaluated_has_no_curves_and_no_word_of_its_traini
 
 def test_images_that_were_not_attacked_are_not_counted_as_attacked(finished_page):
     page = (finished_page / "reports/index.html").read_text(encoding="utf-8")
-    assert "of the 30 test images that were attacked); 75.00\u00a0% of all 134 test images." in page
+    assert "of the 30 test images that were attacked); 102 of all 136 test images." in page
     assert "Attacked test images: MRI phantom (SYNTHETIC) n = 30." in page
 
 

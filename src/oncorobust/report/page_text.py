@@ -108,7 +108,7 @@ def _clean_accuracy(attack: Mapping[str, Any], first: Table, column: TableColumn
         return f"Clean accuracy: {shown} ({n_right} of {n_all} test images)."
     return (
         f"Clean accuracy: {shown} ({n_right} of the {n_images} test images that were attacked); "
-        f"{percent(attack['test_accuracy'])} of all {n_all} test images."
+        f"{round(attack['test_accuracy'] * n_all)} of all {n_all} test images."
     )
 
 

@@ -20,7 +20,15 @@ from oncorobust.base.seeds import child_seed
 from oncorobust.evaluation.resampling import LEVEL, N_DRAWS, draw_patients
 from oncorobust.evaluation.risk_coverage import curve_band
 from oncorobust.evaluation.scored_rows import score_names, scored
-from oncorobust.report.figures.style import WIDTH_INCHES, PlotData, house_style, panel_title, settle, stamp_synthetic
+from oncorobust.report.figures.style import (
+    BAND,
+    WIDTH_INCHES,
+    PlotData,
+    house_style,
+    panel_title,
+    settle,
+    stamp_synthetic,
+)
 
 _SHOWN: dict[str, tuple[str, str, str]] = {
     "min_epsilon": ("minimal epsilon (paper)", "#D55E00", "-"),
@@ -81,9 +89,7 @@ def _panel(axes: Axes, data: PlotData) -> None:
         axes.plot(curve["coverage"], curve["risk"], **_style(name))
         if name in _WITH_BAND:
             colour = _SHOWN[name][1]
-            axes.fill_between(
-                curve["coverage"], curve["low"], curve["high"], color=colour, alpha=0.12, linewidth=0, zorder=0.8
-            )
+            axes.fill_between(curve["coverage"], curve["low"], curve["high"], color=colour, **BAND)
     axes.set_xlim(0, 100)
     axes.set_ylim(bottom=0)
     axes.grid(axis="y", color="0.9", linewidth=0.6)

@@ -38,6 +38,9 @@ _LETTERS_PER_INCH, _LINE_INCHES = 14.0, 0.15
 STRICT: dict[str, Any] = {"color": "black", "linewidth": 1.9}
 """The strict worst case over all attacks: a heavy black line without markers."""
 
+BAND: dict[str, Any] = {"alpha": 0.07, "linewidth": 0, "zorder": 0.4}
+"""The band of a curve: several may overlap, and the mark SYNTHETIC stands above them."""
+
 WIDTH_INCHES = 7.2
 """Width of two columns of a journal page."""
 
@@ -174,7 +177,7 @@ def accuracy_axis(axes: Axes) -> None:
 def draw_band(axes: Axes, data: PlotData, x: Curve, *, model: str, attack: str, measure: Measure, colour: str) -> None:
     """Fill the interval around a curve; x: its epsilons."""
     low, high = data.bands[model, attack, measure.ending]
-    axes.fill_between(x, low, high, color=colour, alpha=0.12, linewidth=0, zorder=0.8)
+    axes.fill_between(x, low, high, color=colour, **BAND)
 
 
 def panel_title(data: PlotData) -> str:
