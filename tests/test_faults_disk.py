@@ -86,12 +86,20 @@ PUTTING_TOGETHER = [
 
 
 @pytest.fixture(scope="module")
-def computed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A repository in which nothing disturbed the stages that compute."""
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository in which nothing disturbed the stages up to `train`."""
     folder = tiny_repository(tmp_path_factory.mktemp("disk") / "computed")
-    for case in COMPUTING:
+    for case in COMPUTING[:3]:
         run_stage(folder, case.stage, *case.arguments)
     return folder
+
+
+@pytest.fixture(scope="module")
+def computed(trained: Path) -> Path:
+    """The repository after all stages that compute."""
+    for case in COMPUTING[3:]:
+        run_stage(trained, case.stage, *case.arguments)
+    return trained
 
 
 @pytest.fixture(scope="module")
@@ -106,8 +114,18 @@ def put_together(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("case", COMPUTING, ids=lambda case: case.stage)
-def test_a_stage_that_computes(computed: Path, case: Case) -> None:
+@pytest.mark.parametrize("case", COMPUTING[:3], ids=lambda case: case.stage)
+def test_a_stage_up_to_training(trained: Path, case: Case) -> None:
+    _check_full_disk(trained, case)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("case", COMPUTING[3:], ids=lambda case: case.stage)
+def test_a_stage_after_training(computed: Path, case: Case) -> None:
+    _check_full_disk(computed, case)
+
+
+def _check_full_disk(computed: Path, case: Case) -> None:
     with small_disk(computed / case.disk, "16m") as disk:
         right = digests(disk)
         _remove(disk, case.outputs)
@@ -125,7 +143,11 @@ def test_a_stage_that_computes(computed: Path, case: Case) -> None:
         assert not (computed / case.state).exists()
 
 
-@pytest.mark.parametrize("case", PUTTING_TOGETHER, ids=lambda case: case.stage)
+@pytest.mark.parametrize(
+    "case",
+    [PUTTING_TOGETHER[0], *(pytest.param(one, marks=pytest.mark.long) for one in PUTTING_TOGETHER[1:])],
+    ids=lambda case: case.stage,
+)
 def test_a_stage_that_puts_together(put_together: Path, case: Case) -> None:
     with small_disk(put_together / case.disk, "16m") as disk:
         right = digests(disk)
@@ -136,8 +158,8 @@ def test_a_stage_that_puts_together(put_together: Path, case: Case) -> None:
 
 
 @pytest.mark.parametrize("case", [COMPUTING[2], PUTTING_TOGETHER[0]], ids=lambda case: case.stage)
-def test_a_read_only_folder_is_told_before_anything_is_computed(computed: Path, put_together: Path, case: Case) -> None:
-    folder = computed if case in COMPUTING else put_together
+def test_a_read_only_folder_is_told_before_anything_is_computed(trained: Path, put_together: Path, case: Case) -> None:
+    folder = trained if case in COMPUTING else put_together
     before = digests(folder / "reports")
     with read_only(folder / "reports"):
         said = run_stage(folder, case.stage, *case.arguments, status=1)

@@ -34,7 +34,7 @@ def outputs_of(folder: Path) -> dict[str, str]:
     return {f"{top}/{name}": value for top in ("models", "reports") for name, value in digests(folder / top).items()}
 
 
-@pytest.mark.parametrize("runner", COMMANDS)
+@pytest.mark.parametrize("runner", ["snakemake", pytest.param("dvc", marks=pytest.mark.long)])
 def test_the_same_command_again_is_all_it_takes(tmp_path: Path, quiet: Path, runner: str) -> None:
     folder = slow_repository(tmp_path / "checkout")
     for number, step in ((signal.SIGKILL, 3), (signal.SIGTERM, 6)):
@@ -63,7 +63,7 @@ def test_the_same_command_again_is_all_it_takes(tmp_path: Path, quiet: Path, run
     assert NOTHING[runner] in toy.run(folder, COMMANDS[runner])
 
 
-@pytest.mark.parametrize("logger", ["", " --logger oncorobust"])
+@pytest.mark.parametrize("logger", [pytest.param("", marks=pytest.mark.long), " --logger oncorobust"])
 def test_ctrl_c_ends_snakemake_with_one_plain_line(tmp_path: Path, quiet: Path, logger: str) -> None:
     folder = slow_repository(tmp_path / "checkout")
     process = start_runner(folder, COMMANDS["snakemake"] + logger)

@@ -215,7 +215,7 @@ def test_every_rule_that_asks_for_a_gpu_has_a_place_in_the_slurm_profile() -> No
     assert set(profile["set-resources"]) == large
 
 
-@pytest.mark.parametrize("not_hardened", [["slices"], ["mnist", "slices"]])
+@pytest.mark.parametrize("not_hardened", [["slices"], pytest.param(["mnist", "slices"], marks=pytest.mark.long)])
 def test_a_data_set_that_is_not_hardened_has_one_model_in_both_graphs(tmp_path: Path, not_hardened: list[str]) -> None:
     folder = toy.make_toy(tmp_path)
     in_step = (folder / "dvc.yaml").read_text()

@@ -85,7 +85,7 @@ def test_a_stage_gives_its_libraries_the_projects_folder(no_home: Path) -> None:
     assert "temporary cache directory" not in (place / "logs" / "train" / "x.log").read_text()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_snakemake_and_oncorobust_run_without_a_home(no_home: Path) -> None:
     folder = toy.make_toy(no_home / "toy", toy.small_params())
     toy.run(folder, "oncorobust check && snakemake --cores 2 && oncorobust record")

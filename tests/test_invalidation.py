@@ -263,8 +263,18 @@ def one_file_of_each_set_of_stages() -> list[str]:
     )
 
 
+USUAL = ({"train"}, {"attack"}, {"tabulate"}, set(toy.STAGES))
+"""Sets of stages of which `make test` edits a file; `make test-long` edits one of every set."""
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("path", one_file_of_each_set_of_stages())
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(path, marks=[] if library_files_of_stages()[path] in USUAL else pytest.mark.long)
+        for path in one_file_of_each_set_of_stages()
+    ],
+)
 def test_a_library_file_invalidates_the_same_stages(folder: Path, repo: Repo, path: str) -> None:
     stages = sorted(library_files_of_stages()[path])
     acquired = closed([stage for stage in stages if stage == "acquire"], ["mnist"])

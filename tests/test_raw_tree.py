@@ -289,7 +289,7 @@ def test_record_refuses_a_tree_that_changes_after_it_was_planned(folder: Path, m
     assert (folder / "dvc.lock").read_bytes() == before
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_an_edit_of_a_tree_that_acquire_made_is_noticed_and_not_recorded_as_acquires(folder: Path) -> None:
     image = folder / layout.raw("mnist") / "images.idx"
     content = image.read_bytes()

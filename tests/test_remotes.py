@@ -132,7 +132,7 @@ def test_large_files_are_hard_links_to_the_cache(first: Checkout) -> None:
         assert (first.folder / path).samefile(cache / md5[:2] / md5[2:]), path
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_clone_that_only_pulled_from_s3_has_nothing_to_run(
     first: Checkout, from_s3: Checkout, old: dict[str, bytes]
 ) -> None:
@@ -144,13 +144,13 @@ def test_a_clone_that_only_pulled_from_s3_has_nothing_to_run(
     assert from_s3.get_old(table, KEYS) == old[table] != (first.folder / table).read_bytes()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_clone_pulls_over_ssh(first: Checkout, from_ssh: Checkout, old: dict[str, bytes]) -> None:
     check_results(from_ssh, first)
     assert from_ssh.get_old(ROWS) == old[ROWS] != (first.folder / ROWS).read_bytes()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_secrets_of_remotes_stay_in_config_local(first: Checkout, from_s3: Checkout, from_ssh: Checkout) -> None:
     holders = [first.folder / ".dvc" / "config.local", from_ssh.folder / ".dvc" / "config.local"]
     files = [path for path in first.folder.parent.rglob("*") if path.is_file()]
@@ -164,7 +164,7 @@ def test_secrets_of_remotes_stay_in_config_local(first: Checkout, from_s3: Check
     assert SECRET not in "".join(first.printed)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_config_local_is_never_committed(first: Checkout, from_ssh: Checkout) -> None:
     for checkout in (first, from_ssh):
         assert (checkout.folder / ".dvc" / "config.local").is_file()

@@ -69,7 +69,9 @@ def write_all(root: Path, protocols: tuple[str, ...]) -> None:
     write_json_results(root / "reports/tables/validity.json", gates_to_json(gates))
 
 
-@pytest.mark.parametrize("protocols", [("paper", "strict"), ("paper",), ("strict",)])
+@pytest.mark.parametrize(
+    "protocols", [("paper", "strict"), pytest.param(("paper",), marks=pytest.mark.long), ("strict",)]
+)
 def test_results_and_tables_fit_their_schema(tmp_path: Path, protocols: tuple[str, ...]) -> None:
     write_all(tmp_path, protocols)
     problems, seen = problems_below(tmp_path)

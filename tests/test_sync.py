@@ -125,7 +125,7 @@ def test_a_clone_pulls_syncs_and_has_nothing_to_do(ran: Path) -> None:
     assert CLEAN in toy.run(clone, "dvc status")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_experiments_and_differences_work_and_sync_carries_them_over(folder: Path) -> None:
     toy.run(folder, "dvc exp run -q -S datasets.mnist.rank.num_random_init=65")
     assert "datasets.mnist.rank.num_random_init" in toy.run(folder, "dvc params diff")
