@@ -42,10 +42,12 @@ def small_params() -> dict:
     block["harden"] |= {"epochs": 1, "max_iter": 2, "batch_size": 16, "epsilon": 0.03, "rel_eps_step": 0.5}
     block["harden"]["schedule"] = {"name": "constant"}
     block["attack"] |= {"epsilons": FEW, "max_images": 8}
-    block["rank"] |= {"epsilons": FEW}
+    block["rank"] |= {"epsilons": FEW, "validation_images": 6, "score_passes": 2}
     # Blocks of four, so that there is something to share out.
     content["attacks"] |= {"table_epsilons": [0.002, 0.006], "batch_size": 4}
     content["attacks"]["bim"]["max_iter"] = content["attacks"]["pgd"]["max_iter"] = 4
+    content["attacks"]["strict"]["threats"] = ["tied", "noise"]
+    content["attacks"]["strict"]["converged"]["max_iter"] = 5
     content["datasets"] = {"slices": block}
     content["report"]["columns"] = {"slices": {"title": "Slices", "paper": "CT"}}
     return content | {"acquire": {}, "run": {"datasets": ["slices"], "threads": 1}}
