@@ -24,7 +24,7 @@ from oncorobust.base.watched_inputs import check_unchanged, watching
 from oncorobust.cli.main import main
 from oncorobust.pipeline.declaration import declare, declare_policies, read_declarations, state_of
 from oncorobust.pipeline.policy_verdicts import judge_policy
-from oncorobust.report.verdicts import verdict_lines
+from oncorobust.report.verdict_text import verdict_lines
 from oncorobust.settings.load import load_params
 
 
@@ -250,7 +250,7 @@ def test_columns_of_the_manifest_define_subgroups(results: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_stage_is_in_both_graphs_and_an_edited_policy_repeats_no_attack(tmp_path: Path) -> None:
+def test_the_stage_is_in_both_graphs_and_an_edited_policy_repeats_the_report_and_no_attack(tmp_path: Path) -> None:
     params = toy.small_params() | {"acceptance": ["policies/site_a.yaml"]}
     requirement = {"metric": "accuracy", "attack": "strict", "epsilon": 0.1, "at_least": 0.6}
     policy = write_policy(tmp_path / "policies" / "site_a.yaml", policy_of(requirement, datasets=["mnist"]))
@@ -267,12 +267,18 @@ def test_the_stage_is_in_both_graphs_and_an_edited_policy_repeats_no_attack(tmp_
             for name in ("predictions", "intervals")
         ),
     }
+    assert "reports/acceptance/site_a.json" in stages["report"].inputs
     toy.run(folder, "snakemake --cores 2 --quiet all")
     toy.run(folder, "oncorobust record")
     policy.write_text(policy.read_text() + "# edited\n")
-    assert toy.snakemake_plan(folder).needed == {"accept@site_a"}
+    assert toy.snakemake_plan(folder).needed == {"accept@site_a", "report"}
     with chdir(folder), Repo() as repo:
-        assert toy.dvc_needed(repo) == {"accept@site_a"}
-    assert toy.run(folder, "dvc repro --quiet").split() == ["toy", "accept", "site_a"]
+        assert toy.dvc_needed(repo) == {"accept@site_a", "report"}
+    assert toy.run(folder, "dvc repro --quiet").splitlines() == ["toy accept site_a", "toy report"]
     write_policy(policy, policy_of(requirement | {"metric": "recall"}, datasets=["mnist"]))
     assert "requirements[0].metric: expected one of accuracy" in toy.run(folder, "snakemake -n", status=1)
+    toy.write_params(folder, toy.small_params())
+    toy.run(folder, "oncorobust graph")
+    assert toy.snakemake_plan(folder).needed == {"report"}, "the page shows no verdict of a policy that was taken out"
+    with chdir(folder), Repo() as repo:
+        assert toy.dvc_needed(repo) == {"report"}

@@ -23,7 +23,6 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 PRESETS = sorted((REPOSITORY / "presets").glob("*.yaml"))
 DEMO = yaml.safe_load((REPOSITORY / "presets" / "demo.yaml").read_text(encoding="utf-8"))
 OPTIONAL = {  # older files of parameters lack these
-    "acceptance",
     "datasets.cbis_ddsm.preprocess.format.allow_missing",
     "datasets.brain_mets.preprocess.format.labels",
     *(f"datasets.{name}.preprocess.{key}" for name in DEMO["datasets"] for key in ("fit", "channels")),

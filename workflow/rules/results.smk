@@ -70,10 +70,11 @@ rule report:
         expand("reports/figures/{figure}.png", figure=FIGURES),
         expand("data/processed/{dataset}/{file}", dataset=DATASETS, file=["summary.json", "contact_sheet.png"]),
         of_all_models("reports/{dataset}/{model}/{file}", file=ON_THE_PAGE),
+        expand("reports/acceptance/{policy}.json", policy=POLICIES),
     output:
         "reports/index.html",
     params:
-        **tracked("run.datasets", "report", "validity"),
+        **tracked("run.datasets", "acceptance", "report", "validity"),
         code=code("report"),
     log:
         "logs/report.log",

@@ -3,6 +3,7 @@
 from oncorobust.base import layout
 from oncorobust.base.files import whole_outputs
 from oncorobust.base.schema.version import read_results
+from oncorobust.pipeline.policy_files import by_name
 from oncorobust.pipeline.stage import parse, run
 from oncorobust.pipeline.table_outputs import read_gates
 from oncorobust.report.page import read_dataset_part, read_image, render_report
@@ -12,7 +13,7 @@ from oncorobust.settings.load import load_params
 
 
 def main() -> None:
-    """Read the tables, the figures and the results of each data set, and write the page."""
+    """Read the tables, the figures, the verdicts and the results of each data set, and write the page."""
     parse()
     params = load_params()
     gates = read_gates()
@@ -23,6 +24,7 @@ def main() -> None:
         tables=tables_from_json(read_results(layout.CELLS)),
         gates=gates,
         figures=[read_image(layout.figure_file(number, "png")) for number in (1, 2, 3, 4)],
+        verdicts=[read_results(layout.acceptance_file(name)) for name in by_name(params.acceptance)],
     )
     with whole_outputs(layout.PAGE) as (draft,):
         draft.write_text(page, encoding="utf-8")

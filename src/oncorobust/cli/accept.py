@@ -64,7 +64,7 @@ def _declare(path: str, params: Params) -> int:
 
 def _judge(path: str, params: Params, *, as_json: bool) -> int:
     from oncorobust.pipeline.policy_verdicts import judge_policy
-    from oncorobust.report.verdicts import verdict_lines
+    from oncorobust.report.verdict_text import verdict_lines
 
     content = judge_policy(path, params)
     print(

@@ -3,9 +3,9 @@
 DVC cannot insert a list into `deps`, and it does not check the names of data sets that it inserts into commands and
 paths. Therefore `refresh` checks params.yaml and writes five things into dvc.yaml: the names of the data sets and of
 their models, the user's own models (for `train`), the policies and the files by which they judge (for `accept`), the
-files of every data set (for the aggregate stages, by their `meta.reads`), and for each stage the file with the digests
-of its code (see `code_record`), which it also writes. `check_in_step` raises InputError when any of them is out of
-date.
+files of every data set and policy (for the aggregate stages, by their `meta.reads`), and for each stage the file with
+the digests of its code (see `code_record`), which it also writes. `check_in_step` raises InputError when any of them is
+out of date.
 """
 
 from collections.abc import Mapping
@@ -101,7 +101,7 @@ def _listed(entry: Mapping[str, Any]) -> Any:
 def _wanted(root: Path, stage: str, entry: Mapping[str, Any], values: Mapping[str, Any]) -> list[str]:
     """Return the dependencies that a stage of dvc.yaml should list, in order: data, then code."""
     if "foreach" not in entry:
-        data = [path for template in entry["meta"]["reads"] for path in _of_all_models(template, values)]
+        data = [path for template in entry["meta"]["reads"] for path in _filled(template, values)]
     else:
         # Files of the pipeline that a repeated stage reads have the data set in their path; others are the user's.
         data = [path for path in _listed(entry) if "${item" in path]
@@ -110,8 +110,10 @@ def _wanted(root: Path, stage: str, entry: Mapping[str, Any], values: Mapping[st
     return [*data, code_path(stage)]
 
 
-def _of_all_models(template: str, values: Mapping[str, Any]) -> list[str]:
-    """Return a file for every data set and model that its path names as `{dataset}` and `{model}`."""
+def _filled(template: str, values: Mapping[str, Any]) -> list[str]:
+    """Return a file for every `{policy}`, or for every `{dataset}` and `{model}`, that its path names."""
+    if "{policy}" in template:
+        return [template.format(policy=name) for name in policies_of(values)]
     return list(dict.fromkeys(template.format(dataset=name, model=model) for name, model in model_runs(values)))
 
 

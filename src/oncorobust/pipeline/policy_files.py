@@ -18,7 +18,7 @@ def by_name(policies: Iterable[str]) -> dict[str, str]:
 
 def policies_of(content: Mapping[str, Any]) -> dict[str, str]:
     """Return the paths of the policies by name. content: of params.yaml."""
-    return by_name(content.get("acceptance", []))
+    return by_name(content["acceptance"])
 
 
 def policy_reads(content: Mapping[str, Any], root: Path) -> list[str]:

@@ -33,8 +33,9 @@ from oncorobust.report.shown_attacks import PGD
 from oncorobust.report.tables.cell import Table, TableColumn
 from oncorobust.report.tables.numbers import ReadableUnit
 from oncorobust.report.tables.protocols import attack_protocols
-from oncorobust.report.tables.render import counts_text, lay_out
+from oncorobust.report.tables.render import counts_text, lay_out, marked_title
 from oncorobust.report.tables.validity import CAPTION, Gate, watermark
+from oncorobust.report.verdict_text import policy_view
 from oncorobust.settings.attacks import Protocol
 
 _INTERVAL = re.compile(r"\S+ \(\S+ to [^)]+\)")
@@ -79,13 +80,18 @@ class _TableView:
 
 
 def render_report(
-    datasets: Sequence[DatasetPart], *, tables: Sequence[Table], gates: Sequence[Gate], figures: Sequence[bytes]
+    datasets: Sequence[DatasetPart],
+    *,
+    tables: Sequence[Table],
+    gates: Sequence[Gate],
+    figures: Sequence[bytes],
+    verdicts: Sequence[Mapping[str, Any]],
 ) -> str:
     """Return the page as HTML.
 
     datasets: in the order of the tables' columns. tables: all of `tables.build`. gates: the checks of each model.
-    figures: Figures 1 to 4 as PNG. Raises InputError where the tables have other data sets, or data sets hold different
-    protocols.
+    figures: Figures 1 to 4 as PNG. verdicts: contents of the verdict files of the policies. Raises InputError where the
+    tables have other data sets, or data sets hold different protocols.
     """
     columns = {column.key: column for column in tables[0].columns}
     if [part.key for part in datasets] != list(columns):
@@ -121,6 +127,7 @@ def render_report(
         ],
         gates=gates,
         gate_caption=CAPTION,
+        policies=[policy_view(one, {key: marked_title(column) for key, column in columns.items()}) for one in verdicts],
         mark=watermark(gates),
         synthetic=[column.title for column in columns.values() if column.synthetic],
         all_synthetic=all(column.synthetic for column in columns.values()),

@@ -1,7 +1,6 @@
-"""Verdicts on a policy as JSON and as text."""
+"""Verdicts on a policy as JSON, with each requirement in words; `report.verdict_text` shows them."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import groupby
+from collections.abc import Sequence
 from typing import Any
 
 from oncorobust.evaluation.acceptance import Verdict, overall, threshold
@@ -79,50 +78,3 @@ def _limit(requirement: Requirement) -> str:
 def _shown_loss(requirement: Requirement) -> str:
     loss = -threshold(requirement)
     return f"{loss:.4g}" if requirement.metric == "auc" else f"{100 * loss:.4g} percentage points"
-
-
-def verdict_lines(content: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the content of a verdict file as lines: each requirement with its verdicts, and the overall verdict."""
-    policy, level = content["policy"], f"{100 * content['level']:.4g} %"
-    yield f"{policy['name']} ({policy['path']}), model {content['model']}, one-sided level {level}"
-    for (dataset, requirement), group in groupby(content["verdicts"], key=_heading):
-        yield f"\n{dataset}, {requirement}"
-        rows = [(_group_name(one["subgroup"]), one["outcome"], _value(one)) for one in group]
-        width = max(len(name) for name, _, _ in rows)
-        yield from (f"  {name:{width}}  {outcome:9}  {value}" for name, outcome, value in rows)
-    yield f"\nOverall: {content['outcome']}"
-    yield content["declaration"]["sentence"]
-
-
-def _heading(verdict: Mapping[str, Any]) -> tuple[str, str]:
-    return verdict["dataset"], verdict["requirement"]
-
-
-def _group_name(subgroup: Mapping[str, Any]) -> str:
-    name = f"{subgroup['column']} {subgroup['value']}" if subgroup["column"] else "all images"
-    return f"{name} (small)" if subgroup["small"] else name
-
-
-def _value(one: Mapping[str, Any]) -> str:
-    size = f"{one['n_images']} images, {one['n_patients']} patients"
-    if one["value"] is None or one["low"] is None:
-        return f"no bounds: {one['reason']} ({size})"
-    text = f"{_shown(one)} ({size}; {one['method']})"
-    needed = one["patients_to_decide"]
-    return (
-        text if needed is None else f"{text}; about {_rounded(needed):,} patients would decide it if the value stayed"
-    )
-
-
-def _rounded(number: int) -> int:
-    """Return a number with two significant digits."""
-    return int(float(f"{number:.1e}"))
-
-
-def _shown(one: Mapping[str, Any]) -> str:
-    """Return a value with both one-sided bounds, to a tenth of a percent, which shows on which side they are."""
-    if one["metric"] == "auc":
-        return f"{one['value']:.3f} ({one['low']:.3f} to {one['high']:.3f})"
-    value, low, high = (f"{100 * one[name]:.1f}" for name in ("value", "low", "high"))
-    unit = "points" if one["limit"] == "at_most_below_previous" else "%"
-    return f"{value} {unit} ({low} to {high})"

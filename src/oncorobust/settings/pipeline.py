@@ -109,7 +109,7 @@ class Params(Settings, frozen=True, kw_only=True):
     """What follows from a red check of the validity gate."""
     report: Report
     """How tables, figures and the page show the data sets."""
-    acceptance: tuple[str, ...] = ()
+    acceptance: tuple[str, ...]
     """Policies by which the results are judged: YAML files inside the repository. [] for none."""
 
     @property

@@ -1,0 +1,95 @@
+"""The section Acceptance of the page: verdicts by the policies of params.yaml, and nothing without a policy."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+from policies import policy_of, write_policy
+from results_fixture import DATASETS, REPOSITORY, write_results
+from toy_pipeline import write_params
+
+STRICT = {"metric": "accuracy", "attack": "strict", "epsilon": 0.001}
+NAME = "Lung <CT>, site A"
+
+
+def run_stage(root: Path, stage: str, *arguments: str) -> None:
+    script = REPOSITORY / "workflow/scripts" / f"{stage}.py"
+    finished = subprocess.run([sys.executable, script, *arguments], cwd=root, capture_output=True, text=True)
+    assert finished.returncode == 0, finished.stderr
+
+
+def page_of(root: Path) -> str:
+    run_stage(root, "report")
+    return (root / "reports/index.html").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Results of one synthetic data set with the tables and, in place of the figures, another image."""
+    root = tmp_path_factory.mktemp("run")
+    write_results(root, {"phantom": DATASETS["phantom"]})
+    index = pd.read_csv(root / "reports/phantom/clean/predictions.csv").drop_duplicates("image_id")[["image_id"]]
+    index.assign(sex=["F", "M"] * 15).to_csv(root / "data/processed/phantom/index.csv", index=False)
+    (root / "reports/figures").mkdir()
+    sheet = (root / "data/processed/phantom/contact_sheet.png").read_bytes()
+    for number in range(1, 5):
+        (root / f"reports/figures/figure{number}.png").write_bytes(sheet)
+    run_stage(root, "tabulate")
+    return root
+
+
+@pytest.fixture(scope="module")
+def judged(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with verdicts that are met, not met and undecided, by a policy that was never declared."""
+    root = shutil.copytree(root, tmp_path_factory.mktemp("judged") / "run")
+    params = yaml.safe_load((root / "params.yaml").read_text()) | {"acceptance": ["policies/site_a.yaml"]}
+    write_params(root, params)
+    requirements = [STRICT | {"at_least": 0.99}, *({"metric": "accuracy", "at_least": one} for one in (0.3, 0.76))]
+    content = policy_of(*requirements, name=NAME, datasets=["phantom"], subgroups=[{"column": "sex"}], min_patients=15)
+    write_policy(root / "policies/site_a.yaml", content)
+    run_stage(root, "accept", "--policy", "site_a")
+    return root
+
+
+def test_without_a_policy_the_page_says_nothing_of_acceptance(root: Path) -> None:
+    assert not re.search("(?i)acceptance|verdict|policy", page_of(root).partition("</style>")[2])
+
+
+def test_every_verdict_stands_on_the_page_with_bounds_size_and_what_would_decide_it(judged: Path) -> None:
+    content = json.loads((judged / "reports/acceptance/site_a.json").read_text())
+    page = page_of(judged)
+    assert {one["outcome"] for one in content["verdicts"]} == {"met", "not met", "undecided"}
+    summary = page[page.index('<section id="summary">') : page.index('<section id="data">')]
+    assert "Lung &lt;CT&gt;, site A: <b>not met</b> (not declared before the results)." in summary
+    section = page[page.index('<section id="acceptance">') : page.index('<section id="training">')]
+    assert "Model: adversarially trained. One-sided level: 95 %." in section
+    assert f'class="flag">{content["declaration"]["sentence"]}.' in section
+    lines = re.findall("<tr>(<th.*?)</tr>", section)[1:]
+    assert len(lines) == len(content["verdicts"]) == 3 * 3
+    for line, one in zip(lines, content["verdicts"], strict=True):
+        cells = re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", line)
+        assert cells[:2] == ["MRI phantom (SYNTHETIC)", one["requirement"]]
+        name = "sex " + one["subgroup"]["value"] if one["subgroup"]["column"] else "all images"
+        assert cells[2] == (f"{name} (small)" if one["subgroup"]["small"] else name)
+        assert cells[3] == one["outcome"]
+        assert cells[4] == "{:.1f} % ({:.1f} to {:.1f})".format(*(100 * one[key] for key in ("value", "low", "high")))
+        assert cells[5] == f"{one['n_images']} images, {one['n_patients']} patients"
+        assert bool(cells[6]) == (one["patients_to_decide"] is not None) == (one["outcome"] == "undecided")
+        assert cells[7] == one["method"] != ""
+    assert "accept.py --policy site_a" in page
+
+
+def test_verdicts_on_results_that_are_not_valid_say_so(judged: Path) -> None:
+    gates = judged / "reports/tables/validity.json"
+    before = gates.read_text()
+    assert "rest on these results" not in page_of(judged)
+    gates.write_text(before.replace('"status": "green"', '"status": "red"', 1))
+    page = page_of(judged)
+    gates.write_text(before)
+    assert re.search(r'<p class="flag">NOT VALID: noise .*\. The verdicts rest on these results\.</p>', page)
