@@ -1,4 +1,4 @@
-"""Figures 1 to 4 on made-up results: what is drawn, and that the same results give the same bytes."""
+"""Figures 1 to 5 on made-up results: what is drawn, and that the same results give the same bytes."""
 
 import contextlib
 import dataclasses
@@ -14,6 +14,7 @@ from oncorobust.base.layout import MODELS
 from oncorobust.report.figures.accuracy_over_epsilon import figure_2
 from oncorobust.report.figures.before_and_after import figure_3
 from oncorobust.report.figures.examples import choose_examples, figure_1, magnify
+from oncorobust.report.figures.minimal_epsilons import figure_5
 from oncorobust.report.figures.plot_data import read_examples, read_plot_data
 from oncorobust.report.figures.robustness_curves import accuracy_curve, worst_case_curve
 from oncorobust.report.figures.selective_prediction import figure_4
@@ -169,6 +170,7 @@ def test_any_number_of_data_sets_and_the_same_bytes(datasets, count):
         figure_1,
         lambda some: figure_2(some, paper=PAPER),
         lambda some: figure_3(some, table_epsilon=0.002),
+        figure_5,
     ):
         first, second = draw(chosen), draw(chosen)
         assert to_png(first) == to_png(second)
@@ -212,7 +214,8 @@ def test_figure_4_draws_the_risk_of_every_score_and_bands_of_the_minimal_epsilon
 
 
 def test_the_mark_synthetic_stands_above_every_band(datasets):
-    for figure in (figure_2(datasets, paper=PAPER), figure_3(datasets, table_epsilon=0.002), figure_4(datasets)):
+    lower = (figure_4(datasets), figure_5(datasets))
+    for figure in (figure_2(datasets, paper=PAPER), figure_3(datasets, table_epsilon=0.002), *lower):
         marked = [axes for axes in figure.axes if any(one.get_text() == "SYNTHETIC" for one in axes.texts)]
         assert marked
         for axes in marked:

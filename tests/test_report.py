@@ -56,7 +56,7 @@ class Reader(HTMLParser):
 def test_the_same_results_give_the_same_bytes(root):
     outputs = [path for path in sorted((root / "reports").rglob("*")) if path.parent.name in ("tables", "figures")]
     outputs.append(root / "reports/index.html")
-    assert len(outputs) == 20 + 8 + 1
+    assert len(outputs) == 20 + 10 + 1
     before = [path.read_bytes() for path in outputs]
     for stage in STAGES:
         assert run_stage(stage, root).returncode == 0
@@ -77,7 +77,7 @@ def test_nothing_is_loaded_from_outside(page):
 def test_images_have_alternatives_and_heads_have_scopes(page):
     tags = Reader(page).tags
     images = [attributes for tag, attributes in tags if tag == "img"]
-    assert len(images) == 4 + 3 + 6
+    assert len(images) == 5 + 3 + 6
     assert all(attributes["alt"].strip() for attributes in images)
     assert all(attributes.get("scope") in ("col", "colgroup", "row") for tag, attributes in tags if tag == "th")
     assert ("html", {"lang": "en"}) in tags
@@ -152,7 +152,7 @@ def test_the_strict_search_is_told_in_units(root, page):
 def test_a_page_of_one_protocol_does_not_speak_of_the_other(tmp_path, protocol):
     write_results(tmp_path / "run", {"lidc": DATASETS["lidc"]}, protocols=(protocol,))
     (tmp_path / "run/reports/figures").mkdir()
-    for number in (1, 2, 3, 4):  # test_figures draws them
+    for number in (1, 2, 3, 4, 5):  # test_figures draws them
         sheet = tmp_path / "run/data/processed/lidc/contact_sheet.png"
         (tmp_path / f"run/reports/figures/figure{number}.png").write_bytes(sheet.read_bytes())
     for stage in ("tabulate", "report"):
@@ -162,6 +162,7 @@ def test_a_page_of_one_protocol_does_not_speak_of_the_other(tmp_path, protocol):
     assert ("The paper’s protocol." in page) == ("minimum of the accuracy" in page) == (protocol == "paper")
     assert ("The strict protocol." in page) == ('id="search"' in page) == (protocol == "strict")
     assert ("Strict robust accuracy, the worst case" in page) == (protocol == "strict")
+    assert ("Figure 5." in page) == (protocol == "strict")
     assert "Empty, because it needs both protocols" in page
     assert "trace &#34;Table G" not in page
     assert ("no threat models were run" in page) == ("trace &#34;Table T" not in page) == (protocol == "paper")

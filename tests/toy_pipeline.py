@@ -54,7 +54,7 @@ OUTPUTS = {
     "validate": ["reports/{dataset}/{model}/validity.json"],
     "tabulate": [f"reports/tables/{name}.{form}" for name in TABLES for form in ("csv", "md")]
     + ["reports/tables/cells.json", "reports/tables/validity.json", "reports/metrics.json"],
-    "plot": [f"reports/figures/figure{number}.{form}" for number in (1, 2, 3, 4) for form in ("png", "svg")],
+    "plot": [f"reports/figures/figure{number}.{form}" for number in (1, 2, 3, 4, 5) for form in ("png", "svg")],
     "report": ["reports/index.html"],
     "accept": ["reports/acceptance/{policy}.json"],
 }

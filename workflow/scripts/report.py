@@ -23,7 +23,7 @@ def main() -> None:
         [read_dataset_part(name, models=models) for name, models in params.models.items()],
         tables=tables_from_json(read_results(layout.CELLS)),
         gates=gates,
-        figures=[read_image(layout.figure_file(number, "png")) for number in (1, 2, 3, 4)],
+        figures=[read_image(layout.figure_file(number, "png")) for number in (1, 2, 3, 4, 5)],
         verdicts=[read_results(layout.acceptance_file(name)) for name in by_name(params.acceptance)],
     )
     with whole_outputs(layout.PAGE) as (draft,):

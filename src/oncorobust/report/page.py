@@ -39,8 +39,8 @@ from oncorobust.report.verdict_text import policy_view
 from oncorobust.settings.attacks import Protocol
 
 _INTERVAL = re.compile(r"\S+ \(\S+ to [^)]+\)")
-_OF_BOTH_MODELS = 3
-"""The figure that needs an adversarially trained model."""
+_OF_BOTH_MODELS, _STRICT = 3, 5
+"""The figures that need an adversarially trained model, and the strict protocol."""
 
 MODELS = {layout.CLEAN: "clean", layout.ADVERSARIAL: "adversarially trained"}
 """The models of a data set, in order, and their names on the page."""
@@ -90,7 +90,7 @@ def render_report(
     """Return the page as HTML.
 
     datasets: in the order of the tables' columns. tables: all of `tables.build`. gates: the checks of each model.
-    figures: Figures 1 to 4 as PNG. verdicts: contents of the verdict files of the policies. Raises InputError where the
+    figures: Figures 1 to 5 as PNG. verdicts: contents of the verdict files of the policies. Raises InputError where the
     tables have other data sets, or data sets hold different protocols.
     """
     columns = {column.key: column for column in tables[0].columns}
@@ -123,7 +123,7 @@ def render_report(
         figures=[
             (number, *shown)
             for number, shown in enumerate(zip(figures, captions, strict=True), start=1)
-            if hardened or number != _OF_BOTH_MODELS
+            if (hardened or number != _OF_BOTH_MODELS) and ("strict" in protocols or number != _STRICT)
         ],
         gates=gates,
         gate_caption=CAPTION,

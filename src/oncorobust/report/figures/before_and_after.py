@@ -25,6 +25,7 @@ from oncorobust.report.figures.style import (
     PlotData,
     accuracy_axis,
     draw_band,
+    empty_figure,
     epsilon_axes,
     house_style,
     panel_title,
@@ -49,7 +50,7 @@ def figure_3(datasets: Sequence[PlotData], *, table_epsilon: float) -> Figure:
     protocols = protocols_of(datasets)
     datasets = [data for data in datasets if ADVERSARIAL in data.attack]
     if not datasets:
-        return _empty()
+        return empty_figure("Empty, because no data set has an adversarially trained model.")
     shown = measures_of(protocols)
     with house_style():
         size = (6.6 if len(shown) < 3 else WIDTH_INCHES, 2.5 * len(datasets) + 0.6)
@@ -66,16 +67,6 @@ def figure_3(datasets: Sequence[PlotData], *, table_epsilon: float) -> Figure:
         ]
         handles = in_two_rows([*attack_handles(), *strict_handles(protocols)], meanings)
         figure.legend(handles=handles, loc="outside lower center", ncols=len(handles) // 2, columnspacing=1.2)
-        return settle(figure)
-
-
-def _empty() -> Figure:
-    """Return a figure that says why it is empty."""
-    with house_style():
-        figure = Figure(figsize=(6.6, 0.6))
-        figure.text(
-            0.5, 0.5, "Empty, because no data set has an adversarially trained model.", ha="center", va="center"
-        )
         return settle(figure)
 
 

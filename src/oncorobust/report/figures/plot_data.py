@@ -15,6 +15,7 @@ from oncorobust.base.schema.version import read_results
 from oncorobust.report.figures.bands import band_files, curve_bands
 from oncorobust.report.figures.selective_prediction import risk_curves
 from oncorobust.report.figures.style import Examples, PlotData
+from oncorobust.report.figures.survival_curves import survival_curves
 from oncorobust.report.tables.common import shown_as
 from oncorobust.report.tables.row_statistics import read_rows
 from oncorobust.settings.pipeline import Report
@@ -67,5 +68,6 @@ def read_plot_data(dataset: str, report: Report, *, models: Sequence[str], seed:
         attack=attack,
         examples=examples,
         bands=curve_bands(dataset, attack, rows, seed=seed),
+        survival=survival_curves(dataset, attack, rows, seed=seed),
         risks=risk_curves(dataset, read_rows(layout.results_file(dataset, layout.CLEAN, "scores.csv")), seed=seed),
     )

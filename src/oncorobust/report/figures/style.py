@@ -27,6 +27,7 @@ from oncorobust.base.arrays import Images
 from oncorobust.base.units import readable_unit
 from oncorobust.report.figures.bands import Bands
 from oncorobust.report.figures.robustness_curves import Curve
+from oncorobust.report.figures.survival_curves import Survival
 from oncorobust.report.measures import Measure
 from oncorobust.report.tables.protocols import attack_protocols
 from oncorobust.report.tables.render import SYNTHETIC
@@ -88,7 +89,8 @@ class PlotData:
     attack: contents of attack.json by model. paper: column of the paper's tables, None for none. intensity_range,
     intensity_unit: stored values that became 0 and 1, and their unit. bands: lower and upper ends in percent of the
     intervals of each curve, by model, attack and ending of the measure (`figures.bands`). risks: of the clean model by
-    score, with columns coverage, risk, low and high (`figures.selective_prediction`).
+    score, with columns coverage, risk, low and high (`figures.selective_prediction`). survival: of the minimal epsilons
+    by model, empty without the strict protocol.
     """
 
     key: str
@@ -102,6 +104,7 @@ class PlotData:
     examples: Examples
     bands: Bands
     risks: Mapping[str, pd.DataFrame]
+    survival: Mapping[str, Survival]
 
 
 def protocols_of(datasets: Sequence[PlotData]) -> frozenset[Protocol]:
@@ -114,6 +117,14 @@ def house_style() -> Iterator[None]:
     """Apply matplotlib's settings of all figures inside a block."""
     with mpl.rc_context({**mpl.rcParamsDefault, **_STYLE}):
         yield
+
+
+def empty_figure(reason: str) -> Figure:
+    """Return a figure that says why it is empty."""
+    with house_style():
+        figure = Figure(figsize=(6.6, 0.6))
+        figure.text(0.5, 0.5, reason, ha="center", va="center")
+        return settle(figure)
 
 
 def settle(figure: Figure) -> Figure:

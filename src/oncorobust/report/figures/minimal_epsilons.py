@@ -1,0 +1,115 @@
+"""Figure 5: the minimal epsilons of each model as survival curves, one panel per data set.
+
+A curve is the share of the correctly classified images that withstand an epsilon. The strict search leaves each image
+an interval, so there are two: the line follows first flipped, an upper bound of the curve sought, and a strip reaches
+down to that of last safe, a lower bound. The band is at each epsilon the 95 % interval over patients, from its lower
+end for last safe to its upper end for first flipped. Images that no attack flips are right-censored at the reach, the
+largest epsilon searched; a cross marks their share there, and the panel says how many they are.
+
+Without the strict protocol the figure says why it is empty.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from oncorobust.base.layout import ADVERSARIAL, CLEAN
+from oncorobust.report.figures.style import (
+    BAND,
+    WIDTH_INCHES,
+    PlotData,
+    accuracy_axis,
+    empty_figure,
+    epsilon_axes,
+    house_style,
+    panel_title,
+    protocols_of,
+    settle,
+    stamp_synthetic,
+)
+from oncorobust.report.figures.survival_curves import Survival
+
+_MODELS: dict[str, tuple[str, dict[str, Any]]] = {
+    CLEAN: ("clean model", {"color": "#0072B2", "linestyle": "--"}),
+    ADVERSARIAL: ("adversarially trained model", {"color": "black", "linestyle": "-"}),
+}
+"""Title and style of each model."""
+
+_LINES = {"--": "dashed", "-": "solid"}
+
+_STRIP: dict[str, Any] = {"alpha": 0.3, "linewidth": 0, "zorder": 0.45, "step": "post"}
+
+
+def figure_5(datasets: Sequence[PlotData]) -> Figure:
+    """Return Figure 5. Raises InputError where the data sets were not all attacked under the same protocols."""
+    if "strict" not in protocols_of(datasets):
+        return empty_figure("Empty, because the strict protocol was not run (attacks.protocols in params.yaml).")
+    n_columns = min(3, len(datasets))
+    n_rows = math.ceil(len(datasets) / n_columns)
+    with house_style():
+        width = 6.4 if n_columns < 3 else WIDTH_INCHES  # the legend needs this width below a single panel too
+        figure = Figure(figsize=(width, 2.75 * n_rows + 0.75), layout="constrained")
+        panels = figure.subplots(n_rows, n_columns, squeeze=False)
+        for axes, data in zip(panels.flat, datasets, strict=False):
+            _panel(axes, data)
+        for axes in panels.flat[len(datasets) :]:
+            axes.remove()
+        for axes in panels[:, 0]:
+            axes.set_ylabel("correct images that withstand epsilon (%)")
+        handles = _legend([model for model in _MODELS if any(model in data.survival for data in datasets)])
+        figure.legend(handles=handles, loc="outside lower center", ncols=3, columnspacing=1.2)
+        return settle(figure)
+
+
+def _panel(axes: Axes, data: PlotData) -> None:
+    for model, (_, style) in _MODELS.items():
+        if model in data.survival:
+            _draw(axes, data.survival[model], style)
+    accuracy_axis(axes)
+    epsilon_axes(axes, data)
+    _tell_censored(axes, data)
+    axes.set_title(panel_title(data))
+    stamp_synthetic(axes, data)
+
+
+def _draw(axes: Axes, shown: Survival, style: Mapping[str, Any]) -> None:
+    x, colour = shown.epsilon, style["color"]
+    axes.step(x, 100 * shown.first_flipped, where="post", **style)
+    axes.fill_between(x, 100 * shown.last_safe, 100 * shown.first_flipped, color=colour, **_STRIP)
+    axes.fill_between(x, 100 * shown.low, 100 * shown.high, color=colour, step="post", **BAND)
+    if shown.n_censored:
+        axes.plot(x[-1], 100 * shown.first_flipped[-1], "x", markersize=5, color=colour, clip_on=False)
+
+
+def _tell_censored(axes: Axes, data: PlotData) -> None:
+    """Write how many images of each model are censored, in the corner that the curves leave free."""
+    lines = [
+        f"{_LINES[_MODELS[model][1]['linestyle']]}: {one.n_censored} of {one.n_images} censored"
+        for model, one in data.survival.items()
+    ]
+    halfway = [one.first_flipped[np.searchsorted(one.epsilon, one.epsilon[-1] / 2)] for one in data.survival.values()]
+    above = max(halfway, default=0.0) < 0.75
+    axes.annotate(
+        "\n".join(lines),
+        (0.97, 0.97) if above else (0.03, 0.03),
+        xycoords="axes fraction",
+        ha="right" if above else "left",
+        va="top" if above else "bottom",
+        fontsize=6.5,
+        color="0.25",
+    )
+
+
+def _legend(models: Sequence[str]) -> list[Line2D | Patch]:
+    return [
+        *(Line2D([], [], label=_MODELS[model][0], **_MODELS[model][1]) for model in models),
+        Patch(color="0.3", alpha=_STRIP["alpha"], linewidth=0, label="from last safe to first flipped"),
+        Patch(color="0.3", alpha=0.12, linewidth=0, label="95 % interval over patients"),
+        Line2D([], [], color="0.3", linestyle="", marker="x", markersize=5, label="censored at the largest epsilon"),
+    ]
