@@ -65,6 +65,24 @@ def test_the_crops_of_nifti_and_dicom_are_the_same(tmp_path: Path) -> None:
     assert (dicom.synthetic, dicom.notes) == (False, ())
 
 
+def test_padded_pixels_of_the_crop_are_told(tmp_path: Path) -> None:
+    """The crop of 12 x 12 pixels around the first lesion begins with column 12 of its slice."""
+    write_tree(tmp_path)
+    raw = open_tree(tmp_path)
+    path = tmp_path / raw.index["source"][0]
+    file = pydicom.dcmread(path)
+    pixels = file.pixel_array.copy()
+    pixels[:, :14] = 40000
+    file.add_new("PixelPaddingValue", "US", 40000)
+    file.PixelData = pixels.tobytes()
+    file.save_as(path)
+    raw = open_tree(tmp_path)
+    for position, columns in enumerate((2, 0)):
+        padded = raw.read(position).padded
+        assert padded is not None
+        assert padded[:, :columns].all() and padded.sum() == 12 * columns
+
+
 def test_slices_stored_with_different_slopes_make_the_same_volume(tmp_path: Path) -> None:
     """Also with an intercept, which must not turn the background, stored as 0, into an image."""
     for name in ("a", "b"):

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pydicom
 import pytest
 from cbis_trees import FULL, PAIR, Lesion, dicom_path, edit_dicom, grey, outline, write_csvs, write_dicom, write_tree
 
@@ -67,6 +68,21 @@ def test_pixels_are_the_crop_padded_to_a_square(tmp_path: Path) -> None:
     np.testing.assert_array_equal(image.values[2:10], grey())
     assert not image.values[:2].any()
     assert not image.values[10:].any()
+
+
+def test_padded_pixels_of_the_crop_are_told(tmp_path: Path) -> None:
+    write_tree(tmp_path, *PAIR)
+    crop = grey()
+    crop[:, 0] = 0
+    file = pydicom.dcmread(path := dicom_path(tmp_path, PAIR[0], "crop"))
+    file.add_new("PixelPaddingValue", "US", 0)
+    file.PixelData = crop.tobytes()
+    file.save_as(path)
+    first, second = (open_tree(tmp_path).read(position) for position in (0, 1))
+    assert first.padded is not None and second.padded is not None
+    assert first.padded[2:10, 0].all() and first.padded.sum() == 8, "the square around the crop is no padding"
+    assert set(first.values[2:10, 0]) == {1100}
+    assert not second.padded.any()
 
 
 def test_names_of_files_and_folders_say_nothing(tmp_path: Path) -> None:

@@ -53,23 +53,23 @@ def test_a_crop_of_8_bits() -> None:
 @pytest.mark.parametrize("value", [1, 255])
 def test_values_of_a_crop_are_as_stored(tmp_path: Path, value: int) -> None:
     crop, mask = write(tmp_path, grey(), outline(value))
-    values = read_crop(crop, mask=mask)
+    values = read_crop(crop, mask=mask).values
     assert values.dtype == np.uint16
     np.testing.assert_array_equal(values, grey())
 
 
 def test_monochrome1_is_inverted_within_its_bits(tmp_path: Path) -> None:
     crop, mask = write(tmp_path, grey(), outline(), PhotometricInterpretation="MONOCHROME1")
-    values = read_crop(crop, mask=mask)
+    values = read_crop(crop, mask=mask).values
     assert values.dtype == np.uint16
     np.testing.assert_array_equal(values, 65535 - grey())
 
 
 def test_a_mask_of_16_bits_and_a_mask_without_background(tmp_path: Path) -> None:
     crop, mask = write(tmp_path, grey(), outline().astype(np.uint16))
-    np.testing.assert_array_equal(read_crop(crop, mask=mask), grey())
+    np.testing.assert_array_equal(read_crop(crop, mask=mask).values, grey())
     crop, mask = write(tmp_path, grey(), np.full((40, 30), 255, dtype=np.uint8))
-    np.testing.assert_array_equal(read_crop(crop, mask=mask), grey())
+    np.testing.assert_array_equal(read_crop(crop, mask=mask).values, grey())
 
 
 TWO_VALUED = np.where(grey() > 5000, np.uint16(65535), np.uint16(0))

@@ -85,6 +85,23 @@ def test_a_tree_gives_a_row_a_nodule(tmp_path: Path) -> None:
     ]
 
 
+def test_padded_pixels_of_the_crop_are_told(tmp_path: Path) -> None:
+    """The square of 20 mm begins with row 10 of the slice; what lies outside the slice is no padding."""
+    trees.write_tree(tmp_path)
+    path = tmp_path / "LIDC-IDRI/a/1-003.dcm"
+    file = pydicom.dcmread(path)
+    pixels = file.pixel_array.copy()
+    pixels[:15] = -2000
+    file.PixelData = pixels.tobytes()
+    file.save_as(path)
+    image, whole = open_tree(tmp_path).read(0), open_tree(tmp_path, crop_mm=40.0).read(0)
+    assert image.padded is not None and whole.padded is not None
+    assert image.padded[:5].all() and not image.padded[5:].any()
+    assert image.values[:5].max() == image.values.min()
+    assert whole.values.shape == (80, 80)
+    assert whole.padded.sum() == 15 * 64
+
+
 def test_the_crop_has_its_size_in_mm_and_values_in_hu(tmp_path: Path) -> None:
     trees.write_tree(tmp_path)
     image = open_tree(tmp_path, crop_mm=10.0).read(0)

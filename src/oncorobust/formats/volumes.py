@@ -15,7 +15,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Shaped
+from jaxtyping import Bool, Float, Shaped
 
 from oncorobust.base.errors import InputError
 
@@ -62,10 +62,16 @@ class Order:
 
 @dataclass(frozen=True)
 class Volume:
-    """Values (slices, rows, columns) in display order, and their grid."""
+    """Values (slices, rows, columns) in display order, and their grid.
+
+    padded: voxels outside the image; None if the format states no padding. lossy: whether any slice was compressed with
+    loss.
+    """
 
     values: Float[np.ndarray, "slices rows columns"]
     grid: Grid
+    padded: Bool[np.ndarray, "slices rows columns"] | None = None
+    lossy: bool = False
 
 
 def check_grid(grid: Grid, where: str) -> None:
@@ -157,9 +163,9 @@ def square_corner(row: float, column: float, *, side: int) -> tuple[int, int]:
 
 
 def crop_square(
-    values: Float[np.ndarray, "rows columns"], *, row: float, column: float, side: int
-) -> Float[np.ndarray, "{side} {side}"]:
-    """Cut out the square of `square_corner`, with 0 where it extends beyond the slice."""
+    values: Shaped[np.ndarray, "rows columns"], *, row: float, column: float, side: int
+) -> Shaped[np.ndarray, "{side} {side}"]:
+    """Cut out the square of `square_corner`, with 0, or False, where it extends beyond the slice."""
     top, left = square_corner(row, column, side=side)
     square = np.zeros((side, side), dtype=values.dtype)
     inside = values[max(top, 0) : max(top + side, 0), max(left, 0) : max(left + side, 0)]

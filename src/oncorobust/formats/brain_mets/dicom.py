@@ -157,7 +157,7 @@ def _check_in_brain(
     """Check that regions are not on background, decoding each slice with regions once."""
     total = index["source"].nunique()
     for number, (source, rows) in enumerate(index.groupby("source", sort=False), start=1):
-        values = read_slice(folder, str(source), found[rows["volume"].iloc[0]])
+        values = read_slice(folder, str(source), found[rows["volume"].iloc[0]]).values
         for line, row in rows.iterrows():
             stored = found[row["volume"]].grid.to_voxel(row["x_mm"], row["y_mm"], row["z_mm"])
             top, left = (max(round(place) - 1, 0) for place in stored[1:])

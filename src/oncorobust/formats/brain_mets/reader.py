@@ -9,7 +9,7 @@ scaled to (v - p0.5) / (p99.5 - p0.5), where the percentiles are those of the vo
 are 0 and 1, to which preprocessing clips them. Squares are filled with 0 where they extend beyond the slice.
 """
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import pandas as pd
@@ -71,8 +71,9 @@ def _raw_images(folder: Path, regions: Regions, settings: BrainMets, *, seed: in
         row = index.iloc[position]
         volume = load(row["volume"])
         side = crop_side(volume.grid, crop_mm=settings.crop_mm, where=row["source"])
-        square = crop_square(volume.values[row["slice"]], row=row["row"], column=row["column"], side=side)
-        return StoredImage(values=square, limits=(0.0, 1.0))
+        cut = partial(crop_square, row=row["row"], column=row["column"], side=side)
+        padded = None if volume.padded is None else cut(volume.padded[row["slice"]])
+        return StoredImage(cut(volume.values[row["slice"]]), limits=(0.0, 1.0), padded=padded, lossy=volume.lossy)
 
     return RawImages(
         index=index.drop(columns=[name for name in _UIDS if name in index]),

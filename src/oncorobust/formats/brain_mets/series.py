@@ -13,16 +13,16 @@ a tenth; larger differences mean a second stack, a missing slice or a tilt.
 """
 
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Shaped
 
 from oncorobust.base.errors import InputError
 from oncorobust.formats.image_files import read_image
+from oncorobust.formats.records import StoredImage
 from oncorobust.formats.volumes import (
     Grid,
     Order,
@@ -83,23 +83,26 @@ def build_series(folder: Path, headers: pd.DataFrame) -> Series:
     )
 
 
-def read_slice(folder: Path, path: str, series: Series) -> Shaped[np.ndarray, "rows columns"]:
-    """Read the values of one slice, 0 where 0 is stored. Raises InputError."""
-    values = read_image(folder / path).values
-    return values - np.float32(series.intercept) if series.intercept else values
+def read_slice(folder: Path, path: str, series: Series) -> StoredImage:
+    """Read one slice, with values of 0 where 0 is stored. Raises InputError."""
+    image = read_image(folder / path)
+    return replace(image, values=image.values - np.float32(series.intercept)) if series.intercept else image
 
 
 def read_series(folder: Path, series: Series) -> Volume:
     """Read all slices in display order, scaled by the volume's 0.5 and 99.5 percentiles. Raises InputError."""
-    stored = np.empty(series.grid.shape, dtype=np.float32)
+    stored, padded = np.empty(series.grid.shape, dtype=np.float32), np.zeros(series.grid.shape, dtype=bool)
+    lossy = False
     for number, path in enumerate(series.paths):
-        values = read_slice(folder, path, series)
-        if values.shape != stored.shape[1:]:
-            size = " x ".join(map(str, values.shape))
+        image = read_slice(folder, path, series)
+        if image.values.shape != stored.shape[1:]:
+            size = " x ".join(map(str, image.values.shape))
             raise InputError(f"expected {stored.shape[1]} x {stored.shape[2]} pixels, got {size} in {folder / path}")
-        stored[number] = values
+        stored[number], padded[number] = image.values, image.padded
+        lossy |= image.lossy
     shares = to_percentile_share(reorder(stored, series.order), f"series {series.uid}, {folder / series.paths[0]}")
-    return Volume(values=shares, grid=reorder_grid(series.grid, series.order))
+    grid = reorder_grid(series.grid, series.order)
+    return Volume(values=shares, grid=grid, padded=reorder(padded, series.order), lossy=lossy)
 
 
 def _grid(folder: Path, ordered: pd.DataFrame, along: np.ndarray, down: np.ndarray) -> Grid:

@@ -52,7 +52,9 @@ def open_cbis_ddsm(folder: Path, settings: CbisDdsm, *, on_progress: Notify) -> 
 
     def read(position: int) -> StoredImage:
         crop, mask = (folder / files[kind].iloc[position] for kind in ("crop", "mask"))
-        return StoredImage(values=pad_to_square(read_crop(crop, mask=mask)), limits=LIMITS)
+        image = read_crop(crop, mask=mask)
+        padded = None if image.padded is None else pad_to_square(image.padded)
+        return StoredImage(pad_to_square(image.values), limits=LIMITS, padded=padded, lossy=image.lossy)
 
     return RawImages(
         index=index,

@@ -13,14 +13,15 @@ empty means that something is wrong with the lesion; only one pair is in memory 
 archive's series, each of its 3,568 crops is smaller than its mask, although 79 masks are smaller than their mammogram.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Shaped, UInt16
+from jaxtyping import Shaped
 
 from oncorobust.base.errors import InputError
 from oncorobust.formats.image_files import read_image
+from oncorobust.formats.records import StoredImage
 
 LIMITS = (0.0, 65535.0)
 
@@ -60,8 +61,8 @@ def split_by_size(first: ImageFile, second: ImageFile, *, mammogram: ImageFile |
     return crop, mask
 
 
-def read_crop(crop: Path, *, mask: Path) -> UInt16[np.ndarray, "h w"]:
-    """Read a crop, values 0 to 65535, after checking that its pixels and those of its mask agree with their roles.
+def read_crop(crop: Path, *, mask: Path) -> StoredImage:
+    """Read a crop, values (h, w) uint16, after checking that its pixels and those of its mask agree with their roles.
 
     Raises InputError naming the crop if it is constant or does not have 16 bits, the mask if it is empty, or both files
     if their pixels are not those of a crop and a mask.
@@ -80,11 +81,11 @@ def read_crop(crop: Path, *, mask: Path) -> UInt16[np.ndarray, "h w"]:
         )
     if not outline.any():
         raise InputError(f"expected a mask that covers the lesion, got only 0 in {mask}")
-    return values.astype(np.uint16)
+    return replace(image, values=values.astype(np.uint16))
 
 
-def pad_to_square(values: UInt16[np.ndarray, "h w"]) -> UInt16[np.ndarray, "s s"]:
-    """Pad the shorter side equally on both ends with 0; an odd pixel goes below or to the right."""
+def pad_to_square(values: Shaped[np.ndarray, "h w"]) -> Shaped[np.ndarray, "s s"]:
+    """Pad the shorter side equally on both ends with 0, or False; an odd pixel goes below or to the right."""
     height, width = values.shape
     side = max(height, width)
     top, left = (side - height) // 2, (side - width) // 2

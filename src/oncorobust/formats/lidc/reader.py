@@ -172,8 +172,9 @@ def _reader(index: pd.DataFrame, *, folder: Path) -> Callable[[int], StoredImage
 
     def read(position: int) -> StoredImage:
         nodule = index.iloc[position]
-        values = read_image(folder / nodule["source"]).values
+        image = read_image(folder / nodule["source"])
         square = square_around(nodule["row"], nodule["col"], side=int(nodule[STORED_SIDE]))
-        return StoredImage(values=cut_square(values, square), limits=None)
+        padded = None if image.padded is None else cut_square(image.padded, square) > 0
+        return StoredImage(cut_square(image.values, square), limits=None, padded=padded, lossy=image.lossy)
 
     return read
