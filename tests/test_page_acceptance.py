@@ -14,6 +14,8 @@ from policies import policy_of, write_policy
 from results_fixture import DATASETS, REPOSITORY, write_results
 from toy_pipeline import write_params
 
+from oncorobust.report.verdict_text import policy_view
+
 STRICT = {"metric": "accuracy", "attack": "strict", "epsilon": 0.001}
 NAME = "Lung <CT>, site A"
 
@@ -83,6 +85,14 @@ def test_every_verdict_stands_on_the_page_with_bounds_size_and_what_would_decide
         assert bool(cells[6]) == (one["patients_to_decide"] is not None) == (one["outcome"] == "undecided")
         assert cells[7] == one["method"] != ""
     assert "accept.py --policy site_a" in page
+
+
+def test_images_that_belong_to_no_patient_are_counted_as_images(judged: Path) -> None:
+    content = json.loads((judged / "reports/acceptance/site_a.json").read_text())
+    lines = policy_view(content, {"phantom": "Digits"}, units={"phantom": "images"}).lines
+    assert {one.size for one in lines} == {f"{one['n_images']} images" for one in content["verdicts"]}
+    assert all(re.fullmatch(r"(about [\d,]+ images)?", one.to_decide) for one in lines)
+    assert any(one.to_decide for one in lines)
 
 
 def test_verdicts_on_results_that_are_not_valid_say_so(judged: Path) -> None:

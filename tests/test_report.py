@@ -92,13 +92,14 @@ def test_numbers_are_the_tables(root, page):
 
 
 @pytest.mark.parametrize(
-    ("p_holm", "told"),
+    ("p_holm", "unit", "told"),
     [
-        (0.049, ", a difference of +5 percentage points (-10 to +20), p = 0.049."),
-        (0.05, "; no difference can be shown with 12 patients (p = 0.050)."),
+        (0.049, "patients", ", a difference of +5 percentage points (-10 to +20), p = 0.049."),
+        (0.05, "patients", "; no difference can be shown with 12 patients (p = 0.050)."),
+        (0.05, "images", "; no difference can be shown with 12 images (p = 0.050)."),
     ],
 )
-def test_a_difference_is_told_only_where_the_adjusted_p_value_shows_one(root, p_holm, told):
+def test_a_difference_is_told_only_where_the_adjusted_p_value_shows_one(root, p_holm, unit, told):
     tables = tables_from_json(json.loads((root / "reports/tables/cells.json").read_text()))
     s5 = next(one for one in tables if one.name == "Table S5")
     column = next(one for one in s5.columns if one.key == "lidc")
@@ -114,9 +115,28 @@ def test_a_difference_is_told_only_where_the_adjusted_p_value_shows_one(root, p_
     by_name = {one.name: one for one in tables} | {"Table S5": s5}
     files = {model: root / f"reports/lidc/{model}/attack.json" for model in ("clean", "adversarial")}
     attack = {model: json.loads(file.read_text()) for model, file in files.items()}
-    sentences = findings(column, by_name, attack, frozenset({"paper", "strict"}))
+    sentences = findings(column, by_name, attack, frozenset({"paper", "strict"}), unit=unit)
     (sentence,) = [one for one in sentences if "changes the strict robust accuracy" in one]
     assert sentence.endswith(told)
+
+
+def test_images_that_belong_to_no_patient_are_counted_as_images(root, page, tmp_path):
+    told = "Each image is in one split and counts as a patient of its own."
+    assert page.count("Each patient is in one split.") == 3 and told not in page
+    folder = shutil.copytree(root, tmp_path / "run")
+    file = folder / "data/processed/mnist/summary.json"
+    summary = json.loads(file.read_text())
+    totals = {split: sum(counts.values()) for split, counts in summary["counts"].items()}
+    file.write_text(json.dumps(summary | {"n_patients": summary["n_images"], "patients": totals}))
+    assert run_stage("report", folder).returncode == 0
+    changed = (folder / "reports/index.html").read_text(encoding="utf-8")
+    data = changed[changed.index('<section id="data">') :]
+    mnist = data[data.index("<h3>MNIST</h3>") : data.index("<h3>MRI phantom")]
+    assert changed.count("Each patient is in one split.") == 2 and told in mnist
+    assert '<th scope="col">images</th></tr>' in mnist and '<th scope="col">patients</th></tr>' not in mnist
+    summary = changed[changed.index('<section id="summary">') : changed.index('<section id="data">')]
+    assert re.search(r"no difference can be shown with \d+ patients", summary[: summary.index("<h3>MNIST")])
+    assert not re.search(r"\d+ patients", summary[summary.index("<h3>MNIST") : summary.index("<h3>MRI")])
 
 
 def test_both_protocols_are_told_and_the_gap_stands_after_the_papers_tables(page):

@@ -27,6 +27,7 @@ from oncorobust.report.page_text import (
     findings,
     percent,
     readable_unit_of,
+    sampled_unit,
     search_line,
 )
 from oncorobust.report.shown_attacks import PGD
@@ -56,6 +57,11 @@ class DatasetPart:
     attack: Mapping[str, Mapping[str, Any]]
     contact_sheet: bytes
     curves: Mapping[str, bytes]
+
+    @property
+    def unit(self) -> str:
+        """What the data set's intervals sample: patients or images."""
+        return sampled_unit(self.summary)
 
     @property
     def trained(self) -> list[str]:
@@ -109,6 +115,7 @@ def render_report(
     two_classes = any(len(part.summary["class_names"]) == 2 for part in datasets)
     beside_paper = [column.title for column in columns.values() if column.paper]
     hardened = any(layout.ADVERSARIAL in part.training for part in datasets)
+    titles = {key: marked_title(column) for key, column in columns.items()}
     captions = figure_captions(protocols, two_classes=two_classes, paper=bool(beside_paper))
     return environment.get_template("report.html.j2").render(
         parts=[(part, columns[part.key], _sentences(part, columns[part.key], by_name, protocols)) for part in datasets],
@@ -127,7 +134,7 @@ def render_report(
         ],
         gates=gates,
         gate_caption=CAPTION,
-        policies=[policy_view(one, {key: marked_title(column) for key, column in columns.items()}) for one in verdicts],
+        policies=[policy_view(one, titles, units={part.key: part.unit for part in datasets}) for one in verdicts],
         mark=watermark(gates),
         synthetic=[column.title for column in columns.values() if column.synthetic],
         all_synthetic=all(column.synthetic for column in columns.values()),
@@ -142,7 +149,7 @@ def render_report(
 def _sentences(
     part: DatasetPart, column: TableColumn, tables: Mapping[str, Table], protocols: frozenset[Protocol]
 ) -> list[str]:
-    return [model_sentence(part.training["clean"]), *findings(column, tables, part.attack, protocols)]
+    return [model_sentence(part.training["clean"]), *findings(column, tables, part.attack, protocols, unit=part.unit)]
 
 
 def unbroken(text: str) -> str:

@@ -88,19 +88,35 @@ def _join(texts: Mapping[Protocol, str], protocols: frozenset[Protocol]) -> str:
     return " ".join(text for protocol, text in texts.items() if protocol in protocols)
 
 
+def sampled_unit(summary: Mapping[str, Any]) -> str:
+    """Return what a data set's intervals sample: patients, or images where each image counts as a patient of its own.
+
+    summary: content of summary.json.
+    """
+    return "patients" if summary["n_patients"] < summary["n_images"] else "images"
+
+
 def findings(
-    column: TableColumn, tables: Mapping[str, Table], attack: Mapping[str, Any], protocols: frozenset[Protocol]
+    column: TableColumn,
+    tables: Mapping[str, Table],
+    attack: Mapping[str, Any],
+    protocols: frozenset[Protocol],
+    *,
+    unit: str,
 ) -> list[str]:
-    """Return the main numbers of one data set as sentences; tables by name; attack: attack.json by model."""
+    """Return the main numbers of one data set as sentences.
+
+    tables: by name. attack: attack.json by model. unit: of `sampled_unit`.
+    """
     hardened = "adversarial" in attack
     sentences = [_clean_accuracy(attack["clean"], tables["Table 1"], column)]
     if "paper" in protocols:
-        sentences += _paper_findings(column, tables, hardened=hardened)
+        sentences += _paper_findings(column, tables, hardened=hardened, unit=unit)
     if "strict" in protocols:
-        sentences += _strict_findings(column, tables, hardened=hardened)
+        sentences += _strict_findings(column, tables, hardened=hardened, unit=unit)
     if hardened:
-        measure = measures_of(protocols)[0]
-        sentences.append(_change(tables["Table S5"], column, BASELINE, "the clean accuracy", measure, ""))
+        s5, measure = tables["Table S5"], measures_of(protocols)[0]
+        sentences.append(_change(s5, column, BASELINE, "the clean accuracy", measure=measure, ending="", unit=unit))
     return sentences
 
 
@@ -117,12 +133,13 @@ def _clean_accuracy(attack: Mapping[str, Any], first: Table, column: TableColumn
     )
 
 
-def _paper_findings(column: TableColumn, tables: Mapping[str, Table], *, hardened: bool) -> list[str]:
+def _paper_findings(column: TableColumn, tables: Mapping[str, Table], *, hardened: bool, unit: str) -> list[str]:
     first, second = tables["Table 1"], tables["Table 2"]
     epsilon = _largest_epsilon(first)
     row = row_key(PGD.title, epsilon)
     predicted, true = (_shown(first, row, column, f"accuracy{one.ending}") for one in (PREDICTED, TRUE))
-    change = _change(tables["Table S5"], column, PGD.title, "the accuracy under PGD", PREDICTED, " (predicted labels)")
+    s5, what, ending = tables["Table S5"], "the accuracy under PGD", " (predicted labels)"
+    change = _change(s5, column, PGD.title, what, measure=PREDICTED, ending=ending, unit=unit)
     return [
         f"Accuracy under PGD at epsilon {epsilon_text(epsilon)}: {predicted} with predicted labels, as in the paper; "
         f"{true} with true labels.",
@@ -131,11 +148,12 @@ def _paper_findings(column: TableColumn, tables: Mapping[str, Table], *, hardene
     ]
 
 
-def _strict_findings(column: TableColumn, tables: Mapping[str, Table], *, hardened: bool) -> list[str]:
+def _strict_findings(column: TableColumn, tables: Mapping[str, Table], *, hardened: bool, unit: str) -> list[str]:
     first, second = tables["Table 1"], tables["Table 2"]
     epsilon = _largest_epsilon(first)
     strict = _shown(first, row_key(ALL, epsilon), column, f"accuracy{STRICT.ending}")
-    change = _change(tables["Table S5"], column, ALL, "the strict robust accuracy", STRICT, "")
+    s5, what = tables["Table S5"], "the strict robust accuracy"
+    change = _change(s5, column, ALL, what, measure=STRICT, ending="", unit=unit)
     return [
         f"Strict robust accuracy, the worst case over all attacks, at epsilon {epsilon_text(epsilon)}: {strict}.",
         *([change] if hardened else []),
@@ -143,23 +161,23 @@ def _strict_findings(column: TableColumn, tables: Mapping[str, Table], *, harden
     ]
 
 
-def _change(s5: Table, column: TableColumn, row: str, what: str, measure: Measure, ending: str) -> str:
+def _change(s5: Table, column: TableColumn, row: str, what: str, *, measure: Measure, ending: str, unit: str) -> str:
     """Return how adversarial training changes an accuracy of Table S5, or that no difference can be shown."""
     before, after = (_shown(s5, row, column, name + measure.ending) for name in ("original", "adversarially_trained"))
     where = "" if row == BASELINE else " at the epsilon of Table S5"
     difference = s5.find(row=row, column=column.key, field="difference" + measure.ending)
     return (
         f"Adversarial training changes {what}{where} from {before} to {after}{ending}"
-        f"{'' if difference is None else _difference(difference)}."
+        f"{'' if difference is None else _difference(difference, unit)}."
     )
 
 
-def _difference(cell: Cell) -> str:
+def _difference(cell: Cell, unit: str) -> str:
     """Return the difference of two models with its interval and test; empty where these were not computed."""
     if cell.test is None or cell.interval is None:
         return ""
     if cell.test.p_holm >= _LARGEST_P:
-        told = "" if cell.n_patients is None else f" with {cell.n_patients} patients"
+        told = "" if cell.n_patients is None else f" with {cell.n_patients} {unit}"
         return f"; no difference can be shown{told} ({p_text(cell.test.p_holm)})"
     value, _, interval = display_estimate(cell, "points").partition(" ")
     return f", a difference of {value} percentage points {interval}, {p_text(cell.test.p_holm)}"

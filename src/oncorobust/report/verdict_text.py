@@ -39,8 +39,8 @@ class PolicyView:
     lines: tuple[VerdictLine, ...]
 
 
-def policy_view(content: Mapping[str, Any], titles: Mapping[str, str]) -> PolicyView:
-    """Return what the page shows of a verdict file; titles: of the data sets by key."""
+def policy_view(content: Mapping[str, Any], titles: Mapping[str, str], *, units: Mapping[str, str]) -> PolicyView:
+    """Return what the page shows of a verdict file; titles, units (`page_text.sampled_unit`): of data sets by key."""
     return PolicyView(
         key=PurePath(content["policy"]["path"]).stem,
         name=content["policy"]["name"],
@@ -49,20 +49,20 @@ def policy_view(content: Mapping[str, Any], titles: Mapping[str, str]) -> Policy
         outcome=content["outcome"],
         declaration=content["declaration"]["sentence"],
         declared_before=content["declaration"]["state"] == "declared before",
-        lines=tuple(_line(one, titles[one["dataset"]]) for one in content["verdicts"]),
+        lines=tuple(_line(one, titles[one["dataset"]], units[one["dataset"]]) for one in content["verdicts"]),
     )
 
 
-def _line(one: Mapping[str, Any], title: str) -> VerdictLine:
+def _line(one: Mapping[str, Any], title: str, unit: str) -> VerdictLine:
     return VerdictLine(
         dataset=title,
         requirement=one["requirement"],
         group=_group_name(one["subgroup"]),
         outcome=one["outcome"],
         value=_value(one),
-        size=_size(one),
+        size=_size(one) if unit == "patients" else f"{one['n_images']} images",
         method=one["method"],
-        to_decide="" if one["patients_to_decide"] is None else _needed(one),
+        to_decide="" if one["patients_to_decide"] is None else _needed(one, unit),
     )
 
 
@@ -95,8 +95,10 @@ def _group_name(subgroup: Mapping[str, Any]) -> str:
 def _sentence(one: Mapping[str, Any]) -> str:
     """Return a verdict's value with its bounds, what is behind it, and how many patients would decide it."""
     how = f"; {one['method']}" if _has_bounds(one) else ""
-    needed = "" if one["patients_to_decide"] is None else f"; {_needed(one)} would decide it if the value stayed"
-    return f"{_value(one)} ({_size(one)}{how}){needed}"
+    text = f"{_value(one)} ({_size(one)}{how})"
+    if one["patients_to_decide"] is None:
+        return text
+    return f"{text}; {_needed(one, 'patients')} would decide it if the value stayed"
 
 
 def _has_bounds(one: Mapping[str, Any]) -> bool:
@@ -107,10 +109,10 @@ def _size(one: Mapping[str, Any]) -> str:
     return f"{one['n_images']} images, {one['n_patients']} patients"
 
 
-def _needed(one: Mapping[str, Any]) -> str:
-    """Return the number of patients that would decide a verdict, with two significant digits."""
+def _needed(one: Mapping[str, Any], unit: str) -> str:
+    """Return the number of patients, or images, that would decide a verdict, with two significant digits."""
     rounded = float(f"{one['patients_to_decide']:.1e}")
-    return f"about {rounded:,.0f} patients"
+    return f"about {rounded:,.0f} {unit}"
 
 
 def _value(one: Mapping[str, Any]) -> str:

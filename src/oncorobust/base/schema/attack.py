@@ -109,7 +109,7 @@ _EXAMINED = tuple(
 
 ATTACK = Document(
     layout.results_file("<data set>", "<model>", "attack.json"),
-    "accuracies of one model without attack and under attack, counted from the rows beside it",
+    "accuracies of one model without attack and under attack, counted from the rows beside it; intervals: metrics.json",
     (
         VERSION,
         DATASET,
