@@ -115,7 +115,7 @@ def test_only_the_named_classes_are_kept_in_the_order_of_the_data_set() -> None:
     summary = processed.complete_summary()
     assert summary["class_names"] == ["cat", "dog"]
     assert (summary["n_raw"], summary["n_images"]) == (36, 24)
-    assert summary["notes"] == ["12 of 36 images were left out: class deer"]
+    assert summary["notes"][0] == "12 of 36 images were left out: class deer"
     assert {name for counts in summary["counts"].values() for name in counts} == {"cat", "dog"}
     assert len(images) == 24
     for image, row in zip(images, processed.index.itertuples(), strict=True):
