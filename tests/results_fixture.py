@@ -59,6 +59,7 @@ class FakeDataset:
     threats: tuple[str, ...] = ("tied", "lesion", "background", "stored_8", "noise")
     threat_epsilons: tuple[float, ...] = (0.004,)
     hardened: bool = True
+    kind: str | None = "medical"
 
 
 DATASETS = {
@@ -83,6 +84,7 @@ DATASETS = {
         clean_share=0.95,
         threats=("tied", "stored_8", "noise"),  # no lesion
         threat_epsilons=(0.1,),
+        kind="natural",
     ),
     "phantom": FakeDataset(
         title="MRI phantom",
@@ -147,7 +149,7 @@ def params_content(datasets: dict[str, FakeDataset]) -> dict:
         for key, dataset in datasets.items()
     }
     content["report"]["columns"] = {
-        key: {"title": dataset.title, "paper": dataset.paper} for key, dataset in datasets.items()
+        key: {"title": dataset.title, "paper": dataset.paper, "kind": dataset.kind} for key, dataset in datasets.items()
     }
     return content
 

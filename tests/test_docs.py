@@ -132,10 +132,12 @@ def test_the_first_line_of_the_parameters_names_the_schema_and_the_rest_fits_it(
     check = jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text(encoding="utf-8")))
     content = yaml.safe_load(text)
     assert not list(check.iter_errors(content))
-    content["datasets"]["mnist"]["train"]["epochs"] = 0
-    content["datasets"]["mnist"]["attack"]["epsilon"] = 0.1
+    dataset = list(content["datasets"])[-1]
+    content["datasets"][dataset]["train"]["epochs"] = 0
+    content["datasets"][dataset]["attack"]["epsilon"] = 0.1
     found = {(".".join(map(str, error.absolute_path)), error.validator) for error in check.iter_errors(content)}
-    expected = {("datasets.mnist.train.epochs", "minimum"), ("datasets.mnist.attack", "additionalProperties")}
+    where = f"datasets.{dataset}"
+    expected = {(f"{where}.train.epochs", "minimum"), (f"{where}.attack", "additionalProperties")}
     assert found == expected
 
 

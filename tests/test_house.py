@@ -173,8 +173,8 @@ def test_check_and_where_speak_of_this_tree(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_preset_is_copied_whole_and_dvc_yaml_follows(tmp_path: Path) -> None:
     folder = toy.make_toy(tmp_path)
-    assert preset_names(folder) == ["demo", "paper", "real"]
-    assert toy.run(folder, "oncorobust preset").split() == ["demo", "paper", "real"]
+    assert preset_names(folder) == ["demo", "medical_natural", "paper", "real"]
+    assert toy.run(folder, "oncorobust preset").split() == ["demo", "medical_natural", "paper", "real"]
     edited = (folder / "params.yaml").read_bytes()
     printed = toy.run(folder, "oncorobust preset real", status=1)
     assert "oncorobust: params.yaml has edits that are in no preset" in printed
@@ -191,7 +191,7 @@ def test_a_preset_is_copied_whole_and_dvc_yaml_follows(tmp_path: Path) -> None:
 def test_a_wrong_preset_is_refused_and_leaves_params_alone(tmp_path: Path) -> None:
     folder = toy.make_toy(tmp_path)
     before = (folder / "params.yaml").read_bytes()
-    with pytest.raises(InputError, match=r"expected a preset \(demo, paper, real\), got 'reel'"):
+    with pytest.raises(InputError, match=r"expected a preset \(demo, medical_natural, paper, real\), got 'reel'"):
         switch_preset(folder, "reel", force=True)
     (folder / "presets" / "mine.yaml").write_text("seed: none\n")
     with pytest.raises(InputError, match=r"mine.yaml: "):

@@ -62,6 +62,7 @@ OTHER_VALUES: dict[str, Any] = {  # where the next number or the opposite is not
     "datasets.mnist.preprocess.duplicates": "refuse",
     "datasets.mnist.preprocess.fit": "pad",
     "datasets.mnist.preprocess.channels": "colour",
+    "datasets.mnist.preprocess.classes": ["0", "1"],
     "datasets.mnist.preprocess.per_class": 100,
     "datasets.mnist.preprocess.split.unit": "image",
     "datasets.mnist.model.weights": "none",
@@ -85,6 +86,7 @@ OTHER_VALUES: dict[str, Any] = {  # where the next number or the opposite is not
     "validity.on_failure": "fail",
     "report.columns.mnist.title": "Digits",
     "report.columns.mnist.paper": "CIFAR-10",
+    "report.columns.mnist.kind": "medical",
     "report.adversarial_training_epsilon": 0.004,
 }
 OTHER_MEMBERS: dict[str, tuple[str, dict[str, Any]]] = {  # by the leaf that names the member: its stage, another one

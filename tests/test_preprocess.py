@@ -104,6 +104,50 @@ def test_further_columns_and_notes_of_the_format_are_kept() -> None:
     assert processed.index["label"].value_counts().to_dict() == {0: 8, 1: 8}
 
 
+def three_classes() -> RawImages:
+    raw = make_raw(flat, class_names=("cat", "deer", "dog"))
+    return RawImages(**{**vars(raw), "index": raw.index.assign(label=[(row // 2) % 3 for row in range(36)])})
+
+
+def test_only_the_named_classes_are_kept_in_the_order_of_the_data_set() -> None:
+    processed = process(three_classes(), make_settings(classes=("dog", "cat")), dataset="toy", seed=0)
+    images = list(processed.images)
+    summary = processed.complete_summary()
+    assert summary["class_names"] == ["cat", "dog"]
+    assert (summary["n_raw"], summary["n_images"]) == (36, 24)
+    assert summary["notes"][0] == "12 of 36 images were left out: class deer"
+    assert {name for counts in summary["counts"].values() for name in counts} == {"cat", "dog"}
+    assert len(images) == 24
+    for image, row in zip(images, processed.index.itertuples(), strict=True):
+        original = int(row.image_id)
+        np.testing.assert_allclose(image, original / 255, rtol=1e-6)
+        assert (row.label, row.class_name) == {0: (0, "cat"), 2: (1, "dog")}[(original // 2) % 3]
+
+
+def test_per_class_counts_the_kept_classes_alone() -> None:
+    settings = make_settings(classes=("cat", "dog"), per_class=12)
+    assert process(three_classes(), settings, dataset="toy", seed=0).summary["n_images"] == 24
+
+
+@pytest.mark.parametrize(("kept", "order"), [(("0", "1"), "numbered"), (("0", "2"), "sorted")])
+def test_numbers_that_are_no_longer_those_of_the_classes_are_a_sorted_order(kept: tuple[str, ...], order: str) -> None:
+    raw = RawImages(**{**vars(three_classes()), "class_names": ("0", "1", "2"), "class_order": "numbered"})
+    summary = process(raw, make_settings(classes=kept), dataset="toy", seed=0).summary
+    assert (summary["class_names"], summary["class_order"]) == (list(kept), order)
+
+
+def test_an_unknown_class_is_refused_with_the_known_ones() -> None:
+    message = r"preprocess.classes: unknown class 'wolf' \(classes of the raw tree: cat, deer, dog\)"
+    with pytest.raises(InputError, match=message):
+        process(three_classes(), make_settings(classes=("cat", "wolf")), dataset="toy", seed=0)
+
+
+def test_a_kept_class_without_images_leaves_too_few() -> None:
+    raw = RawImages(**{**vars(three_classes()), "class_names": ("cat", "deer", "dog", "wolf")})
+    with pytest.raises(InputError, match=r"expected images of at least two classes, got cat"):
+        process(raw, make_settings(classes=("cat", "wolf")), dataset="toy", seed=0)
+
+
 def test_row_i_belongs_to_image_i() -> None:
     settings = make_settings(balance="all", max_images=20)
     processed = process(make_raw(flat), settings, dataset="toy", seed=3)

@@ -25,8 +25,10 @@ DEMO = yaml.safe_load((REPOSITORY / "presets" / "demo.yaml").read_text(encoding=
 OPTIONAL = {  # older files of parameters lack these
     "datasets.cbis_ddsm.preprocess.format.allow_missing",
     "datasets.brain_mets.preprocess.format.labels",
-    *(f"datasets.{name}.preprocess.{key}" for name in DEMO["datasets"] for key in ("fit", "channels")),
+    *(f"datasets.{name}.preprocess.{key}" for name in DEMO["datasets"] for key in ("fit", "channels", "classes")),
 }
+UNMARKED = {f"report.columns.{name}.kind" for name in DEMO["report"]["columns"]}
+"""Null where they are missing; the demo marks its data sets."""
 OPEN_KEYS = {"acquire", "datasets", "report.columns"}  # their keys are names of data sets
 
 
@@ -76,7 +78,17 @@ def test_an_optional_key_has_the_value_of_the_demo(name: str) -> None:
     assert parse_params(content) == parse_params(DEMO)
 
 
-REQUIRED = [name for name in NAMES if name.rpartition(".")[0] not in OPEN_KEYS and name not in OPTIONAL]
+@pytest.mark.parametrize("name", sorted(UNMARKED))
+def test_a_data_set_without_a_kind_is_neither_medical_nor_natural(name: str) -> None:
+    content = copy.deepcopy(DEMO)
+    parent, key = parent_of(content, name)
+    del parent[key]
+    report = parse_params(content).report
+    assert report.columns[name.split(".")[2]].kind is None
+    assert len([*report.of_kind("medical"), *report.of_kind("natural")]) == len(UNMARKED) - 1
+
+
+REQUIRED = [name for name in NAMES if name.rpartition(".")[0] not in OPEN_KEYS and name not in OPTIONAL | UNMARKED]
 
 
 @pytest.mark.parametrize("name", REQUIRED)
@@ -168,6 +180,9 @@ def test_every_number_of_the_demo_is_covered() -> None:
         ("attacks.bim.num_random_init", 1, "expected 0 (BIM starts at the image itself), got 1"),
         ("report.adversarial_training_epsilon", 0.003, "expected one of attacks.table_epsilons, got 0.003"),
         ("report.columns.mnist.paper", "PET", "expected one of CT, Mammogram, MRI, MNIST, CIFAR-10, got 'PET'"),
+        ("report.columns.mnist.kind", "digits", "expected one of medical, natural, got 'digits'"),
+        ("datasets.mnist.preprocess.classes", ["3"], "expected `array` of length >= 2, got ['3']"),
+        ("datasets.mnist.preprocess.classes", ["3", "8", "3"], "expected each class once, got 3, 8, 3"),
         ("run.datasets", ["mnist", "mnist"], "expected each data set once, got ['mnist', 'mnist']"),
         ("run.datasets", [], "expected `array` of length >= 1, got []"),
     ],

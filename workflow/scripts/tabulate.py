@@ -6,7 +6,7 @@ from oncorobust.report.tables.build import build_tables, evidence_tables
 from oncorobust.report.tables.intervals import row_files, with_intervals
 from oncorobust.report.tables.paired_tests import with_tests
 from oncorobust.report.tables.row_statistics import read_rows
-from oncorobust.report.tables.sources import read_class_names, read_metrics
+from oncorobust.report.tables.sources import read_metrics, read_summaries
 from oncorobust.report.tables.validity import gates_of, mark_tables
 from oncorobust.settings.load import load_params
 
@@ -20,7 +20,7 @@ def main() -> None:
     )
     epsilons, threats = params.attacks.table_epsilons, params.attacks.threats
     built = build_tables(attack, rank, report=params.report, table_epsilons=epsilons, threats=threats)
-    built += evidence_tables(attack, rank, report=params.report, class_names=read_class_names(params.models))
+    built += evidence_tables(attack, rank, report=params.report, summaries=read_summaries(params.models))
     rows = {file: read_rows(file) for file in row_files(built)}
     tables = with_tests(with_intervals(built, rows, seed=params.seed), rows)
     gates = gates_of(validity, params.report)

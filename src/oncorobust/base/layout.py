@@ -63,6 +63,11 @@ def processed_files(dataset: str) -> list[str]:
     return [f"{processed(dataset)}/{name}" for name in names]
 
 
+def summary_file(dataset: str) -> str:
+    """Return the file that describes a processed data set."""
+    return f"{processed(dataset)}/summary.json"
+
+
 def images_file(dataset: str) -> str:
     """Return the file of the processed images."""
     return f"{processed(dataset)}/images.npy"

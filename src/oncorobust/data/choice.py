@@ -1,15 +1,44 @@
-"""Choice of the images of a data set: drawn, split, balanced, with notes on those left out."""
+"""Choice of the images of a data set: by class, drawn, split, balanced, with notes on those left out."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 
 from oncorobust.base.errors import InputError
 from oncorobust.data.dataset import POSITION
 from oncorobust.data.duplicates import check_identical, digest, group_identical, notes_on_patients, without_common
 from oncorobust.data.split import balance, draw_classes, draw_patients, split_images
+from oncorobust.formats.class_order import order_of
 from oncorobust.formats.records import RawImages
 from oncorobust.settings.data import Preprocess
+
+
+def of_classes(raw: RawImages, names: Sequence[str] | None) -> RawImages:
+    """Return a raw tree with only the images of the named classes, labelled from 0 in the tree's order; None keeps all.
+
+    Raises InputError for a name that is no class of the tree, and if fewer than two of the classes have images.
+    """
+    if names is None:
+        return raw
+    if unknown := [name for name in names if name not in raw.class_names]:
+        known = ", ".join(raw.class_names)
+        raise InputError(f"preprocess.classes: unknown class {unknown[0]!r} (classes of the raw tree: {known})")
+    kept = [label for label, name in enumerate(raw.class_names) if name in names]
+    positions = np.flatnonzero(raw.index["label"].isin(kept))
+    index = raw.index.iloc[positions].reset_index(drop=True)
+    class_names = tuple(raw.class_names[label] for label in kept)
+    left = [name for name in raw.class_names if name not in names]
+    note = f"{len(raw.index) - len(index)} of {len(raw.index)} images were left out: class {', '.join(left)}"
+    return replace(
+        raw,
+        index=index.assign(label=index["label"].map({label: new for new, label in enumerate(kept)})),
+        class_names=class_names,
+        class_order=order_of(class_names) if raw.class_order == "numbered" else raw.class_order,
+        read=lambda position: raw.read(int(positions[position])),
+        notes=(*raw.notes, *([note] if left else [])),
+    )
 
 
 def choose(raw: RawImages, rows: pd.DataFrame, settings: Preprocess, seed: int) -> tuple[pd.DataFrame, list[str]]:

@@ -25,7 +25,7 @@ from oncorobust.base import layout
 from oncorobust.base.arrays import Image
 from oncorobust.base.errors import InputError
 from oncorobust.data.channels import count_channels, with_channels
-from oncorobust.data.choice import advice, choose
+from oncorobust.data.choice import advice, choose, of_classes
 from oncorobust.data.conversion import centre_crop, pad_square, resize, to_unit_interval
 from oncorobust.data.dataset import COLUMNS, POSITION
 from oncorobust.data.duplicates import Fingerprints, check_identical, notes_on_images, without_common
@@ -68,6 +68,7 @@ def process(raw: RawImages, settings: Preprocess, *, dataset: str, seed: int, is
     is_trained_on: whether training images are needed; a finished model needs only test images. Raises InputError naming
     an image that does not fit, here or while `images` is consumed, and where there are no training images to train on.
     """
+    n_raw, raw = len(raw.index), of_classes(raw, settings.classes)
     rows = raw.index.assign(**{POSITION: np.arange(len(raw.index))})
     notes = check_given_split(rows, settings, where=f"{layout.raw(dataset)}/manifest.csv")
     chosen, more = choose(raw, rows, settings, seed)
@@ -89,7 +90,7 @@ def process(raw: RawImages, settings: Preprocess, *, dataset: str, seed: int, is
         "verified": raw.verified,
         "class_names": list(raw.class_names),
         "class_order": raw.class_order,
-        "n_raw": len(raw.index),
+        "n_raw": n_raw,
         "n_images": len(index),
         "n_patients": int(index["patient_id"].nunique()),
         "size": settings.size,

@@ -24,7 +24,7 @@ from scipy.special import expit
 
 from oncorobust.base.arrays import Flags, Labels, PerImage
 from oncorobust.base.errors import InputError
-from oncorobust.evaluation.intervals import ratio_intervals, share_term
+from oncorobust.evaluation.intervals import NO_INTERVAL, ratio_intervals, share_term
 from oncorobust.evaluation.resampling import Draws, Estimate, patient_sums
 
 
@@ -103,7 +103,8 @@ def calibration_error(
     value, reason = float(np.abs(observed).sum()), _no_interval(correct, n_patients=n_patients)
     distance = float(np.quantile(np.abs(drawn - observed).sum(axis=1), level))
     low, high = (None, None) if reason else (max(0.0, value - distance), min(1.0, value + distance))
-    plain = Estimate(value, low, high, level, "distance of bootstrap draws", len(at), n_patients, reason)
+    method = NO_INTERVAL if reason else "distance of bootstrap draws"
+    plain = Estimate(value, low, high, level, method, len(at), n_patients, reason)
     return CalibrationError(plain, max(0.0, 2 * value - float(np.abs(drawn).sum(axis=1).mean())))
 
 

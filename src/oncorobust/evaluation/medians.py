@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 
 from oncorobust.base.seeds import child_seed
-from oncorobust.evaluation.intervals import share_term
+from oncorobust.evaluation.intervals import NO_INTERVAL, share_term
 from oncorobust.evaluation.ordering import Values, probability_estimate, probability_smaller, share_decided
 from oncorobust.evaluation.resampling import Draws, Estimate, draw_patients
 from oncorobust.evaluation.share_bounds import share_bounds
@@ -51,7 +51,8 @@ def median(images: MinimalEpsilons, draws: Draws, *, level: float) -> Estimate:
         reasons.append("all images are of one patient: no interval")
     elif not np.isfinite(high):
         reasons.append("no upper end: it is beyond the largest epsilon searched, or needs more patients")
-    return _estimate((value, low, high), [sample], CROSSING, reasons, level=level)
+    method = CROSSING if np.isfinite(low) else NO_INTERVAL
+    return _estimate((value, low, high), [sample], method, reasons, level=level)
 
 
 def _crossings(images: MinimalEpsilons, draws: Draws, *, level: float) -> tuple[float, float]:
@@ -115,7 +116,7 @@ def _smaller(values: list[Values], samples: list[Resampled], *, level: float) ->
     elif share_decided(*values) == 0:
         reason = "the order of no pair of images is known"
     if reason:
-        return Estimate(None, None, None, level, "none", sum(n_images), sum(n_patients), reason)
+        return Estimate(None, None, None, level, NO_INTERVAL, sum(n_images), sum(n_patients), reason)
     return probability_estimate(
         partial(probability_smaller, values[0], values[1]),
         samples,
@@ -143,12 +144,13 @@ def _difference_of_medians(groups: list[MinimalEpsilons], samples: list[Resample
     high = float(percentiles(np.where(np.isnan(drawn), np.inf, drawn), level)[1])
     reasons = [] if np.isfinite(value) else [_not_reached(groups)]
     fewest, needed = min(one.n_patients for one in samples), int(np.ceil(1 - np.log2(1 - level)))
+    method = "percentile bootstrap"
     if fewest < needed:
-        low, high = -np.inf, np.inf
+        low, high, method = -np.inf, np.inf, NO_INTERVAL
         reasons.append(f"an interval of a median needs {needed} patients in each group, one has {fewest}")
     elif not (np.isfinite(low) and np.isfinite(high)):
         reasons.append("an end of the interval is beyond the largest epsilon searched")
-    return _estimate((value, low, high), samples, "percentile bootstrap", reasons, level=level)
+    return _estimate((value, low, high), samples, method, reasons, level=level)
 
 
 def _estimate(

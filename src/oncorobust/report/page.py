@@ -20,6 +20,7 @@ from oncorobust.base import layout
 from oncorobust.base.epsilons import FEW_WITHOUT_GRADIENT
 from oncorobust.base.errors import InputError
 from oncorobust.base.schema.version import read_results
+from oncorobust.report.comparison_text import comparison_sentences
 from oncorobust.report.model_text import model_sentence, training_text
 from oncorobust.report.page_text import (
     PROTOCOLS,
@@ -141,6 +142,7 @@ def render_report(
         models=MODELS,
         beside_paper=beside_paper,
         hardened=hardened,
+        comparisons=comparison_sentences(by_name["Table N"]),
         trained=[(part, columns[part.key], trained) for part in datasets if (trained := part.trained)],
         flag_limit=FEW_WITHOUT_GRADIENT,
     )

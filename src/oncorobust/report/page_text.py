@@ -195,8 +195,11 @@ def _largest_epsilon(table: Table) -> float:
 
 def _shown(table: Table, row: str, column: TableColumn, field: str) -> str:
     cell = table.find(row=row, column=column.key, field=field)
-    if cell is None:
-        return "no number"
+    return "no number" if cell is None else shown_percent(cell)
+
+
+def shown_percent(cell: Cell) -> str:
+    """Return a share with its interval as the page's text gives it."""
     value, _, interval = display_estimate(cell, "percent").partition(" ")
     return f"{value}\u00a0%{interval and f' {interval}'}"
 

@@ -141,6 +141,9 @@ class Preprocess(Settings, frozen=True, kw_only=True):
     """Splits that are cut to equal class counts. Source: text of the paper."""
     split: Split
     """Division into training, validation and test images."""
+    classes: Annotated[tuple[str, ...], Meta(min_length=2)] | None = None
+    """Keep only the images of these classes, by name, before anything is drawn; null keeps all. The kept classes stay
+    in the order of the data set. A note counts the images left out."""
     duplicates: Literal["refuse", "group", "allow"]
     """Identical images (equal stored values): `refuse` stops if some are in more than one split; `group` splits as if
     they were of one patient, which reads every image twice; `allow` only notes their number, as the others do, too.

@@ -12,6 +12,9 @@ from oncorobust.settings.base import Count, Epsilon, Settings
 from oncorobust.settings.data import Acquire, Augment, Preprocess
 from oncorobust.settings.training import Harden, Model, OwnModel, Train
 
+Kind = Literal["medical", "natural"]
+"""What the images of a data set show: Table N compares medical images with natural ones, such as photographs."""
+
 
 class Run(Settings, frozen=True, kw_only=True):
     """Which data sets run, and on how many processor threads."""
@@ -61,6 +64,8 @@ class Column(Settings, frozen=True, kw_only=True):
     """Column of the paper's tables shown beside it; null for none."""
     positive: str | None = None
     """Class that a test should find, such as malignant, for sensitivity and missed cancers; null for the last class."""
+    kind: Kind | None = None
+    """What the images show: `medical` or `natural`, which Table N compares; null leaves the data set out of it."""
 
 
 class Report(Settings, frozen=True, kw_only=True):
@@ -70,6 +75,10 @@ class Report(Settings, frozen=True, kw_only=True):
     """Title of each data set, by its key."""
     adversarial_training_epsilon: Epsilon
     """Epsilon of Table S5; one of `attacks.table_epsilons`. Unit: pixel value in [0, 1]. Source: Table S5."""
+
+    def of_kind(self, kind: Kind) -> tuple[str, ...]:
+        """Return the data sets that are marked as medical or natural, in the order of the columns' keys."""
+        return tuple(name for name, column in self.columns.items() if column.kind == kind)
 
     def positive_class(self, dataset: str, class_names: Sequence[str]) -> int:
         """Return the index of a data set's positive class. Raises InputError where no class has its name."""

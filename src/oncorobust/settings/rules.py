@@ -22,6 +22,7 @@ def check_dataset(name: str, dataset: Dataset) -> None:
     check_increasing(dataset.attack.epsilons, f"{where}.attack.epsilons")
     check_increasing(dataset.attack.threat_epsilons, f"{where}.attack.threat_epsilons")
     check_increasing(dataset.rank.epsilons, f"{where}.rank.epsilons")
+    _check_classes(dataset.preprocess.classes or (), f"{where}.preprocess.classes")
     limits = dataset.preprocess.intensity_range
     if not isinstance(limits, str) and limits[0] >= limits[1]:
         raise InputError(f"{where}.preprocess.intensity_range: expected low < high, got {list(limits)}")
@@ -32,6 +33,11 @@ def check_dataset(name: str, dataset: Dataset) -> None:
         _check_epsilons(dataset.harden, f"{where}.harden")
         _check_ways(dataset.harden, f"{where}.harden")
         _check_optimizer(dataset.harden.optimizer, f"{where}.harden.optimizer")
+
+
+def _check_classes(names: tuple[str, ...], where: str) -> None:
+    if len(set(names)) < len(names):
+        raise InputError(f"{where}: expected each class once, got {', '.join(names)}")
 
 
 def _check_labels(found: Format, where: str) -> None:

@@ -86,9 +86,11 @@ def check_cell(cell: Cell, table: Table, contents: Contents) -> Check:
     if cell.paper is not None:
         values["paper"] = _paper_value(cell, contents.paper)
         return Check(cell, values, None, agrees=_same(values))
-    again = computed_again(cell, contents.rows)
     if cell.metrics:
         values["metrics"] = sum_of_metrics(cell.metrics, contents.metrics)
+    if not cell.rows:
+        return Check(cell, values, None, agrees=_same(values) and cell.interval is None)
+    again = computed_again(cell, contents.rows)
     values["rows"] = rows_value(cell, contents.rows) if cell.metrics else again.value
     agrees = _same(values) and _same_interval(cell.interval, again.interval) and _same_test(cell, contents)
     return Check(cell, values, again.interval, agrees)
@@ -98,7 +100,7 @@ def _same(values: Mapping[str, float | None]) -> bool:
     """Return whether all values are one number, or all are missing."""
     first, *others = values.values()
     if first is None:
-        return not any(others)
+        return all(one is None for one in others)
     return all(one is not None and same_number(first, one) for one in others)
 
 

@@ -44,7 +44,13 @@ CELLS = Document(
         Key(f"{_CELL}/field", "string", NO_UNIT, "Name of the number in its row and data set."),
         Key(f"{_CELL}/value", "number or null", "of the field", "The number before rounding; null for none."),
         Key(f"{_CELL}/interval", "null", NO_UNIT, "null where no interval was computed.", _WITHOUT),
-        Key(f"{_CELL}/interval/low", "number", "of the field", "Lower end of the interval of the number.", _WITH),
+        Key(
+            f"{_CELL}/interval/low",
+            "number or null",
+            "of the field",
+            "Lower end; null beyond the largest epsilon.",
+            _WITH,
+        ),
         Key(
             f"{_CELL}/interval/high",
             "number or null",
@@ -91,7 +97,7 @@ METRICS = Document(
         Key(f"{_NUMBER_OF}/value", "number or null", "of the field", "The number before rounding; null for none."),
         Key(f"{_NUMBER_OF}/low", "number or null", "of the field", "Lower end of its interval; null for none."),
         Key(f"{_NUMBER_OF}/high", "number or null", "of the field", "Upper end of its interval; null for none."),
-        Key(f"{_NUMBER_OF}/n_images", "integer", "images", "Images behind the number."),
-        Key(f"{_NUMBER_OF}/n_patients", "integer or null", "patients", "Patients behind the number."),
+        Key(f"{_NUMBER_OF}/n_images", "integer or null", "images", "Images behind the number; null for none."),
+        Key(f"{_NUMBER_OF}/n_patients", "integer or null", "patients", "Patients behind the number; null for none."),
     ),
 )

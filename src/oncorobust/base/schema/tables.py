@@ -6,7 +6,7 @@ The values of a CSV file are those of cells.json before rounding: accuracies, an
 from collections.abc import Iterator
 
 from oncorobust.base import layout
-from oncorobust.base.schema.entries import EPSILON, FRACTION, NO_UNIT, Column, Table
+from oncorobust.base.schema.entries import EPSILON, FRACTION, NO_UNIT, PIXELS, Column, Table
 
 _PAPER = "paper's protocol"
 _STRICT = "strict protocol"
@@ -159,6 +159,26 @@ TABLE_M = Table(
             *_estimate("median_last_safe", "Median of last_safe.", unit=EPSILON),
             *_estimate("restricted_mean", "Mean of min(first_flipped, largest epsilon).", unit=EPSILON),
             *_estimate("share_censored", "Share of the images that no attack flips."),
+        ),
+    ),
+)
+
+TABLE_N = Table(
+    layout.table_file("medical_against_natural"),
+    "one natural data set and model, against the medical data set of the columns; no row without the strict protocol",
+    (
+        _ROW,
+        *_each(
+            *_estimate("median_medical", "Median of first_flipped of the medical images.", unit=EPSILON),
+            *_estimate("median_natural", "Median of first_flipped of the natural images.", unit=EPSILON),
+            *_estimate("median_difference", "median_natural minus median_medical.", unit=EPSILON),
+            *_estimate("probability_smaller", "Probability that a medical image has the smaller first_flipped."),
+            _number("size_medical", "Height and width of the medical images.", unit=PIXELS),
+            _number("size_natural", "Height and width of the natural images.", unit=PIXELS),
+            _number("classes_medical", "Number of classes of the medical data set.", unit="classes"),
+            _number("classes_natural", "Number of classes of the natural data set.", unit="classes"),
+            _number("training_medical", "Number of medical training images.", unit="images"),
+            _number("training_natural", "Number of natural training images.", unit="images"),
         ),
     ),
 )

@@ -7,6 +7,7 @@
     Table T   accuracy under threat models of an imaging chain, before and after adversarial training
     Table E   sensitivity, specificity, AUC, flips and calibration of both models, without attack and under attack
     Table M   minimal epsilons of both models as a survival analysis
+    Table N   minimal epsilons of medical images against those of natural images
     Table R   selective prediction: scores of certainty compared
 
 Robust accuracy is measured in up to three ways (`report.measures`). Predicted labels: the attack moves away from the
@@ -19,6 +20,7 @@ Source: Joel et al., doi 10.1101/2021.01.17.21249704, Tables 1, 2, S5. Values ar
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from oncorobust.base.errors import InputError
 from oncorobust.base.layout import results_file
@@ -27,6 +29,7 @@ from oncorobust.report.tables.beyond_accuracy import table_e
 from oncorobust.report.tables.cell import Table
 from oncorobust.report.tables.exclusion import table_2
 from oncorobust.report.tables.gap import table_g
+from oncorobust.report.tables.medical_against_natural import table_n
 from oncorobust.report.tables.minimal_epsilons import table_m
 from oncorobust.report.tables.protocols import attack_protocols, rank_protocols, strict_attacks
 from oncorobust.report.tables.selective_prediction import table_r
@@ -70,17 +73,19 @@ def build_tables(
 
 
 def evidence_tables(
-    attack: Metrics, rank: Metrics, *, report: Report, class_names: Mapping[str, Sequence[str]]
+    attack: Metrics, rank: Metrics, *, report: Report, summaries: Mapping[str, Mapping[str, Any]]
 ) -> tuple[Table, ...]:
-    """Return Tables E, M and R, whose values `intervals.with_intervals` computes from the rows.
+    """Return Tables E, M, N and R, whose values `intervals.with_intervals` computes from the rows.
 
-    class_names: by data set, in the order of their labels. Raises InputError where `report` names a positive class that
+    summaries: content of summary.json by data set. Raises InputError where `report` names a positive class that
     a data set lacks, or the metrics files hold different protocols.
     """
     protocols = attack_protocols(attack)
     cascade = strict_attacks(attack) if "strict" in protocols else ()
+    class_names = {name: summary["class_names"] for name, summary in summaries.items()}
     return (
         table_e(attack, report=report, class_names=class_names, protocols=protocols, cascade=cascade),
         table_m(attack, report=report, cascade=cascade),
+        table_n(attack, report=report, summaries=summaries, cascade=cascade),
         table_r(attack, rank, report=report),
     )

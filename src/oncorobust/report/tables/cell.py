@@ -7,7 +7,8 @@ statistic). With s = +1 or -1 before a term,
     value = sum of s x metric = sum of s x statistic(rows where ...)
 
 so that a trace can compute the number again from the rows and compare it with the table and with the metrics file. A
-number of the paper has its place in the transcribed tables instead.
+comparison of two groups of images is no such sum: both its sources name its statistic, the first group's rows first. A
+size of a data set stands in a metrics file alone, and a number of the paper in the transcribed tables.
 """
 
 from collections.abc import Iterable, Mapping
@@ -31,6 +32,9 @@ SelectiveStatistic = Literal[
     "chosen_accuracy",
 ]
 """Statistics of a score of certainty (`selective_estimates`)."""
+
+GroupStatistic = Literal["median_difference", "probability_smaller"]
+"""Statistics of two groups of images of different patients (`group_estimates`)."""
 
 Statistic = Literal[
     "accuracy",
@@ -56,6 +60,7 @@ Statistic = Literal[
     "median_last_safe",
     "restricted_mean",
     SelectiveStatistic,
+    GroupStatistic,
 ]
 """Statistics over per-image rows (`row_statistics`, `row_estimates`).
 
@@ -71,6 +76,8 @@ Statistic = Literal[
     auc ... brier_score     of the margins
     missed, false_alarms    share of the positive (negative) images that are right without attack and flipped by it
     share_censored ...      of the minimal epsilons of the correctly classified images, up to an epsilon
+    median_difference       median minimal epsilon of the second group minus that of the first
+    probability_smaller     probability that an image of the first group has the smaller minimal epsilon
     aurc ...                of a score of certainty as a rule that accepts images; frozen: its threshold is chosen on
                             the validation images, chosen: on the test images
 """
@@ -78,13 +85,13 @@ Statistic = Literal[
 Unit = Literal["percent", "points", "epsilon", "count", "score"]
 """How a field is shown: a share as percent, a difference of shares as signed percentage points, others unchanged."""
 
-RowHead = Literal["Model", "Attack", "Epsilon", "Threat", "Score"]
-"""What a part of a row's key is."""
+RowHead = Literal["Model", "Attack", "Epsilon", "Threat", "Score", "Natural set"]
+"""What a part of a row's key is; a part under `Natural set` is the key of a data set."""
 
 
 @dataclass(frozen=True)
 class MetricSource:
-    """A number in a metrics file: JSON pointer, and the sign with which it enters the cell."""
+    """A number in a metrics file, or the length of a list: JSON pointer, and the sign with which it enters the cell."""
 
     file: str
     pointer: str
@@ -121,11 +128,11 @@ class PaperSource:
 class Interval:
     """A confidence interval of a cell's value: its ends, its level (0.95) and the method that gave it.
 
-    high: null where it is beyond the largest epsilon searched.
+    low, high: null where it is beyond the largest epsilon searched; low is so only for a difference of medians.
     seed, n_draws: of the bootstrap samples of patients behind it, so that the interval can be computed again.
     """
 
-    low: float
+    low: float | None
     high: float | None
     level: float
     method: str
@@ -152,7 +159,8 @@ class Cell:
     column: key of the data set. field: which of the data set's numbers. value: a fraction, a number of images, or an
     epsilon in [0, 1] units; null where the rows give none. interval: null where there is none. no_interval: why there
     is no interval, or no value; empty where there is one. n_images, n_patients: images and patients behind the value,
-    null where they are not known. metrics: empty for a number that comes from the rows alone. paper: null for our own
+    null where they are not known. metrics: empty for a number that comes from the rows alone. rows: empty for the size
+    of a data set, and where two data sets are not compared. paper: null for our own
     numbers. test: of a difference between two models; null for other numbers.
     """
 

@@ -1,7 +1,8 @@
 """Confidence intervals of the tables' cells, from the rows that each cell names, clustered by patient.
 
 All cells of a data set share their samples of patients, so that the difference of two models is taken over the same
-patients in every sample. The seed and the number of samples stand in each interval: a trace computes it again.
+patients in every sample. A comparison of two data sets draws the patients of each on their own (`group_estimates`). The
+seed and the number of samples stand in each interval: a trace computes it again.
 
 A ratio of sums over images has the method that `evaluation.intervals` chooses from its counts; what is no ratio has
 that of `row_estimates`. A threshold (the largest minimal epsilon left out) has the percentile interval of the threshold
@@ -16,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from oncorobust.base.seeds import child_seed
-from oncorobust.evaluation.intervals import ratio_intervals
+from oncorobust.evaluation.intervals import NO_INTERVAL, ratio_intervals
 from oncorobust.evaluation.resampling import (
     LEVEL,
     N_DRAWS,
@@ -28,6 +29,7 @@ from oncorobust.evaluation.resampling import (
 )
 from oncorobust.evaluation.share_bounds import Term
 from oncorobust.report.tables.cell import Cell, Interval, RowsSource, Statistic, Table
+from oncorobust.report.tables.group_estimates import compares_groups, group_estimates
 from oncorobust.report.tables.row_estimates import is_row_estimate, row_estimate
 from oncorobust.report.tables.row_statistics import ratio_parts, selected
 from oncorobust.report.tables.selective_estimates import SELECTIVE, selective_estimates
@@ -35,30 +37,56 @@ from oncorobust.report.tables.selective_estimates import SELECTIVE, selective_es
 Rows = Mapping[str, pd.DataFrame]
 """Per-image rows by the name of their file."""
 
+_Place = tuple[str, str, str, str]
+"""Table, row, column and field of a cell."""
+
 _COUNT = "a count"
 _NOTHING_LEFT = "no image in the ratio"
 _THRESHOLDS = {"threshold": ("excluded", "min_epsilon"), "threshold_strict": ("excluded_strict", "first_flipped")}
 
 
 def with_intervals(tables: Iterable[Table], rows: Rows, *, seed: int, n_draws: int = N_DRAWS) -> tuple[Table, ...]:
-    """Return the tables with the interval, or the reason for none, and the number of patients of each cell of ours.
+    """Return the tables with the interval, or the reason for none, and the number of patients of each cell with rows.
 
     rows: of all files that the cells name. seed: of the run. Raises InputError where rows lack a column.
     """
     tables = tuple(tables)
-    ours = [cell for table in tables for cell in table.cells if cell.paper is None]
-    groups: dict[tuple[str, tuple[str, ...]], list[Cell]] = {}
-    for cell in ours:
-        groups.setdefault((cell.column, row_patients(cell, rows)), []).append(cell)
-    estimates: dict[tuple[str, str, str, str], Cell] = {}
-    for (dataset, patients), cells in groups.items():
+    estimated = [cell for table in tables for cell in table.cells if cell.rows]
+    compared = [cell for cell in estimated if compares_groups(cell)]
+    found = {
+        **_by_samples([cell for cell in estimated if not compares_groups(cell)], rows, seed=seed, n_draws=n_draws),
+        **_by_groups(compared, rows, seed=seed, n_draws=n_draws),
+    }
+    return tuple(replace(table, cells=tuple(found.get(_place(cell), cell) for cell in table.cells)) for table in tables)
+
+
+def _by_samples(cells: Iterable[Cell], rows: Rows, *, seed: int, n_draws: int) -> dict[_Place, Cell]:
+    """Return the cells with their estimates by place; those of a data set share their samples of patients."""
+    shared: dict[tuple[str, tuple[str, ...]], list[Cell]] = {}
+    for cell in cells:
+        shared.setdefault((cell.column, row_patients(cell, rows)), []).append(cell)
+    found: dict[_Place, Cell] = {}
+    for (dataset, patients), members in shared.items():
         own_seed = child_seed(seed, "patients", dataset)
         draws = draw_patients(patients, n_draws=n_draws, seed=own_seed)
-        for cell, estimate in zip(cells, cell_estimates(cells, rows, draws), strict=True):
-            estimates[_place(cell)] = _with_estimate(cell, estimate, seed=own_seed, n_draws=n_draws)
-    return tuple(
-        replace(table, cells=tuple(estimates.get(_place(cell), cell) for cell in table.cells)) for table in tables
-    )
+        for cell, estimate in zip(members, cell_estimates(members, rows, draws), strict=True):
+            found[_place(cell)] = _with_estimate(cell, estimate, seed=own_seed, n_draws=n_draws)
+    return found
+
+
+def _by_groups(cells: Iterable[Cell], rows: Rows, *, seed: int, n_draws: int) -> dict[_Place, Cell]:
+    """Return the comparisons of two groups with their estimates by place; those of the same rows are computed once."""
+    shared: dict[tuple[str, ...], list[Cell]] = {}
+    for cell in cells:
+        shared.setdefault(tuple(one.file for one in cell.rows), []).append(cell)
+    found: dict[_Place, Cell] = {}
+    for files, members in shared.items():
+        own_seed = child_seed(seed, "groups", *files)
+        estimates = group_estimates(members[0].rows, rows, seed=own_seed, n_draws=n_draws)
+        for cell in members:
+            estimate = estimates[cell.rows[0].statistic]
+            found[_place(cell)] = _with_estimate(cell, estimate, seed=own_seed, n_draws=n_draws)
+    return found
 
 
 def computed_again(cell: Cell, rows: Rows) -> Cell:
@@ -67,6 +95,9 @@ def computed_again(cell: Cell, rows: Rows) -> Cell:
     The samples of patients are those of its interval; a value without an interval does not depend on them.
     """
     seed, n_draws = (0, 1) if cell.interval is None else (cell.interval.seed, cell.interval.n_draws)
+    if compares_groups(cell):
+        estimates = group_estimates(cell.rows, rows, seed=seed, n_draws=n_draws)
+        return _with_estimate(cell, estimates[cell.rows[0].statistic], seed=seed, n_draws=n_draws)
     draws = draw_patients(row_patients(cell, rows), n_draws=n_draws, seed=seed)
     (estimate,) = cell_estimates([cell], rows, draws)
     return _with_estimate(cell, estimate, seed=seed, n_draws=n_draws)
@@ -135,7 +166,7 @@ def _threshold_estimate(cell: Cell, rows: Rows, draws: Draws) -> Estimate:
     frame = rows[source.file]
     n_images, n_patients = len(frame), frame["patient_id"].nunique()
     if source.statistic not in _THRESHOLDS:
-        return Estimate(cell.value, None, None, LEVEL, "", n_images, n_patients, _COUNT)
+        return Estimate(cell.value, None, None, LEVEL, NO_INTERVAL, n_images, n_patients, _COUNT)
     found = _thresholds(frame, source, draws)
     low, high = np.quantile(found, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], method="inverted_cdf")
     return Estimate(cell.value, float(low), float(high), LEVEL, "percentile bootstrap", n_images, n_patients)
@@ -160,11 +191,11 @@ def _with_estimate(cell: Cell, estimate: Estimate, *, seed: int, n_draws: int) -
     cell = replace(cell, n_patients=estimate.n_patients)
     if not cell.metrics:
         cell = replace(cell, value=estimate.value, n_images=estimate.n_images)
-    if estimate.low is None:
+    if estimate.method == NO_INTERVAL:
         return replace(cell, interval=None, no_interval=estimate.reason or _NOTHING_LEFT)
     interval = Interval(estimate.low, estimate.high, estimate.level, estimate.method, seed, n_draws)
     return replace(cell, interval=interval, no_interval="")
 
 
-def _place(cell: Cell) -> tuple[str, str, str, str]:
+def _place(cell: Cell) -> _Place:
     return cell.table, cell.row, cell.column, cell.field

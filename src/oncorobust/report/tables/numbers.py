@@ -26,16 +26,18 @@ def display_cell(cell: Cell, unit: Unit) -> str:
 
 def display_estimate(cell: Cell, unit: Unit) -> str:
     """Return a cell's number with its interval, or with the reason why an estimate of ours has none."""
-    if cell.value is None:
-        return f"none: {cell.no_interval}"
     if cell.interval is None:
+        if cell.value is None:
+            return f"none: {cell.no_interval}"
         reason = "" if cell.no_interval in _NOT_TOLD or unit == "count" else f" (no interval: {cell.no_interval})"
         return display(cell.value, unit) + reason
-    low, high = cell.interval.low, cell.interval.high
-    width = (cell.value if high is None else high) - low
-    value, low_text = (_with_decimals(one, unit, width=width) for one in (cell.value, low))
-    high_text = _BEYOND if high is None else _with_decimals(high, unit, width=width)
-    return f"{value} ({low_text} to {high_text})"
+    numbers = (cell.value, cell.interval.low, cell.interval.high)
+    stated = [one for one in numbers if one is not None]
+    if not stated:
+        return _BEYOND
+    width = max(stated) - min(stated)
+    value, low, high = (_BEYOND if one is None else _with_decimals(one, unit, width=width) for one in numbers)
+    return f"{value} ({low} to {high})"
 
 
 def p_text(p_value: float) -> str:

@@ -4,18 +4,18 @@ Numbers are rounded by `numbers`; an empty cell stays empty. CSV keeps the raw n
 each (in Table 2, one row per data set), and the ends of the interval in the columns `<data set>.<field>_low` and
 `<data set>.<field>_high`.
 
-Data sets stand across (Table 1), as rows (Table 2), or as blocks of rows (Tables S5, G and T, which have too many
-numbers per data set to fit across a page).
+Data sets stand across (Table 1), as rows (Table 2), or as blocks of rows (all other tables, which
+have too many numbers per data set to fit across a page).
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
 from oncorobust.report.shown_attacks import BASELINE
-from oncorobust.report.tables.cell import Cell, Table, TableColumn, Unit
+from oncorobust.report.tables.cell import Cell, Field, RowHead, Table, TableColumn, Unit
 from oncorobust.report.tables.numbers import ReadableUnit, display_cell, in_units
 
 SYNTHETIC = "SYNTHETIC"
@@ -24,6 +24,7 @@ SYNTHETIC = "SYNTHETIC"
 INTERVAL_ENDINGS = ("_low", "_high")
 """Endings of the CSV columns with the ends of a number's interval."""
 
+_NATURAL: RowHead = "Natural set"
 _NO_NUMBERS = (math.nan, math.nan, math.nan)
 
 
@@ -105,7 +106,7 @@ def _data_sets_as_blocks(table: Table, units: Mapping[str, ReadableUnit]) -> Lay
                     *_row_labels(table, row),
                     *([_units_text(row, units[column.key])] if converted else []),
                 ),
-                tuple(_text(table, row, column.key, one.name) for one in shown),
+                tuple(_texts(table, row, column.key, shown)),
             )
             for column in table.columns
             for row in table.rows
@@ -126,9 +127,21 @@ def _units_text(row: str, readable: ReadableUnit) -> str:
 
 
 def _row_labels(table: Table, row: str) -> tuple[str, ...]:
-    """Return a label under each of the table's row heads; Baseline has no epsilon."""
-    parts = row.split(":")
-    return (*parts, *[""] * (len(table.row_heads) - len(parts)))
+    """Return a label under each of the table's row heads; Baseline has no epsilon, and a data set has its title."""
+    titles = {one.key: marked_title(one) for one in table.columns}
+    parts = zip(row.split(":"), table.row_heads, strict=False)
+    labels = [titles[part] if head == _NATURAL else part for part, head in parts]
+    return (*labels, *[""] * (len(table.row_heads) - len(labels)))
+
+
+def _texts(table: Table, row: str, column: str, fields: Sequence[Field]) -> Iterator[str]:
+    """Yield the numbers of a line; a reason why several have no value is told once."""
+    told: set[str] = set()
+    for one in fields:
+        text = _text(table, row, column, one.name)
+        yield "none" if text in told else text
+        if text.startswith("none: "):
+            told.add(text)
 
 
 def _text(table: Table, row: str, column: str, field: str) -> str:
@@ -149,6 +162,8 @@ def marked_title(column: TableColumn) -> str:
 def counts_text(table: Table) -> str:
     """Return the number of attacked test images behind each data set's numbers, and what stands in brackets."""
     held = {cell.column for cell in table.cells}
+    if _NATURAL in table.row_heads:
+        held |= {row.split(":")[table.row_heads.index(_NATURAL)] for row in table.rows}
     shown = (f"{marked_title(one)} n = {one.n_images}" for one in table.columns if one.key in held)
     brackets = " In brackets: 95 % interval over patients." if any(cell.interval for cell in table.cells) else ""
     return f"Attacked test images: {'; '.join(shown)}.{brackets}"

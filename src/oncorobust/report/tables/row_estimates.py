@@ -30,6 +30,9 @@ from oncorobust.report.tables.row_statistics import selected
 _BINS = 10
 """Bins of equally many images for the calibration error."""
 
+NONE_CORRECT = "no image is classified correctly"
+"""Why there are no minimal epsilons."""
+
 _FLIPS: Mapping[Statistic, str] = {
     "missed": "positive_to_negative_flipped",
     "false_alarms": "negative_to_positive_flipped",
@@ -109,13 +112,24 @@ def _calibration(frame: pd.DataFrame, source: RowsSource, draws: Draws) -> Estim
     return found.plain
 
 
-def _minimal_epsilons(frame: pd.DataFrame, source: RowsSource, draws: Draws) -> Estimate:
+def minimal_epsilons_of(frame: pd.DataFrame, source: RowsSource) -> Bracket | None:
+    """Return the minimal epsilons of the correctly classified images; None if there is no such image.
+
+    Raises InputError where the file lacks a column or has no rows that fit, or the source lacks the largest epsilon.
+    """
     rows = selected(frame, source, columns=("patient_id", "image_id", "last_safe", "first_flipped"))
     if source.epsilon is None:
         raise InputError(f"{source.file}: {source.statistic} without the largest epsilon searched")
     if not (rows["label"] == rows["predicted"]).any():
-        return empty("no image is classified correctly", rows["patient_id"].tolist(), level=LEVEL)
-    images = of_correct_images(rows, reach=source.epsilon)
+        return None
+    return of_correct_images(rows, reach=source.epsilon)
+
+
+def _minimal_epsilons(frame: pd.DataFrame, source: RowsSource, draws: Draws) -> Estimate:
+    images = minimal_epsilons_of(frame, source)
+    if images is None:
+        patients = selected(frame, source, columns=("patient_id",))["patient_id"].tolist()
+        return empty(NONE_CORRECT, patients, level=LEVEL)
     return _OF_MINIMAL_EPSILONS[source.statistic](images, draws)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from oncorobust.base.epsilons import epsilon_key
 from oncorobust.base.errors import InputError
-from oncorobust.base.layout import processed, results_file
+from oncorobust.base.layout import results_file, summary_file
 from oncorobust.base.schema.version import read_results
 from oncorobust.report.tables.cell import Cell, MetricSource, PaperSource, RowsSource, Statistic
 from oncorobust.report.tables.paper_numbers import PAPER_FOLDER, load_paper_table
@@ -25,7 +25,9 @@ Metrics = Mapping[str, Mapping[str, Mapping[str, Any]]]
 
 NOT_COMPUTED = "not computed"
 OF_THE_PAPER = "the paper states none"
-"""Why a cell has no interval: its rows have not been read yet (`intervals.with_intervals`), or it is the paper's."""
+NO_ESTIMATE = "a size of the data set"
+"""Why a cell has no interval: its rows have not been read yet (`intervals.with_intervals`), it is the paper's, or it is
+no estimate."""
 
 CLEAN_ROWS: dict[Protocol, tuple[str, dict[str, str | float]]] = {
     "paper": ("predictions.csv", {"attack": "none", "epsilon": 0.0, "attacked_label": "none"}),
@@ -39,9 +41,9 @@ def read_metrics(models: Mapping[str, Sequence[str]], file: str) -> Metrics:
     return {name: {model: read_results(results_file(name, model, file)) for model in of} for name, of in models.items()}
 
 
-def read_class_names(datasets: Iterable[str]) -> dict[str, tuple[str, ...]]:
-    """Read the names of the classes of each data set, in the order of their labels."""
-    return {name: tuple(read_results(f"{processed(name)}/summary.json")["class_names"]) for name in datasets}
+def read_summaries(datasets: Iterable[str]) -> dict[str, Mapping[str, Any]]:
+    """Read summary.json of each processed data set."""
+    return {name: read_results(summary_file(name)) for name in datasets}
 
 
 @dataclass(frozen=True)
@@ -160,9 +162,26 @@ def sourced_cell(metrics: Metrics, source: Source, *, table: str, row: str, data
     )
 
 
-def rows_cell(source: RowsSource, *, table: str, row: str, dataset: str, field: str) -> Cell:
+def rows_cell(*sources: RowsSource, table: str, row: str, dataset: str, field: str) -> Cell:
     """Return a cell that stands in no metrics file; `intervals.with_intervals` computes its value from the rows."""
-    return Cell(table, row, dataset, field, None, None, NOT_COMPUTED, None, None, (), (source,), None)
+    return Cell(table, row, dataset, field, None, None, NOT_COMPUTED, None, None, (), sources, None)
+
+
+def size_cell(
+    summaries: Mapping[str, Mapping[str, Any]],
+    pointers: Iterable[str],
+    *,
+    described: str,
+    table: str,
+    row: str,
+    dataset: str,
+    field: str,
+) -> Cell:
+    """Return a cell with a size of the processed data set `described`: the sum of numbers of its summary.json."""
+    file = summary_file(described)
+    sources = tuple(MetricSource(file, pointer, 1) for pointer in pointers)
+    value = sum_of_metrics(sources, {file: summaries[described]})
+    return Cell(table, row, dataset, field, value, None, NO_ESTIMATE, None, None, sources, (), None)
 
 
 def sum_of_metrics(sources: Iterable[MetricSource], metrics: Mapping[str, Mapping[str, Any]]) -> float:
@@ -174,10 +193,13 @@ def sum_of_metrics(sources: Iterable[MetricSource], metrics: Mapping[str, Mappin
 
 
 def _follow(content: Any, source: MetricSource) -> float:
-    for step in source.pointer.removeprefix("/").split("/"):
+    for escaped in source.pointer.removeprefix("/").split("/"):
+        step = escaped.replace("~1", "/").replace("~0", "~")
         if not isinstance(content, Mapping) or step not in content:
             raise InputError(f"{source.file}: no {step!r} (expected a number at {source.pointer})")
         content = content[step]
+    if isinstance(content, list):
+        return float(len(content))
     if isinstance(content, bool) or not isinstance(content, int | float):
         raise InputError(f"{source.file}: {content!r} at {source.pointer} (expected a number)")
     return float(content)
