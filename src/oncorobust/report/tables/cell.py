@@ -17,20 +17,12 @@ from typing import Any, Literal
 import msgspec
 
 from oncorobust.base.errors import InputError
-
-SelectiveStatistic = Literal[
-    "aurc",
-    "augrc",
-    "error_auroc",
-    "accuracy_at_coverage",
-    "frozen_coverage",
-    "frozen_accuracy",
-    "frozen_coverage_at_risk",
-    "frozen_accuracy_at_risk",
-    "chosen_coverage",
-    "chosen_accuracy",
-]
-"""Statistics of a score of certainty (`selective_estimates`)."""
+from oncorobust.report.tables.score_statistics import (
+    AddedStatistic,
+    GuaranteeStatistic,
+    RuleAttackStatistic,
+    SelectiveStatistic,
+)
 
 Statistic = Literal[
     "accuracy",
@@ -56,6 +48,9 @@ Statistic = Literal[
     "median_last_safe",
     "restricted_mean",
     SelectiveStatistic,
+    GuaranteeStatistic,
+    AddedStatistic,
+    RuleAttackStatistic,
 ]
 """Statistics over per-image rows (`row_statistics`, `row_estimates`).
 
@@ -71,8 +66,7 @@ Statistic = Literal[
     auc ... brier_score     of the margins
     missed, false_alarms    share of the positive (negative) images that are right without attack and flipped by it
     share_censored ...      of the minimal epsilons of the correctly classified images, up to an epsilon
-    aurc ...                of a score of certainty as a rule that accepts images; frozen: its threshold is chosen on
-                            the validation images, chosen: on the test images
+    aurc ...                of a score of certainty (`score_statistics`)
 """
 
 Unit = Literal["percent", "points", "epsilon", "count", "score"]
