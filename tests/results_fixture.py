@@ -18,6 +18,7 @@ from PIL import Image
 from validity_rows import EXAMINED
 
 from oncorobust.base.epsilons import epsilon_key
+from oncorobust.evaluation.scored_rows import score_names, wrong_column
 
 REPOSITORY = Path(__file__).parents[1]
 TABLE_EPSILONS = (0.001, 0.002, 0.004, 0.006)
@@ -307,7 +308,8 @@ def _write_rank(folder, shared, dataset, answers, flips, intervals, protocols):
     rows.to_csv(folder / "sensitivity.csv", index=False)
     scores = _scores(answers, flips, rows)
     scores.to_csv(folder / "scores.csv", index=False)
-    content |= {"exclude_share": 0.2, "largest_risk": 0.1, "scores": [*scores.columns[5:]]}
+    content |= {"exclude_share": 0.2, "largest_risk": 0.1, "guarantee_confidence": 0.95, "reject_epsilon": 0.002}
+    content |= {"scores": score_names(scores)}
     _write_json(folder / "rank.json", content)
 
 
@@ -325,7 +327,19 @@ def _scores(answers, flips, rows):
     validation = found.assign(
         split="validation", image_id="v-" + found["image_id"], patient_id="v-" + found["patient_id"]
     )
-    return pd.concat([validation, found], ignore_index=True)
+    return pd.concat([validation, _attacked(found, flips)], ignore_index=True)
+
+
+def _attacked(found, flips):
+    """The scores with the largest score of a wrong answer: without attack, or of an image that flips at 0.002."""
+    wrong, attacked = (found["label"] != found["predicted"]).to_numpy(), flips <= 0.002
+    columns = {}
+    for attack, share in (("pgd", 0.5), ("adaptive", 1.0)):
+        for name in score_names(found):
+            values = found[name].to_numpy()
+            raised = np.where(attacked, share * np.max(np.where(np.isinf(values), 0, values)), -np.inf)
+            columns[wrong_column(name, attack)] = np.maximum(np.where(wrong, values, -np.inf), raised)
+    return found.assign(**columns)
 
 
 def _ranks(min_epsilon):

@@ -6,10 +6,14 @@ import pytest
 from backends import BACKENDS, passes_on
 from models import SHAPE, WEIGHTS, images, images_in_memory, linear_model, net_of_numpy_weights
 
+from oncorobust.attacks.goals import certainty_loss, leave
+from oncorobust.attacks.linf import Ball
+from oncorobust.attacks.target import Target
 from oncorobust.evaluation.blocks import blocks_of
+from oncorobust.evaluation.certainty_gradients import climb, of_margin, over_copies, over_dropout, over_noise
 from oncorobust.evaluation.certainty_scores import ScoreSettings, logit_scores, score_rows, shifted_copies
 from oncorobust.evaluation.resumable_rows import ResumableRows
-from oncorobust.models.dropout import dropout_logits
+from oncorobust.models.dropout import dropout_logits, dropout_model
 
 SETTINGS = ScoreSettings(n_dropout=5, max_shift=1, n_noise=8, noise_epsilon=0.01)
 
@@ -119,6 +123,39 @@ def test_batch_normalisation_stays_in_inference():
 @pytest.mark.parametrize("layers", [[], [keras.layers.Dropout(0.0)]])
 def test_a_model_without_dropout_has_no_such_score(layers):
     assert dropout_logits(keras.Sequential([keras.Input(SHAPE), keras.layers.Flatten(), *layers])) is None
+
+
+def test_the_gradient_over_copies_is_that_of_the_mean_margin():
+    """On a linear model the margin of a copy is linear in the pixels of the image, edges that repeat among them."""
+    x, direction = images(0.2, 0.8, n=3), images(-1, 1, n=3, seed=1)
+    target = Target(linear_model(WEIGHTS), loss=certainty_loss)
+    goal = leave(np.array([1, 0, 1]), n_classes=2)
+    found = over_copies(target, goal, max_shift=2)(x)
+    slopes = sum((copy * WEIGHTS).sum(axis=(1, 2, 3)) for copy in shifted_copies(direction, max_shift=2))
+    expected = np.array([1, -1, 1]) * slopes
+    assert (found * direction).sum(axis=(1, 2, 3)) == pytest.approx(expected, rel=1e-4, abs=1e-4)
+    assert over_noise(target, goal, epsilon=0.1, seed=0)(x) == pytest.approx(of_margin(target, goal)(x), abs=1e-6)
+
+
+def test_the_gradient_under_dropout_is_that_of_the_model_on_average():
+    model = keras.Sequential(
+        [keras.Input(SHAPE), keras.layers.Flatten(), keras.layers.Dropout(0.5), keras.layers.Dense(2)]
+    )
+    copy, x, goal = dropout_model(model), images(0.2, 0.8, n=2), leave(np.array([1, 0]), n_classes=2)
+    gradient = over_dropout(Target(copy.model, loss=certainty_loss), goal, dropout=copy, seed=0)
+    passes = np.array([gradient(x) for _ in range(150)])
+    assert not np.allclose(passes[0], passes[1])
+    plain = of_margin(Target(model, loss=certainty_loss), goal)(x)
+    assert np.abs(passes.mean(axis=0) - plain).max() < 6 * np.abs(plain).max() / np.sqrt(600)
+
+
+def test_a_climb_stays_in_ball_and_box_and_ends_at_the_corner_of_a_linear_model():
+    x, epsilon = images(-0.2, 1.2, n=6), np.array([0.01, 0.02, 0.05, 0.1, 0.2, 0.3])
+    ball = Ball(x, epsilon, leave(np.zeros(6, int), n_classes=2))
+    gradient = of_margin(Target(linear_model(WEIGHTS), loss=certainty_loss), leave(np.ones(6, int), n_classes=2))
+    found = climb(gradient, ball, 1 - x, rel_eps_step=0.5, max_iter=4)
+    wanted = x + epsilon.reshape(-1, 1, 1, 1) * np.sign(WEIGHTS)
+    assert found == pytest.approx(wanted.clip(0, 1), abs=1e-6)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

@@ -1,5 +1,7 @@
 """The guaranteed threshold: cases by hand, its reasons, and how often it is violated in simulated cohorts."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.stats import binom
@@ -7,11 +9,14 @@ from scored_fixture import make_scored, random_rows
 
 from oncorobust.base.errors import InputError
 from oncorobust.evaluation.guarantee import (
+    Guarantee,
+    coverage_estimate,
     errors_allowed,
     guaranteed_threshold,
     guaranteed_thresholds,
     images_needed,
     one_image_per_patient,
+    risk_estimate,
     upper_bound,
 )
 from oncorobust.evaluation.risk_coverage import Scored
@@ -70,10 +75,10 @@ def test_too_few_patients_get_the_number_that_is_needed():
         group(range(40), "r" * 40, "v"), group(range(21), "r" * 21), alpha=0.1, delta=0.1, seed=0
     )
     assert found.threshold is None
-    assert found.reason == (
-        "no threshold can be guaranteed with 21 patients: even without an error, 22 accepted images of different "
-        "patients are needed"
-    )
+    assert found.reason == "21 patients are too few: 22 are needed even without an error"
+    coverage, risk = coverage_estimate(found, level=0.95), risk_estimate(found)
+    assert (coverage.value, coverage.low, coverage.reason) == (None, None, found.reason)
+    assert (risk.value, risk.low, risk.reason) == (None, None, "no threshold")
 
 
 def test_many_errors_get_the_bound_that_fails():
@@ -81,8 +86,7 @@ def test_many_errors_get_the_bound_that_fails():
         group([1] * 40, "r" * 40, "v"), group([1] * 40, "rw" * 20), alpha=0.1, delta=0.1, seed=0
     )
     assert (found.threshold, found.coverage, found.bound, found.n_patients) == (None, None, None, 40)
-    assert found.reason.startswith("no threshold can be guaranteed with 40 patients: among the 40 accepted images of")
-    assert "there are 20 errors, which bounds the risk by 0.61" in found.reason
+    assert found.reason == "20 errors in the 40 patients accepted first bound the risk by 0.61 only"
 
 
 def test_the_choice_of_an_image_depends_on_seed_and_patient_alone():
@@ -124,7 +128,32 @@ def test_validation_places_the_thresholds_of_every_score_and_test_confirms_them(
     assert found["margin"].threshold == -np.inf
     alone = guaranteed_thresholds(rows[rows["split"] == "test"], alpha=0.1, delta=0.1, seed=0)
     assert alone["margin"].threshold is None
-    assert alone["margin"].reason == "there are no validation images to place thresholds"
+    assert alone["margin"].reason == "no validation image has this score"
+
+
+def test_the_estimates_of_a_guarantee_by_hand():
+    found = Guarantee(0.1, 0.05, 0.5, 0.75, 0.0916, 2, 0, 200)
+    coverage, risk = coverage_estimate(replace(found, n_accepted=150, n_errors=7), level=0.95), risk_estimate(found)
+    width = np.sqrt(np.log(40) / 400)
+    assert (coverage.value, coverage.n_patients) == (0.75, 200)
+    assert (coverage.low, coverage.high) == pytest.approx((0.75 - width, 0.75 + width))
+    assert (risk.value, risk.low, risk.high, risk.level, risk.n_patients) == (0.0, 0.0, 0.0916, 0.95, 2)
+    everything = coverage_estimate(replace(found, threshold=-np.inf, coverage=1.0), level=0.95)
+    assert (everything.value, everything.low, everything.reason) == (1.0, None, "all images are accepted")
+
+
+def test_the_interval_of_the_coverage_holds_though_the_threshold_was_chosen_on_the_same_patients():
+    population, rng = Population(mean=0.15, useful=2.0, ties=True), np.random.default_rng(3)
+    reference, everyone = (population.draw(n, rng, prefix) for n, prefix in ((100, "v"), (20_000, "t")))
+    weights = patient_weights(everyone)
+    held = []
+    for seed in range(100):
+        found = guaranteed_threshold(reference, population.draw(100, rng, "c"), alpha=0.1, delta=0.1, seed=seed)
+        estimate = coverage_estimate(found, level=0.95)
+        if estimate.low is not None:
+            held.append(estimate.low <= weights[everyone.scores > found.threshold].sum() <= estimate.high)
+    assert len(held) > 30
+    assert np.mean(held) >= 0.95
 
 
 class Population:
@@ -149,10 +178,15 @@ class Population:
         return make_scored(scores, ~wrong, patients)
 
 
+def patient_weights(images: Scored) -> np.ndarray:
+    """The probability of each image when one of a random patient is drawn."""
+    _, patient, sizes = np.unique(images.patient_ids, return_inverse=True, return_counts=True)
+    return 1 / sizes[patient] / len(sizes)
+
+
 def risks(images: Scored) -> tuple[np.ndarray, np.ndarray]:
     """Scores in decreasing order, and the risk among images of at least that score: one random image per patient."""
-    _, patient, sizes = np.unique(images.patient_ids, return_inverse=True, return_counts=True)
-    weights, order = 1 / sizes[patient], np.argsort(-images.scores, kind="stable")
+    weights, order = patient_weights(images), np.argsort(-images.scores, kind="stable")
     errors = np.cumsum((weights * ~images.correct)[order])
     return images.scores[order], errors / np.cumsum(weights[order])
 

@@ -80,6 +80,7 @@ OTHER_VALUES: dict[str, Any] = {  # where the next number or the opposite is not
     "datasets.mnist.harden.max_drop": 0.2,
     "datasets.mnist.harden.average": 0.8,
     "datasets.mnist.harden.precision": "mixed",
+    "datasets.mnist.rank.reject_epsilon": 0.05,
     "attacks.strict.search_precision": "tf32",
     "attacks.strict.noise": "uniform",
     "datasets.mnist.attack.threat_epsilons": [0.05, 0.1],

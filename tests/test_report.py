@@ -15,6 +15,7 @@ from oncorobust.base.errors import InputError
 from oncorobust.report.model_text import model_sentence, training_text
 from oncorobust.report.page import read_image
 from oncorobust.report.page_text import figure_captions, findings, search_line
+from oncorobust.report.selective_text import rule_findings
 from oncorobust.report.tables.cell import Interval, PairedTest, tables_from_json
 
 STAGES = ("tabulate", "plot", "report")
@@ -56,7 +57,7 @@ class Reader(HTMLParser):
 def test_the_same_results_give_the_same_bytes(root):
     outputs = [path for path in sorted((root / "reports").rglob("*")) if path.parent.name in ("tables", "figures")]
     outputs.append(root / "reports/index.html")
-    assert len(outputs) == 22 + 10 + 1
+    assert len(outputs) == 24 + 10 + 1
     before = [path.read_bytes() for path in outputs]
     for stage in STAGES:
         assert run_stage(stage, root).returncode == 0
@@ -137,6 +138,41 @@ def test_images_that_belong_to_no_patient_are_counted_as_images(root, page, tmp_
     summary = changed[changed.index('<section id="summary">') : changed.index('<section id="data">')]
     assert re.search(r"no difference can be shown with \d+ patients", summary[: summary.index("<h3>MNIST")])
     assert not re.search(r"\d+ patients", summary[summary.index("<h3>MNIST") : summary.index("<h3>MRI")])
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "told"),
+    [
+        (0.1, 0.5, "Given the margin, {} adds to the prediction of errors: partial rank correlation"),
+        (-0.1, 0.5, "Given the margin, no added value of {} can be shown with 9 patients: partial rank correlation"),
+        (-0.5, -0.1, "Given the margin, a larger {} goes with more errors: partial rank correlation"),
+        (None, None, "Whether {} adds anything to the margin cannot be judged: why."),
+    ],
+)
+def test_the_page_says_whether_minimal_epsilon_adds_anything_to_the_margin(root, low, high, told):
+    tables = tables_from_json(json.loads((root / "reports/tables/cells.json").read_text()))
+    table = next(one for one in tables if one.name == "Table D")
+    interval = None if low is None else Interval(low, high, 0.95, "m", 0, 10)
+
+    def changed(cell):
+        if cell.field != "partial_correlation":
+            return cell
+        return dataclasses.replace(cell, value=0.2, interval=interval, no_interval="why", n_patients=9)
+
+    table = dataclasses.replace(table, cells=tuple(map(changed, table.cells)))
+    sentences = rule_findings(table, next(one for one in table.columns if one.key == "lidc"))
+    for name in ("minimal epsilon on the paper’s grid", "minimal epsilon of the strict search"):
+        assert sum(one.startswith(told.format(name)) for one in sentences) == 1
+
+
+def test_the_page_tells_how_often_a_wrong_answer_is_accepted(page):
+    told = re.findall(
+        r"Where the margin decides which images are answered, the answer is wrong and accepted for (\d+)\u00a0% [^;]*; "
+        r"at epsilon 0.002, for (\d+)\u00a0% .* under PGD and for (\d+)\u00a0% .* under an adaptive attack",
+        page,
+    )
+    assert len(told) == 3
+    assert all(list(map(int, one)) == sorted(map(int, one)) for one in told)
 
 
 def test_both_protocols_are_told_and_the_gap_stands_after_the_papers_tables(page):

@@ -56,7 +56,7 @@ def write_all(root: Path, protocols: tuple[str, ...]) -> None:
     )
     summaries = {key: read_results(root / f"data/processed/{key}/summary.json") for key in DATASETS}
     built = build_tables(attack, rank, report=report, table_epsilons=TABLE_EPSILONS)
-    built += evidence_tables(attack, rank, report=report, summaries=summaries)
+    built += evidence_tables(attack, rank, report=report, summaries=summaries, seed=7)
     rows = {file: read_rows(root / file) for file in row_files(built)}
     tables = with_tests(with_intervals(built, rows, seed=0, n_draws=50), rows)
     (root / "reports/tables").mkdir()

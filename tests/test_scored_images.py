@@ -16,7 +16,8 @@ from oncorobust.evaluation.blocks import blocks_of
 from oncorobust.evaluation.protocols import attack_tables, in_published_order, rank_tables, sensitivity_tables
 from oncorobust.evaluation.resumable_rows import ResumableRows
 from oncorobust.evaluation.scored_images import scored_images
-from oncorobust.settings.attacks import Attacks
+from oncorobust.evaluation.scored_rows import score_names, wrong_column
+from oncorobust.settings.attacks import Attacks, Rank
 
 BOTH = replace(TABLE_S1, protocols=("paper", "strict"), batch_size=8)
 N = 16
@@ -62,18 +63,36 @@ def scores(
     validation: LabelledImages | None,
     attacks: Attacks,
     resumable: ResumableRows | None = None,
+    rank: Rank = RANK,
 ) -> pd.DataFrame:
     return scored_images(
         classifier,
         test,
         validation,
         ranked(classifier, test, attacks),
-        rank=RANK,
+        rank=rank,
         attacks=attacks,
         epsilons=EPSILONS,
         seed=3,
         resumable=resumable or quiet(),
     )
+
+
+def test_attacks_on_the_rules_add_columns_for_the_test_images(classifier: KerasClassifier) -> None:
+    test, validation, epsilon = images_of("test", 0), images_of("validation", 1), 0.006
+    found = scores(classifier, test, validation, BOTH, rank=replace(RANK, reject_epsilon=epsilon))
+    names = score_names(found)
+    assert names == score_names(scores(classifier, test, validation, BOTH))
+    columns = [wrong_column(score, attack) for attack in ("pgd", "adaptive") for score in names]
+    assert found.columns[5 + len(names) :].tolist() == columns
+    assert found.loc[found["split"] == "validation", columns].isna().all(axis=None)
+    attacked = found[found["split"] == "test"]
+    deepest = epsilon - np.abs(distances(test.images(np.arange(N))))  # all images are answered right without attack
+    strict = attacked["min_epsilon_strict_wrong_adaptive"].to_numpy()
+    assert 2 < (deepest > 0).sum() < N
+    assert np.isneginf(strict[deepest <= 0]).all()
+    assert (strict[deepest > 0] >= deepest[deepest > 0] * (1 - 1e-4)).all()
+    assert (strict[deepest > 0] <= deepest[deepest > 0] * 1.06 + 1e-5).all()
 
 
 @pytest.mark.parametrize("protocols", [("paper", "strict"), ("paper",), ("strict",)])

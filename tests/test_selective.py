@@ -164,7 +164,7 @@ def test_one_test_patient_states_no_interval(ten):
 def test_without_validation_images_the_frozen_points_are_empty(ten):
     judged = judge(ten[ten["split"] == "test"])[0]
     assert [point.threshold for point in judged.points[:2]] == [None, None]
-    assert judged.points[0].coverage.reason == "there are no validation images"
+    assert judged.points[0].coverage.reason == "no validation image has this score"
     assert judged.points[2].coverage.value == pytest.approx(4 / 5)
 
 

@@ -175,6 +175,11 @@ def test_every_number_of_the_demo_is_covered() -> None:
         ("datasets.mnist.harden.max_drop", 30, "expected `float` < 1.0, got 30"),
         ("datasets.mnist.rank.exclude_share", 1.0, "expected `float` < 1.0, got 1.0"),
         ("datasets.mnist.rank.epsilons", [0.1, 0.1], "expected strictly increasing epsilons, got 0.1 before 0.1"),
+        (
+            "datasets.mnist.rank.reject_epsilon",
+            0.9,
+            "expected at most 0.15, up to which rank.epsilons measures minimal epsilons, got 0.9",
+        ),
         ("datasets.mnist.attack.epsilons", [], "expected `array` of length >= 1, got []"),
         ("attacks.table_epsilons", [0.002, 0.001], "expected strictly increasing epsilons, got 0.002 before 0.001"),
         ("attacks.bim.num_random_init", 1, "expected 0 (BIM starts at the image itself), got 1"),

@@ -14,14 +14,19 @@ from oncorobust.base.epsilons import epsilon_text
 from oncorobust.base.errors import InputError
 from oncorobust.base.schema.version import read_results
 from oncorobust.base.seeds import child_seed
+from oncorobust.evaluation.added_value import added_value
 from oncorobust.evaluation.comparisons import holm
+from oncorobust.evaluation.guarantee import coverage_estimate, guaranteed_thresholds, risk_estimate
 from oncorobust.evaluation.intervals import ratio_intervals
 from oncorobust.evaluation.resampling import LEVEL, draw_patients, patient_sums
+from oncorobust.evaluation.selective import Aims
 from oncorobust.evaluation.share_bounds import Term
+from oncorobust.evaluation.wrong_accepted import wrong_accepted
 from oncorobust.report.figures.bands import curve_bands
 from oncorobust.report.measures import STRICT
 from oncorobust.report.tables.build import build_tables, evidence_tables
 from oncorobust.report.tables.cell import Cell, Field, Interval, PairedTest, RowsSource, Table
+from oncorobust.report.tables.decision_rules import table_d
 from oncorobust.report.tables.intervals import computed_again, row_files, with_intervals
 from oncorobust.report.tables.metrics import tables_to_metrics
 from oncorobust.report.tables.numbers import display_cell, p_text
@@ -55,7 +60,7 @@ def built(root):
     )
     summaries = {key: read_results(root / f"data/processed/{key}/summary.json") for key in DATASETS}
     built = build_tables(attack, rank, report=REPORT, table_epsilons=TABLE_EPSILONS)
-    return built + evidence_tables(attack, rank, report=REPORT, summaries=summaries)
+    return built + evidence_tables(attack, rank, report=REPORT, summaries=summaries, seed=7)
 
 
 @pytest.fixture(scope="module")
@@ -325,6 +330,58 @@ def test_table_m_by_plain_pandas(tables, rows):
         assert of(tables, "Table M", "clean", "lidc", f"median_{field}").value == ordered[(len(ordered) - 1) // 2]
     mean = np.minimum(frame["first_flipped"], reach).mean()
     assert of(tables, "Table M", "clean", "lidc", "restricted_mean").value == pytest.approx(mean)
+
+
+def test_table_d_by_the_functions_of_the_library(tables, rows):
+    frame = rows["reports/lidc/clean/scores.csv"]
+    table = next(one for one in tables if one.name == "Table D")
+    draws = draw_patients(
+        frame.loc[frame["split"] == "test", "patient_id"], n_draws=N_DRAWS, seed=child_seed(7, "patients", "lidc")
+    )
+    added = added_value(frame, score="min_epsilon_strict", given="margin", draws=draws, level=0.95)
+    seed = child_seed(7, "guarantee", "lidc")
+    guaranteed = guaranteed_thresholds(frame, alpha=0.1, delta=1 - 0.95, seed=seed)["min_epsilon_strict"]
+    aims = Aims(exclude_share=0.2, risk=0.1)
+    attacked = wrong_accepted(frame, score="min_epsilon_strict", aims=aims, draws=draws, level=0.95)
+    expected = {
+        "guaranteed_coverage": coverage_estimate(guaranteed, level=0.95),
+        "guaranteed_risk": risk_estimate(guaranteed),
+        "partial_correlation": added.partial_correlation,
+        "auroc_given": added.auroc_given,
+        "auroc_both": added.auroc_both,
+        "auroc_gain": added.auroc_gain,
+        **{f"wrong_accepted_{name}": estimate for name, estimate in attacked.items()},
+    }
+    assert [one.name for one in table.fields] == list(expected)
+    for field, estimate in expected.items():
+        cell = table.find(row="clean:min_epsilon_strict", column="lidc", field=field)
+        assert cell.value == estimate.value
+        assert (cell.interval and cell.interval.low) == estimate.low
+        assert cell.no_interval == ("" if cell.interval else estimate.reason)
+    # Of the scores that are no minimal epsilon, only guarantee and attacks.
+    assert {cell.field for cell in table.cells if cell.row == "clean:entropy"} == {
+        field for field in expected if field.startswith(("guaranteed", "wrong_accepted"))
+    }
+
+
+def test_no_attack_on_a_rule_is_below_the_one_before_it(tables):
+    for column in DATASETS:
+        for score in ("margin", "min_epsilon", "noise_flips", "random"):
+            values = [
+                of(tables, "Table D", f"clean:{score}", column, f"wrong_accepted_{attack}").value
+                for attack in ("none", "pgd", "adaptive")
+            ]
+            assert values == sorted(values)
+
+
+def test_without_attacks_on_the_rules_table_d_has_no_columns_of_them(root):
+    attack, rank = (
+        {"lidc": {"clean": read_results(root / f"reports/lidc/clean/{name}")}} for name in ("attack.json", "rank.json")
+    )
+    rank["lidc"]["clean"]["reject_epsilon"] = None
+    table = table_d(attack, rank, report=REPORT, seed=0)
+    assert not [cell for cell in table.cells if cell.field.startswith("wrong_accepted")]
+    assert "Epsilon" not in table.caption
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ COPIED += ["environment.gpu.yml", "profiles", "workflow", "src/oncorobust", LOGG
 OWN_MODEL = "own/classifier.keras"
 
 TABLES = ["table1", "table2", "table_s5", "gap", "threats", "beyond_accuracy", "minimal_epsilons"]
-TABLES += ["medical_against_natural", "selective_prediction", "validity"]
+TABLES += ["medical_against_natural", "selective_prediction", "decision_rules", "validity"]
 
 OUTPUTS = {
     "acquire": ["data/raw/{dataset}/images.idx", "data/raw/{dataset}/labels.idx"],

@@ -25,8 +25,9 @@ def main() -> None:
     intervals = read_rows(results_file(arguments.dataset, arguments.model, "intervals.csv"))
     ranked, summary = rank_tables(tables.get("sensitivity"), intervals, exclude_share=settings.rank.exclude_share)
     scores = opened.scored_images(ranked, settings=settings, attacks=params.attacks)
-    aims = {"exclude_share": settings.rank.exclude_share, "largest_risk": settings.rank.largest_risk}
-    opened.write("rank", {"sensitivity": ranked, "scores": scores}, summary | aims | {"scores": score_names(scores)})
+    rules = ("exclude_share", "largest_risk", "guarantee_confidence", "reject_epsilon")
+    summary |= {name: getattr(settings.rank, name) for name in rules} | {"scores": score_names(scores)}
+    opened.write("rank", {"sensitivity": ranked, "scores": scores}, summary)
 
 
 if __name__ == "__main__":

@@ -20,9 +20,10 @@ def main() -> None:
     )
     epsilons, threats = params.attacks.table_epsilons, params.attacks.threats
     built = build_tables(attack, rank, report=params.report, table_epsilons=epsilons, threats=threats)
-    built += evidence_tables(attack, rank, report=params.report, summaries=read_summaries(params.models))
+    summaries, seed = read_summaries(params.models), params.seed
+    built += evidence_tables(attack, rank, report=params.report, summaries=summaries, seed=seed)
     rows = {file: read_rows(file) for file in row_files(built)}
-    tables = with_tests(with_intervals(built, rows, seed=params.seed), rows)
+    tables = with_tests(with_intervals(built, rows, seed=seed), rows)
     gates = gates_of(validity, params.report)
     write_tables(mark_tables(tables, gates), gates)
 

@@ -4,6 +4,7 @@ With z the logits, y the answer to leave and R the rivals (all other classes, or
 
     margin          z_y - max over other classes of z       below 0: the image is adversarial
     margin loss     max over R of z - z_y
+    certainty loss  z_y - max over R of z                   climbs towards y, not away from it
     cross-entropy   log(1 + exp(logsumexp over R of z - z_y))
 
 On two classes R is one class, and each of cross-entropy, the margin of Carlini and Wagner, and the numerator of the
@@ -91,6 +92,11 @@ def margin_loss(logits: Any, own: Any, rivals: Any) -> Any:
     """Return the largest rival logit minus the own logit, summed over the images."""
     best = ops.max(ops.where(rivals > 0, logits, -1e30), axis=-1)
     return ops.sum(best - ops.sum(logits * own, axis=-1))
+
+
+def certainty_loss(logits: Any, own: Any, rivals: Any) -> Any:
+    """Return the own logit minus the largest rival logit, summed over the images: the certainty of the own class."""
+    return -margin_loss(logits, own, rivals)
 
 
 def cross_entropy_loss(logits: Any, own: Any, rivals: Any) -> Any:

@@ -19,7 +19,7 @@ from sklearn.linear_model import LogisticRegression
 from oncorobust.evaluation.draw_intervals import interval_of_draws
 from oncorobust.evaluation.resampling import Draws, Estimate
 from oncorobust.evaluation.risk_coverage import Scored, accept, aurc, auroc, image_weights, over_draws
-from oncorobust.evaluation.scored_rows import check_scored_rows, score_names, scored
+from oncorobust.evaluation.scored_rows import NO_VALIDATION, check_scored_rows, score_names, scored
 from oncorobust.evaluation.selective import NO_ERROR_TO_PREDICT
 
 _COLLINEAR = 1e-9
@@ -99,7 +99,7 @@ def _midranks(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
 def _combined(rows: pd.DataFrame, own: Scored, other: Scored) -> tuple[Scored | None, str]:
     """Return both scores of the test images as one, or None and the reason."""
     if not (rows["split"] == "validation").any():
-        return None, "there are no validation images"
+        return None, NO_VALIDATION
     fitted = [scored(rows, one.name, split="validation") for one in (own, other)]
     if len(np.unique(fitted[0].correct)) < 2:
         return None, f"on the validation patients, {NO_ERROR_TO_PREDICT}"

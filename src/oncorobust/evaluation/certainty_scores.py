@@ -58,23 +58,43 @@ def score_rows(
     Columns: split, image_id, patient_id, label, predicted, and the scores above; mc_dropout is absent if the model has
     no dropout. Raises InputError naming an image whose logits are not finite.
     """
-    target, dropout = Target(model), dropout_logits(model)
+    scorer = Scorer(model, settings)
 
     def rows(at: Block) -> pd.DataFrame:
-        x, own_seed = data.images(at), child_seed(seed, "scores", int(at[0]))
-        part, logits = data.rows.iloc[at], target.logits(x)
+        part = data.rows.iloc[at]
         ids = part["image_id"].tolist()
-        check_finite_logits(logits, stage="clean", names=ids)
-        predicted = logits.argmax(axis=1)
-        columns = logit_scores(logits)
-        if dropout is not None:
-            columns["mc_dropout"] = _under_dropout(dropout, x, predicted, n=settings.n_dropout, seed=own_seed)
-        columns["augmentation"] = _under_augmentation(target, x, predicted, max_shift=settings.max_shift)
-        columns["noise_flips"] = _under_noise(target, x, predicted, settings, names=ids, seed=own_seed)
+        predicted, columns = scorer.scores(data.images(at), names=ids, seed=block_seed(seed, at))
         columns["random"] = np.array([child_rng(seed, "random score", image).random() for image in ids])
         return part.assign(predicted=predicted)[ROW_COLUMNS].assign(**columns)
 
     return resumable.rows("images scored", blocks, rows)
+
+
+def block_seed(seed: int, block: Block) -> int:
+    """Return the seed of the dropout and the noise behind the scores of a block."""
+    return child_seed(seed, "scores", int(block[0]))
+
+
+class Scorer:
+    """Computes all scores above but the random one, which does not depend on an image's pixels."""
+
+    def __init__(self, model: keras.Model, settings: ScoreSettings) -> None:
+        """Prepare the compiled functions; each is traced at its first call."""
+        self._target, self._dropout, self._settings = Target(model), dropout_logits(model), settings
+
+    def scores(self, x: Images, *, names: Sequence[str], seed: int) -> tuple[Labels, dict[str, PerImage]]:
+        """Return the answers (n,) and each score (n,) of images (n, h, w, c).
+
+        The same seed drops the same units and adds the same noise. Raises InputError as `score_rows` does.
+        """
+        logits = self._target.logits(x)
+        check_finite_logits(logits, stage="scores", names=names)
+        predicted, found = logits.argmax(axis=1), logit_scores(logits)
+        if self._dropout is not None:
+            found["mc_dropout"] = _under_dropout(self._dropout, x, predicted, n=self._settings.n_dropout, seed=seed)
+        found["augmentation"] = _under_augmentation(self._target, x, predicted, max_shift=self._settings.max_shift)
+        found["noise_flips"] = _under_noise(self._target, x, predicted, self._settings, names=names, seed=seed)
+        return predicted, found
 
 
 def logit_scores(logits: Logits) -> dict[str, PerImage]:

@@ -28,8 +28,9 @@ from scipy.stats import beta, binom
 
 from oncorobust.base.errors import InputError
 from oncorobust.base.seeds import child_seed
+from oncorobust.evaluation.resampling import Estimate
 from oncorobust.evaluation.risk_coverage import Scored, accept, nearest_group
-from oncorobust.evaluation.scored_rows import SPLITS, check_scored_rows, score_names, scored
+from oncorobust.evaluation.scored_rows import NO_VALIDATION, SPLITS, check_scored_rows, score_names, scored
 
 STEPS = 20
 """Thresholds of the sequence: at most one per 1/20 of the reference images."""
@@ -66,7 +67,7 @@ def guaranteed_thresholds(rows: pd.DataFrame, *, alpha: float, delta: float, see
     check_scored_rows(rows)
     if not (rows["split"] == "validation").any():
         n = rows["patient_id"].nunique()
-        none = Guarantee(alpha, delta, None, None, None, 0, 0, n, "there are no validation images to place thresholds")
+        none = Guarantee(alpha, delta, None, None, None, 0, 0, n, NO_VALIDATION)
         return dict.fromkeys(score_names(rows), none)
     return {
         name: guaranteed_threshold(
@@ -87,19 +88,14 @@ def guaranteed_threshold(reference: Scored, calibration: Scored, *, alpha: float
     n, needed = len(chosen.scores), images_needed(alpha=alpha, delta=delta)
     none = Guarantee(alpha, delta, None, None, None, 0, 0, n)
     if n < needed:
-        return replace(
-            none,
-            reason=f"no threshold can be guaranteed with {n} patients: even without an error, {needed} accepted images "
-            "of different patients are needed",
-        )
+        return replace(none, reason=f"{n} patients are too few: {needed} are needed even without an error")
     found = none
     for threshold in _sequence(one_image_per_patient(reference, seed=seed), n, alpha=alpha, delta=delta):
         accepted = chosen.scores > threshold
         k, m = int((accepted & ~chosen.correct).sum()), int(accepted.sum())
         bound = upper_bound(k, m, delta=delta)
         if bound > alpha:
-            failed = f"no threshold can be guaranteed with {n} patients: among the {m} accepted images of the first "
-            failed += f"threshold there are {k} errors, which bounds the risk by {bound:.3g} only"
+            failed = f"{k} errors in the {m} patients accepted first bound the risk by {bound:.2g} only"
             return found if found.threshold is not None else replace(none, reason=failed)
         found = Guarantee(alpha, delta, threshold, m / n, bound, m, k, n)
     return found
@@ -119,6 +115,31 @@ def one_image_per_patient(images: Scored, *, seed: int) -> Scored:
     ]
     ids, patients = ([listed[position] for position in kept] for listed in (images.image_ids, images.patient_ids))
     return Scored(images.name, images.scores[kept], images.correct[kept], ids, patients)
+
+
+def coverage_estimate(found: Guarantee, *, level: float) -> Estimate:
+    """Return the share of patients whose image the threshold accepts.
+
+    The threshold was chosen on the same patients, so the interval is that of Dvoretzky, Kiefer and Wolfowitz, with
+    Massart's constant: it holds for all thresholds at once.
+    """
+    size = found.n_patients, found.n_patients
+    if found.threshold is None or found.coverage is None:
+        return Estimate(None, None, None, level, "none", *size, found.reason)
+    if np.isneginf(found.threshold):
+        return Estimate(1.0, None, None, level, "none", *size, "all images are accepted")
+    width = float(np.sqrt(np.log(2 / (1 - level)) / (2 * found.n_patients)))
+    low, high = max(0.0, found.coverage - width), min(1.0, found.coverage + width)
+    return Estimate(found.coverage, low, high, level, "Dvoretzky-Kiefer-Wolfowitz", *size)
+
+
+def risk_estimate(found: Guarantee) -> Estimate:
+    """Return the error rate among the accepted images, one per patient; its upper end is the bound of the risk."""
+    level, accepted = 1 - found.delta, found.n_accepted
+    if found.threshold is None or found.bound is None:
+        return Estimate(None, None, None, level, "none", accepted, accepted, "no threshold")
+    method = "Clopper-Pearson, one-sided, in fixed sequence"
+    return Estimate(found.n_errors / accepted, 0.0, found.bound, level, method, accepted, accepted)
 
 
 def upper_bound(errors: int, images: int, *, delta: float) -> float:

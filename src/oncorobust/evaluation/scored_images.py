@@ -1,7 +1,8 @@
 """Scores of certainty of the test images and of validation images, for selective prediction: scores.csv.
 
 The minimal epsilons of the test images come from the ranking. Those of the validation images, on which thresholds are
-chosen, are searched here in the same way. Every image has the scores that need the model alone.
+chosen, are searched here in the same way. Every image has the scores that need the model alone. With an epsilon in
+`rank.reject_epsilon`, the test images are attacked by what knows the rules too (`rule_attack`).
 """
 
 from dataclasses import dataclass
@@ -14,8 +15,10 @@ from oncorobust.attacks.tf32_target import TARGETS
 from oncorobust.data.dataset import LabelledImages
 from oncorobust.evaluation.blocks import Block, blocks_of
 from oncorobust.evaluation.certainty_scores import ScoreSettings, score_rows
+from oncorobust.evaluation.minimal_epsilon_searches import searches_of
 from oncorobust.evaluation.resumable_rows import ResumableRows
-from oncorobust.evaluation.scored_rows import join_scores
+from oncorobust.evaluation.rule_attack import RuleAttack, rule_attack_rows
+from oncorobust.evaluation.scored_rows import ROW_COLUMNS, join_scores
 from oncorobust.evaluation.sensitivity import sensitivity_rows
 from oncorobust.evaluation.strict import interval_rows, smallest
 from oncorobust.settings.attacks import Attacks, Rank
@@ -41,11 +44,12 @@ def scored_images(
     ranked: `protocols.rank_tables` of the test images. validation: None for no validation images. epsilons: the grid of
     the strict search. A score that no image has is left out: min_epsilon without the paper's protocol,
     min_epsilon_strict without the strict one, mc_dropout for a model without dropout. min_epsilon_strict is not a
-    number for validation images that the strict search did not attack.
+    number for validation images that the strict search did not attack. The columns of attacks on the rules are not
+    numbers for validation images, and absent without `rank.reject_epsilon`.
     """
     scoring = _Scoring(classifier, rank, attacks, epsilons, seed, resumable)
     columns = [one for one in _RANKED if one in ranked]
-    parts = [join_scores(scoring.of_model(test), ranked, columns).rename(columns=_RANKED)]
+    parts = [scoring.attacked(test, join_scores(scoring.of_model(test), ranked, columns).rename(columns=_RANKED))]
     if validation is not None:
         found = scoring.of_model(validation)
         if "paper" in attacks.protocols:
@@ -74,14 +78,33 @@ class _Scoring:
 
     def of_model(self, data: LabelledImages) -> pd.DataFrame:
         """Return the scores that need the model alone."""
-        settings = ScoreSettings(
+        model, saved, settings = self.classifier.model, self._saved(data, ""), self._settings(data)
+        return score_rows(model, data, self._blocks(data), settings=settings, seed=self.seed, resumable=saved)
+
+    def attacked(self, data: LabelledImages, scored: pd.DataFrame) -> pd.DataFrame:
+        """Add what attacks on the rules find; return the same rows without `rank.reject_epsilon`."""
+        if self.rank.reject_epsilon is None:
+            return scored
+        targets = self.attacks.strict.apgd.n_targets
+        found = rule_attack_rows(
+            self.classifier.model,
+            data,
+            scored,
+            self._blocks(data),
+            attack=RuleAttack(self.rank.reject_epsilon, self.attacks.pgd, targets, self._settings(data)),
+            searches=searches_of(self.classifier, rank=self.rank, attacks=self.attacks, epsilons=self.epsilons),
+            seed=self.seed,
+            resumable=self._saved(data, " rules"),
+        )
+        return join_scores(scored, found, found.columns.difference(ROW_COLUMNS, sort=False).tolist())
+
+    def _settings(self, data: LabelledImages) -> ScoreSettings:
+        return ScoreSettings(
             n_dropout=self.rank.score_passes,
             max_shift=max(1, data.image_shape[0] // _PIXELS_A_SHIFT),
             n_noise=self.rank.score_passes,
             noise_epsilon=self.rank.epsilons[-1],
         )
-        model, saved = self.classifier.model, self._saved(data, "")
-        return score_rows(model, data, self._blocks(data), settings=settings, seed=self.seed, resumable=saved)
 
     def sensitivity(self, data: LabelledImages) -> pd.DataFrame:
         """Search minimal epsilons by the paper's protocol."""

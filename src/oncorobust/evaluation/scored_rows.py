@@ -1,7 +1,7 @@
 """Rows with scores of certainty: one row per image of the validation and test patients, one column per score.
 
 Columns: split (validation or test), image_id, patient_id, label, predicted, then any of `SCORES`. In every score,
-higher means more certain.
+higher means more certain. Where the rules were attacked, two more columns per score (`wrong_column`).
 """
 
 from collections.abc import Sequence
@@ -24,6 +24,12 @@ SCORES = {
     "random": "random numbers, the baseline",
 }
 """Meaning of each score."""
+
+NO_VALIDATION = "no validation image has this score"
+"""Why a score has no threshold from validation."""
+
+RULE_ATTACKS = ("pgd", "adaptive")
+"""Attacks on the rules, the stronger one last."""
 
 SPLITS = ("validation", "test")
 """Splits whose images have scores."""
@@ -64,6 +70,11 @@ def check_scored_rows(rows: pd.DataFrame) -> None:
 def score_names(rows: pd.DataFrame) -> list[str]:
     """Return the scores that the rows have, in the order of `SCORES`."""
     return [name for name in SCORES if name in rows]
+
+
+def wrong_column(score: str, attack: str) -> str:
+    """Return the column with the largest score of a wrong answer that an attack found, -inf where it found none."""
+    return f"{score}_wrong_{attack}"
 
 
 def scored(rows: pd.DataFrame, score: str, *, split: str) -> Scored:

@@ -38,7 +38,7 @@ from oncorobust.evaluation.risk_coverage import (
     over_draws,
     risk_at,
 )
-from oncorobust.evaluation.scored_rows import check_scored_rows, score_names, scored
+from oncorobust.evaluation.scored_rows import NO_VALIDATION, check_scored_rows, score_names, scored
 
 Aim = Literal["coverage", "risk"]
 ChosenOn = Literal["validation", "test"]
@@ -177,7 +177,7 @@ def _at_group(accepted: Accepted, last: np.ndarray) -> tuple[np.ndarray, np.ndar
 def apply_threshold(test: Scored, aim: Aim, threshold: float | None, draws: Draws, *, level: float) -> OperatingPoint:
     """Apply a threshold that was chosen on validation patients; None, if there are none, gives empty estimates."""
     if threshold is None:
-        empty = _stated(None, test, level, "there are no validation images")
+        empty = _stated(None, test, level, NO_VALIDATION)
         return OperatingPoint(aim, "validation", None, empty, empty)
     accepted = test.scores > threshold
     of_all = share_term(accepted, test.patient_ids, draws)

@@ -47,14 +47,14 @@ def sensitivity_rows(
         logits, ids = classifier.predict(x), data.rows["image_id"].iloc[at].tolist()
         check_finite_logits(logits, stage="clean", names=ids)
         answers = logits.argmax(axis=1)
-        found = _min_epsilons(classifier, x, answers, epsilons=epsilons, pgd=pgd, seed=own_seed, names=ids)
+        found = min_epsilons(classifier, x, answers, epsilons=epsilons, pgd=pgd, seed=own_seed, names=ids)
         described = data.rows.iloc[at][["image_id", "patient_id"]]
         return described.assign(label=data.labels[at], predicted=answers, min_epsilon=found)
 
     return resumable.rows("images searched", blocks, rows)
 
 
-def _min_epsilons(
+def min_epsilons(
     classifier: KerasClassifier,
     x: Images,
     answers: np.ndarray,
@@ -64,6 +64,10 @@ def _min_epsilons(
     seed: int,
     names: Sequence[str],
 ) -> PerImage:
+    """Return the smallest epsilon of the grid at which PGD changes each image's answer, (n,); inf where none does.
+
+    answers: (n,) of the model. names: of the images, for messages.
+    """
     one_hot = np.eye(classifier.nb_classes, dtype=np.float32)[answers]
     found = np.full(len(x), np.inf)
     for epsilon in epsilons:

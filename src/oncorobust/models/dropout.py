@@ -5,6 +5,7 @@ Source: Gal and Ghahramani 2016, "Dropout as a Bayesian approximation".
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -23,11 +24,41 @@ _DROPOUT = (
 )
 
 
+@dataclass(frozen=True)
+class DropoutModel:
+    """A copy of a model whose dropout is active; `states` are the states of its random generators."""
+
+    model: keras.Model
+    states: tuple[Any, ...]
+
+    def reseed(self, seed: int) -> None:
+        """Decide which units the next pass drops."""
+        words = np.random.SeedSequence(seed).generate_state(2 * len(self.states)) % 2**31
+        for state, start in zip(self.states, words.reshape(-1, 2), strict=True):
+            state.assign(start.astype(state.dtype))
+
+
 def dropout_logits(model: keras.Model) -> Callable[[Images, int], Logits] | None:
     """Compile a function (images, seed) -> logits under dropout, on a copy of the model; None if it has no dropout.
 
-    The seed decides which units are dropped. A model that Keras cannot copy, because it is a class of its own, counts
-    as one without dropout.
+    The seed decides which units are dropped.
+    """
+    copy = dropout_model(model)
+    if copy is None:
+        return None
+    logits = compile_logits(copy.model)
+
+    def call(x: Images, seed: int) -> Logits:
+        copy.reseed(seed)
+        return logits(x)
+
+    return call
+
+
+def dropout_model(model: keras.Model) -> DropoutModel | None:
+    """Copy a model with its dropout active; return None if it has no dropout.
+
+    A model that Keras cannot copy, because it is a class of its own, counts as one without dropout.
     """
     if not any(map(_drops, _layers(model))):
         return None
@@ -36,16 +67,7 @@ def dropout_logits(model: keras.Model) -> Callable[[Images, int], Logits] | None
     except ValueError:
         return None
     copy.set_weights(model.get_weights())
-    logits = compile_logits(copy)
-    states = [layer.seed_generator.state for layer in _layers(copy) if _drops(layer)]
-
-    def call(x: Images, seed: int) -> Logits:
-        words = np.random.SeedSequence(seed).generate_state(2 * len(states)) % 2**31
-        for state, start in zip(states, words.reshape(-1, 2), strict=True):
-            state.assign(start.astype(state.dtype))
-        return logits(x)
-
-    return call
+    return DropoutModel(copy, tuple(layer.seed_generator.state for layer in _layers(copy) if _drops(layer)))
 
 
 def _layers(model: keras.Model) -> Iterator[keras.Layer]:

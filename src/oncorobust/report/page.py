@@ -31,6 +31,7 @@ from oncorobust.report.page_text import (
     sampled_unit,
     search_line,
 )
+from oncorobust.report.selective_text import rule_findings
 from oncorobust.report.shown_attacks import PGD
 from oncorobust.report.tables.cell import Table, TableColumn
 from oncorobust.report.tables.numbers import ReadableUnit
@@ -151,7 +152,8 @@ def render_report(
 def _sentences(
     part: DatasetPart, column: TableColumn, tables: Mapping[str, Table], protocols: frozenset[Protocol]
 ) -> list[str]:
-    return [model_sentence(part.training["clean"]), *findings(column, tables, part.attack, protocols, unit=part.unit)]
+    told = findings(column, tables, part.attack, protocols, unit=part.unit)
+    return [model_sentence(part.training["clean"]), *told, *rule_findings(tables["Table D"], column)]
 
 
 def unbroken(text: str) -> str:

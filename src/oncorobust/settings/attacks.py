@@ -137,7 +137,12 @@ class Rank(Settings, frozen=True, kw_only=True):
     exclude_share: Share
     """Share of the most sensitive images left out in Table 2. Source: text of the paper."""
     largest_risk: Share
-    """Largest share of errors among accepted images for which Table R looks for a threshold."""
+    """Largest share of errors among accepted images for which Tables R and D look for a threshold."""
+    guarantee_confidence: Share
+    """Confidence with which Table D guarantees this share for future patients."""
+    reject_epsilon: Epsilon | None
+    """Epsilon of the attacks in Table D that look for wrong answers which a score accepts, at most the largest of
+    `epsilons`; null runs none. Unit: pixel value in [0, 1]."""
     validation_images: Annotated[int, Meta(ge=0)]
     """Number of validation images on which thresholds are chosen; PGD searches their minimal epsilon as that of the
     test images. 0 for none: thresholds are then chosen on the test images alone. Unit: images."""

@@ -23,6 +23,12 @@ def check_dataset(name: str, dataset: Dataset) -> None:
     check_increasing(dataset.attack.threat_epsilons, f"{where}.attack.threat_epsilons")
     check_increasing(dataset.rank.epsilons, f"{where}.rank.epsilons")
     _check_classes(dataset.preprocess.classes or (), f"{where}.preprocess.classes")
+    reject, largest = dataset.rank.reject_epsilon, dataset.rank.epsilons[-1]
+    if reject is not None and reject > largest:
+        raise InputError(
+            f"{where}.rank.reject_epsilon: expected at most {largest}, up to which rank.epsilons measures minimal "
+            f"epsilons, got {reject}"
+        )
     limits = dataset.preprocess.intensity_range
     if not isinstance(limits, str) and limits[0] >= limits[1]:
         raise InputError(f"{where}.preprocess.intensity_range: expected low < high, got {list(limits)}")

@@ -10,6 +10,7 @@ from oncorobust.base.schema.tables import (
     FRONT,
     TABLE_1,
     TABLE_2,
+    TABLE_D,
     TABLE_E,
     TABLE_G,
     TABLE_M,
@@ -38,6 +39,7 @@ TABLES: tuple[Table, ...] = (
     TABLE_M,
     TABLE_N,
     TABLE_R,
+    TABLE_D,
     TABLE_V,
     FRONT,
 )

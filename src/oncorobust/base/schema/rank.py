@@ -57,6 +57,17 @@ def _score(name: str, meaning: str, when: str = "", *, unit: str = NO_UNIT) -> C
     return Column(name, "number", unit, f"{meaning} Higher means more certain.", when)
 
 
+_SCORES = (
+    *("min_epsilon", "min_epsilon_strict", "confidence", "margin", "entropy"),
+    *("mc_dropout", "augmentation", "noise_flips", "random"),
+)
+
+
+def _wrong(score: str, attack: str) -> Column:
+    meaning = f"Largest {score} of a wrong answer that the attack {attack} found; -inf where none, empty in validation."
+    return Column(f"{score}_wrong_{attack}", "number or empty", NO_UNIT, meaning, "rank.reject_epsilon")
+
+
 SCORES = Table(
     layout.results_file("<data set>", "<model>", "scores.csv"),
     "one test image or one of the validation images on which thresholds are chosen",
@@ -81,6 +92,7 @@ SCORES = Table(
         _score("augmentation", "Probability of the answer over flipped and shifted copies.", unit=FRACTION),
         _score("noise_flips", "Share of noisy copies that keep the answer.", unit=FRACTION),
         _score("random", "A random number, the baseline."),
+        *(_wrong(score, attack) for attack in ("pgd", "adaptive") for score in _SCORES),
     ),
 )
 
@@ -101,6 +113,8 @@ def _exclusion(path: str, protocol: str) -> Iterator[Key]:
 _SELECTION = (
     Key("exclude_share", "number", FRACTION, "Share of the images to leave out."),
     Key("largest_risk", "number", FRACTION, "Largest share of errors among accepted images."),
+    Key("guarantee_confidence", "number", FRACTION, "Confidence with which it is guaranteed."),
+    Key("reject_epsilon", "number or null", EPSILON, "Epsilon of the attacks on the rules; null for none."),
     Key("scores", "list of strings", NO_UNIT, "Scores of certainty in scores.csv."),
 )
 

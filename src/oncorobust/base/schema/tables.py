@@ -203,6 +203,25 @@ TABLE_R = Table(
     ),
 )
 
+TABLE_D = Table(
+    layout.table_file("decision_rules"),
+    "one score of certainty of one model",
+    (
+        _ROW,
+        *_each(
+            *_estimate("guaranteed_coverage", "Coverage; threshold whose risk is guaranteed."),
+            *_estimate("guaranteed_risk", "Errors among the accepted, and 0 to the upper bound of the risk."),
+            *_estimate("partial_correlation", "Rank correlation with correctness given the margin.", unit=NO_UNIT),
+            *_estimate("auroc_given", "AUROC of error prediction by the margin."),
+            *_estimate("auroc_both", "AUROC of error prediction by the margin and minimal epsilon."),
+            *_estimate("auroc_gain", "auroc_both minus auroc_given."),
+            *_estimate("wrong_accepted_none", "Share of the images answered wrong and accepted; no attack."),
+            *_estimate("wrong_accepted_pgd", "The same under PGD."),
+            *_estimate("wrong_accepted_adaptive", "The same under an attack that knows the rule."),
+        ),
+    ),
+)
+
 FRONT = Table(
     layout.front_file("<data set>", "csv"),
     "one run of adversarial training, or the clean model, as `oncorobust front` compares them",

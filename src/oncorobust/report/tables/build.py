@@ -1,4 +1,4 @@
-"""All tables of a run from its metrics: the paper's Tables 1, 2 and S5, and our Tables G, T, E, M and R.
+"""All tables of a run from its metrics: the paper's Tables 1, 2 and S5, and our Tables G, T, E, M, R and D.
 
     Table 1   accuracy of the clean model, without attack and under each attack at each of `table_epsilons`
     Table 2   accuracy on all ranked images and without the most sensitive ones, coverage, threshold epsilon
@@ -9,6 +9,7 @@
     Table M   minimal epsilons of both models as a survival analysis
     Table N   minimal epsilons of medical images against those of natural images
     Table R   selective prediction: scores of certainty compared
+    Table D   the scores as rules: guarantee, what minimal epsilon adds to the margin, attacks on the rules
 
 Robust accuracy is measured in up to three ways (`report.measures`). Predicted labels: the attack moves away from the
 model's own prediction, as in ART by default and in the paper; with two classes this accuracy cannot fall below
@@ -27,6 +28,7 @@ from oncorobust.base.layout import results_file
 from oncorobust.report.tables.accuracy import table_1, table_s5
 from oncorobust.report.tables.beyond_accuracy import table_e
 from oncorobust.report.tables.cell import Table
+from oncorobust.report.tables.decision_rules import table_d
 from oncorobust.report.tables.exclusion import table_2
 from oncorobust.report.tables.gap import table_g
 from oncorobust.report.tables.medical_against_natural import table_n
@@ -73,12 +75,12 @@ def build_tables(
 
 
 def evidence_tables(
-    attack: Metrics, rank: Metrics, *, report: Report, summaries: Mapping[str, Mapping[str, Any]]
+    attack: Metrics, rank: Metrics, *, report: Report, summaries: Mapping[str, Mapping[str, Any]], seed: int
 ) -> tuple[Table, ...]:
-    """Return Tables E, M, N and R, whose values `intervals.with_intervals` computes from the rows.
+    """Return Tables E, M, N, R and D, whose values `intervals.with_intervals` computes from the rows.
 
-    summaries: content of summary.json by data set. Raises InputError where `report` names a positive class that
-    a data set lacks, or the metrics files hold different protocols.
+    summaries: content of summary.json by data set. seed: of the run. Raises InputError where `report` names a positive
+    class that a data set lacks, or the metrics files hold different protocols.
     """
     protocols = attack_protocols(attack)
     cascade = strict_attacks(attack) if "strict" in protocols else ()
@@ -88,4 +90,5 @@ def evidence_tables(
         table_m(attack, report=report, cascade=cascade),
         table_n(attack, report=report, summaries=summaries, cascade=cascade),
         table_r(attack, rank, report=report),
+        table_d(attack, rank, report=report, seed=seed),
     )

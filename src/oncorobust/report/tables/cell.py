@@ -18,20 +18,12 @@ from typing import Any, Literal
 import msgspec
 
 from oncorobust.base.errors import InputError
-
-SelectiveStatistic = Literal[
-    "aurc",
-    "augrc",
-    "error_auroc",
-    "accuracy_at_coverage",
-    "frozen_coverage",
-    "frozen_accuracy",
-    "frozen_coverage_at_risk",
-    "frozen_accuracy_at_risk",
-    "chosen_coverage",
-    "chosen_accuracy",
-]
-"""Statistics of a score of certainty (`selective_estimates`)."""
+from oncorobust.report.tables.score_statistics import (
+    AddedStatistic,
+    GuaranteeStatistic,
+    RuleAttackStatistic,
+    SelectiveStatistic,
+)
 
 GroupStatistic = Literal["median_difference", "probability_smaller"]
 """Statistics of two groups of images of different patients (`group_estimates`)."""
@@ -61,6 +53,9 @@ Statistic = Literal[
     "restricted_mean",
     SelectiveStatistic,
     GroupStatistic,
+    GuaranteeStatistic,
+    AddedStatistic,
+    RuleAttackStatistic,
 ]
 """Statistics over per-image rows (`row_statistics`, `row_estimates`).
 
@@ -78,8 +73,7 @@ Statistic = Literal[
     share_censored ...      of the minimal epsilons of the correctly classified images, up to an epsilon
     median_difference       median minimal epsilon of the second group minus that of the first
     probability_smaller     probability that an image of the first group has the smaller minimal epsilon
-    aurc ...                of a score of certainty as a rule that accepts images; frozen: its threshold is chosen on
-                            the validation images, chosen: on the test images
+    aurc ...                of a score of certainty (`score_statistics`)
 """
 
 Unit = Literal["percent", "points", "epsilon", "count", "score"]

@@ -10,7 +10,7 @@ that leaves out the same share in each sample. A count has none. A cell that sta
 here too.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -32,6 +32,14 @@ from oncorobust.report.tables.cell import Cell, Interval, RowsSource, Statistic,
 from oncorobust.report.tables.group_estimates import compares_groups, group_estimates
 from oncorobust.report.tables.row_estimates import is_row_estimate, row_estimate
 from oncorobust.report.tables.row_statistics import ratio_parts, selected
+from oncorobust.report.tables.rule_estimates import (
+    ADDED,
+    ATTACKED,
+    GUARANTEE,
+    added_estimates,
+    attacked_estimates,
+    guarantee_estimates,
+)
 from oncorobust.report.tables.selective_estimates import SELECTIVE, selective_estimates
 
 Rows = Mapping[str, pd.DataFrame]
@@ -120,7 +128,7 @@ def cell_estimates(cells: Iterable[Cell], rows: Rows, draws: Draws) -> list[Esti
     cells = list(cells)
     terms = [_terms(cell.rows, rows, draws) for cell in cells]
     ratios = iter(ratio_intervals([one for one in terms if one is not None], draws, level=LEVEL))
-    judged: dict[tuple[str, str], dict[Statistic, Estimate]] = {}
+    judged: dict[tuple[str, str, str], dict[Statistic, Estimate]] = {}
     return [
         _other_estimate(cell, rows, draws, judged) if one is None else next(ratios)
         for cell, one in zip(cells, terms, strict=True)
@@ -128,18 +136,28 @@ def cell_estimates(cells: Iterable[Cell], rows: Rows, draws: Draws) -> list[Esti
 
 
 def _other_estimate(
-    cell: Cell, rows: Rows, draws: Draws, judged: dict[tuple[str, str], dict[Statistic, Estimate]]
+    cell: Cell, rows: Rows, draws: Draws, judged: dict[tuple[str, str, str], dict[Statistic, Estimate]]
 ) -> Estimate:
-    """Return the estimate of what is no ratio; judged: the estimates of scores so far, by file and score."""
+    """Return the estimate of what is no ratio; judged: estimates of scores so far, by function, file, score."""
     source = cell.rows[0]
     if is_row_estimate(source):
         return row_estimate(rows[source.file], source, draws)
-    if source.statistic in SELECTIVE:
-        key = source.file, str(source.options["score"])
-        if key not in judged:
-            judged[key] = selective_estimates(rows[source.file], source, draws)
-        return judged[key][source.statistic]
-    return _threshold_estimate(cell, rows, draws)
+    judge = _OF_SCORES.get(source.statistic)
+    if judge is None:
+        return _threshold_estimate(cell, rows, draws)
+    key = judge.__name__, source.file, str(source.options["score"])
+    if key not in judged:
+        judged[key] = judge(rows[source.file], source, draws)
+    return judged[key][source.statistic]
+
+
+_OF_SCORES: dict[str, Callable[[pd.DataFrame, RowsSource, Draws], dict[Statistic, Estimate]]] = {
+    **dict.fromkeys(SELECTIVE, selective_estimates),
+    **dict.fromkeys(GUARANTEE, guarantee_estimates),
+    **dict.fromkeys(ADDED, added_estimates),
+    **dict.fromkeys(ATTACKED, attacked_estimates),
+}
+"""The function that gives a statistic of a score, together with others of it."""
 
 
 def ratio_estimates(sources: Iterable[RowsSource], rows: Rows, draws: Draws) -> list[Estimate]:

@@ -11,7 +11,8 @@ import pandas as pd
 from oncorobust.evaluation.resampling import LEVEL, Draws, Estimate
 from oncorobust.evaluation.scored_rows import ROW_COLUMNS
 from oncorobust.evaluation.selective import Aims, judge_scores
-from oncorobust.report.tables.cell import RowsSource, SelectiveStatistic, Statistic
+from oncorobust.report.tables.cell import RowsSource, Statistic
+from oncorobust.report.tables.score_statistics import SelectiveStatistic
 
 SELECTIVE: frozenset[str] = frozenset(get_args(SelectiveStatistic))
 """The statistics that `selective_estimates` gives."""
@@ -22,13 +23,8 @@ def selective_estimates(frame: pd.DataFrame, source: RowsSource, draws: Draws) -
 
     Raises InputError where the file lacks the score or another column.
     """
-    score = str(source.options["score"])
     aims = Aims(exclude_share=float(source.options["exclude_share"]), risk=float(source.options["risk"]))
-    rows = frame[[one for one in (*ROW_COLUMNS, score) if one in frame]]
-    if score in rows:  # validation images that were not attacked choose no threshold
-        rows = rows.assign(**{score: pd.to_numeric(rows[score])})
-        rows = rows[(rows["split"] == "test") | rows[score].notna()]
-    (judged,) = judge_scores(rows, aims=aims, draws=draws, level=LEVEL)
+    (judged,) = judge_scores(rows_of_score(frame, source), aims=aims, draws=draws, level=LEVEL)
     points = {(one.aim, one.chosen_on): one for one in judged.points}
     frozen, at_risk = points["coverage", "validation"], points["risk", "validation"]
     chosen = points["coverage", "test"]
@@ -44,3 +40,16 @@ def selective_estimates(frame: pd.DataFrame, source: RowsSource, draws: Draws) -
         "chosen_coverage": chosen.coverage,
         "chosen_accuracy": chosen.accuracy,
     }
+
+
+def rows_of_score(frame: pd.DataFrame, source: RowsSource, *, also: tuple[str, ...] = ()) -> pd.DataFrame:
+    """Return the rows with the score that a source names as their only one, and with other columns.
+
+    Validation images that were not attacked have no such score and choose no threshold: they are left out.
+    """
+    score = str(source.options["score"])
+    rows = frame[[one for one in (*ROW_COLUMNS, score, *also) if one in frame]]
+    if score not in rows:
+        return rows
+    rows = rows.assign(**{score: pd.to_numeric(rows[score])})
+    return rows[(rows["split"] == "test") | rows[score].notna()]
