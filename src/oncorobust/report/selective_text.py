@@ -34,7 +34,7 @@ def _added_value(name: str, partial: Cell, alone: Cell, both: Cell) -> str:
     shown = f"partial rank correlation {display_estimate(partial, 'score')}"
     if partial.interval is None:
         return f"Whether {name} adds anything to the margin cannot be judged: {partial.no_interval}."
-    if partial.interval.low > 0:
+    if partial.interval.low is not None and partial.interval.low > 0:
         return f"Given the margin, {name} adds to the prediction of errors: {shown}{_aurocs(alone, both)}."
     if partial.interval.high is not None and partial.interval.high < 0:
         return f"Given the margin, a larger {name} goes with more errors: {shown}."
