@@ -34,6 +34,7 @@ from oncorobust.report.tables.metrics import tables_to_metrics
 from oncorobust.report.tables.paired_tests import with_tests
 from oncorobust.report.tables.render import to_frame
 from oncorobust.report.tables.row_statistics import read_rows
+from oncorobust.report.tables.training_seeds import Repeats
 from oncorobust.report.tables.validity import gates_frame, gates_of, gates_to_json
 from oncorobust.settings.data import BrainMets, CbisDdsm, Format, Lidc, Phantom
 from oncorobust.settings.load import parse_params
@@ -56,7 +57,7 @@ def write_all(root: Path, protocols: tuple[str, ...]) -> None:
     )
     class_names = {key: one.class_names for key, one in DATASETS.items()}
     built = build_tables(attack, rank, report=report, table_epsilons=TABLE_EPSILONS)
-    built += evidence_tables(attack, rank, report=report, class_names=class_names)
+    built += evidence_tables(attack, rank, report=report, class_names=class_names, repeats=Repeats(0, {}))
     rows = {file: read_rows(root / file) for file in row_files(built)}
     tables = with_tests(with_intervals(built, rows, seed=0, n_draws=50), rows)
     (root / "reports/tables").mkdir()

@@ -28,6 +28,7 @@ from oncorobust.report.tables.numbers import display_cell, p_text
 from oncorobust.report.tables.paired_tests import difference_test, with_tests
 from oncorobust.report.tables.render import to_frame
 from oncorobust.report.tables.row_statistics import read_rows
+from oncorobust.report.tables.training_seeds import Repeats
 from oncorobust.settings.pipeline import Column, Report
 
 REPORT = Report(
@@ -55,7 +56,7 @@ def built(root):
     )
     class_names = {key: one.class_names for key, one in DATASETS.items()}
     built = build_tables(attack, rank, report=REPORT, table_epsilons=TABLE_EPSILONS)
-    return built + evidence_tables(attack, rank, report=REPORT, class_names=class_names)
+    return built + evidence_tables(attack, rank, report=REPORT, class_names=class_names, repeats=Repeats(0, {}))
 
 
 @pytest.fixture(scope="module")

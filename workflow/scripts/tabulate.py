@@ -7,6 +7,7 @@ from oncorobust.report.tables.intervals import row_files, with_intervals
 from oncorobust.report.tables.paired_tests import with_tests
 from oncorobust.report.tables.row_statistics import read_rows
 from oncorobust.report.tables.sources import read_class_names, read_metrics
+from oncorobust.report.tables.training_seeds import Repeats
 from oncorobust.report.tables.validity import gates_of, mark_tables
 from oncorobust.settings.load import load_params
 
@@ -20,7 +21,8 @@ def main() -> None:
     )
     epsilons, threats = params.attacks.table_epsilons, params.attacks.threats
     built = build_tables(attack, rank, report=params.report, table_epsilons=epsilons, threats=threats)
-    built += evidence_tables(attack, rank, report=params.report, class_names=read_class_names(params.models))
+    repeats, class_names = Repeats(params.seed, params.repeats), read_class_names(params.models)
+    built += evidence_tables(attack, rank, report=params.report, class_names=class_names, repeats=repeats)
     rows = {file: read_rows(file) for file in row_files(built)}
     tables = with_tests(with_intervals(built, rows, seed=params.seed), rows)
     gates = gates_of(validity, params.report)

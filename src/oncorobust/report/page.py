@@ -29,11 +29,13 @@ from oncorobust.report.page_text import (
     readable_unit_of,
     search_line,
 )
+from oncorobust.report.seed_text import seed_findings
 from oncorobust.report.shown_attacks import PGD
 from oncorobust.report.tables.cell import Table, TableColumn
 from oncorobust.report.tables.numbers import ReadableUnit
 from oncorobust.report.tables.protocols import attack_protocols
 from oncorobust.report.tables.render import counts_text, lay_out
+from oncorobust.report.tables.training_seeds import TABLE_V
 from oncorobust.report.tables.validity import CAPTION, Gate, watermark
 from oncorobust.settings.attacks import Protocol
 
@@ -135,7 +137,8 @@ def render_report(
 def _sentences(
     part: DatasetPart, column: TableColumn, tables: Mapping[str, Table], protocols: frozenset[Protocol]
 ) -> list[str]:
-    return [model_sentence(part.training["clean"]), *findings(column, tables, part.attack, protocols)]
+    found = [model_sentence(part.training["clean"]), *findings(column, tables, part.attack, protocols)]
+    return found + seed_findings(tables[TABLE_V], column)
 
 
 def unbroken(text: str) -> str:

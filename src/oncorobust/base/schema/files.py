@@ -1,7 +1,14 @@
 """All results that the schema describes, in the order of the stages that write them."""
 
 from oncorobust.base.schema.acceptance import ACCEPTANCE, DECLARATION
-from oncorobust.base.schema.attack import ATTACK, INTERVALS, PREDICTIONS, THREATS
+from oncorobust.base.schema.attack import (
+    ATTACK,
+    INTERVALS,
+    PREDICTIONS,
+    REPEATED_INTERVALS,
+    REPEATED_PREDICTIONS,
+    THREATS,
+)
 from oncorobust.base.schema.cells import CELLS, METRICS
 from oncorobust.base.schema.entries import Document, Table
 from oncorobust.base.schema.images import INDEX, SUMMARY
@@ -13,6 +20,7 @@ from oncorobust.base.schema.tables import (
     TABLE_E,
     TABLE_G,
     TABLE_M,
+    TABLE_OF_SEEDS,
     TABLE_R,
     TABLE_S5,
     TABLE_T,
@@ -28,6 +36,8 @@ TABLES: tuple[Table, ...] = (
     THREATS,
     SENSITIVITY,
     SCORES,
+    REPEATED_PREDICTIONS,
+    REPEATED_INTERVALS,
     TABLE_1,
     TABLE_2,
     TABLE_S5,
@@ -36,6 +46,7 @@ TABLES: tuple[Table, ...] = (
     TABLE_E,
     TABLE_M,
     TABLE_R,
+    TABLE_OF_SEEDS,
     TABLE_V,
     FRONT,
 )

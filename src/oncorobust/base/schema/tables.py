@@ -183,6 +183,22 @@ TABLE_R = Table(
     ),
 )
 
+TABLE_OF_SEEDS = Table(
+    layout.table_file("training_seeds"),
+    "one model, or adversarial minus clean, without attack or under one attack; no row without further training seeds",
+    (
+        _ROW,
+        *_each(
+            *_estimate("this_run", "Accuracy of the model of this run."),
+            *_estimate("mean_over_seeds", "Mean over all training seeds; without interval."),
+            *_estimate("smallest_over_seeds", "Smallest over all training seeds; without interval."),
+            *_estimate("largest_over_seeds", "Largest over all training seeds; without interval."),
+            *_estimate("deviation_over_seeds", "Standard deviation between training seeds; without interval."),
+            _number("n_training_seeds", "Number of training seeds.", unit="seeds"),
+        ),
+    ),
+)
+
 FRONT = Table(
     layout.front_file("<data set>", "csv"),
     "one run of adversarial training, or the clean model, as `oncorobust front` compares them",

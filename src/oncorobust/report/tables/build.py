@@ -1,4 +1,4 @@
-"""All tables of a run from its metrics: the paper's Tables 1, 2 and S5, and our Tables G, T, E, M and R.
+"""All tables of a run from its metrics: the paper's Tables 1, 2 and S5, and our Tables G, T, E, M, R and V.
 
     Table 1   accuracy of the clean model, without attack and under each attack at each of `table_epsilons`
     Table 2   accuracy on all ranked images and without the most sensitive ones, coverage, threshold epsilon
@@ -8,6 +8,7 @@
     Table E   sensitivity, specificity, AUC, flips and calibration of both models, without attack and under attack
     Table M   minimal epsilons of both models as a survival analysis
     Table R   selective prediction: scores of certainty compared
+    Table V   accuracy of both models over training seeds
 
 Robust accuracy is measured in up to three ways (`report.measures`). Predicted labels: the attack moves away from the
 model's own prediction, as in ART by default and in the paper; with two classes this accuracy cannot fall below
@@ -32,6 +33,7 @@ from oncorobust.report.tables.protocols import attack_protocols, rank_protocols,
 from oncorobust.report.tables.selective_prediction import table_r
 from oncorobust.report.tables.sources import Metrics
 from oncorobust.report.tables.threats import table_t
+from oncorobust.report.tables.training_seeds import Repeats, table_v
 from oncorobust.settings.attacks import ThreatName
 from oncorobust.settings.pipeline import Report
 
@@ -70,12 +72,17 @@ def build_tables(
 
 
 def evidence_tables(
-    attack: Metrics, rank: Metrics, *, report: Report, class_names: Mapping[str, Sequence[str]]
+    attack: Metrics,
+    rank: Metrics,
+    *,
+    report: Report,
+    class_names: Mapping[str, Sequence[str]],
+    repeats: Repeats,
 ) -> tuple[Table, ...]:
-    """Return Tables E, M and R, whose values `intervals.with_intervals` computes from the rows.
+    """Return Tables E, M, R and V, whose values `intervals.with_intervals` computes from the rows.
 
-    class_names: by data set, in the order of their labels. Raises InputError where `report` names a positive class that
-    a data set lacks, or the metrics files hold different protocols.
+    class_names: by data set, in the order of their labels. repeats: training seeds. Raises InputError
+    where `report` names a positive class that a data set lacks, or the metrics files hold different protocols.
     """
     protocols = attack_protocols(attack)
     cascade = strict_attacks(attack) if "strict" in protocols else ()
@@ -83,4 +90,5 @@ def evidence_tables(
         table_e(attack, report=report, class_names=class_names, protocols=protocols, cascade=cascade),
         table_m(attack, report=report, cascade=cascade),
         table_r(attack, rank, report=report),
+        table_v(attack, report=report, protocols=protocols, cascade=cascade, repeats=repeats),
     )

@@ -32,6 +32,15 @@ SelectiveStatistic = Literal[
 ]
 """Statistics of a score of certainty (`selective_estimates`)."""
 
+SeedStatistic = Literal[
+    "mean_over_seeds",
+    "smallest_over_seeds",
+    "largest_over_seeds",
+    "deviation_over_seeds",
+    "n_training_seeds",
+]
+"""Statistics of a share over training seeds (`seed_spread`)."""
+
 Statistic = Literal[
     "accuracy",
     "robust_accuracy",
@@ -56,6 +65,7 @@ Statistic = Literal[
     "median_last_safe",
     "restricted_mean",
     SelectiveStatistic,
+    SeedStatistic,
 ]
 """Statistics over per-image rows (`row_statistics`, `row_estimates`).
 
@@ -73,6 +83,8 @@ Statistic = Literal[
     share_censored ...      of the minimal epsilons of the correctly classified images, up to an epsilon
     aurc ...                of a score of certainty as a rule that accepts images; frozen: its threshold is chosen on
                             the validation images, chosen: on the test images
+    mean_over_seeds ...     over training seeds, of a share (option `of`) or a difference of shares: the terms of one
+                            training seed (option `training_seed`) are added first
 """
 
 Unit = Literal["percent", "points", "epsilon", "count", "score"]

@@ -30,6 +30,7 @@ from oncorobust.evaluation.share_bounds import Term
 from oncorobust.report.tables.cell import Cell, Interval, RowsSource, Statistic, Table
 from oncorobust.report.tables.row_estimates import is_row_estimate, row_estimate
 from oncorobust.report.tables.row_statistics import ratio_parts, selected
+from oncorobust.report.tables.seed_spread import OF_SEEDS, seed_estimate
 from oncorobust.report.tables.selective_estimates import SELECTIVE, selective_estimates
 
 Rows = Mapping[str, pd.DataFrame]
@@ -101,6 +102,8 @@ def _other_estimate(
 ) -> Estimate:
     """Return the estimate of what is no ratio; judged: the estimates of scores so far, by file and score."""
     source = cell.rows[0]
+    if source.statistic in OF_SEEDS:
+        return seed_estimate(cell.rows, rows)
     if is_row_estimate(source):
         return row_estimate(rows[source.file], source, draws)
     if source.statistic in SELECTIVE:

@@ -25,7 +25,9 @@ Metrics = Mapping[str, Mapping[str, Mapping[str, Any]]]
 
 NOT_COMPUTED = "not computed"
 OF_THE_PAPER = "the paper states none"
-"""Why a cell has no interval: its rows have not been read yet (`intervals.with_intervals`), or it is the paper's."""
+OVER_SEEDS = "a spread over"
+"""Why a cell has no interval: its rows have not been read yet (`intervals.with_intervals`), it is the paper's, or it is
+a spread over some number of training seeds, which follows."""
 
 CLEAN_ROWS: dict[Protocol, tuple[str, dict[str, str | float]]] = {
     "paper": ("predictions.csv", {"attack": "none", "epsilon": 0.0, "attacked_label": "none"}),
@@ -160,9 +162,9 @@ def sourced_cell(metrics: Metrics, source: Source, *, table: str, row: str, data
     )
 
 
-def rows_cell(source: RowsSource, *, table: str, row: str, dataset: str, field: str) -> Cell:
+def rows_cell(*sources: RowsSource, table: str, row: str, dataset: str, field: str) -> Cell:
     """Return a cell that stands in no metrics file; `intervals.with_intervals` computes its value from the rows."""
-    return Cell(table, row, dataset, field, None, None, NOT_COMPUTED, None, None, (), (source,), None)
+    return Cell(table, row, dataset, field, None, None, NOT_COMPUTED, None, None, (), sources, None)
 
 
 def sum_of_metrics(sources: Iterable[MetricSource], metrics: Mapping[str, Mapping[str, Any]]) -> float:
