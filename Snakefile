@@ -3,7 +3,7 @@
 # graphs agree. The rules are in workflow/rules:
 #   data.smk      acquire, preprocess
 #   training.smk  train, harden
-#   attacks.smk   attack, rank, and their shards; validate; repeat
+#   attacks.smk   attack, rank, and their shards; validate, repeat
 #   results.smk   tabulate, plot, report, accept
 # A stage writes its log itself, to the file that its rule names: oncorobust.pipeline.stage_log.
 from snakemake.utils import min_version
