@@ -17,22 +17,28 @@ from oncorobust.report.tables.row_statistics import read_rows
 pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 MODELS = ("clean", "adversarial")
-LIBRARY = """
+SCRIPT = """
+from pathlib import Path
+
 from oncorobust.pipeline import repeated_training as stage
 from oncorobust.settings.load import load_params
 from oncorobust.training import recipes
 
-def refused(*_):
+def refused(*_, **__):
     raise SystemExit(3)
 
-{change}
+exec(Path("change.txt").read_text())
 stage.write_repeat("slices", 0, stage.repeated_rows("slices", 0, load_params()))
 """
 
 
 def execute(folder: Path, change: str, *, status: int = 0) -> None:
-    """Repeat with the run's own seed, which the script would refuse; change: of a function, for a kill."""
-    (folder / "own_seed.py").write_text(LIBRARY.format(change=change))
+    """Repeat with the run's own seed, which the script would refuse; change: of a function, for a kill.
+
+    The change stands in a file of its own: a state belongs to the code of the script too.
+    """
+    (folder / "own_seed.py").write_text(SCRIPT)
+    (folder / "change.txt").write_text(change)
     run(folder, "python own_seed.py", status=status)
 
 
