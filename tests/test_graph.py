@@ -14,9 +14,10 @@ import yaml
 
 from oncorobust.base.errors import InputError
 from oncorobust.base.schema.training import HISTORY
-from oncorobust.pipeline.dvc_yaml import check_in_step, out_of_step, own_files, refresh
+from oncorobust.pipeline.dvc_yaml import check_in_step, out_of_step, own_files, refresh, repeats
 from oncorobust.pipeline.imports import library_files, stage_code
 from oncorobust.pipeline.stage_log import log_path
+from oncorobust.settings.load import parse_params
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +87,7 @@ def test_code_is_what_python_would_load() -> None:
 
 def test_the_graph_is_in_step_with_params_and_code() -> None:
     assert out_of_step(toy.REPOSITORY) == []
-    assert len((toy.REPOSITORY / "dvc.yaml").read_text().splitlines()) < 540
+    assert len((toy.REPOSITORY / "dvc.yaml").read_text().splitlines()) < 600
     written = sorted(path.stem for path in (toy.REPOSITORY / "workflow" / "code").iterdir())
     assert written == sorted(toy.STAGES)
 
@@ -211,7 +212,7 @@ def test_every_rule_that_asks_for_a_gpu_has_a_place_in_the_slurm_profile() -> No
     text = "".join(file.read_text() for file in (toy.REPOSITORY / "workflow" / "rules").glob("*.smk"))
     large = {rule.partition(":")[0] for rule in text.split("\nrule ")[1:] if "**ON_A_GPU" in rule}
     profile = yaml.safe_load((toy.REPOSITORY / "profiles" / "slurm" / "config.v8+.yaml").read_text())
-    assert large == {"train", "harden", "attack", "rank", "attack_shard", "rank_shard"}
+    assert large == {"train", "harden", "attack", "rank", "repeat", "attack_shard", "rank_shard"}
     assert set(profile["set-resources"]) == large
 
 
@@ -236,3 +237,46 @@ def test_a_data_set_that_is_not_hardened_has_one_model_in_both_graphs(tmp_path: 
     toy.write_params(folder, toy.toy_params())
     assert refresh(folder)
     assert (folder / "dvc.yaml").read_text() == in_step
+
+
+def test_further_training_seeds_make_a_stage_for_each_data_set_and_seed_in_both_graphs(tmp_path: Path) -> None:
+    folder = toy.make_toy(tmp_path)
+    in_step = (folder / "dvc.yaml").read_text()
+    content = toy.toy_params()
+    content["run"]["seeds"] = [1, 12]
+    toy.write_params(folder, content)
+    assert "repeat lists other training seeds than params.yaml" in out_of_step(folder)
+    assert "tabulate lacks reports/slices/seeds/12/intervals.csv" in out_of_step(folder)
+    assert refresh(folder)
+    assert out_of_step(folder) == []
+    plan, stages = toy.snakemake_plan(folder, forceall=True), toy.dvc_steps(folder)
+    assert plan.steps == stages
+    assert plan.targets == frozenset().union(*(step.outputs for step in stages.values()))
+    made = {name: step for name, step in stages.items() if name.startswith("repeat@")}
+    assert set(made) == {f"repeat@{dataset}-{seed}" for dataset in ("mnist", "slices") for seed in (1, 12)}
+    for name, step in made.items():
+        dataset, seed = name.removeprefix("repeat@").split("-")
+        assert step.outputs == {one.format(dataset=dataset, seed=seed) for one in toy.OUTPUTS["repeat"]}
+        assert step.outputs < stages["tabulate"].inputs
+        assert toy.OWN_MODEL in step.inputs
+        assert plan.logs[name] == [f"logs/repeat/{dataset}-{seed}.log"]
+    toy.run(folder, "snakemake --cores 2 && oncorobust record")
+    assert toy.snakemake_plan(folder).needed == set()
+    assert "Data and pipelines are up to date" in toy.run(folder, "dvc status")
+    toy.write_params(folder, toy.toy_params())
+    assert refresh(folder)
+    assert (folder / "dvc.yaml").read_text() == in_step
+    assert toy.snakemake_plan(folder).needed >= {"tabulate"}
+    assert "tabulate" in toy.run(folder, "dvc status")
+
+
+def test_a_finished_model_alone_is_not_repeated_with_another_seed() -> None:
+    content = toy.toy_params()
+    content["run"]["seeds"] = [1]
+    content["datasets"]["slices"]["harden"] = None
+    content["datasets"]["slices"]["model"]["fine_tune"] = False
+    assert repeats(content) == [("mnist", 1)]
+    assert parse_params(content).repeats == {"mnist": (1,), "slices": ()}
+    content["datasets"]["slices"]["harden"] = content["datasets"]["mnist"]["harden"]
+    assert repeats(content) == [("mnist", 1), ("slices", 1)]
+    assert parse_params(content).repeats == {"mnist": (1,), "slices": (1,)}

@@ -114,6 +114,7 @@ OTHER_MEMBERS: dict[str, tuple[str, dict[str, Any]]] = {  # by the leaf that nam
 }
 FIXED = {  # one value only is valid, or the leaf decides which stages there are (tests/test_graph.py)
     "run.datasets",
+    "run.seeds",
     "acceptance",
     "attacks.bim.num_random_init",
     *OTHER_MEMBERS,
@@ -182,8 +183,10 @@ def closed(stages: list[str], datasets: list[str]) -> set[str]:
             new = {f"{stage}@{dataset}" for dataset in datasets}
         elif stage in ("attack", "rank", "validate"):
             new = {f"{stage}@{dataset}-{one}" for dataset in datasets for one in ([model] if model else EACH_MODEL)}
-        elif stage == "accept":
-            new = set()  # the toy has no policy; tests/test_acceptance.py
+        elif stage in ("repeat", "accept"):
+            new = (
+                set()
+            )  # the toy has no further training seeds (tests/test_graph.py) and no policy (test_acceptance.py)
         else:
             new = {stage}
         if not new <= found:
@@ -233,7 +236,7 @@ def needed_with(folder: Path, repo: Repo, path: str, text: str) -> set[str]:
 
 def test_only_leaves_without_another_value_are_left_out() -> None:
     assert set(MNIST_LEAVES) >= FIXED
-    assert FIXED - {"run.datasets", "acceptance", "attacks.bim.num_random_init"} == set(OTHER_MEMBERS), (
+    assert FIXED - {"run.datasets", "run.seeds", "acceptance", "attacks.bim.num_random_init"} == set(OTHER_MEMBERS), (
         "a test of its own below"
     )
 

@@ -47,7 +47,7 @@ def test_a_script_has_at_most_40_lines(script: Path) -> None:
 
 def test_the_layout_is_that_of_the_two_graphs() -> None:
     """The toy's outputs are compared with the Snakefile and dvc.yaml in test_graph.py."""
-    names = {"dataset": "mnist", "model": layout.ADVERSARIAL, "policy": "site_a"}
+    names = {"dataset": "mnist", "model": layout.ADVERSARIAL, "seed": 1, "policy": "site_a"}
     written = {one.format(**names) for outputs in OUTPUTS.values() for one in outputs}
     stated = {
         layout.images_file("mnist"),
@@ -61,6 +61,7 @@ def test_the_layout_is_that_of_the_two_graphs() -> None:
         layout.CELLS,
         layout.METRICS,
         layout.PAGE,
+        layout.repeat_file("mnist", 1, "intervals.csv"),
         layout.acceptance_file("site_a"),
     }
     assert stated <= written

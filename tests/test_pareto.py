@@ -10,7 +10,7 @@ from schema_check import table_problems
 
 from oncorobust.base.errors import InputError
 from oncorobust.base.files import write_csv
-from oncorobust.base.schema.tables import FRONT
+from oncorobust.base.schema.front import FRONT
 from oncorobust.cli.front import collect_front
 from oncorobust.cli.main import main
 from oncorobust.report.figures.pareto import (

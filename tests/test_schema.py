@@ -18,8 +18,8 @@ from oncorobust.base.files import write_csv
 from oncorobust.base.schema.acceptance import ACCEPTANCE, DECLARATION
 from oncorobust.base.schema.attack import INTERVALS, PREDICTIONS, THREATS
 from oncorobust.base.schema.files import DOCUMENTS, TABLES
+from oncorobust.base.schema.front import FRONT
 from oncorobust.base.schema.images import INDEX
-from oncorobust.base.schema.tables import FRONT
 from oncorobust.base.schema.version import SCHEMA_VERSION, parse_results, read_results
 from oncorobust.base.schema.version import write_results as write_json_results
 from oncorobust.data.dataset import COLUMNS
@@ -34,6 +34,7 @@ from oncorobust.report.tables.metrics import tables_to_metrics
 from oncorobust.report.tables.paired_tests import with_tests
 from oncorobust.report.tables.render import to_frame
 from oncorobust.report.tables.row_statistics import read_rows
+from oncorobust.report.tables.training_seeds import Repeats
 from oncorobust.report.tables.validity import gates_frame, gates_of, gates_to_json
 from oncorobust.settings.data import BrainMets, CbisDdsm, Format, Lidc, Phantom
 from oncorobust.settings.load import parse_params
@@ -56,7 +57,7 @@ def write_all(root: Path, protocols: tuple[str, ...]) -> None:
     )
     summaries = {key: read_results(root / f"data/processed/{key}/summary.json") for key in DATASETS}
     built = build_tables(attack, rank, report=report, table_epsilons=TABLE_EPSILONS)
-    built += evidence_tables(attack, rank, report=report, summaries=summaries, seed=7)
+    built += evidence_tables(attack, rank, report=report, summaries=summaries, repeats=Repeats(7, {}))
     rows = {file: read_rows(root / file) for file in row_files(built)}
     tables = with_tests(with_intervals(built, rows, seed=0, n_draws=50), rows)
     (root / "reports/tables").mkdir()

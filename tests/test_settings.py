@@ -23,6 +23,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 PRESETS = sorted((REPOSITORY / "presets").glob("*.yaml"))
 DEMO = yaml.safe_load((REPOSITORY / "presets" / "demo.yaml").read_text(encoding="utf-8"))
 OPTIONAL = {  # older files of parameters lack these
+    "run.seeds",
     "datasets.cbis_ddsm.preprocess.format.allow_missing",
     "datasets.brain_mets.preprocess.format.labels",
     *(f"datasets.{name}.preprocess.{key}" for name in DEMO["datasets"] for key in ("fit", "channels", "classes")),
@@ -189,6 +190,12 @@ def test_every_number_of_the_demo_is_covered() -> None:
         ("datasets.mnist.preprocess.classes", ["3"], "expected `array` of length >= 2, got ['3']"),
         ("datasets.mnist.preprocess.classes", ["3", "8", "3"], "expected each class once, got 3, 8, 3"),
         ("run.datasets", ["mnist", "mnist"], "expected each data set once, got ['mnist', 'mnist']"),
+        ("run.seeds", [1, 2, 1], "expected each seed once, got [1, 2, 1]"),
+        (
+            "run.seeds",
+            [1, 0],
+            "expected other seeds than `seed` 0, with which the run trains already, got [1, 0]",
+        ),
         ("run.datasets", [], "expected `array` of length >= 1, got []"),
     ],
 )
@@ -201,6 +208,18 @@ def test_places_inside_lists_are_named() -> None:
         "attacks.table_epsilons[1]: expected `float` <= 1.0, got 2"
     )
     assert refused(with_value("run.datasets", ["pet"])) == "run.datasets[0]: expected a key of datasets, got 'pet'"
+
+
+def test_training_seeds_without_a_model_to_train_are_refused() -> None:
+    content = with_value("run.datasets", ["mnist"]) | {"acquire": {}}
+    content["run"]["seeds"] = [3]
+    content["datasets"]["mnist"] |= {"model": OWN | {"fine_tune": False}, "harden": None}
+    expected = "run.seeds: expected [], because no data set of run.datasets trains a model, got [3]"
+    assert refused(content) == expected
+    content["datasets"]["mnist"]["model"] = OWN
+    assert parse_params(content).run.seeds == (3,)
+    content["run"]["seeds"] = [-1]
+    assert refused(content) == "run.seeds[0]: expected `int` >= 0, got -1"
 
 
 def test_names_that_do_not_fit_together_are_refused() -> None:

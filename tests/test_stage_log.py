@@ -60,6 +60,7 @@ def log_of(folder: Path) -> str:
         ("w/train.py --dataset=lidc", "logs/train/lidc.log"),
         ("attack.py --model clean --dataset lidc reports/a.npz reports/b.npz", "logs/attack/lidc-clean.log"),
         ("attack.py --dataset lidc --model clean --shard 2-of-8 --output x", "logs/attack/lidc-clean.2-of-8.log"),
+        ("w/repeat.py --dataset lidc --seed 12", "logs/repeat/lidc-12.log"),
         ("train.py --dataset ../../other", "logs/train.log"),
         ("train.py --dataset", "logs/train.log"),
     ],

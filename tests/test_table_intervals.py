@@ -33,6 +33,7 @@ from oncorobust.report.tables.numbers import display_cell, p_text
 from oncorobust.report.tables.paired_tests import difference_test, with_tests
 from oncorobust.report.tables.render import to_frame
 from oncorobust.report.tables.row_statistics import read_rows
+from oncorobust.report.tables.training_seeds import Repeats
 from oncorobust.settings.pipeline import Column, Report
 
 REPORT = Report(
@@ -60,7 +61,7 @@ def built(root):
     )
     summaries = {key: read_results(root / f"data/processed/{key}/summary.json") for key in DATASETS}
     built = build_tables(attack, rank, report=REPORT, table_epsilons=TABLE_EPSILONS)
-    return built + evidence_tables(attack, rank, report=REPORT, summaries=summaries, seed=7)
+    return built + evidence_tables(attack, rank, report=REPORT, summaries=summaries, repeats=Repeats(7, {}))
 
 
 @pytest.fixture(scope="module")

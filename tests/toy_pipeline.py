@@ -2,8 +2,8 @@
 
 The copy has the real Snakefile, dvc.yaml, profiles and library. A toy script keeps the imports of the real one, in a
 block that never runs, so that each stage uses the same library files as the real one. There are two data sets:
-mnist, which `acquire` makes, and slices, whose raw tree and model are the user's. There is no policy, so the
-stage `accept` has no job.
+mnist, which `acquire` makes, and slices, whose raw tree and model are the user's. There are no further training seeds
+and no policy, so the stages `repeat` and `accept` have no job.
 """
 
 import ast
@@ -29,8 +29,8 @@ from snakemake.settings.enums import Quietness
 from snakemake.settings.types import DAGSettings, OutputSettings, RerunTrigger, ResourceSettings
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-STAGES = ["acquire", "preprocess", "train", "harden", "attack", "rank", "validate", "tabulate", "plot", "report"]
-STAGES += ["accept"]
+STAGES = ["acquire", "preprocess", "train", "harden", "attack", "rank", "validate", "repeat"]
+STAGES += ["tabulate", "plot", "report", "accept"]
 LOGGER = "src/snakemake_logger_plugin_oncorobust"
 COPIED = ["Snakefile", "dvc.yaml", "environment.yml", ".dvcignore", ".gitignore", "pyproject.toml", "presets"]
 COPIED += ["environment.gpu.yml", "profiles", "workflow", "src/oncorobust", LOGGER, ".dvc/config", ".dvc/.gitignore"]
@@ -38,7 +38,7 @@ COPIED += ["environment.gpu.yml", "profiles", "workflow", "src/oncorobust", LOGG
 OWN_MODEL = "own/classifier.keras"
 
 TABLES = ["table1", "table2", "table_s5", "gap", "threats", "beyond_accuracy", "minimal_epsilons"]
-TABLES += ["medical_against_natural", "selective_prediction", "decision_rules", "validity"]
+TABLES += ["medical_against_natural", "selective_prediction", "decision_rules", "training_seeds", "validity"]
 
 OUTPUTS = {
     "acquire": ["data/raw/{dataset}/images.idx", "data/raw/{dataset}/labels.idx"],
@@ -52,6 +52,7 @@ OUTPUTS = {
     + [f"reports/{{dataset}}/{{model}}/{name}" for name in ("attack.json", "examples.npz")],
     "rank": [f"reports/{{dataset}}/{{model}}/{name}" for name in ("sensitivity.csv", "scores.csv", "rank.json")],
     "validate": ["reports/{dataset}/{model}/validity.json"],
+    "repeat": [f"reports/{{dataset}}/seeds/{{seed}}/{name}" for name in ("predictions.csv", "intervals.csv")],
     "tabulate": [f"reports/tables/{name}.{form}" for name in TABLES for form in ("csv", "md")]
     + ["reports/tables/cells.json", "reports/tables/validity.json", "reports/metrics.json"],
     "plot": [f"reports/figures/figure{number}.{form}" for number in (1, 2, 3, 4, 5) for form in ("png", "svg")],
@@ -268,6 +269,6 @@ def _stage_step(stage: Any, values: dict[str, Any]) -> Step:
 def _toy_script(stage: str, real: str) -> str:
     imports = [node for node in ast.walk(ast.parse(real)) if isinstance(node, ast.Import | ast.ImportFrom)]
     block = "\n".join(f"    {ast.unparse(node)}" for node in imports)
-    arguments = [name for name in ("dataset", "model", "policy") if f"{{{name}}}" in OUTPUTS[stage][0]]
+    arguments = [name for name in ("dataset", "model", "seed", "policy") if f"{{{name}}}" in OUTPUTS[stage][0]]
     own = "num_random_init" if stage == "rank" else "max_images"
     return TOY_SCRIPT.format(stage=stage, own=own, imports=block, arguments=arguments, outputs=OUTPUTS[stage])

@@ -1,4 +1,5 @@
-# Attacks on the test images, the ranking of the images, and the validity gate. Attacks and ranking run in one job or in
+# Attacks on the test images, the ranking of the images, the validity gate, and the models of further training seeds, one
+# job for each data set and seed. Attacks and ranking run in one job or in
 # shards: `snakemake --set-scatter test_images=8`, or set-scatter in a profile. Each shard processes a part of the test
 # images; the rule without a shard then combines them. Its outputs are bit-identical to those of one job. DVC runs that
 # one job.
@@ -147,3 +148,31 @@ rule validate:
         **asked("validate"),
     shell:
         "python workflow/scripts/validate.py --dataset {wildcards.dataset} --model {wildcards.model}"
+
+
+rule repeat:
+    message:
+        "Training and attacking the models of {wildcards.dataset} with training seed {wildcards.seed}."
+    input:
+        **DATA,
+        own=OWN_FILES,
+    output:
+        predictions="reports/{dataset}/seeds/{seed}/predictions.csv",
+        intervals="reports/{dataset}/seeds/{seed}/intervals.csv",
+    params:
+        **tracked("seed", "run.threads", "attacks", "report.adversarial_training_epsilon"),
+        **tracked("datasets.{dataset}.model", "datasets.{dataset}.augment", "datasets.{dataset}.train"),
+        **tracked("datasets.{dataset}.harden", "datasets.{dataset}.attack"),
+        code=code("repeat"),
+    log:
+        "logs/repeat/{dataset}-{seed}.log",
+    benchmark:
+        "logs/benchmarks/repeat/{dataset}-{seed}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: THREADS
+    resources:
+        **ON_A_GPU,
+        **asked("repeat"),
+    shell:
+        "python workflow/scripts/repeat.py --dataset {wildcards.dataset} --seed {wildcards.seed}"

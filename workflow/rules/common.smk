@@ -18,7 +18,7 @@ from oncorobust.base.layout import MODELS
 from oncorobust.pipeline.process_lock import release_left_locks
 from oncorobust.pipeline.code_digest import file_digest
 from oncorobust.pipeline.code_record import code_path
-from oncorobust.pipeline.dvc_yaml import check_in_step, model_runs, own_files
+from oncorobust.pipeline.dvc_yaml import check_in_step, model_runs, own_files, repeats
 from oncorobust.pipeline.interruption import pass_on
 from oncorobust.pipeline.policy_files import policies_of, policy_reads
 from oncorobust.pipeline.raw_tree import mark_edited
@@ -47,11 +47,12 @@ if DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method and 
 
 DATASETS = config["run"]["datasets"]
 RUNS = model_runs(config)  # each data set with each of its models
+REPEATS = repeats(config)  # each data set that trains a model with each further training seed
 OWN_FILES = own_files(config)
 POLICIES = policies_of(config)
 POLICY_READS = policy_reads(config, Path("."))
 TABLES = ["table1", "table2", "table_s5", "gap", "threats", "beyond_accuracy", "minimal_epsilons"]
-TABLES += ["medical_against_natural", "selective_prediction", "decision_rules", "validity"]
+TABLES += ["medical_against_natural", "selective_prediction", "decision_rules", "training_seeds", "validity"]
 FIGURES = ["figure1", "figure2", "figure3", "figure4", "figure5"]
 TABULATED = ["predictions.csv", "intervals.csv", "threats.csv", "scores.csv", "validity.json"]
 ON_THE_PAGE = ["training.json", "curves.png", "attack.json"]
@@ -77,6 +78,11 @@ def of_all_models(pattern, **others):
     return [path for name, model in RUNS for path in expand(pattern, dataset=name, model=model, **others)]
 
 
+# Rows of the models that were trained with further seeds; none by default.
+REPEATED = [
+    f"reports/{name}/seeds/{seed}/{file}" for name, seed in REPEATS for file in ["predictions.csv", "intervals.csv"]
+]
+
 # All artefacts, not only the last ones: metrics are in git, so a fresh clone would otherwise find nothing to do.
 ARTEFACTS = [
     *expand("data/raw/{dataset}", dataset=config["acquire"]),
@@ -91,6 +97,7 @@ ARTEFACTS = [
             "validity.json",
         ],
     ),
+    *REPEATED,
     *expand("reports/tables/{table}.{form}", table=TABLES, form=["csv", "md"]),
     *["reports/tables/cells.json", "reports/tables/validity.json", "reports/metrics.json"],
     *expand("reports/figures/{figure}.{form}", figure=FIGURES, form=["png", "svg"]),
@@ -102,6 +109,7 @@ ARTEFACTS = [
 wildcard_constraints:
     dataset="[a-z][a-z0-9_]*",  # not the list of names: a thousand of them would be searched for every path of every job
     model="|".join(MODELS),
+    seed="[0-9]+",
     policy="|".join(POLICIES) or "(?!)",  # a pattern that matches nothing
 
 

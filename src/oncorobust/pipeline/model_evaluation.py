@@ -1,4 +1,4 @@
-"""Shared start and end of `attack` and `rank`, the stages that evaluate a model on test images."""
+"""Shared start and end of the stages that evaluate a model on test images: `attack`, `rank` and `repeat`."""
 
 import argparse
 from collections.abc import Callable, Mapping, Sequence
@@ -111,11 +111,23 @@ def open_evaluation(
     files of `results` that the stage needs. Raises InputError when a file is missing, OSError when a folder is not
     writable.
     """
-    dataset, model, attacks = arguments.dataset, arguments.model, params.attacks
-    seed = child_seed(params.seed, dataset, stage)
+    dataset, model = arguments.dataset, arguments.model
     kept, folder = layout.model_file(dataset, model), layout.results(dataset, model)
     answers = layout.answers_file(dataset, model)
     check_made(layout.images_file(dataset), kept, answers, *(f"{folder}/{name}" for name in reads))
+    return evaluation_of(kept, stage, arguments, params, decided_by=decided_by, folder=folder)
+
+
+def evaluation_of(
+    kept: str, stage: str, arguments: argparse.Namespace, params: Params, *, decided_by: Sequence[Any], folder: str
+) -> ModelEvaluation:
+    """Start the backend, and read the test images and the model in the file `kept`.
+
+    folder: of the saved state. decided_by: as for `open_evaluation`. Raises InputError when a file is missing or does
+    not fit, OSError when the folder is not writable.
+    """
+    dataset, model, attacks = arguments.dataset, arguments.model, params.attacks
+    seed = child_seed(params.seed, dataset, stage)
     check_places(folder)
     backend = prepare(threads=params.run.threads, seed=seed)
     all_images = load(layout.processed(dataset))

@@ -1,4 +1,4 @@
-"""Shared start and end of `train` and `harden`, the stages that train a model."""
+"""Shared start and end of the stages that train a model: `train`, `harden` and `repeat`."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ import keras
 from oncorobust.backend.runtime import prepare
 from oncorobust.base import layout
 from oncorobust.base.files import check_places
+from oncorobust.base.run_state import RunState
 from oncorobust.base.seeds import child_seed
 from oncorobust.data.dataset import LabelledImages, load
 from oncorobust.pipeline.stage import Progress, check_made
@@ -22,8 +23,22 @@ from oncorobust.training.loop import Trained
 
 
 @dataclass(frozen=True)
+class TrainedModel:
+    """A model after training or, for a finished one, after measuring.
+
+    record: entries of training.json on the start of training. state: of the training, from which a later process takes
+    the model without training again; None for a finished model.
+    """
+
+    network: keras.Model
+    trained: Trained
+    record: dict[str, Any]
+    state: RunState | None
+
+
+@dataclass(frozen=True)
 class ModelTraining:
-    """The images of a data set, and the name and seed of the model that the stage trains."""
+    """The images of a data set, and the name and seed of the model that the stage trains; folder: of its state."""
 
     stage: str
     dataset: str
@@ -33,6 +48,7 @@ class ModelTraining:
     backend: str
     threads: int
     seed: int
+    folder: str
 
     def fit(
         self,
@@ -43,14 +59,14 @@ class ModelTraining:
         record: dict[str, Any],
         decided_by: Sequence[Any] = (),
         starts_from: Sequence[str] = (),
-    ) -> None:
-        """Train `network` by the recipe, resuming from saved state, and write the results.
+    ) -> TrainedModel:
+        """Train `network` by the recipe, resuming from saved state, which stays.
 
         record: entries of training.json on the start of training. decided_by, starts_from: settings and files that
         determine the result, in addition to settings, record and images. Raises InputError when the recipe does.
         """
         decided = [self.backend, record, settings, self.augment, self.seed, self.threads, *decided_by]
-        place = f"{layout.model_folder(self.dataset)}/.{self.model}.state"
+        place = f"{self.folder}/.{self.model}.state"
         files = [Path(file) for file in starts_from]
         state = stage_state(place, dataset=self.dataset, decided_by=decided, starts_from=files)
         trained = recipe(
@@ -63,13 +79,14 @@ class ModelTraining:
             checkpoint=state,
             listener=Progress(f"{self.stage} {self.dataset}"),
         )
-        self.write(network, trained, record=record)
-        state.remove()
+        return TrainedModel(network, trained, record, state)
 
-    def write(self, network: keras.Model, trained: Trained, *, record: dict[str, Any]) -> None:
-        """Write the model, its history, curves and training.json."""
-        record = {"synthetic": self.data.synthetic, "backend": self.backend} | record
-        write_training(network, trained, dataset=self.dataset, name=self.model, record=record)
+    def write(self, made: TrainedModel) -> None:
+        """Write the model, its history, curves and training.json, and remove the saved state."""
+        record = {"synthetic": self.data.synthetic, "backend": self.backend} | made.record
+        write_training(made.network, made.trained, dataset=self.dataset, name=self.model, record=record)
+        if made.state is not None:
+            made.state.remove()
 
 
 def open_training(stage: str, dataset: str, params: Params, *, model: str, reads: Sequence[str] = ()) -> ModelTraining:
@@ -78,9 +95,18 @@ def open_training(stage: str, dataset: str, params: Params, *, model: str, reads
     model: name of the model that the stage writes. reads: other files that the stage needs. Raises InputError when a
     file is missing, OSError when a folder is not writable.
     """
-    seed = child_seed(params.seed, dataset, stage)
     check_made(layout.images_file(dataset), *reads)
-    check_places(layout.model_folder(dataset), layout.results(dataset, model))
+    check_places(layout.results(dataset, model))
+    return training_in(layout.model_folder(dataset), stage, dataset, params, model=model)
+
+
+def training_in(folder: str, stage: str, dataset: str, params: Params, *, model: str) -> ModelTraining:
+    """Start the backend and read the images for a training whose state lies in `folder`.
+
+    params: `seed` is that of training. Raises OSError when the folder is not writable.
+    """
+    check_places(folder)
+    seed = child_seed(params.seed, dataset, stage)
     return ModelTraining(
         stage=stage,
         dataset=dataset,
@@ -90,4 +116,5 @@ def open_training(stage: str, dataset: str, params: Params, *, model: str, reads
         augment=params.datasets[dataset].augment,
         threads=params.run.threads,
         seed=seed,
+        folder=folder,
     )

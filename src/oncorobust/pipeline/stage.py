@@ -38,17 +38,19 @@ _OF_THE_PLACE = {
 
 
 def parse(*names: str) -> argparse.Namespace:
-    """Read the command line of a script whose arguments are `names` ("dataset", "model", "policy", "shards").
+    """Read the command line of a script whose arguments are `names` ("dataset", "model", "seed", "policy", "shards").
 
-    "dataset", "model" and "policy" are required options. With "shards" the script accepts either `--shard 2-of-8
-    --output FILE`, to process one part of the test images, or the files that all shards wrote, to combine them; with
-    neither it processes all images. Raises InputError when params.yaml has no such data set.
+    "dataset", "model", "seed" and "policy" are required options. With "shards" the script accepts either `--shard
+    2-of-8 --output FILE`, to process one part of the test images, or the files that all shards wrote, to combine them;
+    with neither it processes all images. Raises InputError when params.yaml has no such data set or training seed.
     """
     parser = argparse.ArgumentParser(description=getattr(sys.modules["__main__"], "__doc__", None))
     if "dataset" in names:
         parser.add_argument("--dataset", required=True, help="a key of datasets in params.yaml")
     if "model" in names:
         parser.add_argument("--model", required=True, choices=layout.MODELS)
+    if "seed" in names:
+        parser.add_argument("--seed", required=True, type=int, help="a seed of run.seeds in params.yaml")
     if "policy" in names:
         parser.add_argument("--policy", required=True, help="name of a policy's file, without its ending")
     if "shards" in names:
@@ -62,6 +64,9 @@ def parse(*names: str) -> argparse.Namespace:
         known = load_params().datasets
         if arguments.dataset not in known:
             raise InputError(f"expected --dataset {' or '.join(known)}, got {arguments.dataset}")
+    if "seed" in names and arguments.seed not in load_params().run.seeds:
+        seeds = list(load_params().run.seeds)
+        raise InputError(f"expected --seed of run.seeds in params.yaml, which is {seeds}, got {arguments.seed}")
     return arguments
 
 

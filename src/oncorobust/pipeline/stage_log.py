@@ -41,13 +41,13 @@ _opened: _Opened | None = None  # one per process, like the file descriptors
 def log_path(argv: Sequence[str]) -> Path:
     """Return `logs/<stage>/<dataset>[-<model>][.<shard>].log` of a command line, `logs/<stage>.log` of one without.
 
-    The name of a policy takes the place of the data set.
+    A training seed takes the place of the model, and the name of a policy that of the data set.
 
     argv: the script and its arguments, as in sys.argv.
     """
     words = [part for word in argv for part in word.split("=", 1)]
     given = {option: value for option, value in pairwise(words) if _NAME.fullmatch(value)}
-    name = "-".join(given[option] for option in ("--dataset", "--model", "--policy") if option in given)
+    name = "-".join(given[option] for option in ("--dataset", "--model", "--seed", "--policy") if option in given)
     shard = f".{given['--shard']}" if "--shard" in given else ""
     stage = Path(argv[0]).stem
     return Path(LOGS_FOLDER, stage, f"{name}{shard}.log") if name else Path(LOGS_FOLDER, f"{stage}.log")

@@ -31,12 +31,14 @@ from oncorobust.report.page_text import (
     sampled_unit,
     search_line,
 )
+from oncorobust.report.seed_text import seed_findings
 from oncorobust.report.selective_text import rule_findings
 from oncorobust.report.shown_attacks import PGD
 from oncorobust.report.tables.cell import Table, TableColumn
 from oncorobust.report.tables.numbers import ReadableUnit
 from oncorobust.report.tables.protocols import attack_protocols
 from oncorobust.report.tables.render import counts_text, lay_out, marked_title
+from oncorobust.report.tables.training_seeds import TABLE_V
 from oncorobust.report.tables.validity import CAPTION, Gate, watermark
 from oncorobust.report.verdict_text import policy_view
 from oncorobust.settings.attacks import Protocol
@@ -153,7 +155,8 @@ def _sentences(
     part: DatasetPart, column: TableColumn, tables: Mapping[str, Table], protocols: frozenset[Protocol]
 ) -> list[str]:
     told = findings(column, tables, part.attack, protocols, unit=part.unit)
-    return [model_sentence(part.training["clean"]), *told, *rule_findings(tables["Table D"], column)]
+    told += [*seed_findings(tables[TABLE_V], column), *rule_findings(tables["Table D"], column)]
+    return [model_sentence(part.training["clean"]), *told]
 
 
 def unbroken(text: str) -> str:

@@ -22,7 +22,7 @@ from oncorobust.settings.base import Settings, tag
 from oncorobust.settings.data import Acquire, BrainMets, CbisDdsm, Cifar10, Download, Lidc, Mnist, Packaged, Phantom
 from oncorobust.settings.messages import explain
 from oncorobust.settings.pipeline import Column, Dataset, Params
-from oncorobust.settings.rules import check_dataset, check_increasing, check_policy_files
+from oncorobust.settings.rules import check_dataset, check_increasing, check_policy_files, check_training_seeds
 
 T = TypeVar("T", bound=Settings)
 
@@ -156,6 +156,7 @@ def parse_params(content: object) -> Params:
     for name, dataset in params.datasets.items():
         check_dataset(name, dataset)
     _check_attacks(params)
+    check_training_seeds(params)
     check_policy_files(params.acceptance)
     return params
 

@@ -24,6 +24,9 @@ class Run(Settings, frozen=True, kw_only=True):
     threads: Count
     """Processor threads of each compute job. The number decides the order of floating-point sums: results are
     byte-identical only for the same number. Unit: threads."""
+    seeds: tuple[Annotated[int, Meta(ge=0)], ...] = ()
+    """Further seeds with which each model is trained and attacked again, to show how much the seed of training alone
+    changes the results. [] for none. They differ from `seed`, which stays the seed of all other draws."""
 
 
 class Dataset(Settings, frozen=True, kw_only=True):
@@ -125,3 +128,8 @@ class Params(Settings, frozen=True, kw_only=True):
     def models(self) -> dict[str, tuple[str, ...]]:
         """Names of the models of each data set that runs, in order."""
         return {name: self.datasets[name].models for name in self.run.datasets}
+
+    @property
+    def repeats(self) -> dict[str, tuple[int, ...]]:
+        """Further training seeds of each data set that runs: none where no model is trained."""
+        return {name: self.run.seeds if self.datasets[name].is_trained_on else () for name in self.run.datasets}

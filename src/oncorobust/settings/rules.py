@@ -8,7 +8,7 @@ from oncorobust.base import layout
 from oncorobust.base.errors import InputError
 from oncorobust.settings.base import tag
 from oncorobust.settings.data import BrainMets, Format
-from oncorobust.settings.pipeline import Dataset
+from oncorobust.settings.pipeline import Dataset, Params
 from oncorobust.settings.training import SGD, Adam, Harden, OwnModel, Stages, Trades, WarmUp
 
 _OUTPUTS = (layout.MODELS_FOLDER, layout.REPORTS_FOLDER)
@@ -120,6 +120,22 @@ def check_increasing(epsilons: tuple[float, ...], where: str) -> None:
     for before, after in pairwise(epsilons):
         if before >= after:
             raise InputError(f"{where}: expected strictly increasing epsilons, got {before} before {after}")
+
+
+def check_training_seeds(params: Params) -> None:
+    """Check that each further training seed is another one, and that a model is trained with it. Raises InputError."""
+    seeds = params.run.seeds
+    if len(set(seeds)) != len(seeds):
+        raise InputError(f"run.seeds: expected each seed once, got {list(seeds)}")
+    if params.seed in seeds:
+        raise InputError(
+            f"run.seeds: expected other seeds than `seed` {params.seed}, with which the run trains already, "
+            f"got {list(seeds)}"
+        )
+    if seeds and not any(params.repeats.values()):
+        raise InputError(
+            f"run.seeds: expected [], because no data set of run.datasets trains a model, got {list(seeds)}"
+        )
 
 
 def check_policy_files(policies: tuple[str, ...]) -> None:

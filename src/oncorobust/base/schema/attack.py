@@ -63,6 +63,21 @@ INTERVALS = Table(
     ),
 )
 
+_OF_A_SEED = Column("model", "string", NO_UNIT, "Model: clean or adversarial.")
+
+REPEATED_PREDICTIONS = Table(
+    layout.repeat_file("<data set>", "<training seed>", "predictions.csv"),
+    "one test image, model, attack and attacked label; the models are trained with another seed, and attacked at the "
+    "epsilon of Table S5",
+    (*PREDICTIONS.columns, _OF_A_SEED),
+)
+
+REPEATED_INTERVALS = Table(
+    layout.repeat_file("<data set>", "<training seed>", "intervals.csv"),
+    "one test image and model after one attack of the cascade; the models are trained with another seed",
+    (*INTERVALS.columns, _OF_A_SEED),
+)
+
 THREATS = Table(
     layout.results_file("<data set>", "<model>", "threats.csv"),
     "one test image, threat model and epsilon, under the strict protocol",

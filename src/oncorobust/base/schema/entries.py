@@ -93,3 +93,5 @@ PATIENT_ID = Column(
 )
 LABEL = Column("label", "integer", NO_UNIT, "True class, counted from 0 in the order of class_names in summary.json.")
 PREDICTED = Column("predicted", "integer", NO_UNIT, "Class that the model predicts for the image without attack.")
+
+MARK = "Whether the images of the data set are synthetic."

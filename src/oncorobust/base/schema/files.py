@@ -1,13 +1,20 @@
 """All results that the schema describes, in the order of the stages that write them."""
 
 from oncorobust.base.schema.acceptance import ACCEPTANCE, DECLARATION
-from oncorobust.base.schema.attack import ATTACK, INTERVALS, PREDICTIONS, THREATS
+from oncorobust.base.schema.attack import (
+    ATTACK,
+    INTERVALS,
+    PREDICTIONS,
+    REPEATED_INTERVALS,
+    REPEATED_PREDICTIONS,
+    THREATS,
+)
 from oncorobust.base.schema.cells import CELLS, METRICS
 from oncorobust.base.schema.entries import Document, Table
+from oncorobust.base.schema.front import FRONT
 from oncorobust.base.schema.images import INDEX, SUMMARY
 from oncorobust.base.schema.rank import RANK, SCORES, SENSITIVITY
 from oncorobust.base.schema.tables import (
-    FRONT,
     TABLE_1,
     TABLE_2,
     TABLE_D,
@@ -15,6 +22,7 @@ from oncorobust.base.schema.tables import (
     TABLE_G,
     TABLE_M,
     TABLE_N,
+    TABLE_OF_SEEDS,
     TABLE_R,
     TABLE_S5,
     TABLE_T,
@@ -30,6 +38,8 @@ TABLES: tuple[Table, ...] = (
     THREATS,
     SENSITIVITY,
     SCORES,
+    REPEATED_PREDICTIONS,
+    REPEATED_INTERVALS,
     TABLE_1,
     TABLE_2,
     TABLE_S5,
@@ -40,6 +50,7 @@ TABLES: tuple[Table, ...] = (
     TABLE_N,
     TABLE_R,
     TABLE_D,
+    TABLE_OF_SEEDS,
     TABLE_V,
     FRONT,
 )

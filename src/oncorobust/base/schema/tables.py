@@ -1,4 +1,4 @@
-"""Schema of what the tables hold: one CSV file a table, and the points of `oncorobust front`.
+"""Schema of what the tables hold: one CSV file a table.
 
 The values of a CSV file are those of cells.json before rounding: accuracies, and differences of them, as fractions.
 """
@@ -6,13 +6,12 @@ The values of a CSV file are those of cells.json before rounding: accuracies, an
 from collections.abc import Iterator
 
 from oncorobust.base import layout
-from oncorobust.base.schema.entries import EPSILON, FRACTION, NO_UNIT, PIXELS, Column, Table
+from oncorobust.base.schema.entries import EPSILON, FRACTION, MARK, NO_UNIT, PIXELS, Column, Table
 
 _PAPER = "paper's protocol"
 _STRICT = "strict protocol"
 _TWO = "two classes"
 _ROW = Column("row", "string", NO_UNIT, "Key of the row, such as Baseline, PGD:0.002 or a data set.")
-_MARK = "Whether the images of the data set are synthetic."
 
 
 def _number(name: str, meaning: str, when: str = "", *, unit: str = FRACTION) -> Column:
@@ -31,7 +30,7 @@ def _each(*columns: Column) -> Iterator[Column]:
     """These columns once for each data set, and whether it is synthetic."""
     for column in columns:
         yield Column(f"<data set>.{column.name}", column.type, column.unit, column.meaning, column.when)
-    yield Column("<data set>.synthetic", "boolean", NO_UNIT, _MARK)
+    yield Column("<data set>.synthetic", "boolean", NO_UNIT, MARK)
 
 
 TABLE_1 = Table(
@@ -69,7 +68,7 @@ TABLE_2 = Table(
         _number("paper_accuracy_kept", "accuracy_kept in the paper's Table 2."),
         _number("paper_accuracy_change", "accuracy_change in the paper's Table 2."),
         _number("paper_threshold_epsilon", "threshold_epsilon in the paper's Table 2.", unit=EPSILON),
-        Column("synthetic", "boolean", NO_UNIT, _MARK),
+        Column("synthetic", "boolean", NO_UNIT, MARK),
     ),
 )
 
@@ -222,16 +221,18 @@ TABLE_D = Table(
     ),
 )
 
-FRONT = Table(
-    layout.front_file("<data set>", "csv"),
-    "one run of adversarial training, or the clean model, as `oncorobust front` compares them",
+TABLE_OF_SEEDS = Table(
+    layout.table_file("training_seeds"),
+    "one model, or adversarial minus clean, without attack or under one attack; no row without further training seeds",
     (
-        Column("experiment", "string", NO_UNIT, "Name of the DVC experiment; empty for the clean model."),
-        Column("label", "string", NO_UNIT, "Settings in which the run differs from the others."),
-        Column("validation_accuracy", "number", FRACTION, "Clean accuracy on the validation images."),
-        Column("validation_robust_accuracy", "number", FRACTION, "Robust accuracy on the validation images."),
-        Column("on_front", "boolean", NO_UNIT, "Whether no other run is better in one and at least equal in both."),
-        Column("epsilon", "number", EPSILON, "Epsilon at which validation attacks."),
-        Column("synthetic", "boolean", NO_UNIT, _MARK),
+        _ROW,
+        *_each(
+            *_estimate("this_run", "Accuracy of the model of this run."),
+            *_estimate("mean_over_seeds", "Mean over all training seeds; without interval."),
+            *_estimate("smallest_over_seeds", "Smallest over all training seeds; without interval."),
+            *_estimate("largest_over_seeds", "Largest over all training seeds; without interval."),
+            *_estimate("deviation_over_seeds", "Standard deviation between training seeds; without interval."),
+            _number("n_training_seeds", "Number of training seeds.", unit="seeds"),
+        ),
     ),
 )

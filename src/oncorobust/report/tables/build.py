@@ -1,4 +1,4 @@
-"""All tables of a run from its metrics: the paper's Tables 1, 2 and S5, and our Tables G, T, E, M, R and D.
+"""All tables of a run from its metrics: the paper's Tables 1, 2 and S5, and our Tables G, T, E, M, N, R, D and V.
 
     Table 1   accuracy of the clean model, without attack and under each attack at each of `table_epsilons`
     Table 2   accuracy on all ranked images and without the most sensitive ones, coverage, threshold epsilon
@@ -10,6 +10,7 @@
     Table N   minimal epsilons of medical images against those of natural images
     Table R   selective prediction: scores of certainty compared
     Table D   the scores as rules: guarantee, what minimal epsilon adds to the margin, attacks on the rules
+    Table V   accuracy of both models over training seeds
 
 Robust accuracy is measured in up to three ways (`report.measures`). Predicted labels: the attack moves away from the
 model's own prediction, as in ART by default and in the paper; with two classes this accuracy cannot fall below
@@ -37,6 +38,7 @@ from oncorobust.report.tables.protocols import attack_protocols, rank_protocols,
 from oncorobust.report.tables.selective_prediction import table_r
 from oncorobust.report.tables.sources import Metrics
 from oncorobust.report.tables.threats import table_t
+from oncorobust.report.tables.training_seeds import Repeats, table_v
 from oncorobust.settings.attacks import ThreatName
 from oncorobust.settings.pipeline import Report
 
@@ -75,12 +77,12 @@ def build_tables(
 
 
 def evidence_tables(
-    attack: Metrics, rank: Metrics, *, report: Report, summaries: Mapping[str, Mapping[str, Any]], seed: int
+    attack: Metrics, rank: Metrics, *, report: Report, summaries: Mapping[str, Mapping[str, Any]], repeats: Repeats
 ) -> tuple[Table, ...]:
-    """Return Tables E, M, N, R and D, whose values `intervals.with_intervals` computes from the rows.
+    """Return Tables E, M, N, R, D and V, whose values `intervals.with_intervals` computes from the rows.
 
-    summaries: content of summary.json by data set. seed: of the run. Raises InputError where `report` names a positive
-    class that a data set lacks, or the metrics files hold different protocols.
+    summaries: content of summary.json by data set. repeats: training seeds. Raises InputError where `report` names a
+    positive class that a data set lacks, or the metrics files hold different protocols.
     """
     protocols = attack_protocols(attack)
     cascade = strict_attacks(attack) if "strict" in protocols else ()
@@ -90,5 +92,6 @@ def evidence_tables(
         table_m(attack, report=report, cascade=cascade),
         table_n(attack, report=report, summaries=summaries, cascade=cascade),
         table_r(attack, rank, report=report),
-        table_d(attack, rank, report=report, seed=seed),
+        table_d(attack, rank, report=report, seed=repeats.seed),
+        table_v(attack, report=report, protocols=protocols, cascade=cascade, repeats=repeats),
     )

@@ -18,15 +18,14 @@ from typing import Any, Literal
 import msgspec
 
 from oncorobust.base.errors import InputError
-from oncorobust.report.tables.score_statistics import (
+from oncorobust.report.tables.statistic_names import (
     AddedStatistic,
+    GroupStatistic,
     GuaranteeStatistic,
     RuleAttackStatistic,
+    SeedStatistic,
     SelectiveStatistic,
 )
-
-GroupStatistic = Literal["median_difference", "probability_smaller"]
-"""Statistics of two groups of images of different patients (`group_estimates`)."""
 
 Statistic = Literal[
     "accuracy",
@@ -56,6 +55,7 @@ Statistic = Literal[
     GuaranteeStatistic,
     AddedStatistic,
     RuleAttackStatistic,
+    SeedStatistic,
 ]
 """Statistics over per-image rows (`row_statistics`, `row_estimates`).
 
@@ -73,7 +73,9 @@ Statistic = Literal[
     share_censored ...      of the minimal epsilons of the correctly classified images, up to an epsilon
     median_difference       median minimal epsilon of the second group minus that of the first
     probability_smaller     probability that an image of the first group has the smaller minimal epsilon
-    aurc ...                of a score of certainty (`score_statistics`)
+    aurc ...                of a score of certainty (`statistic_names`)
+    mean_over_seeds ...     over training seeds, of a share (option `of`) or a difference of shares: the terms of one
+                            training seed (option `training_seed`) are added first
 """
 
 Unit = Literal["percent", "points", "epsilon", "count", "score"]

@@ -13,8 +13,9 @@ import pandas as pd
 from oncorobust.evaluation.measures import empty
 from oncorobust.evaluation.medians import compare_groups
 from oncorobust.evaluation.resampling import LEVEL, Estimate
-from oncorobust.report.tables.cell import Cell, GroupStatistic, RowsSource, Statistic
+from oncorobust.report.tables.cell import Cell, RowsSource, Statistic
 from oncorobust.report.tables.row_estimates import NONE_CORRECT, minimal_epsilons_of
+from oncorobust.report.tables.statistic_names import GroupStatistic
 
 
 def compares_groups(cell: Cell) -> bool:

@@ -40,6 +40,7 @@ from oncorobust.report.tables.rule_estimates import (
     attacked_estimates,
     guarantee_estimates,
 )
+from oncorobust.report.tables.seed_spread import OF_SEEDS, seed_estimate
 from oncorobust.report.tables.selective_estimates import SELECTIVE, selective_estimates
 
 Rows = Mapping[str, pd.DataFrame]
@@ -140,6 +141,8 @@ def _other_estimate(
 ) -> Estimate:
     """Return the estimate of what is no ratio; judged: estimates of scores so far, by function, file, score."""
     source = cell.rows[0]
+    if source.statistic in OF_SEEDS:
+        return seed_estimate(cell.rows, rows)
     if is_row_estimate(source):
         return row_estimate(rows[source.file], source, draws)
     judge = _OF_SCORES.get(source.statistic)

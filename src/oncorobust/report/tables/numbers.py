@@ -1,14 +1,15 @@
 """Numbers as readers see them: in tables, in sentences and on the page. They are rounded here and nowhere else.
 
 A number with an interval has the decimals that the interval carries: `61 (54 to 68)`, one more where the interval is
-narrower than 2 points, and two where it is narrower than 0.2 points. Others, such as the paper's, are a percentage with
+narrower than 2 points, and two where it is narrower than 0.2 points. A spread between training seeds has the decimals
+that tell one image from the next. Others, such as the paper's, are a percentage with
 two decimals, signed percentage points with two decimals, or an epsilon with four significant digits without exponent
 (three in a unit that readers know).
 """
 
 from oncorobust.base.epsilons import epsilon_text
 from oncorobust.report.tables.cell import Cell, Unit
-from oncorobust.report.tables.sources import NOT_COMPUTED, OF_THE_PAPER
+from oncorobust.report.tables.sources import NOT_COMPUTED, OF_THE_PAPER, OVER_SEEDS
 
 ReadableUnit = tuple[float, str]
 """Epsilon 1 in a unit that readers know, and the unit's name (`base.units.readable_unit`)."""
@@ -26,6 +27,8 @@ def display_cell(cell: Cell, unit: Unit) -> str:
 
 def display_estimate(cell: Cell, unit: Unit) -> str:
     """Return a cell's number with its interval, or with the reason why an estimate of ours has none."""
+    if cell.value is not None and cell.no_interval.startswith(OVER_SEEDS):
+        return _with_decimals(cell.value, unit, width=1 / max(cell.n_images or 1, 1))
     if cell.interval is None:
         if cell.value is None:
             return f"none: {cell.no_interval}"

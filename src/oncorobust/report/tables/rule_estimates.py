@@ -14,8 +14,8 @@ from oncorobust.evaluation.scored_rows import RULE_ATTACKS, wrong_column
 from oncorobust.evaluation.selective import Aims
 from oncorobust.evaluation.wrong_accepted import wrong_accepted
 from oncorobust.report.tables.cell import RowsSource, Statistic
-from oncorobust.report.tables.score_statistics import AddedStatistic, GuaranteeStatistic, RuleAttackStatistic
 from oncorobust.report.tables.selective_estimates import rows_of_score
+from oncorobust.report.tables.statistic_names import AddedStatistic, GuaranteeStatistic, RuleAttackStatistic
 
 GUARANTEE: frozenset[str] = frozenset(get_args(GuaranteeStatistic))
 """The statistics that `guarantee_estimates` gives."""

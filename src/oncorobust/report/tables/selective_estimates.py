@@ -12,7 +12,7 @@ from oncorobust.evaluation.resampling import LEVEL, Draws, Estimate
 from oncorobust.evaluation.scored_rows import ROW_COLUMNS
 from oncorobust.evaluation.selective import Aims, judge_scores
 from oncorobust.report.tables.cell import RowsSource, Statistic
-from oncorobust.report.tables.score_statistics import SelectiveStatistic
+from oncorobust.report.tables.statistic_names import SelectiveStatistic
 
 SELECTIVE: frozenset[str] = frozenset(get_args(SelectiveStatistic))
 """The statistics that `selective_estimates` gives."""

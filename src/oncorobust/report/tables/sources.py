@@ -26,8 +26,9 @@ Metrics = Mapping[str, Mapping[str, Mapping[str, Any]]]
 NOT_COMPUTED = "not computed"
 OF_THE_PAPER = "the paper states none"
 NO_ESTIMATE = "a size of the data set"
-"""Why a cell has no interval: its rows have not been read yet (`intervals.with_intervals`), it is the paper's, or it is
-no estimate."""
+OVER_SEEDS = "a spread over"
+"""Why a cell has no interval: its rows have not been read yet (`intervals.with_intervals`), it is the paper's, it is no
+estimate, or it is a spread over some number of training seeds, which follows."""
 
 CLEAN_ROWS: dict[Protocol, tuple[str, dict[str, str | float]]] = {
     "paper": ("predictions.csv", {"attack": "none", "epsilon": 0.0, "attacked_label": "none"}),

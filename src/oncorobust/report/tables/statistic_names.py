@@ -1,4 +1,4 @@
-"""Names of the statistics of one score of certainty, each computed from the rows of scores.csv."""
+"""Names of the statistics that are no share of one model: of scores of certainty, two groups, and training seeds."""
 
 from typing import Literal
 
@@ -28,3 +28,15 @@ AddedStatistic = Literal["partial_correlation", "auroc_given", "auroc_both", "au
 
 RuleAttackStatistic = Literal["wrong_accepted_none", "wrong_accepted_pgd", "wrong_accepted_adaptive"]
 """Share of the test images that are answered wrong and accepted, by attack on the rule (`rule_estimates`): Table D."""
+
+GroupStatistic = Literal["median_difference", "probability_smaller"]
+"""Statistics of two groups of images of different patients (`group_estimates`)."""
+
+SeedStatistic = Literal[
+    "mean_over_seeds",
+    "smallest_over_seeds",
+    "largest_over_seeds",
+    "deviation_over_seeds",
+    "n_training_seeds",
+]
+"""Statistics of a share over training seeds (`seed_spread`)."""

@@ -1,0 +1,18 @@
+"""The adversarially trained model of a data set, made from its settings: one way for all stages that harden."""
+
+from oncorobust.base.files import file_sha256
+from oncorobust.models.vgg16 import load_classifier
+from oncorobust.pipeline.model_training import ModelTraining, TrainedModel
+from oncorobust.settings.training import Harden
+from oncorobust.training.recipes import harden
+
+
+def hardened_model(opened: ModelTraining, settings: Harden, *, clean: str) -> TrainedModel:
+    """Train the clean model in the file `clean` further on PGD adversarial images of itself.
+
+    Raises InputError when the file or the recipe does not fit the data set.
+    """
+    shape, classes = opened.data.image_shape, len(opened.data.class_names)
+    network = load_classifier(clean, image_shape=shape, n_classes=classes)
+    record = {"weights": clean, "weights_sha256": file_sha256(clean)}
+    return opened.fit(harden, network, settings, record=record, starts_from=[clean])
