@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from oncorobust.evaluation.comparisons import pair_rows
+from oncorobust.evaluation.intervals import NO_INTERVAL
 from oncorobust.evaluation.resampling import LEVEL, Estimate
 from oncorobust.report.tables.cell import RowsSource, Statistic
 from oncorobust.report.tables.row_statistics import ratio_parts, selected
@@ -47,7 +48,7 @@ def seed_estimate(sources: Sequence[RowsSource], rows: Mapping[str, pd.DataFrame
         raise ValueError(f"expected at least two training seeds, got {sorted(values)}")
     found = _STATISTICS[sources[0].statistic](list(values.values()))
     reason = f"{OVER_SEEDS} {len(values)} training seeds"
-    return Estimate(found, None, None, LEVEL, "", len(images), images["patient_id"].nunique(), reason)
+    return Estimate(found, None, None, LEVEL, NO_INTERVAL, len(images), images["patient_id"].nunique(), reason)
 
 
 def _as_share(source: RowsSource) -> RowsSource:
