@@ -184,9 +184,8 @@ def closed(stages: list[str], datasets: list[str]) -> set[str]:
         elif stage in ("attack", "rank", "validate"):
             new = {f"{stage}@{dataset}-{one}" for dataset in datasets for one in ([model] if model else EACH_MODEL)}
         elif stage in ("repeat", "accept"):
-            new = (
-                set()
-            )  # the toy has no further training seeds (tests/test_graph.py) and no policy (test_acceptance.py)
+            # The toy has no further training seeds (tests/test_graph.py) and no policy (tests/test_acceptance.py).
+            new = set()
         else:
             new = {stage}
         if not new <= found:
