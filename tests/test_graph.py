@@ -133,7 +133,7 @@ def test_train_reads_the_users_models_and_weights(tmp_path: Path) -> None:
     assert own_files(content) == [toy.OWN_MODEL, "own/vgg16.weights.h5"]
     (folder / "own" / "vgg16.weights.h5").touch()
     toy.write_params(folder, content)
-    assert out_of_step(folder) == ["train lacks own/vgg16.weights.h5"]
+    assert out_of_step(folder) == [f"{stage} lacks own/vgg16.weights.h5" for stage in ("train", "repeat")]
     assert refresh(folder)
     jobs, stages = toy.snakemake_plan(folder, forceall=True).steps, toy.dvc_steps(folder)
     assert jobs == stages

@@ -262,7 +262,9 @@ def test_the_page_says_where_no_difference_can_be_shown(rows: dict[str, pd.DataF
     alike = {file_of("ct"): rows[file_of("ct")], file_of("pets"): made_rows([*MEDICAL, 3])}
     both = ["clean"]
     (sentence,) = comparison_sentences(made_table(attack_metrics(ct=both, pets=both), alike))
-    assert "No difference can be shown with 10 and 11 patients: a medical image has the smaller one with" in sentence
+    assert (
+        "No difference can be shown with 10 images and 11 images: a medical image has the smaller one with" in sentence
+    )
 
 
 def test_the_page_says_why_no_pair_can_be_compared() -> None:

@@ -57,7 +57,7 @@ class Reader(HTMLParser):
 def test_the_same_results_give_the_same_bytes(root):
     outputs = [path for path in sorted((root / "reports").rglob("*")) if path.parent.name in ("tables", "figures")]
     outputs.append(root / "reports/index.html")
-    assert len(outputs) == 24 + 10 + 1
+    assert len(outputs) == 26 + 10 + 1
     before = [path.read_bytes() for path in outputs]
     for stage in STAGES:
         assert run_stage(stage, root).returncode == 0
@@ -160,7 +160,7 @@ def test_the_page_says_whether_minimal_epsilon_adds_anything_to_the_margin(root,
         return dataclasses.replace(cell, value=0.2, interval=interval, no_interval="why", n_patients=9)
 
     table = dataclasses.replace(table, cells=tuple(map(changed, table.cells)))
-    sentences = rule_findings(table, next(one for one in table.columns if one.key == "lidc"))
+    sentences = rule_findings(table, next(one for one in table.columns if one.key == "lidc"), unit="patients")
     for name in ("minimal epsilon on the paper’s grid", "minimal epsilon of the strict search"):
         assert sum(one.startswith(told.format(name)) for one in sentences) == 1
 

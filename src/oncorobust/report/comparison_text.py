@@ -43,9 +43,14 @@ def _sentence(table: Table, medical: str, row: str) -> str:
         return f"{medians} No difference can be shown: {smaller.no_interval}."
     probability = f"medical image has the smaller one with probability {shown_percent(smaller)}."
     if _holds_even(smaller):
-        shown = f"No difference can be shown with {first.n_patients} and {second.n_patients} patients"
+        shown = f"No difference can be shown with {_sample(first)} and {_sample(second)}"
         return f"{medians} {shown}: a {probability}"
     return f"{medians} A {probability}"
+
+
+def _sample(cell: Cell) -> str:
+    """Return the number of patients behind a cell, or of images where each is a patient of its own."""
+    return f"{cell.n_patients} {'images' if cell.n_patients == cell.n_images else 'patients'}"
 
 
 def _of_model(row: str) -> str:

@@ -155,7 +155,7 @@ def _sentences(
     part: DatasetPart, column: TableColumn, tables: Mapping[str, Table], protocols: frozenset[Protocol]
 ) -> list[str]:
     told = findings(column, tables, part.attack, protocols, unit=part.unit)
-    told += [*seed_findings(tables[TABLE_V], column), *rule_findings(tables["Table D"], column)]
+    told += [*seed_findings(tables[TABLE_V], column), *rule_findings(tables["Table D"], column, unit=part.unit)]
     return [model_sentence(part.training["clean"]), *told]
 
 

@@ -14,22 +14,25 @@ _MINIMAL_EPSILONS = {
 _RULES = {"margin": "the margin", **_MINIMAL_EPSILONS}
 
 
-def rule_findings(table: Table, column: TableColumn) -> list[str]:
-    """Return what Table D shows of one data set's clean model; empty where it has no row of a minimal epsilon."""
-    return [*_added_values(table, column), *_attacks(table, column)]
+def rule_findings(table: Table, column: TableColumn, *, unit: str) -> list[str]:
+    """Return what Table D shows of one data set's clean model; empty where it has no row of a minimal epsilon.
+
+    unit: of `page_text.sampled_unit`.
+    """
+    return [*_added_values(table, column, unit), *_attacks(table, column)]
 
 
-def _added_values(table: Table, column: TableColumn) -> Iterator[str]:
+def _added_values(table: Table, column: TableColumn, unit: str) -> Iterator[str]:
     for score, name in _MINIMAL_EPSILONS.items():
         partial, alone, both = (
             table.find(row=_ROW + score, column=column.key, field=field)
             for field in ("partial_correlation", "auroc_given", "auroc_both")
         )
         if partial and alone and both:
-            yield _added_value(name, partial, alone, both)
+            yield _added_value(name, partial, alone, both, unit)
 
 
-def _added_value(name: str, partial: Cell, alone: Cell, both: Cell) -> str:
+def _added_value(name: str, partial: Cell, alone: Cell, both: Cell, unit: str) -> str:
     """Return whether a minimal epsilon predicts errors that the margin does not."""
     shown = f"partial rank correlation {display_estimate(partial, 'score')}"
     if partial.interval is None:
@@ -38,7 +41,7 @@ def _added_value(name: str, partial: Cell, alone: Cell, both: Cell) -> str:
         return f"Given the margin, {name} adds to the prediction of errors: {shown}{_aurocs(alone, both)}."
     if partial.interval.high is not None and partial.interval.high < 0:
         return f"Given the margin, a larger {name} goes with more errors: {shown}."
-    return f"Given the margin, no added value of {name} can be shown with {partial.n_patients} patients: {shown}."
+    return f"Given the margin, no added value of {name} can be shown with {partial.n_patients} {unit}: {shown}."
 
 
 def _aurocs(alone: Cell, both: Cell) -> str:
