@@ -34,12 +34,9 @@ def quiet() -> ResumableRows:
     return ResumableRows(lambda *_: None)
 
 
-def test_images(x: np.ndarray, labels: np.ndarray) -> LabelledImages:
+def on_test_split(x: np.ndarray, labels: np.ndarray) -> LabelledImages:
     data = images_in_memory(x, labels, tuple(f"class {number}" for number in range(3)))
     return replaced(data, rows=data.rows.assign(split="test"))
-
-
-test_images.__test__ = False  # type: ignore[attr-defined]
 
 
 def attacked(
@@ -65,7 +62,7 @@ def labelled(x: np.ndarray) -> LabelledImages:
     """Images of the linear model; every fifth has the other label, so that the model answers it wrong."""
     labels = (signed_margins(x) > 0).astype(int)
     labels[::5] = 1 - labels[::5]
-    return test_images(x, labels)
+    return on_test_split(x, labels)
 
 
 def largest_wrong_margins(x: np.ndarray, labels: np.ndarray, epsilon: float) -> np.ndarray:
@@ -110,7 +107,7 @@ def curved() -> pd.DataFrame:
     """A net of three classes with dropout, under two steps of PGD."""
     x = images(0.2, 0.8, n=24, seed=4)
     labels = np.random.default_rng(0).integers(0, 3, 24)
-    return attacked(net_of_numpy_weights(3), test_images(x, labels), epsilon=0.05, pgd=TWO_STEPS)
+    return attacked(net_of_numpy_weights(3), on_test_split(x, labels), epsilon=0.05, pgd=TWO_STEPS)
 
 
 def test_the_adaptive_attack_is_never_below_the_others_and_above_them_for_every_score_it_climbs(

@@ -10,7 +10,7 @@ from oncorobust.base.arrays import Flags, Labels, PerImage
 from oncorobust.base.errors import InputError
 from oncorobust.evaluation.measures import check_classes, empty, n_patients_of, too_few_patients
 from oncorobust.evaluation.ordering import Values, probability_estimate, probability_smaller
-from oncorobust.evaluation.resampling import Draws, Estimate
+from oncorobust.evaluation.resampling import NO_INTERVAL, Draws, Estimate
 from oncorobust.evaluation.weighted import Statistic, jackknife_values, resampled
 
 ALIKE = "both models rank all images alike"
@@ -109,7 +109,7 @@ def _difference(first: Estimate, second: Estimate, *, correlation: float, alike:
     found = other - value
     ends = (max(-1.0, found - distance(other - lowest, high - value)), found + distance(highest - other, value - low))
     if alike:
-        return replace(second, value=found, low=None, high=None, method="none", reason=ALIKE)
+        return replace(second, value=found, low=None, high=None, method=NO_INTERVAL, reason=ALIKE)
     return replace(second, value=found, low=ends[0], high=min(1.0, ends[1]), method="MOVER of Newcombe's intervals")
 
 

@@ -24,8 +24,8 @@ from scipy.special import expit
 
 from oncorobust.base.arrays import Flags, Labels, PerImage
 from oncorobust.base.errors import InputError
-from oncorobust.evaluation.intervals import NO_INTERVAL, ratio_intervals, share_term
-from oncorobust.evaluation.resampling import Draws, Estimate, patient_sums
+from oncorobust.evaluation.intervals import ratio_intervals, share_term
+from oncorobust.evaluation.resampling import NO_INTERVAL, Draws, Estimate, patient_sums
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ where a measure is undefined in many draws (as where one patient has all errors)
 import numpy as np
 
 from oncorobust.evaluation.bootstrap import percentile_bounds
-from oncorobust.evaluation.resampling import Estimate
+from oncorobust.evaluation.resampling import NO_INTERVAL, Estimate
 from oncorobust.evaluation.risk_coverage import Scored
 
 METHOD = "bootstrap over patients, percentile"
@@ -26,7 +26,7 @@ def interval_of_draws(value: float, drawn: np.ndarray, images: Scored, *, level:
     """
     size = len(images.scores), images.n_patients
     if np.isnan(value):
-        return Estimate(None, None, None, level, "none", *size, undefined)
+        return Estimate(None, None, None, level, NO_INTERVAL, *size, undefined)
     left_out = np.isnan(drawn).mean()
     if images.n_patients < 2:
         reason = "an interval needs at least two patients"
@@ -38,4 +38,4 @@ def interval_of_draws(value: float, drawn: np.ndarray, images: Scored, *, level:
             note = f"{left_out:.1%} of the draws are left out: {undefined}" if left_out else ""
             return Estimate(float(value), float(low), float(high), level, METHOD, *size, note)
         reason = "the bootstrap draws give the same value"
-    return Estimate(float(value), None, None, level, "none", *size, reason)
+    return Estimate(float(value), None, None, level, NO_INTERVAL, *size, reason)

@@ -28,7 +28,7 @@ from scipy.stats import beta, binom
 
 from oncorobust.base.errors import InputError
 from oncorobust.base.seeds import child_seed
-from oncorobust.evaluation.resampling import Estimate
+from oncorobust.evaluation.resampling import NO_INTERVAL, Estimate
 from oncorobust.evaluation.risk_coverage import Scored, accept, nearest_group
 from oncorobust.evaluation.scored_rows import NO_VALIDATION, SPLITS, check_scored_rows, score_names, scored
 
@@ -125,9 +125,9 @@ def coverage_estimate(found: Guarantee, *, level: float) -> Estimate:
     """
     size = found.n_patients, found.n_patients
     if found.threshold is None or found.coverage is None:
-        return Estimate(None, None, None, level, "none", *size, found.reason)
+        return Estimate(None, None, None, level, NO_INTERVAL, *size, found.reason)
     if np.isneginf(found.threshold):
-        return Estimate(1.0, None, None, level, "none", *size, "all images are accepted")
+        return Estimate(1.0, None, None, level, NO_INTERVAL, *size, "all images are accepted")
     width = float(np.sqrt(np.log(2 / (1 - level)) / (2 * found.n_patients)))
     low, high = max(0.0, found.coverage - width), min(1.0, found.coverage + width)
     return Estimate(found.coverage, low, high, level, "Dvoretzky-Kiefer-Wolfowitz", *size)
@@ -137,7 +137,7 @@ def risk_estimate(found: Guarantee) -> Estimate:
     """Return the error rate among the accepted images, one per patient; its upper end is the bound of the risk."""
     level, accepted = 1 - found.delta, found.n_accepted
     if found.threshold is None or found.bound is None:
-        return Estimate(None, None, None, level, "none", accepted, accepted, "no threshold")
+        return Estimate(None, None, None, level, NO_INTERVAL, accepted, accepted, "no threshold")
     method = "Clopper-Pearson, one-sided, in fixed sequence"
     return Estimate(found.n_errors / accepted, 0.0, found.bound, level, method, accepted, accepted)
 

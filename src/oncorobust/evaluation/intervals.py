@@ -19,15 +19,14 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from oncorobust.evaluation.bootstrap import bca_bounds
-from oncorobust.evaluation.resampling import Draws, Estimate, patient_sums
+from oncorobust.evaluation.resampling import NO_INTERVAL, Draws, Estimate, patient_sums
 from oncorobust.evaluation.share_bounds import Term, sum_bounds, unvaried_bounds
 
-BCA, WILSON, MOVER, CLOPPER_PEARSON, NO_INTERVAL = (
+BCA, WILSON, MOVER, CLOPPER_PEARSON = (
     "BCa bootstrap",
     "Wilson with design effect",
     "MOVER with design effect",
     "Clopper-Pearson by patient",
-    "none",
 )
 """Names of the methods: `Estimate.method`."""
 

@@ -19,7 +19,7 @@ import numpy as np
 from oncorobust.base.arrays import Flags, Labels
 from oncorobust.base.errors import InputError
 from oncorobust.evaluation.intervals import ratio_intervals, share_term
-from oncorobust.evaluation.resampling import Draws, Estimate
+from oncorobust.evaluation.resampling import NO_INTERVAL, Draws, Estimate
 from oncorobust.evaluation.share_bounds import Term
 
 
@@ -143,7 +143,7 @@ def check_classes(labels: Labels, predicted: Labels, *, n_classes: int, positive
 
 def empty(reason: str, patient_ids: Sequence[str], *, level: float) -> Estimate:
     """Return an estimate without a value, which says why."""
-    return Estimate(None, None, None, level, "none", len(patient_ids), len(set(patient_ids)), reason)
+    return Estimate(None, None, None, level, NO_INTERVAL, len(patient_ids), len(set(patient_ids)), reason)
 
 
 def n_patients_of(chosen: Flags, patient_ids: Sequence[str]) -> int:

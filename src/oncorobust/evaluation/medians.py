@@ -7,9 +7,9 @@ from functools import partial
 import numpy as np
 
 from oncorobust.base.seeds import child_seed
-from oncorobust.evaluation.intervals import NO_INTERVAL, share_term
+from oncorobust.evaluation.intervals import share_term
 from oncorobust.evaluation.ordering import Values, probability_estimate, probability_smaller, share_decided
-from oncorobust.evaluation.resampling import Draws, Estimate, draw_patients
+from oncorobust.evaluation.resampling import NO_INTERVAL, Draws, Estimate, draw_patients
 from oncorobust.evaluation.share_bounds import share_bounds
 from oncorobust.evaluation.survival import MinimalEpsilons
 from oncorobust.evaluation.weighted import Resampled, draw_values, observed_value, percentiles, resampled

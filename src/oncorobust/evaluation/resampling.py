@@ -20,6 +20,9 @@ LEVEL = 0.95
 N_DRAWS = 10_000
 """Bootstrap samples of patients behind an interval."""
 
+NO_INTERVAL = "none"
+"""`Estimate.method` of a number without an interval; the tables go by it."""
+
 _AT_ONCE = 100_000
 """Draws of one patient that are generated together; changing it changes no distribution, but the draws of a seed."""
 

@@ -25,7 +25,7 @@ import pandas as pd
 from oncorobust.base.errors import InputError
 from oncorobust.evaluation.draw_intervals import interval_of_draws
 from oncorobust.evaluation.intervals import ratio_intervals, share_term
-from oncorobust.evaluation.resampling import Draws, Estimate
+from oncorobust.evaluation.resampling import NO_INTERVAL, Draws, Estimate
 from oncorobust.evaluation.risk_coverage import (
     Accepted,
     Scored,
@@ -193,7 +193,7 @@ def apply_threshold(test: Scored, aim: Aim, threshold: float | None, draws: Draw
 
 def _stated(value: float | None, test: Scored, level: float, reason: str) -> Estimate:
     """Return a value without an interval, or no value."""
-    return Estimate(value, None, None, level, "none", len(test.scores), test.n_patients, reason)
+    return Estimate(value, None, None, level, NO_INTERVAL, len(test.scores), test.n_patients, reason)
 
 
 def selective_table(judged: tuple[JudgedScore, ...]) -> pd.DataFrame:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from oncorobust.base.errors import InputError
 from oncorobust.evaluation.intervals import ratio_intervals, share_term
-from oncorobust.evaluation.resampling import Draws, Estimate
+from oncorobust.evaluation.resampling import NO_INTERVAL, Draws, Estimate
 from oncorobust.evaluation.risk_coverage import Scored
 from oncorobust.evaluation.scored_rows import NO_VALIDATION, RULE_ATTACKS, check_scored_rows, scored, wrong_column
 from oncorobust.evaluation.selective import Aims, choose_threshold
@@ -27,7 +27,7 @@ def wrong_accepted(rows: pd.DataFrame, *, score: str, aims: Aims, draws: Draws, 
     names = ("none", *RULE_ATTACKS)
     if not (rows["split"] == "validation").any():
         size = len(test.scores), test.n_patients
-        return dict.fromkeys(names, Estimate(None, None, None, level, "none", *size, NO_VALIDATION))
+        return dict.fromkeys(names, Estimate(None, None, None, level, NO_INTERVAL, *size, NO_VALIDATION))
     threshold = choose_threshold(scored(rows, score, split="validation"), "coverage", aims)
     largest = [np.where(test.correct, -np.inf, test.scores), *(_attacked(rows, test, one) for one in RULE_ATTACKS)]
     terms = [[share_term(values > threshold, test.patient_ids, draws)] for values in largest]

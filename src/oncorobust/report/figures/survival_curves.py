@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from oncorobust.base.epsilons import epsilon_from_key
 from oncorobust.base.layout import results_file
 from oncorobust.base.seeds import child_seed
 from oncorobust.evaluation.resampling import LEVEL, N_DRAWS, Draws, draw_patients
 from oncorobust.evaluation.survival import Bracket, curve, distinct_epsilons, of_correct_images
 from oncorobust.report.figures.robustness_curves import Curve, last_attack
+from oncorobust.report.tables.protocols import largest_epsilon
 
 _MOST_POINTS = 100
 """Of a curve: more distinct epsilons are represented by evenly chosen ones."""
@@ -57,11 +57,10 @@ def _curves(
     for model, metrics in models.items():
         if "strict" in metrics:
             attack = last_attack(metrics)
-            reach = max(map(epsilon_from_key, metrics["strict"]["robust_accuracy"][attack]))
             frame = rows[results_file(dataset, model, "intervals.csv")]
             frame = frame[frame["attack"] == attack].astype({"patient_id": str})
             if (frame["label"] == frame["predicted"]).any():
-                yield model, survival(of_correct_images(frame, reach=reach), draws)
+                yield model, survival(of_correct_images(frame, reach=largest_epsilon(metrics)), draws)
 
 
 def survival(bracket: Bracket, draws: Draws) -> Survival:

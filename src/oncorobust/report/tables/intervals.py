@@ -17,10 +17,11 @@ import numpy as np
 import pandas as pd
 
 from oncorobust.base.seeds import child_seed
-from oncorobust.evaluation.intervals import NO_INTERVAL, ratio_intervals
+from oncorobust.evaluation.intervals import ratio_intervals
 from oncorobust.evaluation.resampling import (
     LEVEL,
     N_DRAWS,
+    NO_INTERVAL,
     Draws,
     Estimate,
     draw_patients,

@@ -16,10 +16,10 @@ from dataclasses import replace
 from itertools import product
 from typing import Any
 
-from oncorobust.base.epsilons import epsilon_from_key
 from oncorobust.base.layout import results_file, table_file
 from oncorobust.report.tables.cell import Cell, Field, RowsSource, Statistic, Table
 from oncorobust.report.tables.common import table_columns
+from oncorobust.report.tables.protocols import largest_epsilon
 from oncorobust.report.tables.sources import Metrics, rows_cell, size_cell
 from oncorobust.settings.pipeline import Report
 
@@ -122,7 +122,7 @@ def _cells(attack: Metrics, medical: str, natural: str, *, summaries: Summaries,
 
 def _source(attack: Metrics, dataset: str, model: str, last_attack: str) -> RowsSource:
     """Return the median of a data set's minimal epsilons."""
-    reach = max(map(epsilon_from_key, attack[dataset][model]["strict"]["robust_accuracy"][last_attack]))
+    reach = largest_epsilon(attack[dataset][model])
     file = results_file(dataset, model, "intervals.csv")
     return RowsSource(file, {"attack": last_attack}, "median_first_flipped", 1, reach)
 

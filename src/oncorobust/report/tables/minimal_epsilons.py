@@ -9,10 +9,10 @@ censored there is no median, and the mean up to the largest epsilon still is.
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from oncorobust.base.epsilons import epsilon_from_key
 from oncorobust.base.layout import results_file, table_file
 from oncorobust.report.tables.cell import Cell, Field, RowsSource, Table
 from oncorobust.report.tables.common import table_columns
+from oncorobust.report.tables.protocols import largest_epsilon
 from oncorobust.report.tables.sources import Metrics, rows_cell
 from oncorobust.settings.pipeline import Report
 
@@ -55,6 +55,6 @@ def _cells(attack: Metrics, dataset: str, last_attack: str) -> Iterator[Cell]:
         for field in _FIELDS:
             statistic: Any = field.name
             file = results_file(dataset, model, "intervals.csv")
-            reach = max(map(epsilon_from_key, metrics["strict"]["robust_accuracy"][last_attack]))
+            reach = largest_epsilon(metrics)
             source = RowsSource(file, {"attack": last_attack}, statistic, 1, reach)
             yield rows_cell(source, table="Table M", row=model, dataset=dataset, field=field.name)

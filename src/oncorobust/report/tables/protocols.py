@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from oncorobust.attacks.names import PAPER_ATTACKS, STRICT_ATTACKS
+from oncorobust.base.epsilons import epsilon_from_key
 from oncorobust.base.errors import InputError
 from oncorobust.base.layout import results_file
 from oncorobust.report.tables.sources import Metrics
@@ -52,6 +53,12 @@ def strict_attacks(attack: Metrics) -> tuple[str, ...]:
         listed = ", ".join(PAPER_ATTACKS)
         raise InputError(f"{first}: strict attacks {list(expected)} (expected {listed}, and {_LAST_ATTACK} last)")
     return expected
+
+
+def largest_epsilon(metrics: Mapping[str, Any]) -> float:
+    """Return the largest epsilon up to which the strict search went, from the content of an attack.json."""
+    strict = metrics["strict"]
+    return max(map(epsilon_from_key, strict["robust_accuracy"][strict["attacks"][-1]]))
 
 
 def _files(metrics: Metrics, name: str) -> dict[str, Mapping[str, Any]]:

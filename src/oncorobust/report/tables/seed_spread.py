@@ -12,8 +12,7 @@ import numpy as np
 import pandas as pd
 
 from oncorobust.evaluation.comparisons import pair_rows
-from oncorobust.evaluation.intervals import NO_INTERVAL
-from oncorobust.evaluation.resampling import LEVEL, Estimate
+from oncorobust.evaluation.resampling import LEVEL, NO_INTERVAL, Estimate
 from oncorobust.report.tables.cell import RowsSource, Statistic
 from oncorobust.report.tables.row_statistics import ratio_parts, selected
 from oncorobust.report.tables.sources import OVER_SEEDS
