@@ -9,7 +9,6 @@ that was not run are left out.
 Source: Joel et al., doi 10.1101/2021.01.17.21249704, Figure 2.
 """
 
-import math
 from collections.abc import Sequence
 
 from matplotlib.axes import Axes
@@ -18,10 +17,10 @@ from matplotlib.lines import Line2D
 
 from oncorobust.report import measures
 from oncorobust.report.figures.legends import attack_handles, in_two_rows, strict_handles
+from oncorobust.report.figures.panels import panel_figure
 from oncorobust.report.figures.robustness_curves import accuracy_curve, last_attack, worst_case_curve
 from oncorobust.report.figures.style import (
     STRICT,
-    WIDTH_INCHES,
     PlotData,
     accuracy_axis,
     draw_band,
@@ -29,7 +28,6 @@ from oncorobust.report.figures.style import (
     house_style,
     panel_title,
     protocols_of,
-    settle,
     stamp_synthetic,
 )
 from oncorobust.report.measures import PREDICTED, TRUE
@@ -46,21 +44,16 @@ def figure_2(datasets: Sequence[PlotData], *, paper: PaperTable) -> Figure:
     Raises InputError where the data sets were not all attacked under the same protocols.
     """
     protocols = protocols_of(datasets)
-    n_columns = min(3, len(datasets))
-    n_rows = math.ceil(len(datasets) / n_columns)
     with house_style():
-        width = 6.4 if n_columns < 3 else WIDTH_INCHES  # the legend needs this width below a single panel too
-        figure = Figure(figsize=(width, 2.75 * n_rows + 0.75), layout="constrained")
-        panels = figure.subplots(n_rows, n_columns, squeeze=False)
-        for axes, data in zip(panels.flat, datasets, strict=False):
-            _panel(axes, data, paper, protocols)
-        for axes in panels.flat[len(datasets) :]:
-            axes.remove()
-        for axes in panels[:, 0]:
-            axes.set_ylabel("accuracy (%)")
         handles = _legend(datasets, protocols)
-        figure.legend(handles=handles, loc="outside lower center", ncols=len(handles) // 2, columnspacing=1.2)
-        return settle(figure)
+        return panel_figure(
+            datasets,
+            lambda axes, data: _panel(axes, data, paper, protocols),
+            panel_inches=2.75,
+            y_label="accuracy (%)",
+            handles=handles,
+            legend_columns=len(handles) // 2,
+        )
 
 
 def _panel(axes: Axes, data: PlotData, paper: PaperTable, protocols: frozenset[Protocol]) -> None:

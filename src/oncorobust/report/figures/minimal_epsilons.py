@@ -9,7 +9,6 @@ largest epsilon searched; a cross marks their share there, and the panel says ho
 Without the strict protocol the figure says why it is empty.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -20,9 +19,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from oncorobust.base.layout import ADVERSARIAL, CLEAN
+from oncorobust.report.figures.panels import panel_figure
 from oncorobust.report.figures.style import (
     BAND,
-    WIDTH_INCHES,
     PlotData,
     accuracy_axis,
     empty_figure,
@@ -30,7 +29,6 @@ from oncorobust.report.figures.style import (
     house_style,
     panel_title,
     protocols_of,
-    settle,
     stamp_synthetic,
 )
 from oncorobust.report.figures.survival_curves import Survival
@@ -50,21 +48,15 @@ def figure_5(datasets: Sequence[PlotData]) -> Figure:
     """Return Figure 5. Raises InputError where the data sets were not all attacked under the same protocols."""
     if "strict" not in protocols_of(datasets):
         return empty_figure("Empty, because the strict protocol was not run (attacks.protocols in params.yaml).")
-    n_columns = min(3, len(datasets))
-    n_rows = math.ceil(len(datasets) / n_columns)
     with house_style():
-        width = 6.4 if n_columns < 3 else WIDTH_INCHES  # the legend needs this width below a single panel too
-        figure = Figure(figsize=(width, 2.75 * n_rows + 0.75), layout="constrained")
-        panels = figure.subplots(n_rows, n_columns, squeeze=False)
-        for axes, data in zip(panels.flat, datasets, strict=False):
-            _panel(axes, data)
-        for axes in panels.flat[len(datasets) :]:
-            axes.remove()
-        for axes in panels[:, 0]:
-            axes.set_ylabel("correct images that withstand epsilon (%)")
-        handles = _legend([model for model in _MODELS if any(model in data.survival for data in datasets)])
-        figure.legend(handles=handles, loc="outside lower center", ncols=3, columnspacing=1.2)
-        return settle(figure)
+        return panel_figure(
+            datasets,
+            _panel,
+            panel_inches=2.75,
+            y_label="correct images that withstand epsilon (%)",
+            handles=_legend([model for model in _MODELS if any(model in data.survival for data in datasets)]),
+            legend_columns=3,
+        )
 
 
 def _panel(axes: Axes, data: PlotData) -> None:

@@ -6,7 +6,6 @@ the same at every coverage but for chance. The bands are 95 % intervals over pat
 that they can be seen.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -20,13 +19,12 @@ from oncorobust.base.seeds import child_seed
 from oncorobust.evaluation.resampling import LEVEL, N_DRAWS, draw_patients
 from oncorobust.evaluation.risk_coverage import curve_band
 from oncorobust.evaluation.scored_rows import score_names, scored
+from oncorobust.report.figures.panels import panel_figure
 from oncorobust.report.figures.style import (
     BAND,
-    WIDTH_INCHES,
     PlotData,
     house_style,
     panel_title,
-    settle,
     stamp_synthetic,
 )
 
@@ -65,22 +63,16 @@ def risk_curves(dataset: str, scores: pd.DataFrame, *, seed: int) -> Risks:
 
 def figure_4(datasets: Sequence[PlotData]) -> Figure:
     """Return Figure 4."""
-    n_columns = min(3, len(datasets))
-    n_rows = math.ceil(len(datasets) / n_columns)
+    held = [name for name in _SHOWN if any(name in data.risks for data in datasets)]
     with house_style():
-        width = 6.4 if n_columns < 3 else WIDTH_INCHES  # the legend needs this width below a single panel too
-        figure = Figure(figsize=(width, 2.6 * n_rows + 0.75), layout="constrained")
-        panels = figure.subplots(n_rows, n_columns, squeeze=False)
-        for axes, data in zip(panels.flat, datasets, strict=False):
-            _panel(axes, data)
-        for axes in panels.flat[len(datasets) :]:
-            axes.remove()
-        for axes in panels[:, 0]:
-            axes.set_ylabel("risk: errors among accepted (%)")
-        held = [name for name in _SHOWN if any(name in data.risks for data in datasets)]
-        handles = [Line2D([], [], label=_SHOWN[name][0], **_style(name)) for name in held]
-        figure.legend(handles=handles, loc="outside lower center", ncols=5, columnspacing=1.2)
-        return settle(figure)
+        return panel_figure(
+            datasets,
+            _panel,
+            panel_inches=2.6,
+            y_label="risk: errors among accepted (%)",
+            handles=[Line2D([], [], label=_SHOWN[name][0], **_style(name)) for name in held],
+            legend_columns=5,
+        )
 
 
 def _panel(axes: Axes, data: PlotData) -> None:
