@@ -60,7 +60,7 @@ def _curves(
             frame = rows[results_file(dataset, model, "intervals.csv")]
             frame = frame[frame["attack"] == attack].astype({"patient_id": str})
             if (frame["label"] == frame["predicted"]).any():
-                yield model, survival(of_correct_images(frame, reach=largest_epsilon(metrics)), draws)
+                yield model, survival(of_correct_images(frame, reach=largest_epsilon(metrics, attack=attack)), draws)
 
 
 def survival(bracket: Bracket, draws: Draws) -> Survival:

@@ -122,7 +122,7 @@ def _cells(attack: Metrics, medical: str, natural: str, *, summaries: Summaries,
 
 def _source(attack: Metrics, dataset: str, model: str, last_attack: str) -> RowsSource:
     """Return the median of a data set's minimal epsilons."""
-    reach = largest_epsilon(attack[dataset][model])
+    reach = largest_epsilon(attack[dataset][model], attack=last_attack)
     file = results_file(dataset, model, "intervals.csv")
     return RowsSource(file, {"attack": last_attack}, "median_first_flipped", 1, reach)
 

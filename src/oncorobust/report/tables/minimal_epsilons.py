@@ -55,6 +55,6 @@ def _cells(attack: Metrics, dataset: str, last_attack: str) -> Iterator[Cell]:
         for field in _FIELDS:
             statistic: Any = field.name
             file = results_file(dataset, model, "intervals.csv")
-            reach = largest_epsilon(metrics)
+            reach = largest_epsilon(metrics, attack=last_attack)
             source = RowsSource(file, {"attack": last_attack}, statistic, 1, reach)
             yield rows_cell(source, table="Table M", row=model, dataset=dataset, field=field.name)

@@ -55,10 +55,9 @@ def strict_attacks(attack: Metrics) -> tuple[str, ...]:
     return expected
 
 
-def largest_epsilon(metrics: Mapping[str, Any]) -> float:
-    """Return the largest epsilon up to which the strict search went, from the content of an attack.json."""
-    strict = metrics["strict"]
-    return max(map(epsilon_from_key, strict["robust_accuracy"][strict["attacks"][-1]]))
+def largest_epsilon(metrics: Mapping[str, Any], *, attack: str) -> float:
+    """Return the largest epsilon to which an attack of the strict search went. metrics: content of an attack.json."""
+    return max(map(epsilon_from_key, metrics["strict"]["robust_accuracy"][attack]))
 
 
 def _files(metrics: Metrics, name: str) -> dict[str, Mapping[str, Any]]:
