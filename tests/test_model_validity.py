@@ -39,11 +39,13 @@ class _AlwaysDropping(layers.Dropout):
         return super().call(inputs, training=True)
 
 
-def examine(model: keras.Model, data: LabelledImages, intervals: pd.DataFrame | None = None) -> dict[str, Any]:
+def examine(
+    model: keras.Model, data: LabelledImages, intervals: pd.DataFrame | None = None, other: keras.Model | None = None
+) -> dict[str, Any]:
     """The measurements as attack.json holds them, and the share without gradient beside them."""
     classifier = KerasClassifier(model, batch_size=32)
     rows = pd.DataFrame({"image_id": [], "last_safe": []}) if intervals is None else intervals
-    found = examine_model(classifier, data, rows, settings=TABLE_S1.pgd, seed=0)
+    found = examine_model(classifier, data, rows, settings=TABLE_S1.pgd, seed=0, other=other)
     json.dumps(found, allow_nan=False)
     return {"share_without_gradient": share_without_gradient(classifier, data), "validity": found}
 
@@ -125,6 +127,30 @@ def test_a_search_that_calls_too_much_safe_is_contradicted_by_restarts(data: Lab
     found = examine(linear_model(WEIGHTS), data, sound.assign(last_safe=2 * exact))
     assert red(found) == {"more restarts"}
     assert len(found["validity"]["restarts"]["changed"]) == 5
+
+
+def exact_epsilons(data: LabelledImages) -> np.ndarray:
+    return np.abs((data.images() * WEIGHTS).sum(axis=(1, 2, 3))) / np.abs(WEIGHTS).sum()
+
+
+def test_examples_of_another_model_contradict_a_search_that_a_masked_gradient_deceived(data: LabelledImages) -> None:
+    """The model answers as the other one does, on rounded images, so that its own gradient is zero."""
+    masked = in_front(lambda x: ops.round(x * 65535) / 65535, linear_model(WEIGHTS))
+    deceived = pd.DataFrame({"image_id": data.image_ids, "last_safe": 2 * exact_epsilons(data)})
+    found = examine(masked, data, deceived, other=linear_model(WEIGHTS))
+    assert found["validity"]["restarts"]["changed"] == []
+    assert len(found["validity"]["transfer"]["changed"]) == 5
+    assert {"transfer attacks", "gradients"} <= red(found)
+
+
+@pytest.mark.parametrize(("share", "n_changed"), [(0.98, 0), (1.02, 5)])
+def test_examples_of_another_model_reach_the_edge_of_the_ball(
+    data: LabelledImages, share: float, n_changed: int
+) -> None:
+    """At a share of the exact minimal epsilon of a linear model, the same for both models."""
+    rows = pd.DataFrame({"image_id": data.image_ids, "last_safe": share / 0.8 * exact_epsilons(data)})
+    found = examine(linear_model(WEIGHTS), data, rows, other=linear_model(WEIGHTS))["validity"]["transfer"]
+    assert (found["n_images"], found["share_of_last_safe"], len(found["changed"])) == (5, 0.8, n_changed)
 
 
 def test_images_without_a_safe_epsilon_are_not_attacked_again(data: LabelledImages) -> None:

@@ -20,11 +20,16 @@ def red(evidence: Evidence) -> list[str]:
     return red_names(judged(evidence).values())
 
 
-def test_a_sound_evaluation_is_green_and_only_the_transfer_is_not_done(sound: Evidence) -> None:
+def test_a_sound_evaluation_is_green(sound: Evidence) -> None:
     checks = judged(sound)
-    assert {one.name for one in checks.values() if one.status != "green"} == {"transfer attacks"}
-    assert checks["transfer attacks"].status == "not done"
+    assert {one.status for one in checks.values()} == {"green"}
     assert all(one.finding and one.expected for one in checks.values())
+
+
+def test_the_clean_model_has_no_other_model_to_make_examples_on(sound: Evidence) -> None:
+    validity = {key: value for key, value in sound.metrics["validity"].items() if key != "transfer"}
+    check = judged(replace(sound, metrics={**sound.metrics, "validity": validity}))["transfer attacks"]
+    assert (check.status, check.finding[:23]) == ("not done", "this is the clean model")
 
 
 def test_a_single_step_stronger_than_iterative_attacks_is_red_and_the_finding_says_by_how_much(sound: Evidence) -> None:
@@ -180,6 +185,7 @@ def test_zero_gradients_are_red(sound: Evidence) -> None:
         ({"precision": "expected a float32 model, got bfloat16"}, "float32"),
         ({"unbounded": {"n_images": 8, "unchanged": ["a", "b", "c"]}}, "unbounded attack"),
         ({"restarts": {"n_images": 8, "changed": ["a", "b", "c", "d"]}}, "more restarts"),
+        ({"transfer": {"n_images": 8, "changed": ["a", "b", "c", "d"]}}, "transfer attacks"),
     ],
 )
 def test_each_measurement_of_an_unsound_model_is_red(sound: Evidence, changed: dict, name: str) -> None:

@@ -24,6 +24,7 @@ EXAMINED: dict[str, Any] = {
     "unbounded": {"epsilon": 0.5, "n_images": 8, "unchanged": []},
     "box": {"least_pixel": 0.0, "largest_pixel": 1.0},
     "restarts": {"n_images": 8, "share_of_last_safe": 0.8, "changed": []},
+    "transfer": {"n_images": 8, "share_of_last_safe": 0.8, "changed": []},
 }
 """What `examine_model` finds for a sound model."""
 

@@ -12,6 +12,8 @@ rule attack:
         **DATA,
         model="models/{dataset}/{model}.keras",
         answers="models/{dataset}/{model}.answers.json",
+        clean="models/{dataset}/clean.keras",
+        clean_answers="models/{dataset}/clean.answers.json",
         shards=shards("attack"),
     output:
         metrics="reports/{dataset}/{model}/attack.json",

@@ -20,14 +20,15 @@ def main() -> None:
     declare_policies(params)
     opened = open_evaluation("attack", arguments, params, decided_by=[settings])
     epsilons = tuple(sorted({*settings.epsilons, *attacks.table_epsilons}))
-    chosen = {"epsilons": epsilons, "threat_epsilons": settings.threat_epsilons, "settings": attacks}
-    tables = opened.tables(attack_tables, **chosen)
+    tables = opened.tables(attack_tables, epsilons=epsilons, threat_epsilons=settings.threat_epsilons, settings=attacks)
     if tables is None:
         return
     tables = in_published_order(tables)
     classifier, data, seed, epsilon = opened.classifier, opened.data, opened.seed, settings.example_epsilon
     examples = example_images(classifier, data, epsilon=epsilon, settings=attacks, seed=seed)
-    metrics = attack_metrics(classifier, opened.test, data, tables, epsilons=epsilons, settings=attacks, seed=seed)
+    metrics = attack_metrics(
+        classifier, opened.test, data, tables, epsilons=epsilons, settings=attacks, seed=seed, other=opened.other()
+    )
     ties = images_at_ties(classifier, data)
     for warning in (gradient_warning(metrics["share_without_gradient"]), tie_warning(ties)):
         if warning:

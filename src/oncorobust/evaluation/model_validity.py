@@ -6,6 +6,7 @@ Each is a few passes over at most 32 images; the attacks take a small part of th
 
 from typing import Any
 
+import keras
 import numpy as np
 import pandas as pd
 
@@ -25,7 +26,7 @@ UNBOUNDED = 0.5
 """Epsilon of the unbounded attack: mid-grey is within it of every image."""
 
 WELL_BELOW = 0.8
-"""Share of an image's last safe epsilon at which more restarts attack it."""
+"""Share of an image's last safe epsilon at which more restarts, and examples of another model, attack it."""
 
 _N_IMAGES = 32
 _LEAST_ATTACKED, _ATTACKED_ONE_IN = 4, 8
@@ -39,12 +40,20 @@ _STEPS = (2e-5, 1e-3)
 
 
 def examine_model(
-    classifier: KerasClassifier, data: LabelledImages, intervals: pd.DataFrame, *, settings: IterativeAttack, seed: int
+    classifier: KerasClassifier,
+    data: LabelledImages,
+    intervals: pd.DataFrame,
+    *,
+    settings: IterativeAttack,
+    seed: int,
+    other: keras.Model | None = None,
 ) -> dict[str, Any]:
     """Measure a model on some test images; return the content of `validity` in attack.json.
 
-    intervals: rows of `strict.interval_rows` on these images; without rows `restarts` is absent. settings: PGD's, whose
-    steps the attacks take. Shares are fractions, differences of logits are relative to the largest logit.
+    intervals: rows of `strict.interval_rows` on these images; without rows `restarts` and `transfer` are absent.
+    settings: PGD's, whose steps the attacks take. other: another model of the same images, on which examples are made
+    for this one; without it `transfer` is absent. Shares are fractions, differences of logits are relative to the
+    largest logit.
     """
     few = data.subset(_N_IMAGES, seed=child_seed(seed, "validity"))
     x = few.images()
@@ -64,7 +73,10 @@ def examine_model(
         "box": box,
     }
     if len(intervals):
-        found["restarts"] = _restarts(target, attacked, intervals, settings=settings, rng=child_rng(seed, "restarts"))
+        safe, radius = _well_below(attacked, intervals)
+        found["restarts"] = _restarts(target, safe, radius, settings=settings, rng=child_rng(seed, "restarts"))
+        if other is not None:
+            found["transfer"] = _transfer(target, Target(other), safe, radius, settings=settings)
     return found
 
 
@@ -141,25 +153,42 @@ def _unbounded(
     return {"epsilon": UNBOUNDED, "n_images": len(data), "unchanged": _ids(data, ~found.flipped)}, box
 
 
+def _well_below(data: LabelledImages, intervals: pd.DataFrame) -> tuple[LabelledImages, PerImage]:
+    """Return the images with a last safe epsilon above 0, and (n,) epsilons well below it."""
+    last = intervals.groupby("image_id", sort=False).tail(1).set_index("image_id")["last_safe"]
+    safe = last.loc[data.image_ids].to_numpy(dtype=float)
+    return data.take(np.flatnonzero(safe > 0)), WELL_BELOW * safe[safe > 0]
+
+
 def _restarts(
     target: Target,
     data: LabelledImages,
-    intervals: pd.DataFrame,
+    radius: PerImage,
     *,
     settings: IterativeAttack,
     rng: np.random.Generator,
 ) -> dict[str, Any]:
-    """Attack from another random point well below the last safe epsilons; return the images that change."""
-    last = intervals.groupby("image_id", sort=False).tail(1).set_index("image_id")["last_safe"]
-    safe = last.loc[data.image_ids].to_numpy(dtype=float)
-    data, safe = data.take(np.flatnonzero(safe > 0)), safe[safe > 0]
+    """Attack from another random point; return the images that change."""
     about = {"n_images": len(data), "share_of_last_safe": WELL_BELOW}
     if len(data) == 0:
         return about | {"changed": []}
-    ball = _ball(target, data, WELL_BELOW * safe)
+    ball = _ball(target, data, radius)
     start = ball.random_points(rng)
     found = walk(target, ball, start, rel_eps_step=settings.rel_eps_step, max_iter=settings.max_iter)
     return about | {"changed": _ids(data, found.flipped)}
+
+
+def _transfer(
+    target: Target, other: Target, data: LabelledImages, radius: PerImage, *, settings: IterativeAttack
+) -> dict[str, Any]:
+    """Climb the loss of another model through all steps, and show this one where that ends; return what changes."""
+    about = {"n_images": len(data), "share_of_last_safe": WELL_BELOW}
+    if len(data) == 0:
+        return about | {"changed": []}
+    ball = _ball(target, data, radius)
+    eps_step = settings.rel_eps_step * radius
+    made = other.walk(ball.x, ball.x, ball.goal, radius=ball.radius, eps_step=eps_step, n_steps=settings.max_iter)
+    return about | {"changed": _ids(data, target.margins(made.x_last, ball.goal) < 0)}
 
 
 def _ids(data: LabelledImages, chosen: Flags) -> list[str]:

@@ -10,6 +10,7 @@ Without the paper's protocol, predictions has clean rows only; without the stric
 from collections.abc import Sequence
 from typing import Any
 
+import keras
 import msgspec
 import pandas as pd
 
@@ -134,16 +135,18 @@ def attack_metrics(
     epsilons: Sequence[float],
     settings: Attacks,
     seed: int,
+    other: keras.Model | None = None,
 ) -> dict[str, Any]:
     """Summarise the tables of `in_published_order`, measure clean accuracy on all test images, and examine the model.
 
-    data: the images of the tables, a part of test. `validity` is what the validity gate judges (`model_validity`).
+    data: the images of the tables, a part of test. other: as for `examine_model`. `validity` is what the validity gate
+    judges (`model_validity`).
     """
     return summarise_tables(tables, epsilons=epsilons) | {
         "n_test_images": len(test),
         "test_accuracy": accuracy(classifier, test),
         "share_without_gradient": share_without_gradient(classifier, data),
-        "validity": examine_model(classifier, data, tables["intervals"], settings=settings.pgd, seed=seed),
+        "validity": examine_model(classifier, data, tables["intervals"], settings=settings.pgd, seed=seed, other=other),
     }
 
 

@@ -172,12 +172,6 @@ def check_gradient_free(intervals: pd.DataFrame, *, level: float) -> Check:
     return judge(name, expected, red=share.low > TOLERATED, finding=finding)
 
 
-def check_transfer() -> Check:
-    """Return the check that examples made on another model are not stronger than white-box ones, which is not done."""
-    expected = "examples made on another model change fewer answers than white-box attacks"
-    return not_done("transfer attacks", expected, "no stage attacks a model with the examples of another one")
-
-
 def check_noise(threats: pd.DataFrame, intervals: pd.DataFrame) -> Check:
     """Check that noise changes at most half as many answers as the strict attacks at the same epsilon."""
     name, expected = "noise", "noise changes at most half as many answers as the attacks at the same epsilon"

@@ -9,7 +9,6 @@ from oncorobust.evaluation.validity_attacks import (
     check_more_steps,
     check_noise,
     check_success_grows,
-    check_transfer,
 )
 from oncorobust.evaluation.validity_examples import check_ball, check_bounds, check_rounding
 from oncorobust.evaluation.validity_model import (
@@ -22,6 +21,7 @@ from oncorobust.evaluation.validity_model import (
     check_restarts,
     check_seen,
     check_selection,
+    check_transfer,
     check_unbounded,
 )
 
@@ -38,7 +38,7 @@ def judge_model(evidence: Evidence, *, level: float, n_draws: int, seed: int) ->
         check_success_grows(predictions, intervals, epsilons, draws, level=level),
         check_unbounded(examined, level=level),
         check_gradient_free(intervals, level=level),
-        check_transfer(),
+        check_transfer(examined, level=level),
         check_noise(threats, intervals),
         check_gradients(evidence.metrics),
         check_response(examined),

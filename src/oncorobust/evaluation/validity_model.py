@@ -108,6 +108,20 @@ def check_restarts(examined: Mapping[str, Any], *, level: float) -> Check:
     return _stubborn(name, expected, found["n_images"], found["changed"], "change", level=level)
 
 
+def check_transfer(examined: Mapping[str, Any], *, level: float) -> Check:
+    """Check that examples made on another model change hardly any answer where the search says that none changes."""
+    name = "transfer attacks"
+    expected = "examples made on the clean model change hardly any answer at 0.8 times the last safe epsilon"
+    if not examined:
+        return not_done(name, expected, _NOT_EXAMINED)
+    if "restarts" not in examined:
+        return not_done(name, expected, "the strict protocol was not run")
+    if "transfer" not in examined:
+        return not_done(name, expected, "this is the clean model, and the hardened one is trained from it later")
+    found = examined["transfer"]
+    return _stubborn(name, expected, found["n_images"], found["changed"], "change", level=level)
+
+
 def _stubborn(name: str, expected: str, n_images: int, against: list[str], verb: str, *, level: float) -> Check:
     if n_images == 0:
         return not_done(name, expected, "the search called no epsilon of an examined image safe")

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pandas as pd
 
@@ -75,6 +76,14 @@ class ModelEvaluation:
             seed=self.seed,
             resumable=ResumableRows(self.progress.update, self.state, begin=self.progress.begin),
         )
+
+    def other(self) -> keras.Model | None:
+        """Return the clean model, to make examples on for the hardened one; None for the clean model itself."""
+        dataset, model = self.arguments.dataset, self.arguments.model
+        if model == layout.CLEAN:
+            return None
+        shape, n_classes = self.data.image_shape, len(self.data.class_names)
+        return load_classifier(Path(layout.model_file(dataset, layout.CLEAN)), image_shape=shape, n_classes=n_classes)
 
     def _validation(self, max_images: int) -> LabelledImages | None:
         """Return validation images; None where there are none, as in a test set alone, or none are asked for."""

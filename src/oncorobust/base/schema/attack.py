@@ -93,6 +93,7 @@ THREATS = Table(
     ),
 )
 
+_OTHER = f"{_STRICT}, and the model is the hardened one"
 _RELATIVE = "fraction of the largest logit"
 _EXAMINED = tuple(
     replace(key, name=f"validity/{key.name}")
@@ -119,6 +120,9 @@ _EXAMINED = tuple(
         Key("restarts/n_images", "integer", "images", "Number of images attacked from another random start.", _STRICT),
         Key("restarts/share_of_last_safe", "number", FRACTION, "Their epsilon as a share of last_safe.", _STRICT),
         Key("restarts/changed", "list of strings", NO_UNIT, "Images whose prediction changes there.", _STRICT),
+        Key("transfer/n_images", "integer", "images", "Number of images shown as the clean model's examples.", _OTHER),
+        Key("transfer/share_of_last_safe", "number", FRACTION, "Their epsilon as a share of last_safe.", _OTHER),
+        Key("transfer/changed", "list of strings", NO_UNIT, "Images whose prediction changes there.", _OTHER),
     )
 )
 
