@@ -207,9 +207,9 @@ def test_a_target_is_tried_only_for_images_that_the_likelier_ones_left_undecided
     likeliest = np.argsort(target.logits(x), axis=1)[:, -2]
     towards = leave_for(ball.goal.own.argmax(axis=1), likeliest, n_classes=3)
     flipped = climb(target, Ball(x, ball.epsilon, towards), max_iter=1).flipped
-    target.n_gradients = 0
+    target.cost.n_gradients = 0
     apgd_targeted(target, ball, x, max_iter=1, n_targets=2, rng=np.random.default_rng(0))
-    assert target.n_gradients == 40 + (~flipped).sum()
+    assert target.cost.n_gradients == 40 + (~flipped).sum()
     assert 0 < flipped.sum() < 40
 
 
@@ -238,11 +238,11 @@ def test_random_starts_win_where_the_gradient_at_the_image_is_zero_and_cost_the_
     epsilon = np.array([0.4, 0.4, 0.3, 0.4])  # 0.3^2 < 0.1 < 0.4^2
     ball = Ball(x, epsilon, leave(np.zeros(4, dtype=int), n_classes=2))
     assert not climb(target, ball, max_iter=5).flipped.any()
-    target.n_gradients = 0
+    target.cost.n_gradients = 0
     found = climb(target, ball, max_iter=5, num_random_init=3)
     np.testing.assert_array_equal(found.flipped, [True, True, False, True])
     assert found.margin[2] == pytest.approx(0.1 - 0.09, abs=1e-6)
-    assert target.n_gradients <= 4 * 5 + 4 * 5 + 2 * 5
+    assert target.cost.n_gradients <= 4 * 5 + 4 * 5 + 2 * 5
 
 
 @pytest.mark.parametrize("epsilon", [0.01, 0.02, 0.04])

@@ -154,11 +154,11 @@ def test_a_flipped_part_costs_the_whole_one_gradient() -> None:
     rng = np.random.default_rng(0)
     found = search_threats(threats, goal, epsilons=(0.2, 0.3), settings=PGD, rng=rng)
     assert found["tied"].all()
-    assert whole.n_gradients == N
-    part.n_gradients = 0
+    assert whole.cost.n_gradients == N
+    part.cost.n_gradients = 0
     search_threats(threats, goal, epsilons=(1e-7, 2e-7), settings=PGD, rng=rng)
     walks = PGD.max_iter * ((1 + PGD.num_random_init) + (2 + PGD.num_random_init))
-    assert part.n_gradients == N * walks, "the second epsilon starts from the first one's tries too"
+    assert part.cost.n_gradients == N * walks, "the second epsilon starts from the first one's tries too"
 
 
 def test_what_cannot_be_asked() -> None:

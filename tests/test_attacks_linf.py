@@ -1,5 +1,6 @@
 """The l_inf loop against closed forms on a linear classifier, and the properties of every image it returns."""
 
+from dataclasses import replace
 from functools import cache
 
 import keras
@@ -10,8 +11,11 @@ from hypothesis import strategies as st
 from models import (
     SHAPE,
     UNIT_WEIGHTS,
+    WEIGHTS,
     curved,
+    images,
     interior_images,
+    least_margins,
     linear_model,
     own_predictions,
     scores,
@@ -19,7 +23,7 @@ from models import (
 )
 
 from oncorobust.attacks.goals import cross_entropy_loss, leave, leave_for, margin_loss
-from oncorobust.attacks.linf import Ball, pgd, walk
+from oncorobust.attacks.linf import Ball, Seen, out_of_reach, pgd, walk, walk_from_image
 from oncorobust.attacks.target import Target
 from oncorobust.backend.functions import padded_length
 
@@ -163,10 +167,10 @@ def test_where_no_iterate_is_adversarial_the_one_of_least_margin_is_kept():
 def test_an_image_that_is_adversarial_already_costs_one_gradient():
     target, x = Target(linear_model(UNIT_WEIGHTS)), interior_images(5)
     wrong = leave(1 - target.logits(x).argmax(axis=1), n_classes=2)
-    target.n_forwards = 0
+    target.cost.n_forwards = 0
     found = pgd(target, Ball(x, np.full(5, 0.1), wrong), **PGD, num_random_init=4, rng=np.random.default_rng(0))
     np.testing.assert_array_equal(found.x_adv, x)
-    assert (target.n_gradients, target.n_forwards) == (5, 0)
+    assert (target.cost.n_gradients, target.cost.n_forwards) == (5, 0)
 
 
 def test_decided_images_leave_at_once():
@@ -174,10 +178,10 @@ def test_decided_images_leave_at_once():
     target, x = Target(linear_model(UNIT_WEIGHTS)), interior_images()
     ball = ball_around(target, x, 0.02)
     steps = np.ceil(clean_margins(x) / 0.002)
-    target.n_forwards = 0
+    target.cost.n_forwards = 0
     found = walk(target, ball, x, **BIM)
-    assert target.n_gradients == np.minimum(steps + 1, 10).sum()
-    assert target.n_forwards == (steps >= 10).sum(), "the last iterate costs a forward pass alone"
+    assert target.cost.n_gradients == np.minimum(steps + 1, 10).sum()
+    assert target.cost.n_forwards == (steps >= 10).sum(), "the last iterate costs a forward pass alone"
     np.testing.assert_array_equal(found.flipped, steps <= 10)
     assert 5 < found.flipped.sum() < 40
 
@@ -189,7 +193,7 @@ def test_random_starts_are_spent_on_undecided_images_alone():
     undecided = ~walk(alone, ball, x, **PGD).flipped
     assert 0 < undecided.sum() < 40
     pgd(target, ball, **PGD, num_random_init=2, rng=np.random.default_rng(0))
-    assert target.n_gradients == alone.n_gradients + 2 * 10 * undecided.sum()
+    assert target.cost.n_gradients == alone.cost.n_gradients + 2 * 10 * undecided.sum()
 
 
 @settings(max_examples=50, deadline=None)
@@ -302,3 +306,56 @@ def test_nothing_is_traced_anew_while_the_active_set_shrinks():
         assert len(set(lengths)) * len(first) == len(lengths), "traced once a length"
         assert set(lengths) <= {padded_length(n) for n in range(1, 41)}
         assert len(set(lengths)) <= 11
+
+
+@pytest.mark.parametrize("max_iter", [1, 2, 10])
+def test_a_walk_from_images_whose_gradient_was_seen_is_the_same_for_one_gradient_less(max_iter):
+    """On a curved net, to the last byte; images that are adversarial already cost nothing."""
+    model, x = small_convolutional_net(), interior_images(12)
+    target = Target(model)
+    labels = target.logits(x).argmax(axis=1)
+    goal = leave(np.where(np.arange(12) < 2, (labels + 1) % 3, labels), n_classes=3)
+    seen = Seen(*target.margin_gradient(x, goal))
+    ball = Ball(x, np.full(12, 0.05), goal)
+    spent = {}
+    for name, one in {"unseen": ball, "seen": replace(ball, seen=seen)}.items():
+        before = target.cost.n_gradients
+        spent[name] = (
+            walk_from_image(target, one, rel_eps_step=0.2, max_iter=max_iter),
+            target.cost.n_gradients - before,
+        )
+    (plain, cost), (found, less) = spent["unseen"], spent["seen"]
+    np.testing.assert_array_equal(found.flipped, plain.flipped)
+    np.testing.assert_array_equal(found.x_adv, plain.x_adv)
+    np.testing.assert_allclose(found.margin, plain.margin, rtol=0, atol=1e-6)
+    assert less == cost - 12
+
+
+def test_the_reachable_margin_of_a_linear_model_is_the_least_one_in_the_ball():
+    """From any point, at any step, also where the box [0, 1] cuts the ball: margin minus room along the gradient."""
+    target, x = Target(linear_model(WEIGHTS)), images(-0.2, 1.2)
+    goal = leave(target.logits(x).argmax(axis=1), n_classes=2)
+    ball = Ball(x, np.full(40, 0.01), goal)
+    start = ball.random_points(np.random.default_rng(0))
+    for n_steps in (1, 3):
+        step = target.walk(start, x, goal, radius=ball.radius, eps_step=np.full(40, 0.002), n_steps=n_steps)
+        np.testing.assert_allclose(step.reachable, least_margins(x, ball.epsilon), rtol=0, atol=1e-5)
+
+
+def test_a_walk_gives_up_at_the_second_step_where_a_linear_margin_is_out_of_reach():
+    target, x = Target(linear_model(UNIT_WEIGHTS)), interior_images()
+    ball = ball_around(target, x, 0.01)
+    found = walk(target, ball, x, **BIM, gives_up=out_of_reach)
+    np.testing.assert_array_equal(found.flipped, clean_margins(x) < 0.01)
+    failing = (clean_margins(x) > 0.01).sum()
+    target = Target(linear_model(UNIT_WEIGHTS))
+    hopeless = ball.at(np.flatnonzero(clean_margins(x) > 0.01))
+    walk(target, hopeless, hopeless.x, **BIM, gives_up=out_of_reach)
+    assert target.cost.n_gradients == 2 * failing
+
+
+def test_a_walk_goes_on_where_the_linear_margin_falls_from_step_to_step():
+    """Out of reach at each single step, but changing by more than what is missing: it may still come within reach."""
+    assert not out_of_reach(np.array([0.5]), np.array([0.6]), 8)[0]
+    assert out_of_reach(np.array([0.5]), np.array([0.6]), 4)[0]
+    assert not out_of_reach(np.array([0.5, np.nan]), np.array([np.inf, 0.5]), 1).any(), "the first step, NaN"

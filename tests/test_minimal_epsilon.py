@@ -86,11 +86,11 @@ def test_an_image_that_has_left_its_answer_flips_at_zero_without_an_attack() -> 
     target = Target(linear_model(WEIGHTS))
     x = interior_images(6)
     goal = leave(1 - target.logits(x).argmax(axis=1), n_classes=2)
-    target.n_gradients = 0
+    target.cost.n_gradients = 0
     found = dict(search(target, x, goal, stages=STAGES, epsilons=(0.1,), relative_width=0.1))["pgd"]
     np.testing.assert_array_equal(found.first_flipped, 0)
     np.testing.assert_array_equal(found.last_safe, 0)
-    assert target.n_gradients == len(x), "the one gradient of the linear estimate"
+    assert target.cost.n_gradients == len(x), "the one gradient of the linear estimate"
 
 
 @settings(max_examples=10, deadline=None)
@@ -143,10 +143,12 @@ def test_the_search_costs_what_its_undecided_images_cost() -> None:
     """On the linear model FGSM's estimate is exact: a try at it, one above where rounding fails it, and one below."""
     target = Target(linear_model(WEIGHTS))
     run(target, interior_images(), stages=STAGES[:1], width=0.05)
-    assert target.n_gradients / 40 <= 5
-    before = target.n_gradients
+    assert target.cost.n_gradients / 40 <= 5
+    before = target.cost.n_gradients
     run(target, interior_images(), stages=STAGES[:2], width=0.05)
-    assert target.n_gradients - before <= before + 10 * 40, "one failing walk of ten steps at the last safe epsilon"
+    assert target.cost.n_gradients - before <= before + 10 * 40, (
+        "one failing walk of ten steps at the last safe epsilon"
+    )
 
 
 def test_no_epsilon_of_the_grid_lies_inside_an_interval() -> None:

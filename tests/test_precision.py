@@ -6,10 +6,11 @@ import pytest
 from keras import layers
 from models import SHAPE, balanced_weights, linear_model, small_convolutional_net
 
+from oncorobust.attacks.coarse_target import CoarseTarget
 from oncorobust.attacks.goals import leave
 from oncorobust.attacks.linf import Ball, walk
 from oncorobust.attacks.target import Target
-from oncorobust.attacks.tf32_target import Tf32Target
+from oncorobust.backend.fastest_precision import fastest, gradient_seconds
 from oncorobust.backend.precision import (
     check_device_is_float32,
     check_full_float32,
@@ -199,7 +200,7 @@ def test_tf32_is_only_forbidden_afterwards_where_it_was_before(full_float32):
 
 def test_only_the_search_runs_in_tf32(full_float32):
     seen = {}
-    target = Tf32Target(linear_model(balanced_weights()))
+    target = CoarseTarget(linear_model(balanced_weights()), precision="tf32")
 
     def watch(name: str) -> None:
         function = getattr(target, name)
@@ -219,11 +220,12 @@ def test_only_the_search_runs_in_tf32(full_float32):
     assert seen == {"_walk": True, "_gradient": True, "_logits": False}
 
 
-def test_a_success_that_float32_does_not_confirm_is_dropped():
+@pytest.mark.parametrize("precision", ["tf32", "bfloat16"])
+def test_a_success_that_float32_does_not_confirm_is_dropped(precision):
     """The search sees a model with a shifted boundary: it claims successes too early, and must go on to real ones."""
     weights = balanced_weights()
     exact, coarse = linear_model(weights), Target(linear_model(weights, bias=-0.3))
-    target = Tf32Target(exact)
+    target = CoarseTarget(exact, precision=precision)
     target._walk, target._gradient = coarse._walk, coarse._gradient
     x = np.random.default_rng(0).uniform(0.3, 0.7, (60, *SHAPE)).astype(np.float32)
     scores = (x.astype(np.float64) * weights).sum(axis=(1, 2, 3))
@@ -240,3 +242,23 @@ def test_a_success_that_float32_does_not_confirm_is_dropped():
     assert (truth[found.flipped] < 0).all()
     wrong = target.margin_gradient(x, ball.goal)[0]
     assert (wrong >= 0).all()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "chosen"),
+    [
+        ({"float32": 3.0, "tf32": 3.1, "bfloat16": 1.0}, "bfloat16"),
+        ({"float32": 3.0, "tf32": 0.9, "bfloat16": 1.0}, "tf32"),
+        ({"float32": 3.0, "tf32": 2.9, "bfloat16": 9.0}, "float32"),
+        ({"float32": 3.0, "tf32": 3.0, "bfloat16": 2.4}, "float32"),
+    ],
+)
+def test_auto_takes_the_fastest_precision_if_it_gains_enough(seconds, chosen):
+    assert fastest(seconds) == chosen
+
+
+def test_the_measurement_gives_a_time_for_each_precision_and_leaves_full_float32(full_float32):
+    found = gradient_seconds()
+    assert set(found) == {"float32", "tf32", "bfloat16"}
+    assert all(0 < one < 60 for one in found.values())
+    assert not any(tf32_flags())

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from models import SHAPE, WEIGHTS, interior_images, linear_model, net_of_numpy_weights, small_convolutional_net
 
 from oncorobust.backend.functions import compile_function, compile_logits
-from oncorobust.backend.updates import computing_in
+from oncorobust.backend.mixed_precision import computing_in
 from oncorobust.settings.training import SGD, Mixture, Trades
 from oncorobust.training.losses import n_adversarial
 from oncorobust.training.step import (

@@ -16,24 +16,24 @@ from oncorobust.settings.load import load_params
 def main() -> None:
     """Read the test images and a model, attack it, and write predictions, intervals, metrics and examples."""
     arguments, params = parse("dataset", "model", "shards"), load_params()
-    settings, attacks = params.datasets[arguments.dataset].attack, params.attacks
     declare_policies(params)
+    settings = params.datasets[arguments.dataset].attack
     opened = open_evaluation("attack", arguments, params, decided_by=[settings])
+    attacks = opened.attacks
     epsilons = tuple(sorted({*settings.epsilons, *attacks.table_epsilons}))
     tables = opened.tables(attack_tables, epsilons=epsilons, threat_epsilons=settings.threat_epsilons, settings=attacks)
     if tables is None:
         return
     tables = in_published_order(tables)
-    classifier, data, seed, epsilon = opened.classifier, opened.data, opened.seed, settings.example_epsilon
-    examples = example_images(classifier, data, epsilon=epsilon, settings=attacks, seed=seed)
+    classifier, data, seed = opened.classifier, opened.data, opened.seed
     metrics = attack_metrics(
         classifier, opened.test, data, tables, epsilons=epsilons, settings=attacks, seed=seed, other=opened.other()
     )
-    ties = images_at_ties(classifier, data)
-    for warning in (gradient_warning(metrics["share_without_gradient"]), tie_warning(ties)):
+    for warning in (gradient_warning(metrics["share_without_gradient"]), tie_warning(images_at_ties(classifier, data))):
         if warning:
             opened.progress.warn(warning)
-    opened.write("attack", tables, metrics, examples)
+    shown = example_images(classifier, data, epsilon=settings.example_epsilon, settings=attacks, seed=seed)
+    opened.write("attack", tables, metrics, shown)
 
 
 if __name__ == "__main__":

@@ -19,12 +19,12 @@ def main() -> None:
     settings = params.datasets[arguments.dataset]
     decided_by = [settings.attack, settings.rank]
     opened = open_evaluation("rank", arguments, params, decided_by=decided_by, reads=["intervals.csv"])
-    tables = opened.tables(sensitivity_tables, settings=settings.rank, attacks=params.attacks)
+    tables = opened.tables(sensitivity_tables, settings=settings.rank, attacks=opened.attacks)
     if tables is None:
         return
     intervals = read_rows(results_file(arguments.dataset, arguments.model, "intervals.csv"))
     ranked, summary = rank_tables(tables.get("sensitivity"), intervals, exclude_share=settings.rank.exclude_share)
-    scores = opened.scored_images(ranked, settings=settings, attacks=params.attacks)
+    scores = opened.scored_images(ranked, settings=settings)
     rules = ("exclude_share", "largest_risk", "guarantee_confidence", "reject_epsilon")
     summary |= {name: getattr(settings.rank, name) for name in rules} | {"scores": score_names(scores)}
     opened.write("rank", {"sensitivity": ranked, "scores": scores}, summary)

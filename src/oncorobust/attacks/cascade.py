@@ -10,19 +10,24 @@
 AutoAttack (Croce and Hein 2020) is APGD-CE, APGD-DLR, FAB and Square. On two classes DLR is undefined and all losses
 give one direction (`attacks.goals`), so the suite climbs the margin, and finds its diversity in starts, step sizes,
 a minimum-norm attack and Square.
+
+BIM, PGD and the walks that narrow an interval give up where success is out of reach (`linf.out_of_reach`). `converged`
+takes all its steps, in full float32 whatever the precision of the search.
 """
+
+from typing import Any
 
 import numpy as np
 
 from oncorobust.attacks.apgd import apgd, apgd_targeted
 from oncorobust.attacks.art_classifier import KerasClassifier
 from oncorobust.attacks.fmn import fmn
-from oncorobust.attacks.linf import Ball, Found, pgd, walk
+from oncorobust.attacks.linf import Ball, Found, out_of_reach, pgd, walk, walk_from_image
 from oncorobust.attacks.minimal_epsilon import Stage
 from oncorobust.attacks.square import square
 from oncorobust.attacks.target import Target
 from oncorobust.base.arrays import Images
-from oncorobust.settings.attacks import Attacks
+from oncorobust.settings.attacks import Attacks, Converged, IterativeAttack
 
 
 def cascade(classifier: KerasClassifier, *, settings: Attacks, seed: int) -> tuple[Stage, ...]:
@@ -34,23 +39,17 @@ def cascade(classifier: KerasClassifier, *, settings: Attacks, seed: int) -> tup
     strict, rng = settings.strict, np.random.default_rng(seed)
 
     def fgsm(target: Target, ball: Ball, _start: Images) -> Found:
-        return walk(target, ball, ball.x, rel_eps_step=1.0, max_iter=1)
+        return walk_from_image(target, ball, rel_eps_step=1.0, max_iter=1)
 
     def bim(target: Target, ball: Ball, _start: Images) -> Found:
-        return walk(target, ball, ball.x, rel_eps_step=settings.bim.rel_eps_step, max_iter=settings.bim.max_iter)
+        return walk_from_image(target, ball, **_steps(settings.bim), gives_up=out_of_reach)
 
     def narrow(target: Target, ball: Ball, start: Images) -> Found:
-        return walk(target, ball, start, rel_eps_step=settings.pgd.rel_eps_step, max_iter=settings.pgd.max_iter)
+        return walk(target, ball, start, **_steps(settings.pgd), gives_up=out_of_reach)
 
     def restarted(target: Target, ball: Ball, _start: Images) -> Found:
-        return pgd(
-            target,
-            ball,
-            rel_eps_step=settings.pgd.rel_eps_step,
-            max_iter=settings.pgd.max_iter,
-            num_random_init=settings.pgd.num_random_init,
-            rng=rng,
-        )
+        n_starts = settings.pgd.num_random_init
+        return pgd(target, ball, **_steps(settings.pgd), num_random_init=n_starts, rng=rng, gives_up=out_of_reach)
 
     def auto_pgd(target: Target, ball: Ball, start: Images) -> Found:
         best = apgd(
@@ -72,7 +71,7 @@ def cascade(classifier: KerasClassifier, *, settings: Attacks, seed: int) -> tup
         return square(classifier, ball, max_queries=strict.square.max_queries, seed=seed)
 
     def converged(target: Target, ball: Ball, start: Images) -> Found:
-        return walk(target, ball, start, rel_eps_step=strict.converged.rel_eps_step, max_iter=strict.converged.max_iter)
+        return walk(target.exact(), ball, start, **_steps(strict.converged))
 
     return (
         Stage("fgsm", fgsm, fgsm),
@@ -83,3 +82,7 @@ def cascade(classifier: KerasClassifier, *, settings: Attacks, seed: int) -> tup
         Stage("square", queries, narrow),
         Stage("converged", converged, narrow),
     )
+
+
+def _steps(attack: IterativeAttack | Converged) -> dict[str, Any]:
+    return {"rel_eps_step": attack.rel_eps_step, "max_iter": attack.max_iter}

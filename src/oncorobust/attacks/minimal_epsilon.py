@@ -24,7 +24,7 @@ import numpy as np
 
 from oncorobust.attacks.finite import checked_result
 from oncorobust.attacks.goals import Goal
-from oncorobust.attacks.linf import Ball, Found
+from oncorobust.attacks.linf import Ball, Found, Seen
 from oncorobust.attacks.target import Target
 from oncorobust.base.arrays import Flags, Images, PerImage
 from oncorobust.models.checks import check_epsilons
@@ -92,6 +92,7 @@ class _Search:
         self._grid, self._width = np.array([0.0, *epsilons]), relative_width
         self._max_epsilon = epsilons[-1]
         self._margin, gradient = target.margin_gradient(x, goal)
+        self._seen = Seen(self._margin, gradient)
         self._slope = np.abs(gradient.astype(np.float64)).sum(axis=(1, 2, 3))
         answered = self._margin > 0
         self._safe, self._safe_margin = np.zeros(len(x)), self._margin.astype(np.float64)
@@ -156,7 +157,7 @@ class _Search:
             share = np.where(np.isfinite(self._flipped[at]), epsilon / self._flipped[at], 0).astype(np.float32)
         x = self._x[at]
         start = x + (self._x_flipped[at] - x) * np.minimum(share, 1).reshape(-1, 1, 1, 1)
-        ball = Ball(x, epsilon, self._goal.at(at))
+        ball = Ball(x, epsilon, self._goal.at(at), seen=self._seen.at(at))
         found = attack(self._target, ball, start)
         checked_result(found.x_adv, x, ball.radius, stage=name, names=ball.goal.names)
         flipped = found.flipped

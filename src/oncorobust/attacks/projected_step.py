@@ -30,6 +30,11 @@ def project(x_adv: Any, box: Box) -> Any:
     return ops.clip(x_adv, box.lower, box.upper)
 
 
+def room(x_adv: Any, gradient: Any, box: Box) -> Any:
+    """Return how far each pixel can move up the gradient inside the box."""
+    return ops.where(gradient > 0, box.upper - x_adv, x_adv - box.lower)
+
+
 def ascend(x_adv: Any, gradient: Any, eps_step: Any, box: Box) -> Any:
     """Take one sign step up the gradient, none where it is not finite, and project it back into the box."""
     direction = ops.where(ops.isfinite(gradient), ops.sign(gradient), 0.0)

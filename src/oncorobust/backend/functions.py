@@ -21,6 +21,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from oncorobust.backend.mixed_precision import computing_in
 from oncorobust.base.arrays import Images, Logits
 
 Scalar = Callable[[Any, Any], Any]
@@ -75,20 +76,26 @@ def compile_gradient(model: keras.Model, scalar: Scalar) -> GradientFunction:
     return compile_function(model, gradient)
 
 
-def compile_function(model: keras.Model, body: Callable[..., Any]) -> Callable[..., Any]:
+def compile_function(model: keras.Model, body: Callable[..., Any], *, precision: str = "float32") -> Callable[..., Any]:
     """Compile `body(network, *tensors)` into a function of arrays.
 
     Every array has the images along its first axis, unless it is a scalar; the body returns a tensor or a tuple of
-    tensors with the images along the first axis. Raises ValueError for an unknown backend.
+    tensors with the images along the first axis. precision: `float32`, or `mixed` for a search whose findings are
+    confirmed in float32 (`backend.mixed_precision`). Raises ValueError for an unknown backend.
     """
+
+    def computed(network: Network, *tensors: Any) -> Any:
+        with computing_in(precision, model):
+            return body(network, *tensors)
+
     match keras.backend.backend():
         case "tensorflow":
             network = GraphNetwork(model)
-            return compile_graph(lambda *tensors: body(network, *tensors))
+            return compile_graph(lambda *tensors: computed(network, *tensors))
         case "torch":
-            return run_eagerly(EagerNetwork(model), body)
+            return run_eagerly(EagerNetwork(model), computed)
         case "jax":
-            return _compile_jax(model, body)
+            return _compile_jax(model, computed)
         case other:
             raise ValueError(f"expected backend tensorflow, torch or jax, got {other}")
 

@@ -17,6 +17,7 @@ import keras
 from keras import ops
 
 from oncorobust.backend.functions import EagerNetwork, GraphNetwork, Network, TracedNetwork, compile_graph, run_eagerly
+from oncorobust.backend.mixed_precision import computing_in
 
 Forward = Callable[[Any], Any]
 """A function from images to logits, in training mode."""
@@ -153,26 +154,3 @@ def _moved(model: keras.Model, shift: Sequence[Any] | None) -> Iterator[None]:
     yield
     for variable, before in zip(model.trainable_variables, kept, strict=True):
         variable.assign(before)
-
-
-@contextmanager
-def computing_in(precision: str, model: keras.Model) -> Iterator[None]:
-    """With `mixed`, compute the layers between the first and the last one with weights in bfloat16 inside the block."""
-    layers = _leaves(model)
-    weighted = [position for position, layer in enumerate(layers) if layer.trainable_variables]
-    inner = layers[weighted[0] + 1 : weighted[-1]] if precision == "mixed" and weighted else []
-    before = [layer.dtype_policy for layer in inner]
-    for layer in inner:
-        layer.dtype_policy = "mixed_bfloat16"
-    try:
-        yield
-    finally:
-        for layer, policy in zip(inner, before, strict=True):
-            layer.dtype_policy = policy
-
-
-def _leaves(layer: keras.Layer) -> list[keras.Layer]:
-    """Return the layers of a model in order, those of nested models in place."""
-    if not isinstance(layer, keras.Model):
-        return [layer]
-    return [leaf for inner in layer.layers for leaf in _leaves(inner)]

@@ -38,6 +38,8 @@ CACHE = ".cache"
 """Folder of what only saves time, and of libraries' files where there is no home folder; git and DVC ignore it."""
 HOME = f"{CACHE}/home"
 """Home folder of processes whose own cannot be used; ignored by git."""
+PRECISIONS = f"{CACHE}/precisions.json"
+"""The fastest precision of a search on each machine that ran one; ignored by git."""
 DVC_CACHE = f"{CACHE}/dvc"
 """DVC's records of the files that it has seen, where /var/tmp cannot be written; ignored by git."""
 

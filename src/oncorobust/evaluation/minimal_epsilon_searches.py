@@ -6,9 +6,9 @@ import msgspec
 
 from oncorobust.attacks.art_classifier import KerasClassifier
 from oncorobust.attacks.cascade import cascade
+from oncorobust.attacks.coarse_target import target_of
 from oncorobust.attacks.goals import leave
 from oncorobust.attacks.minimal_epsilon import search
-from oncorobust.attacks.tf32_target import TARGETS
 from oncorobust.base.arrays import Images, Labels, PerImage
 from oncorobust.evaluation.sensitivity import min_epsilons
 from oncorobust.settings.attacks import Attacks, Rank
@@ -26,7 +26,7 @@ def searches_of(
     (`rank.strict_validation_images` 0): it then has no threshold, and takes long.
     """
     pgd = msgspec.structs.replace(attacks.pgd, num_random_init=rank.num_random_init)
-    target = TARGETS[attacks.strict.search_precision](classifier.model)
+    target = target_of(classifier.model, precision=attacks.strict.search_precision)
 
     def on_the_grid(x: Images, answers: Labels, names: Sequence[str], seed: int) -> PerImage:
         return min_epsilons(classifier, x, answers, epsilons=rank.epsilons, pgd=pgd, seed=seed, names=names)

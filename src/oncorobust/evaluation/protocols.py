@@ -15,7 +15,7 @@ import msgspec
 import pandas as pd
 
 from oncorobust.attacks.art_classifier import KerasClassifier
-from oncorobust.attacks.tf32_target import TARGETS
+from oncorobust.attacks.coarse_target import target_of
 from oncorobust.backend.precision import check_full_float32
 from oncorobust.base.errors import InputError
 from oncorobust.data.dataset import LabelledImages
@@ -93,7 +93,7 @@ def protocol_tables(
     if "strict" not in settings.protocols:
         return {"predictions": rows}
     intervals = interval_rows(
-        TARGETS[settings.strict.search_precision](model),
+        target_of(model, precision=settings.strict.search_precision),
         classifier,
         data,
         blocks,
@@ -142,7 +142,10 @@ def attack_metrics(
     data: the images of the tables, a part of test. other: as for `examine_model`. `validity` is what the validity gate
     judges (`model_validity`).
     """
-    return summarise_tables(tables, epsilons=epsilons) | {
+    summary = summarise_tables(tables, epsilons=epsilons)
+    if "strict" in summary:
+        summary["strict"]["search_precision"] = settings.strict.search_precision
+    return summary | {
         "n_test_images": len(test),
         "test_accuracy": accuracy(classifier, test),
         "share_without_gradient": share_without_gradient(classifier, data),

@@ -11,7 +11,7 @@ import msgspec
 import pandas as pd
 
 from oncorobust.attacks.art_classifier import KerasClassifier
-from oncorobust.attacks.tf32_target import TARGETS
+from oncorobust.attacks.coarse_target import target_of
 from oncorobust.data.dataset import LabelledImages
 from oncorobust.evaluation.blocks import Block, blocks_of
 from oncorobust.evaluation.certainty_scores import ScoreSettings, score_rows
@@ -121,7 +121,7 @@ class _Scoring:
     def bounds(self, data: LabelledImages) -> pd.DataFrame:
         """Search minimal epsilons by the strict protocol; return one row per image."""
         rows = interval_rows(
-            TARGETS[self.attacks.strict.search_precision](self.classifier.model),
+            target_of(self.classifier.model, precision=self.attacks.strict.search_precision),
             self.classifier,
             data,
             self._blocks(data),

@@ -62,7 +62,7 @@ def interval_rows(
         x, parts = data.images(at), []
         predicted = target.logits(x).argmax(axis=1)
         stages = cascade(classifier, settings=settings, seed=child_seed(seed, "strict", int(at[0])))
-        spent = target.n_gradients, target.n_forwards
+        spent = target.cost.n_gradients, target.cost.n_forwards
         describe = data.rows.iloc[at][["image_id", "patient_id"]].assign(label=data.labels[at], predicted=predicted)
         for name, found in search(
             target,
@@ -78,8 +78,8 @@ def interval_rows(
                     last_safe=found.last_safe,
                     first_flipped=found.first_flipped,
                     won_by=found.won_by,
-                    n_gradients=(target.n_gradients - spent[0]) / len(at),
-                    n_forwards=(target.n_forwards - spent[1]) / len(at),
+                    n_gradients=(target.cost.n_gradients - spent[0]) / len(at),
+                    n_forwards=(target.cost.n_forwards - spent[1]) / len(at),
                 )
             )
         return pd.concat(parts)

@@ -24,6 +24,7 @@ from oncorobust.evaluation.resumable_rows import ResumableRows
 from oncorobust.evaluation.scored_images import scored_images
 from oncorobust.evaluation.shards import Tables, by_shards
 from oncorobust.models.vgg16 import load_classifier
+from oncorobust.pipeline.machine_precision import decided
 from oncorobust.pipeline.stage import Progress, check_made
 from oncorobust.pipeline.stage_state import stage_state
 from oncorobust.settings.attacks import Attacks
@@ -35,7 +36,7 @@ class ModelEvaluation:
     """A model, the images it is evaluated on, and the saved state of the stage.
 
     all_images: of all splits. test: all test images. data: the evaluated images, which are the same in both stages and
-    for both models. seed: seed of the stage, the same for both models.
+    for both models. attacks: with the search precision of this machine. seed: of the stage, the same for both models.
     """
 
     arguments: argparse.Namespace
@@ -43,7 +44,7 @@ class ModelEvaluation:
     all_images: LabelledImages
     test: LabelledImages
     data: LabelledImages
-    batch_size: int
+    attacks: Attacks
     seed: int
     state: RunState
     progress: Progress
@@ -55,12 +56,12 @@ class ModelEvaluation:
         """
         resumable = ResumableRows(self.progress.update, self.state, begin=self.progress.begin)
         computed = partial(compute, self.classifier, self.data, seed=self.seed, resumable=resumable, **settings)
-        tables = by_shards(self.arguments, computed, blocks=blocks_of(len(self.data), self.batch_size))
+        tables = by_shards(self.arguments, computed, blocks=blocks_of(len(self.data), self.attacks.batch_size))
         if tables is None:
             self.state.remove()
         return tables
 
-    def scored_images(self, ranked: pd.DataFrame, *, settings: Dataset, attacks: Attacks) -> pd.DataFrame:
+    def scored_images(self, ranked: pd.DataFrame, *, settings: Dataset) -> pd.DataFrame:
         """Return the scores of certainty of the evaluated images and of validation images (`evaluation.scored_images`).
 
         ranked: the ranking of the evaluated images.
@@ -71,8 +72,8 @@ class ModelEvaluation:
             self._validation(settings.rank.validation_images),
             ranked,
             rank=settings.rank,
-            attacks=attacks,
-            epsilons=tuple(sorted({*settings.attack.epsilons, *attacks.table_epsilons})),
+            attacks=self.attacks,
+            epsilons=tuple(sorted({*settings.attack.epsilons, *self.attacks.table_epsilons})),
             seed=self.seed,
             resumable=ResumableRows(self.progress.update, self.state, begin=self.progress.begin),
         )
@@ -135,10 +136,11 @@ def evaluation_of(
     folder: of the saved state. decided_by: as for `open_evaluation`. Raises InputError when a file is missing or does
     not fit, OSError when the folder is not writable.
     """
-    dataset, model, attacks = arguments.dataset, arguments.model, params.attacks
+    dataset, model = arguments.dataset, arguments.model
     seed = child_seed(params.seed, dataset, stage)
     check_places(folder)
     backend = prepare(threads=params.run.threads, seed=seed)
+    attacks = decided(params.attacks, threads=params.run.threads)
     all_images = load(layout.processed(dataset))
     test = all_images.select("test")
     max_images = params.datasets[dataset].attack.max_images
@@ -150,7 +152,7 @@ def evaluation_of(
         all_images=all_images,
         test=test,
         data=data,
-        batch_size=attacks.batch_size,
+        attacks=attacks,
         seed=seed,
         state=stage_state(
             f"{folder}/.{stage}{arguments.shard or ''}.state",

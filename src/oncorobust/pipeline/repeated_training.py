@@ -77,10 +77,10 @@ def _trained_models(dataset: str, seed: int, params: Params) -> Iterator[tuple[s
 
 def _attacked(dataset: str, model: str, file: str, params: Params) -> Tables:
     """Return the rows of a model by the attacks, the images and the seeds of stage `attack`."""
-    settings, attacks = params.datasets[dataset].attack, params.attacks
+    settings = params.datasets[dataset].attack
     chosen = {
         "paper_epsilons": (params.report.adversarial_training_epsilon,),
-        "epsilons": tuple(sorted({*settings.epsilons, *attacks.table_epsilons})),
+        "epsilons": tuple(sorted({*settings.epsilons, *params.attacks.table_epsilons})),
     }
     opened = evaluation_of(
         file,
@@ -90,7 +90,7 @@ def _attacked(dataset: str, model: str, file: str, params: Params) -> Tables:
         decided_by=[settings, chosen],
         folder=str(Path(file).with_suffix("")),
     )
-    tables = opened.tables(protocol_tables, **chosen, settings=attacks)
+    tables = opened.tables(protocol_tables, **chosen, settings=opened.attacks)
     if tables is None:
         raise ValueError("expected the rows of all test images, got those of a shard")
     return in_published_order(tables)

@@ -59,13 +59,18 @@ NoiseKind = Literal["uniform", "sign"]
 """Noise uniform in the ball, or of size epsilon and random sign at every pixel."""
 
 
+SearchPrecision = Literal["auto", "float32", "tf32", "bfloat16"]
+"""`tf32`: products rounded to 10 bits, on a GPU that has it. `bfloat16`: inner layers in bfloat16, to 7 bits."""
+
+
 class Strict(Settings, frozen=True, kw_only=True):
     """The strict protocol beyond Table S1: the search for each image's smallest epsilon, and the attacks it uses."""
 
     relative_width: Share
     """Widest interval [last safe, first flipped] of an image, as a share of first flipped."""
-    search_precision: Literal["float32", "tf32"]
-    """Precision of the search's gradients on a GPU. With `tf32` every success is confirmed in float32."""
+    search_precision: SearchPrecision
+    """Precision of the search's gradients. `auto`: the fastest on this machine, measured once and told in attack.json.
+    Every success is confirmed in float32, and the last attack, `converged`, is in float32 whatever the setting."""
     apgd: Apgd
     """Auto-PGD."""
     fmn: Fmn

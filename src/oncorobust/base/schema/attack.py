@@ -157,6 +157,7 @@ ATTACK = Document(
             "Share of images predicted right whose prediction no attack so far changes within epsilon.",
             _STRICT,
         ),
+        Key("strict/search_precision", "string", NO_UNIT, "Precision of the search: float32, tf32, bfloat16.", _STRICT),
         Key("strict/share_censored", "number", FRACTION, "Share of images that no attack changes.", _STRICT),
         Key(
             "strict/median_min_epsilon",
