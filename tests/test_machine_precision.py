@@ -5,11 +5,12 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from recipes import TRAIN
 from test_paper_attacks import TABLE_S1
 
 from oncorobust.base import layout
 from oncorobust.pipeline import machine_precision
-from oncorobust.pipeline.machine_precision import decided
+from oncorobust.pipeline.machine_precision import decided, decided_training
 from oncorobust.settings.attacks import Attacks
 
 
@@ -61,3 +62,12 @@ def test_a_file_that_was_cut_short_or_holds_another_word_is_measured_again(
 def test_nothing_is_measured_where_nothing_depends_on_it(measured: list[str], attacks: Attacks) -> None:
     assert decided(attacks, threads=1) is attacks
     assert measured == []
+
+
+def test_training_is_mixed_where_bfloat16_is_the_fastest(measured: list[str]) -> None:
+    auto = msgspec.structs.replace(TRAIN, precision="auto")
+    assert decided_training(auto, threads=1).precision == "mixed"
+    assert decided_training(auto, threads=2).precision == "float32"
+    assert decided_training(TRAIN, threads=3) is TRAIN
+    assert measured == ["bfloat16", "float32"]
+    assert decided(with_precision("auto"), threads=1).strict.search_precision == "bfloat16", "one measurement for both"

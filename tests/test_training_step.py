@@ -204,6 +204,20 @@ def test_mixed_precision_spares_weights_images_and_evaluation():
         assert [layer.compute_dtype for layer in models[1].layers] == ["float32", "bfloat16", "bfloat16", "float32"]
 
 
+def test_mixed_precision_also_attacks_the_training_images(monkeypatch):
+    model = net_of_three_layers()
+    layer, inner, seen = model.layers[2], model.layers[2].call, []
+    monkeypatch.setattr(
+        layer, "call", lambda *args, **kwargs: (seen.append(layer.compute_dtype), inner(*args, **kwargs))[1]
+    )
+    settings = replace(HARDEN, precision="mixed")
+    step = compile_adversarial_step(make_trainee(model, settings), settings)
+    step(X, np.eye(3, dtype=np.float32)[np.arange(8) % 3], NOISE, EPSILON, EPS_STEP, np.int32(2))
+    assert len(seen) >= 2, "the attack's gradient and the update's"
+    assert set(seen) == {"bfloat16"}
+    assert layer.compute_dtype == "float32"
+
+
 def net_of_three_layers():
     layers = [
         keras.layers.Conv2D(4, 3, activation="tanh"),

@@ -44,9 +44,8 @@ def compile_update(
     """Compile `body(learner, *tensors)`, which may assign to variables, into a function of arrays.
 
     body returns numbers. changed: variables other than the model's own that it assigns to (the optimiser's, averages).
-    precision: `float32`, or `mixed`: in training mode all layers after the first one with weights and before the last
-    one compute in bfloat16; weights stay float32. The first layer stays float32 because bfloat16 would round an
-    adversarial perturbation away. Raises ValueError for an unknown backend.
+    precision: `float32`, or `mixed`: all gradients, by images and by weights, are computed with the inner layers in
+    bfloat16 (`backend.mixed_precision`). Raises ValueError for an unknown backend.
     """
     match keras.backend.backend():
         case "tensorflow":
@@ -65,6 +64,10 @@ class _GraphLearner(GraphNetwork):
         super().__init__(model)
         self._precision = precision
 
+    def logits_and_gradient(self, loss: Callable[[Any], Any], x: Any) -> tuple[Any, Any]:
+        with computing_in(self._precision, self._model):
+            return super().logits_and_gradient(loss, x)
+
     def weight_gradients(self, loss: TrainingLoss, *, shift: Sequence[Any] | None = None) -> tuple[Any, Any, list[Any]]:
         import tensorflow as tf
 
@@ -80,6 +83,10 @@ class _EagerLearner(EagerNetwork):
     def __init__(self, model: keras.Model, precision: str) -> None:
         super().__init__(model)
         self._precision = precision
+
+    def logits_and_gradient(self, loss: Callable[[Any], Any], x: Any) -> tuple[Any, Any]:
+        with computing_in(self._precision, self._model):
+            return super().logits_and_gradient(loss, x)
 
     def weight_gradients(self, loss: TrainingLoss, *, shift: Sequence[Any] | None = None) -> tuple[Any, Any, list[Any]]:
         import torch
@@ -99,6 +106,10 @@ class _TracedLearner(TracedNetwork):
     def __init__(self, model: keras.Model, precision: str) -> None:
         super().__init__(model)
         self._precision = precision
+
+    def logits_and_gradient(self, loss: Callable[[Any], Any], x: Any) -> tuple[Any, Any]:
+        with computing_in(self._precision, self._model):
+            return super().logits_and_gradient(loss, x)
 
     def weight_gradients(self, loss: TrainingLoss, *, shift: Sequence[Any] | None = None) -> tuple[Any, Any, list[Any]]:
         import jax

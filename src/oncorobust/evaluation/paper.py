@@ -1,6 +1,6 @@
 """The paper's protocol: attacks at each epsilon of a grid, with one row per image, attack and epsilon.
 
-ART's attacks run at each epsilon separately, with the settings of Table S1, in two variants:
+The attacks run at each epsilon separately, with the settings of Table S1, in two variants:
 
     predicted   away from the model's own clean prediction: ART's default, and the choice of the paper's code. The
                 attack moves a misclassified image away from its wrong answer; with two classes this makes the answer
@@ -21,7 +21,7 @@ from oncorobust.attacks.art_classifier import KerasClassifier
 from oncorobust.attacks.finite import check_finite_logits
 from oncorobust.attacks.goals import margins
 from oncorobust.attacks.names import PAPER_ATTACKS
-from oncorobust.attacks.paper_attacks import perturb
+from oncorobust.attacks.paper_attacks import PaperAttacks
 from oncorobust.base.arrays import Images, Labels, Logits, PerImage
 from oncorobust.base.epsilons import FEW_WITHOUT_GRADIENT, epsilon_key
 from oncorobust.base.seeds import child_seed
@@ -83,12 +83,10 @@ def _block_rows(
     check_logits(logits, image_ids=data.rows["image_id"].iloc[at].tolist(), where=f"the answers to {data.name}")
     describe = _Describe(data.rows.iloc[at], labels)
     parts = [describe(logits, attack="none", epsilon=0.0, attacked_label="none", linf=np.zeros(len(at)))]
+    attacks = AttacksByLabel(classifier, x, labels, logits, seed=seed)
     for attack in PAPER_ATTACKS:
         for epsilon in epsilons:
-            examples = examples_by_label(
-                classifier, x, labels, logits, attack=attack, epsilon=epsilon, settings=settings, seed=seed
-            )
-            for attacked_label, x_adv in examples.items():
+            for attacked_label, x_adv in attacks.examples(attack, epsilon=epsilon, settings=settings).items():
                 parts.append(
                     describe(
                         classifier.predict(x_adv),
@@ -101,27 +99,25 @@ def _block_rows(
     return parts
 
 
-def examples_by_label(
-    classifier: KerasClassifier,
-    x: Images,
-    labels: Labels,
-    clean_logits: Logits,
-    *,
-    attack: str,
-    epsilon: float,
-    settings: Attacks,
-    seed: int,
-) -> dict[str, Images]:
-    """Attack the predicted and the true label; the second run attacks only misclassified images."""
-    one_hot = np.eye(clean_logits.shape[1], dtype=np.float32)
-    predicted = clean_logits.argmax(axis=1)
-    chosen: dict[str, Any] = {"attack": attack, "epsilon": epsilon, "settings": settings, "seed": seed}
-    from_predicted = perturb(classifier, x, one_hot[predicted], **chosen)
-    wrong = predicted != labels
-    from_true = from_predicted.copy()
-    if wrong.any():
-        from_true[wrong] = perturb(classifier, x[wrong], one_hot[labels[wrong]], **chosen)
-    return {"predicted": from_predicted, "true": from_true}
+class AttacksByLabel:
+    """Attacks on one batch away from the predicted and from the true label; the second on misclassified images only."""
+
+    def __init__(
+        self, classifier: KerasClassifier, x: Images, labels: Labels, clean_logits: Logits, *, seed: int
+    ) -> None:
+        """Attack nothing yet. clean_logits: (n, classes) of x."""
+        one_hot, predicted = np.eye(clean_logits.shape[1], dtype=np.float32), clean_logits.argmax(axis=1)
+        self._wrong = wrong = predicted != labels
+        self._predicted = PaperAttacks(classifier, x, one_hot[predicted], predicted, seed=seed)
+        self._true = PaperAttacks(classifier, x[wrong], one_hot[labels[wrong]], predicted[wrong], seed=seed)
+
+    def examples(self, attack: str, *, epsilon: float, settings: Attacks) -> dict[str, Images]:
+        """Return adversarial examples (n, h, w, c) by one attack, by the label that they move away from."""
+        from_predicted = self._predicted.examples(attack, epsilon=epsilon, settings=settings)
+        from_true = from_predicted.copy()
+        if self._wrong.any():
+            from_true[self._wrong] = self._true.examples(attack, epsilon=epsilon, settings=settings)
+        return {"predicted": from_predicted, "true": from_true}
 
 
 class _Describe:
@@ -211,8 +207,9 @@ def example_images(
     right = pd.Series(data.labels[predicted == data.labels], index=np.flatnonzero(predicted == data.labels))
     at = np.array(right.drop_duplicates().sort_values().index[:n_images], dtype=np.int64)
     x, one_hot = data.images(at), np.eye(classifier.nb_classes, dtype=np.float32)[data.labels[at]]
-    chosen: dict[str, Any] = {"epsilon": epsilon, "settings": settings, "seed": seed}
-    adversarial = np.stack([perturb(classifier, x, one_hot, attack=attack, **chosen) for attack in PAPER_ATTACKS])
+    attacks = PaperAttacks(classifier, x, one_hot, predicted[at], seed=seed)
+    made = [attacks.examples(attack, epsilon=epsilon, settings=settings) for attack in PAPER_ATTACKS]
+    adversarial = np.stack(made)
     return {
         "images": x,
         "adversarial": adversarial,

@@ -18,7 +18,7 @@ import pandas as pd
 
 from oncorobust.attacks.art_classifier import KerasClassifier
 from oncorobust.attacks.finite import check_finite_logits
-from oncorobust.attacks.paper_attacks import perturb_pgd
+from oncorobust.attacks.paper_attacks import PaperAttacks
 from oncorobust.base.arrays import Flags, Images, PerImage
 from oncorobust.base.seeds import child_seed
 from oncorobust.data.dataset import LabelledImages
@@ -74,9 +74,8 @@ def min_epsilons(
         left = np.flatnonzero(np.isinf(found))
         if len(left) == 0:
             break
-        x_adv = perturb_pgd(
-            classifier, x[left], one_hot[left], epsilon=epsilon, settings=pgd, batch_size=len(left), seed=seed
-        )
+        attacks = PaperAttacks(classifier, x[left], one_hot[left], answers[left], seed=seed)
+        x_adv = attacks.pgd(epsilon=epsilon, settings=pgd)
         logits = classifier.predict(x_adv)
         check_finite_logits(logits, stage="pgd", names=[names[int(position)] for position in left])
         found[left[logits.argmax(axis=1) != answers[left]]] = epsilon

@@ -1,4 +1,4 @@
-"""The search precision `auto` on this machine, measured by the first stage that needs it and kept.
+"""What the precision `auto` means on this machine, measured by the first stage that needs it and kept.
 
 All later stages take the same one, so that a rerun gives the same bytes. Remove the file to measure again.
 """
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import get_args
 
 import keras
-import msgspec
+from msgspec.structs import replace
 
 from oncorobust.backend.fastest_precision import fastest_precision
 from oncorobust.backend.runtime import backend_version
@@ -17,6 +17,7 @@ from oncorobust.base import layout
 from oncorobust.base.errors import InputError
 from oncorobust.base.files import read_json, write_json
 from oncorobust.settings.attacks import Attacks, SearchPrecision
+from oncorobust.settings.training import Harden, Train
 
 
 def decided(attacks: Attacks, *, threads: int) -> Attacks:
@@ -27,7 +28,18 @@ def decided(attacks: Attacks, *, threads: int) -> Attacks:
     if attacks.strict.search_precision != "auto" or "strict" not in attacks.protocols:
         return attacks
     chosen = _kept(Path(layout.PRECISIONS), _machine(threads))
-    return msgspec.structs.replace(attacks, strict=msgspec.structs.replace(attacks.strict, search_precision=chosen))
+    return replace(attacks, strict=replace(attacks.strict, search_precision=chosen))
+
+
+def decided_training(settings: Train | Harden, *, threads: int) -> Train | Harden:
+    """Return the recipe with the precision that `auto` means on this machine; others as they are.
+
+    threads and errors as for `decided`.
+    """
+    if settings.precision != "auto":
+        return settings
+    pays = _kept(Path(layout.PRECISIONS), _machine(threads)) == "bfloat16"
+    return replace(settings, precision="mixed" if pays else "float32")
 
 
 def _machine(threads: int) -> str:

@@ -13,6 +13,7 @@ from oncorobust.base.files import check_places
 from oncorobust.base.run_state import RunState
 from oncorobust.base.seeds import child_seed
 from oncorobust.data.dataset import LabelledImages, load
+from oncorobust.pipeline.machine_precision import decided_training
 from oncorobust.pipeline.stage import Progress, check_made
 from oncorobust.pipeline.stage_state import stage_state
 from oncorobust.pipeline.training_outputs import write_training
@@ -65,6 +66,8 @@ class ModelTraining:
         record: entries of training.json on the start of training. decided_by, starts_from: settings and files that
         determine the result, in addition to settings, record and images. Raises InputError when the recipe does.
         """
+        settings = decided_training(settings, threads=self.threads)
+        record = record | {"precision": settings.precision}
         decided = [self.backend, record, settings, self.augment, self.seed, self.threads, *decided_by]
         place = f"{self.folder}/.{self.model}.state"
         files = [Path(file) for file in starts_from]

@@ -82,8 +82,8 @@ class Adam(Settings, frozen=True, kw_only=True, tag_field="name", tag="adam"):
     """Decoupled weight decay, as in AdamW; below 1 / learning_rate."""
 
 
-Precision = Literal["float32", "mixed"]
-"""Of the update: `mixed` computes all but the first convolution and the loss in bfloat16, weights stay float32."""
+Precision = Literal["auto", "float32", "mixed"]
+"""Of training: `mixed` computes the layers between the first and the last one with weights in bfloat16."""
 
 
 class Train(Settings, frozen=True, kw_only=True):
@@ -101,8 +101,8 @@ class Train(Settings, frozen=True, kw_only=True):
     average: Share | None
     """Momentum of a moving average of the weights; the average is then what is validated and kept. null for none."""
     precision: Precision
-    """Precision of the update. `mixed` computes all but the first convolution and the loss in bfloat16; weights,
-    attacks and evaluation stay in float32."""
+    """Precision of training and its attacks. `mixed` computes the inner layers in bfloat16; first and last layer,
+    weights, loss and validation stay in float32. `auto`: `mixed` where bfloat16 is the fastest on this machine."""
     optimizer: SGD | Adam
     """Optimizer, by its `name`. Source: Table S3."""
 
@@ -180,7 +180,7 @@ class Harden(Settings, frozen=True, kw_only=True):
     average: Share | None
     """Momentum of a moving average of the weights; the average is then what is validated and kept. null for none."""
     precision: Precision
-    """Precision of the update. `mixed` computes all but the first convolution and the loss in bfloat16; weights,
-    attacks and evaluation stay in float32."""
+    """Precision of training and its attacks. `mixed` computes the inner layers in bfloat16; first and last layer,
+    weights, loss and validation stay in float32. `auto`: `mixed` where bfloat16 is the fastest on this machine."""
     optimizer: SGD | Adam
     """Optimizer, by its `name`; as in `train` where the paper is silent."""

@@ -75,6 +75,7 @@ TRAINING = Document(
         MODEL,
         SYNTHETIC,
         Key("backend", "string", NO_UNIT, "Keras backend: tensorflow, torch or jax."),
+        Key("precision", "string", NO_UNIT, "Precision of training: float32 or mixed.", _TRAINED),
         Key("source", "string", NO_UNIT, "model.source of params.yaml.", _CLEAN),
         Key("architecture", "string or null", NO_UNIT, "Architecture; null for a model of your own.", _CLEAN),
         Key("weights", "string", NO_UNIT, "Weights that training started from: a name or a file."),
