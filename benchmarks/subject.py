@@ -190,7 +190,9 @@ def timed_search(
     search_all(subject.first(4))
     target.cost.n_gradients = target.cost.n_forwards = 0
     ours, n = timed(lambda: search_all(subject)), len(subject.data)
-    print(f"ours: {target.cost.n_gradients / n:.1f} gradients, {target.cost.n_forwards / n:.1f} forward passes per image")
+    print(
+        f"ours: {target.cost.n_gradients / n:.1f} gradients, {target.cost.n_forwards / n:.1f} forward passes per image"
+    )
     return ours
 
 

@@ -7,6 +7,7 @@ from models import SHAPE, balanced_weights, images_in_memory, linear_model
 from test_paper_attacks import TABLE_S1
 
 from oncorobust.attacks.art_classifier import KerasClassifier
+from oncorobust.attacks.paper_attacks import PaperAttacks
 from oncorobust.base.errors import InputError
 from oncorobust.evaluation import paper as evaluation
 from oncorobust.evaluation.blocks import blocks_of
@@ -84,13 +85,14 @@ def test_the_floor_is_one_minus_clean_accuracy_for_predicted_labels_and_zero_for
 
 def test_the_true_label_is_attacked_again_only_where_the_answer_was_wrong(weights, data, monkeypatch):
     sizes = []
-    original = evaluation.perturb
 
-    def spy(classifier, x, one_hot, **chosen):
-        sizes.append(len(x))
-        return original(classifier, x, one_hot, **chosen)
+    class Counted(PaperAttacks):
+        def examples(self, *args, **chosen):
+            made = super().examples(*args, **chosen)
+            sizes.append(len(made))
+            return made
 
-    monkeypatch.setattr(evaluation, "perturb", spy)
+    monkeypatch.setattr(evaluation, "PaperAttacks", Counted)
     classifier = KerasClassifier(linear_model(weights))
     attack_rows(
         classifier,
