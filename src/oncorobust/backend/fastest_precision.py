@@ -29,6 +29,16 @@ def fastest_precision() -> str:
     return fastest(gradient_seconds())
 
 
+def training_precision(wanted: str) -> str:
+    """Return `mixed` for `auto` where bfloat16 is the fastest here, float32 elsewhere, and any other `wanted` itself."""
+    return in_training(fastest_precision()) if wanted == "auto" else wanted
+
+
+def in_training(fastest: str) -> str:
+    """Return the precision of training where a precision is the fastest; TF32 is not used to train."""
+    return "mixed" if fastest == "bfloat16" else "float32"
+
+
 def fastest(seconds: Mapping[str, float]) -> str:
     """Return the precision of the shortest time, or float32 where that gains too little. seconds: by precision."""
     best = min(seconds, key=lambda one: seconds[one])

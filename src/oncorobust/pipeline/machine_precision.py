@@ -11,7 +11,7 @@ from typing import get_args
 import keras
 from msgspec.structs import replace
 
-from oncorobust.backend.fastest_precision import fastest_precision
+from oncorobust.backend.fastest_precision import fastest_precision, in_training
 from oncorobust.backend.runtime import backend_version
 from oncorobust.base import layout
 from oncorobust.base.errors import InputError
@@ -38,8 +38,7 @@ def decided_training(settings: Train | Harden, *, threads: int) -> Train | Harde
     """
     if settings.precision != "auto":
         return settings
-    pays = _kept(Path(layout.PRECISIONS), _machine(threads)) == "bfloat16"
-    return replace(settings, precision="mixed" if pays else "float32")
+    return replace(settings, precision=in_training(_kept(Path(layout.PRECISIONS), _machine(threads))))
 
 
 def _machine(threads: int) -> str:

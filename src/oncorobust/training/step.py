@@ -19,6 +19,7 @@ import numpy as np
 from keras import ops
 
 from oncorobust.attacks.projected_step import ascend, box_around, project
+from oncorobust.backend.fastest_precision import training_precision
 from oncorobust.backend.functions import Network
 from oncorobust.backend.updates import Forward, Learner, compile_update
 from oncorobust.base.arrays import Images
@@ -104,7 +105,7 @@ def start_noise(x: Images, settings: Harden, rng: np.random.Generator) -> np.nda
 
 def _compile(trainee: Trainee, body: Callable[..., tuple[Any, ...]], precision: str) -> Callable[..., tuple[Any, ...]]:
     changed = [*trainee.optimizer.variables, *trainee.averages]
-    return compile_update(trainee.model, body, changed=changed, precision=precision)
+    return compile_update(trainee.model, body, changed=changed, precision=training_precision(precision))
 
 
 def perturb(
