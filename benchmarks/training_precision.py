@@ -33,6 +33,7 @@ class Clock:
 
     def __init__(self) -> None:
         """Note nothing yet."""
+        self.lines: list[str] = []
         self.wall_s: list[float] = []
         self.processor_s: list[float] = []
 
@@ -43,7 +44,8 @@ class Clock:
         """Progress is not shown."""
 
     def say(self, text: str) -> None:
-        """Note the time."""
+        """Keep the line and note the time."""
+        self.lines.append(text)
         self.wall_s.append(time.perf_counter())
         self.processor_s.append(time.process_time())
 

@@ -30,7 +30,7 @@ def fastest_precision() -> str:
 
 
 def training_precision(wanted: str) -> str:
-    """Return `mixed` for `auto` where bfloat16 is the fastest here, float32 elsewhere, and any other `wanted` itself."""
+    """Return what `wanted` means: for `auto`, `mixed` where bfloat16 is the fastest here, and float32 elsewhere."""
     return in_training(fastest_precision()) if wanted == "auto" else wanted
 
 
