@@ -98,7 +98,7 @@ def check_rounding(threats: pd.DataFrame, draws: Draws, *, level: float) -> Chec
     whole = next((one for one in _WHOLE if (threats["threat"] == one).any()), None)
     stored = [one for one in _BITS if (threats["threat"] == one).any()]
     if whole is None or not stored:
-        missing = f"threat {' or '.join(_WHOLE)}" if whole is None else "a stored threat"
+        missing = f"threat {' or '.join(_WHOLE)}" if whole is None else f"threat {' or '.join(_BITS)}"
         return not_done(name, expected, f"the run has no {missing}")
     found = [
         (f"{threat} at epsilon {epsilon_text(epsilon)}", _lost(threats, (whole, threat), epsilon, draws, level))

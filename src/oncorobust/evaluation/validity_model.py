@@ -117,7 +117,7 @@ def check_transfer(examined: Mapping[str, Any], *, level: float) -> Check:
     if "restarts" not in examined:
         return not_done(name, expected, "the strict protocol was not run")
     if "transfer" not in examined:
-        return not_done(name, expected, "this is the clean model, and the hardened one is trained from it later")
+        return not_done(name, expected, "no other model: examples are made on the clean model, for the hardened one")
     found = examined["transfer"]
     return _stubborn(name, expected, found["n_images"], found["changed"], "change", level=level)
 
