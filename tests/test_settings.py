@@ -160,7 +160,7 @@ def test_every_number_of_the_demo_is_covered() -> None:
         ("datasets.mnist.model.dropout", 1.0, "expected `float` < 1.0, got 1.0"),
         ("datasets.mnist.train.keep", "best", "expected one of validation_loss, last, got 'best'"),
         ("datasets.mnist.train.average", 1.0, "expected `float` < 1.0, got 1.0"),
-        ("datasets.mnist.train.precision", "tf32", "expected one of float32, mixed, got 'tf32'"),
+        ("datasets.mnist.train.precision", "tf32", "expected one of auto, float32, mixed, got 'tf32'"),
         (
             "datasets.mnist.train.optimizer.weight_decay",
             10000,

@@ -9,7 +9,7 @@ its own epsilon.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -112,6 +112,7 @@ def walk(
 
     Every iterate is checked, including the starting point and the last one.
     """
+    ball = replace(ball, seen=None)  # not needed below, where balls are taken apart at every step
     nothing = np.full(len(start), np.inf, dtype=np.float32)
     best = Found(ball.project(start), nothing.copy())
     left, current, reachable = np.arange(len(start)), best.x_adv.copy(), nothing
