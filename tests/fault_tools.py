@@ -20,6 +20,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from recipes import in_float32
 from test_kill import write_processed
 from test_pipeline import write_raw_tree
 from toy_pipeline import OUTPUTS, REPOSITORY, environment, make_toy, run, small_params, write_params
@@ -149,7 +150,7 @@ def tiny_repository(folder: Path) -> Path:
     """The real scripts and library, a model of 500 weights and 40 small images: raw, processed, and to be acquired."""
     for name in ("workflow/scripts", "workflow/code", "src/oncorobust"):
         shutil.copytree(REPOSITORY / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    content = yaml.safe_load((REPOSITORY / "presets" / "demo.yaml").read_text(encoding="utf-8"))
+    content = in_float32(yaml.safe_load((REPOSITORY / "presets" / "demo.yaml").read_text(encoding="utf-8")))
     block = content["datasets"]["brain_mets"]
     block["model"] = {"source": "path", "path": "own/model.keras", "input_range": [0, 1], "fine_tune": True}
     block["train"] |= {"epochs": 3, "batch_size": 4}

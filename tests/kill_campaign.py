@@ -26,6 +26,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 import yaml
+from recipes import in_float32
 from toy_pipeline import REPOSITORY, environment, run, write_params
 
 COMMANDS = {"snakemake": "snakemake --cores all", "dvc": "dvc repro"}
@@ -195,7 +196,7 @@ def copy_of_work_tree(folder: Path, datasets: list[str] | None) -> Path:
         if (REPOSITORY / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(REPOSITORY / name, folder / name)
-    content = yaml.safe_load((REPOSITORY / "presets" / "demo.yaml").read_text(encoding="utf-8"))
+    content = in_float32(yaml.safe_load((REPOSITORY / "presets" / "demo.yaml").read_text(encoding="utf-8")))
     kept = datasets or content["run"]["datasets"]
     content["run"]["datasets"] = kept
     for section in (content["datasets"], content["acquire"], content["report"]["columns"]):

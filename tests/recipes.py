@@ -1,4 +1,6 @@
-"""Recipes small enough for the nets of `models`."""
+"""Recipes small enough for the nets of `models`, and precisions that no machine decides."""
+
+from typing import Any
 
 from oncorobust.settings.data import Augment
 from oncorobust.settings.training import Adam, Constant, Harden, Mixture, Train
@@ -31,3 +33,12 @@ HARDEN = Harden(
     precision="float32",
     optimizer=Adam(learning_rate=0.02, weight_decay=0.0),
 )
+
+
+def in_float32(params: dict[str, Any]) -> dict[str, Any]:
+    """Replace precisions `auto` in the content of params.yaml, which two folders might measure differently."""
+    params["attacks"]["strict"]["search_precision"] = "float32"
+    for block in params["datasets"].values():
+        for training in (block["train"], block["harden"] or {}):
+            training["precision"] = "float32"
+    return params

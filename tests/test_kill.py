@@ -23,6 +23,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from recipes import in_float32
 from toy_pipeline import REPOSITORY, write_params
 
 pytestmark = [pytest.mark.slow, pytest.mark.long]
@@ -66,7 +67,7 @@ class Runs:
 
 
 def small_params() -> dict:
-    content = yaml.safe_load((REPOSITORY / "presets" / "demo.yaml").read_text(encoding="utf-8"))
+    content = in_float32(yaml.safe_load((REPOSITORY / "presets" / "demo.yaml").read_text(encoding="utf-8")))
     block = content["datasets"]["brain_mets"]
     block["preprocess"]["format"] = {"name": "manifest"}
     block["model"]["hidden_units"] = [64, 32]
