@@ -11,6 +11,7 @@ from oncorobust.attacks.goals import leave
 from oncorobust.attacks.linf import Ball, walk
 from oncorobust.attacks.target import Target
 from oncorobust.backend.fastest_precision import fastest, gradient_seconds
+from oncorobust.backend.mixed_precision import computing_in
 from oncorobust.backend.precision import (
     check_device_is_float32,
     check_full_float32,
@@ -242,6 +243,16 @@ def test_a_success_that_float32_does_not_confirm_is_dropped(precision):
     assert (truth[found.flipped] < 0).all()
     wrong = target.margin_gradient(x, ball.goal)[0]
     assert (wrong >= 0).all()
+
+
+def test_the_first_and_the_last_kernel_stay_float32_whatever_stands_before_them_or_is_frozen():
+    parts = [layers.BatchNormalization(), layers.Conv2D(3, 1), layers.Conv2D(3, 1), layers.Flatten(), layers.Dense(2)]
+    parts[1].trainable = False
+    model = keras.Sequential([keras.Input(SHAPE), *parts])
+    with computing_in("mixed", model):
+        found = [layer.compute_dtype for layer in model.layers]
+    assert found == ["float32", "float32", "bfloat16", "bfloat16", "float32"]
+    assert {layer.compute_dtype for layer in model.layers} == {"float32"}
 
 
 @pytest.mark.parametrize(

@@ -99,7 +99,8 @@ def out_of_reach(reachable: PerImage, before: PerImage, n_left: int) -> Flags:
     """Give up where the margin, were it linear, would stay above 0 in the whole ball, even if it goes on changing.
 
     reachable: of `Walk`. On a linear model it is the same at each step, and the walk ends at the second one. Elsewhere
-    the walk goes on as long as reachable could become 0 by changing in each step left as much as in the last one.
+    the walk goes on as long as reachable could become 0 by changing in each step left as much as in the last one. For
+    targets that climb the margin.
     """
     with np.errstate(invalid="ignore"):
         return reachable > n_left * np.abs(reachable - before)

@@ -19,6 +19,7 @@ Sources: Goodfellow 2015 (FGSM), Kurakin 2017 (BIM), Madry 2018 (PGD); ART 1.20.
 """
 
 import warnings
+from collections.abc import Iterator
 from functools import cached_property
 
 import numpy as np
@@ -75,21 +76,27 @@ class PaperAttacks:
         if settings.num_random_init == 0:
             made = self._from_images(epsilon, eps_step=eps_step, max_iter=settings.max_iter)
             return checked_result(made, self._x, epsilon, stage="pgd")
-        starts = [self._random_points(epsilon) for _ in range(settings.num_random_init)]
         made, left = self._x.copy(), np.arange(len(self._x))
-        for start in starts[:0:-1]:
+        for is_first, start in self._starts_in_reverse(epsilon, settings.num_random_init):
             found = self._steps(start[left], left, epsilon, eps_step=eps_step, n_steps=settings.max_iter)
-            changed = self._changed(found, left)
-            made[left[changed]] = found[changed]
-            left = left[~changed]
-        if len(left):
-            first = starts[0][left]
-            made[left] = self._steps(first, left, epsilon, eps_step=eps_step, n_steps=settings.max_iter)
+            kept = np.ones(len(left), dtype=bool) if is_first else self._changed(found, left)
+            made[left[kept]] = found[kept]
+            left = left[~kept]
+            if len(left) == 0:
+                break
         return checked_result(made, self._x, epsilon, stage="pgd")
 
+    def _starts_in_reverse(self, epsilon: float, n: int) -> Iterator[tuple[bool, Images]]:
+        """Yield n draws of random points, the last one first, and whether it is the first draw; hold one at a time."""
+        states = [np.random.get_state()]
+        while len(states) < n:
+            self._random_points(epsilon)
+            states.append(np.random.get_state())
+        for place in reversed(range(n)):
+            np.random.set_state(states[place])
+            yield place == 0, self._random_points(epsilon)
+
     def _changed(self, x_adv: Images, at: Labels) -> Flags:
-        if len(at) == 0:
-            return np.zeros(0, dtype=bool)
         return self._classifier.predict(x_adv).argmax(axis=1) != self._answers[at]
 
     def _random_points(self, epsilon: float) -> Images:
@@ -109,8 +116,6 @@ class PaperAttacks:
 
     def _steps(self, x_adv: Images, at: Labels, epsilon: float, *, eps_step: float, n_steps: int) -> Images:
         """Take steps from points of the balls around the images at some positions."""
-        if len(at) == 0:
-            return x_adv
         for _ in range(n_steps):
             direction = np.sign(self._classifier.loss_gradient(x_adv, self._one_hot[at]))
             x_adv = self._step(x_adv, direction, at, epsilon, eps_step)

@@ -18,7 +18,7 @@ from oncorobust.backend.functions import compile_function
 from oncorobust.backend.runtime import tf32_allowed
 
 GAIN = 1.3
-"""How many times faster than float32 a precision must be to be chosen; far from what emulation and units give."""
+"""How many times faster than float32 a precision must be to be chosen: more than a measurement varies by."""
 
 _SHAPE, _CHANNELS, _BATCH, _REPEATS = (32, 32, 3), 64, 8, 8
 

@@ -21,6 +21,8 @@ MANY = 0.5
 """Share of images whose response may not differ from the first-order prediction."""
 
 _NOT_EXAMINED = "attack.json holds no examination of the model: run stage attack again"
+_NO_STRICT = "the strict protocol was not run"
+_NO_OTHER = "no other model: examples are made on the clean model, for the hardened one"
 
 
 def check_gradients(metrics: Mapping[str, Any]) -> Check:
@@ -90,36 +92,40 @@ def check_unbounded(examined: Mapping[str, Any], *, level: float) -> Check:
     """Check that an attack that may change almost everything succeeds."""
     name = "unbounded attack"
     expected = f"PGD at epsilon 0.5 changes the answer to all images; at most {100 * TOLERATED:.0f} % may stay"
-    if not examined:
-        return not_done(name, expected, _NOT_EXAMINED)
-    found = examined["unbounded"]
-    return _stubborn(name, expected, found["n_images"], found["unchanged"], "stay", level=level)
+    return _attacked_again(name, expected, examined, ("unbounded", "unchanged", "stay"), absent="", level=level)
 
 
 def check_restarts(examined: Mapping[str, Any], *, level: float) -> Check:
     """Check that another random start changes hardly any answer at an epsilon well below the search's last safe one."""
     name = "more restarts"
     expected = "PGD from another random point changes hardly any answer at 0.8 times the last safe epsilon"
-    if not examined:
-        return not_done(name, expected, _NOT_EXAMINED)
-    if "restarts" not in examined:
-        return not_done(name, expected, "the strict protocol was not run")
-    found = examined["restarts"]
-    return _stubborn(name, expected, found["n_images"], found["changed"], "change", level=level)
+    part = ("restarts", "changed", "change")
+    return _attacked_again(name, expected, examined, part, absent=_NO_STRICT, level=level)
 
 
 def check_transfer(examined: Mapping[str, Any], *, level: float) -> Check:
     """Check that examples made on another model change hardly any answer where the search says that none changes."""
     name = "transfer attacks"
     expected = "examples made on the clean model change hardly any answer at 0.8 times the last safe epsilon"
+    absent = _NO_OTHER if "restarts" in examined else _NO_STRICT
+    part = ("transfer", "changed", "change")
+    return _attacked_again(name, expected, examined, part, absent=absent, level=level)
+
+
+def _attacked_again(
+    name: str, expected: str, examined: Mapping[str, Any], part: tuple[str, str, str], *, absent: str, level: float
+) -> Check:
+    """Judge one attack of `examine_model`. part: its key, that of the images against the check, what these do.
+
+    absent: why the attack was not run, where it was not.
+    """
+    key, against, verb = part
     if not examined:
         return not_done(name, expected, _NOT_EXAMINED)
-    if "restarts" not in examined:
-        return not_done(name, expected, "the strict protocol was not run")
-    if "transfer" not in examined:
-        return not_done(name, expected, "no other model: examples are made on the clean model, for the hardened one")
-    found = examined["transfer"]
-    return _stubborn(name, expected, found["n_images"], found["changed"], "change", level=level)
+    if key not in examined:
+        return not_done(name, expected, absent)
+    found = examined[key]
+    return _stubborn(name, expected, found["n_images"], found[against], verb, level=level)
 
 
 def _stubborn(name: str, expected: str, n_images: int, against: list[str], verb: str, *, level: float) -> Check:
