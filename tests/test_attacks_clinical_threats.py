@@ -12,7 +12,7 @@ from oncorobust.attacks.goals import leave
 from oncorobust.attacks.input_layers import tied_channels
 from oncorobust.attacks.regions import background_reach, lesion_reach
 from oncorobust.attacks.stored import round_to_bits
-from oncorobust.attacks.target import Target
+from oncorobust.attacks.target import Target, Walk
 from oncorobust.attacks.threat_search import Threat, search_threats
 from oncorobust.base.errors import InputError
 from oncorobust.data.dataset import LabelledImages
@@ -167,3 +167,17 @@ def test_what_cannot_be_asked() -> None:
     rows = rows_of(make_data(boxed=0), threats=("lesion", "background"))
     assert rows.empty
     assert rows.columns.tolist() == THREAT_COLUMNS
+
+
+@pytest.mark.parametrize(("precision", "share"), [("bfloat16", 0.0), ("float32", 1.0)])
+def test_a_flip_that_only_the_coarse_precision_sees_is_not_counted(
+    precision: str, share: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A walk that claims success wherever it stands stands for rounding; the images themselves are not adversarial."""
+
+    def claims_success(_: Target, start: np.ndarray, x: np.ndarray, *__: Any, **___: Any) -> Walk:
+        return Walk(start, x, np.full(len(x), -1, np.float32), np.zeros(len(x), np.float32))
+
+    monkeypatch.setattr(Target, "walk", claims_success)
+    rows = rows_of(make_data(), threats=("full", "tied", "lesion"), epsilons=(0.0001,), precision=precision)
+    assert rows["flipped"].mean() == share

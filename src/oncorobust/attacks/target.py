@@ -9,6 +9,7 @@ Sources: Goodfellow 2015, Kurakin 2017, Madry 2018; composition as in deepmind-r
 """
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, NamedTuple
 
 import keras
@@ -18,7 +19,7 @@ from keras import ops
 from oncorobust.attacks.finite import check_finite_images, check_finite_margins, finite_gradient
 from oncorobust.attacks.goals import Goal, Loss, margin, margin_loss, margins
 from oncorobust.attacks.projected_step import ascend, box_around, project, room
-from oncorobust.backend.functions import Network, compile_function
+from oncorobust.backend.functions import Network, compile_function, logits_of
 from oncorobust.base.arrays import Images, Logits, PerImage
 
 
@@ -54,11 +55,11 @@ class Target:
     def __init__(
         self, model: keras.Model, *, loss: Loss = margin_loss, precision: str = "float32", cost: Cost | None = None
     ) -> None:
-        """Prepare the compiled functions; each is traced at its first call."""
+        """Prepare the compiled functions, which all targets of the model share; each is traced at its first call."""
         self.cost = Cost() if cost is None else cost
         self.image_shape: tuple[int, ...] = tuple(model.input_shape[1:])
         self.n_classes: int = model.output_shape[-1]
-        self._logits = compile_function(model, lambda network, x: network.logits(x))
+        self._logits = compile_function(model, logits_of)
         self._gradient = compile_function(model, _gradient_of(loss), precision=precision)
         self._walk = compile_function(model, _walk_along(loss), precision=precision)
 
@@ -142,6 +143,7 @@ class Target:
         return Walk(x_adv, x_best, least, reachable)
 
 
+@cache
 def _gradient_of(loss: Loss) -> Any:
     def body(network: Network, x: Any, own: Any, rivals: Any) -> tuple[Any, Any]:
         logits, gradient = network.logits_and_gradient(lambda logits: loss(logits, own, rivals), x)
@@ -150,6 +152,7 @@ def _gradient_of(loss: Loss) -> Any:
     return body
 
 
+@cache
 def _walk_along(loss: Loss) -> Any:
     gradient_of = _gradient_of(loss)
 

@@ -15,6 +15,7 @@ its batches are padded to one of a few lengths. Gradients of weights are in `onc
 """
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any, Protocol, runtime_checkable
 
 import keras
@@ -64,16 +65,25 @@ def selected_logits(logits: Any, targets: Any) -> Any:
 
 def compile_logits(model: keras.Model) -> LogitsFunction:
     """Compile the model's logits as a function of images (n, h, w, c) in [0, 1] that returns (n, classes)."""
-    return compile_function(model, lambda network, x: network.logits(x))
+    return compile_function(model, logits_of)
 
 
 def compile_gradient(model: keras.Model, scalar: Scalar) -> GradientFunction:
     """Compile the gradient of `scalar(logits, targets)` with respect to images."""
+    return compile_function(model, _gradient_of(scalar))
 
+
+def logits_of(network: Network, x: Any) -> Any:
+    """Return the logits of images: a body for `compile_function`."""
+    return network.logits(x)
+
+
+@cache
+def _gradient_of(scalar: Scalar) -> Callable[..., Any]:
     def gradient(network: Network, x: Any, targets: Any) -> Any:
         return network.logits_and_gradient(lambda logits: scalar(logits, targets), x)[1]
 
-    return compile_function(model, gradient)
+    return gradient
 
 
 def compile_function(model: keras.Model, body: Callable[..., Any], *, precision: str = "float32") -> Callable[..., Any]:
@@ -81,9 +91,17 @@ def compile_function(model: keras.Model, body: Callable[..., Any], *, precision:
 
     Every array has the images along its first axis, unless it is a scalar; the body returns a tensor or a tuple of
     tensors with the images along the first axis. precision: `float32`, or `mixed` for a search whose findings are
-    confirmed in float32 (`backend.mixed_precision`). Raises ValueError for an unknown backend.
+    confirmed in float32 (`backend.mixed_precision`). The function is kept with the model: whoever asks for the same
+    body in the same precision again gets it, already compiled. Raises ValueError for an unknown backend.
     """
+    # Not through Keras, which would track the functions as a part of the model.
+    kept = vars(model).setdefault("_oncorobust_functions", {})
+    if (body, precision) not in kept:
+        kept[body, precision] = _compiled(model, body, precision)
+    return kept[body, precision]
 
+
+def _compiled(model: keras.Model, body: Callable[..., Any], precision: str) -> Callable[..., Any]:
     def computed(network: Network, *tensors: Any) -> Any:
         with computing_in(precision, model):
             return body(network, *tensors)

@@ -20,7 +20,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from oncorobust.backend.functions import compile_function
+from oncorobust.backend.functions import compile_function, logits_of
 from oncorobust.base.errors import InputError
 
 Compute = Callable[[keras.Model, np.ndarray], np.ndarray]
@@ -52,7 +52,7 @@ def check_model_is_float32(model: keras.Model) -> None:
 
 
 def _compiled(model: keras.Model, values: np.ndarray) -> np.ndarray:
-    return compile_function(model, lambda network, x: network.logits(x))(values)
+    return compile_function(model, logits_of)(values)
 
 
 def check_device_is_float32(*, compute: Compute = _compiled) -> None:

@@ -63,6 +63,7 @@ def attack_tables(
             epsilons=threat_epsilons,
             pgd=settings.pgd,
             noise=settings.strict.noise,
+            precision=settings.strict.search_precision,
         )
         tables["threats"] = threat_rows(
             classifier.model, data, blocks, settings=threats, seed=seed, resumable=resumable

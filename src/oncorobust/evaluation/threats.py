@@ -17,6 +17,7 @@ there is no earlier attempt; an image that is flipped under a part takes one, an
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import keras
@@ -24,6 +25,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
+from oncorobust.attacks.coarse_target import target_of
 from oncorobust.attacks.goals import Goal, leave
 from oncorobust.attacks.input_layers import grey_channel, stored_bit_depth, tied_channels
 from oncorobust.attacks.noise import noise_margins
@@ -49,12 +51,17 @@ _BITS = {"stored_8": 8, "stored_12": 12, "stored_16": 16}
 
 @dataclass(frozen=True)
 class ThreatSettings:
-    """Threat models of one table, increasing epsilons, PGD's settings; noise: the kind of noise in threat `noise`."""
+    """Threat models of one table, increasing epsilons, PGD's settings.
+
+    noise: the kind of noise in threat `noise`. precision: of the gradients (`coarse_target.target_of`); every flip is
+    confirmed in float32.
+    """
 
     threats: tuple[ThreatName, ...]
     epsilons: tuple[float, ...]
     pgd: IterativeAttack
     noise: NoiseKind
+    precision: str = "float32"
 
 
 def threat_rows(
@@ -110,12 +117,12 @@ class _Fronts:
     """
 
     def __init__(self, model: keras.Model, settings: ThreatSettings, *, grey: bool) -> None:
-        front = tied_channels(model) if grey else model
+        front, target = tied_channels(model) if grey else model, partial(target_of, precision=settings.precision)
         self.grey = grey
-        self.plain = Target(model)
-        self.base = Target(front) if grey else self.plain
+        self.plain = target(model)
+        self.base = target(front) if grey else self.plain
         self.stored = {
-            name: Target(stored_bit_depth(front, bits=bits)) for name, bits in _BITS.items() if name in settings.threats
+            name: target(stored_bit_depth(front, bits=bits)) for name, bits in _BITS.items() if name in settings.threats
         }
 
 
