@@ -135,6 +135,7 @@ rule certify:
         certificates="reports/{dataset}/{model}/certificates.csv",
     params:
         **tracked("seed", "run.threads", "attacks.batch_size", "attacks.table_epsilons"),
+        **tracked("attacks.strict.search_precision"),
         **tracked("datasets.{dataset}.certify", "datasets.{dataset}.attack"),
         code=code("certify"),
     log:
