@@ -1,8 +1,8 @@
 """Statistics over per-image rows: a cell's value computed again from the rows that it names.
 
-The rows are those of predictions.csv, intervals.csv, threats.csv, sensitivity.csv and certificates.csv. Nearly every statistic is a ratio
-of two sums over images, such as correct images over images; its parts give its interval too (`intervals`). The others
-are a largest epsilon and a count.
+The rows are those of predictions.csv, intervals.csv, threats.csv, sensitivity.csv and certificates.csv. Nearly every
+statistic is a ratio of two sums over images, such as correct images over images; its parts give its interval too
+(`intervals`). The others are a largest epsilon and a count.
 """
 
 import math
