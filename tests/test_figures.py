@@ -40,7 +40,9 @@ def root(tmp_path_factory):
 @pytest.fixture(scope="module")
 def datasets(root):
     with contextlib.chdir(root):
-        return [read_plot_data(key, REPORT, models=MODELS, seed=0) for key in DATASETS]
+        return [
+            read_plot_data(key, REPORT, models=MODELS, seed=0, certified=one.certified) for key, one in DATASETS.items()
+        ]
 
 
 def texts(figure):
