@@ -53,7 +53,14 @@ OWN_FILES = own_files(config)
 POLICIES = policies_of(config)
 POLICY_READS = policy_reads(config, Path("."))
 TABLES = ["table1", "table2", "table_s5", "gap", "threats", "beyond_accuracy", "minimal_epsilons"]
-TABLES += ["medical_against_natural", "selective_prediction", "decision_rules", "certificates", "training_seeds", "validity"]
+TABLES += [
+    "medical_against_natural",
+    "selective_prediction",
+    "decision_rules",
+    "certificates",
+    "training_seeds",
+    "validity",
+]
 FIGURES = ["figure1", "figure2", "figure3", "figure4", "figure5", "figure6"]
 TABULATED = ["predictions.csv", "intervals.csv", "threats.csv", "scores.csv", "validity.json"]
 ON_THE_PAGE = ["training.json", "curves.png", "attack.json"]
