@@ -88,7 +88,7 @@ def _answers(found: Logits, name: str) -> Labels:
 
 def _check_repeats(once: Logits, again: Logits) -> None:
     """Refuse a model that is random itself, of which counts would mix two sources of noise."""
-    scale = np.abs(once).max(initial=1.0)
+    scale = float(np.nanmax(np.abs(once), initial=1.0))
     if not np.allclose(once, again, rtol=0, atol=_ROUNDING * scale, equal_nan=True):
         change = float(np.nanmax(np.abs(once - again)))
         raise InputError(
