@@ -10,12 +10,13 @@ from art.estimators.certification.randomized_smoothing.randomized_smoothing impo
 from scipy.stats import binom, binomtest, norm
 
 from oncorobust.base.errors import InputError
-from oncorobust.certificates.certify import Certificate, certify, wins
+from oncorobust.certificates.certify import Certificate, certify
 from oncorobust.certificates.counts import certified_epsilon, l2_radius, lower_bound, needed_probability, samples_needed
 from oncorobust.certificates.noise import SmoothingNoise
 from oncorobust.certificates.plan import SamplingPlan
 from oncorobust.certificates.sequential import Schedule, decide, schedule_of
 from oncorobust.certificates.smoothed import ABSTAINED, Smoothed
+from oncorobust.certificates.vote import wins
 
 EPSILONS = (0.001, 0.002, 0.004, 0.006)
 TIED = SmoothingNoise("tied", 0.1)
