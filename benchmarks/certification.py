@@ -10,7 +10,7 @@ third), and the seconds of ART's `certify`, of ours with as many samples per ima
 times faster than ART). All are warmed up first. ART's only need of statsmodels, an exact binomial interval, is met by
 SciPy where statsmodels is not installed.
 
-Run: python benchmarks/certification.py [--images 40] [--timed 4] [--samples 1000] [--sigma 0.1] [--vgg16]
+Run: python benchmarks/certification.py [--images 24] [--timed 3] [--samples 2000] [--sigma 0.1] [--vgg16]
 """
 
 import argparse
@@ -41,7 +41,7 @@ def images_of(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
     pattern = np.kron(np.random.default_rng(0).choice([-1, 1], (8, 8)), np.ones((4, 4)))
     labels = np.arange(n) % 2
-    strength = rng.uniform(0, 0.08, n) * (2 * labels - 1)
+    strength = rng.uniform(0, 0.25, n) * (2 * labels - 1)
     grey = 0.5 + strength[:, None, None] * pattern + rng.normal(0, 0.05, (n, 32, 32))
     return np.repeat(grey[..., None], 3, axis=-1).clip(0, 1).astype(np.float32), labels
 
@@ -101,9 +101,9 @@ def accuracies(found: Sequence[Certificate], labels: np.ndarray) -> str:
 def main() -> None:
     """Certify with both plans, and time them beside ART."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--images", type=int, default=40, help="images whose samples are counted")
-    parser.add_argument("--timed", type=int, default=4, help="images of the comparison of times")
-    parser.add_argument("--samples", type=int, default=1000)
+    parser.add_argument("--images", type=int, default=24, help="images whose samples are counted")
+    parser.add_argument("--timed", type=int, default=3, help="images of the comparison of times")
+    parser.add_argument("--samples", type=int, default=2000)
     parser.add_argument("--sigma", type=float, default=0.1)
     parser.add_argument("--precision", choices=("float32", "mixed"), default="float32", help="of our predictions")
     parser.add_argument("--vgg16", action="store_true", help="VGG16 at 32 px instead of the small network")
