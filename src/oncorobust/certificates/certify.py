@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import bdtrc
 
 from oncorobust.base.arrays import Image, Images, Labels
 from oncorobust.base.errors import InputError
@@ -22,10 +21,10 @@ from oncorobust.certificates.noise import Mask, Masks, SmoothingNoise
 from oncorobust.certificates.packed import LogitsFunction, run_jobs
 from oncorobust.certificates.plan import SamplingPlan
 from oncorobust.certificates.sequential import Sampling, schedule_of
+from oncorobust.certificates.vote import FIRST_CHECK, Vote
 
-_FIRST_SELECTION = 16
-_DOUBT = 1e-3
-"""Selection ends early once the leading class has won against the second at this level of a binomial test."""
+_DOUBT = 0.02
+"""Selection ends early once a class leads at this level of the test of PREDICT; it decides nothing that is claimed."""
 
 
 @dataclass(frozen=True)
@@ -109,40 +108,35 @@ class _Job:
         self._image, self._mask, self._noise, self._plan = image, mask, noise, plan
         self._estimation = estimation
         self._streams = [np.random.default_rng([seed, stream]) for stream in range(2)]
-        self._selected = np.zeros(0, dtype=np.int64)
-        self._check = min(_FIRST_SELECTION, plan.n_selection) if plan.sampling == "sequential" else plan.n_selection
-        self._top: int | None = None
+        first = plan.n_selection if plan.sampling == "fixed" else FIRST_CHECK
+        self._selection = Vote(plan.n_selection, alpha=_DOUBT, first=first)
 
     @property
     def wanted(self) -> int:
-        return self._check - int(self._selected.sum()) if self._top is None else self._estimation.wanted
+        return self._selection.wanted or self._estimation.wanted
+
+    @property
+    def usable(self) -> int:
+        return self._selection.usable or self._estimation.usable
 
     def draw(self, n: int) -> Images:
-        rng = self._streams[self._top is not None]
+        rng = self._streams[self._selection.ended]
         return self._image + self._noise.draw(rng, n, shape=self._image.shape, mask=self._mask)
 
     def take(self, answers: Labels) -> None:
-        if self._top is not None:
-            self._estimation.take(len(answers), int((answers == self._top).sum()))
-            return
-        counts = np.bincount(answers, minlength=len(self._selected))
-        counts[: len(self._selected)] += self._selected
-        self._selected = counts
-        if self.wanted == 0:
-            if self._check == self._plan.n_selection or wins(counts, alpha=_DOUBT):
-                self._top = int(counts.argmax())
-            else:
-                self._check = min(2 * self._check, self._plan.n_selection)
+        if self._selection.ended:
+            self._estimation.take(answers == self._selection.leading)
+        else:
+            self._selection.take(answers)
 
     def certificate(self) -> Certificate:
         found = self._estimation.found()
         n_free = self._noise.n_free(self._image.shape, self._mask)
         radius = float(l2_radius(found.p_lower, sigma=self._noise.sigma))
-        assert self._top is not None  # the job has ended
         return Certificate(
-            predicted=self._top,
-            selection_count=int(self._selected[self._top]),
-            n_selection=int(self._selected.sum()),
+            predicted=self._selection.leading,
+            selection_count=int(self._selection.counts[self._selection.leading]),
+            n_selection=int(self._selection.counts.sum()),
             n_samples=found.n_samples,
             n_top=found.n_top,
             look_samples=found.look_samples,
@@ -155,15 +149,6 @@ class _Job:
             abstained=not found.p_lower > 0.5,
             n_free=n_free,
         )
-
-
-def wins(counts: np.ndarray, *, alpha: float) -> bool:
-    """Return whether the leading class beats the second in a two-sided binomial test at level alpha.
-
-    counts: samples of each class. Source: Cohen, Rosenfeld and Kolter 2019, PREDICT.
-    """
-    second, first = np.sort(np.append(counts, 0))[-2:]
-    return bool(2 * bdtrc(first - 1, first + second, 0.5) <= alpha)
 
 
 def _check_lengths(x: Images, seeds: Sequence[int], masks: Masks | None) -> None:

@@ -1,9 +1,10 @@
 """Samples of many images in shared forward passes.
 
 Each image asks for samples, and each forward pass serves as many images as fit into it, in their order. All passes have
-one length, so that a compiled function is compiled once; the last ones are filled up with black images. An image's
-samples come from its own generator and begin at a multiple of `_ALIGNMENT` rows, so that its counts do not depend on
-the images beside it.
+one length, so that a compiled function is compiled once. Where the images ask for less than a pass holds, they draw
+ahead what they may need later; answers that are not needed in the end are not counted. An image's samples come from its
+own generator, in order, and begin at a multiple of `_ALIGNMENT` rows, so that its counts do not depend on the images
+beside it.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,19 +24,23 @@ _ROUNDING = 1e-3
 
 @runtime_checkable
 class Job(Protocol):
-    """The sampling of one image. wanted: samples that it still asks for, 0 once it has ended. name: for messages."""
+    """The sampling of one image. name: for messages."""
 
     name: str
 
     @property
     def wanted(self) -> int:
-        """Return the number of samples asked for now."""
+        """Return the number of samples that the next decision needs; 0 once the job has ended."""
+
+    @property
+    def usable(self) -> int:
+        """Return the number of samples that may be drawn now, at least `wanted`."""
 
     def draw(self, n: int) -> Images:
-        """Return n noisy images, at most `wanted`."""
+        """Return n noisy images, at most `usable`."""
 
     def take(self, answers: Labels) -> None:
-        """Count the answers (n,) of the images just drawn."""
+        """Use the answers (n,) of the images just drawn, as far as they are needed."""
 
 
 def run_jobs(
@@ -63,20 +68,35 @@ def run_jobs(
 
 def _filled(active: Sequence[Job], batch_size: int) -> tuple[Images, list[tuple[Job, slice]]]:
     """Return a batch of samples, and which rows are whose."""
-    parts: list[tuple[Job, slice]] = []
-    pieces: list[Images] = []
-    start = 0
-    for job in active:
-        if start >= batch_size:
-            break
-        drawn = job.draw(min(job.wanted, batch_size - start))
-        parts.append((job, slice(start, start + len(drawn))))
-        pieces.append(drawn)
-        start += -(-len(drawn) // _ALIGNMENT) * _ALIGNMENT
+    shares = _shares(active, batch_size)
+    pieces = [job.draw(n) for job, n in zip(active, shares, strict=False)]
     batch = np.zeros((batch_size, *pieces[0].shape[1:]), dtype=np.float32)
-    for (_, rows), drawn in zip(parts, pieces, strict=True):
+    parts, start = [], 0
+    for job, drawn in zip(active, pieces, strict=False):
+        rows = slice(start, start + len(drawn))
         batch[rows] = drawn
+        parts.append((job, rows))
+        start += _aligned(len(drawn))
     return batch, parts
+
+
+def _shares(active: Sequence[Job], batch_size: int) -> list[int]:
+    """Return the rows of the first jobs: what each wants and, where all get that, an equal part of the rows left."""
+    shares: list[int] = []
+    left = batch_size
+    for job in active:
+        if left <= 0:
+            return shares
+        shares.append(min(job.wanted, left))
+        left -= _aligned(shares[-1])
+    more = max(0, left) // len(shares) // _ALIGNMENT * _ALIGNMENT
+    return [
+        min(_aligned(share) + more, job.usable) if more else share for job, share in zip(active, shares, strict=True)
+    ]
+
+
+def _aligned(rows: int) -> int:
+    return -(-rows // _ALIGNMENT) * _ALIGNMENT
 
 
 def _answers(found: Logits, name: str) -> Labels:
@@ -88,7 +108,7 @@ def _answers(found: Logits, name: str) -> Labels:
 
 def _check_repeats(once: Logits, again: Logits) -> None:
     """Refuse a model that is random itself, of which counts would mix two sources of noise."""
-    scale = np.abs(once).max(initial=1.0)
+    scale = float(np.nanmax(np.abs(once), initial=1.0))
     if not np.allclose(once, again, rtol=0, atol=_ROUNDING * scale, equal_nan=True):
         change = float(np.nanmax(np.abs(once - again)))
         raise InputError(

@@ -19,6 +19,7 @@ from functools import lru_cache
 import numpy as np
 from scipy.stats import binom
 
+from oncorobust.base.arrays import Flags
 from oncorobust.base.errors import InputError
 from oncorobust.certificates.counts import lower_bound, needed_probability, samples_needed
 from oncorobust.certificates.plan import SamplingPlan
@@ -114,11 +115,20 @@ class Sampling:
         """Return the number of samples up to the next check."""
         return 0 if self.ended else int(self._schedule.at[self._place]) - self._n
 
-    def take(self, n_samples: int, n_top: int) -> None:
-        """Count `n_samples` more samples, at most `wanted`, of which n_top gave the selected class."""
-        self._n, self._top = self._n + n_samples, self._top + n_top
-        if self.wanted:
-            return
+    @property
+    def usable(self) -> int:
+        """Return the number of samples up to the last check."""
+        return 0 if self.ended else int(self._schedule.at[-1]) - self._n
+
+    def take(self, hits: Flags) -> None:
+        """Count whether further samples (n,) gave the selected class, up to the check at which sampling ends."""
+        while len(hits) and not self.ended:
+            part, hits = hits[: self.wanted], hits[self.wanted :]
+            self._n, self._top = self._n + len(part), self._top + int(part.sum())
+            if not self.wanted:
+                self._decide()
+
+    def _decide(self) -> None:
         alpha = float(self._schedule.alphas[self._place])
         if alpha:
             bound = float(lower_bound(self._top, self._n, alpha))

@@ -12,15 +12,14 @@ import numpy as np
 
 from oncorobust.base.arrays import Image, Images, Labels
 from oncorobust.base.seeds import child_seed
-from oncorobust.certificates.certify import Certificate, certify, wins
+from oncorobust.certificates.certify import Certificate, certify
 from oncorobust.certificates.noise import Mask, Masks, SmoothingNoise
 from oncorobust.certificates.packed import LogitsFunction, run_jobs
 from oncorobust.certificates.plan import SamplingPlan
+from oncorobust.certificates.vote import Vote
 
 ABSTAINED = -1
 """The prediction of an image for which no class clearly leads."""
-
-_FIRST_CHECK = 16
 
 
 @dataclass(frozen=True)
@@ -43,12 +42,13 @@ class Smoothed:
         binomial test takes an equal share of it at 16, 32, 64, ... samples, up to `plan.n_samples`.
         """
         seeds = self._seeds(x, "predict")
-        jobs = [
-            _Vote(str(place), image, None if masks is None else masks[place], self.noise, self.plan, seeds[place])
-            for place, image in enumerate(x)
-        ]
+        jobs = []
+        for place, image in enumerate(x):
+            vote = Vote(self.plan.n_samples, alpha=self.plan.alpha)
+            mask = None if masks is None else masks[place]
+            jobs.append(_Job(str(place), image, mask, self.noise, vote, seeds[place]))
         run_jobs(self.logits, jobs, batch_size=self.plan.batch_size)
-        return np.array([job.answer for job in jobs], dtype=np.int64)
+        return np.array([job.vote.leading if job.vote.clear else ABSTAINED for job in jobs], dtype=np.int64)
 
     def certify(self, x: Images, *, epsilons: Sequence[float], masks: Masks | None = None) -> list[Certificate]:
         """Return the certificate of each image (n, h, w, c); the epsilons are those at which the answer matters.
@@ -62,35 +62,26 @@ class Smoothed:
         return [child_seed(self.seed, purpose, hashlib.sha256(image.tobytes()).hexdigest()) for image in x]
 
 
-class _Vote:
-    """The noisy answers of one image, until a class leads clearly."""
+class _Job:
+    """The vote of one image."""
 
     def __init__(
-        self, name: str, image: Image, mask: Mask | None, noise: SmoothingNoise, plan: SamplingPlan, seed: int
+        self, name: str, image: Image, mask: Mask | None, noise: SmoothingNoise, vote: Vote, seed: int
     ) -> None:
-        self.name = name
+        self.name, self.vote = name, vote
         self._image, self._mask, self._noise = image, mask, noise
-        n_checks = max(0, int(np.ceil(np.log2(plan.n_samples / _FIRST_CHECK)))) + 1
-        self._checks = [min(_FIRST_CHECK << step, plan.n_samples) for step in range(n_checks)]
-        self._alpha = plan.alpha / n_checks
         self._rng = np.random.default_rng(seed)
-        self._counts = np.zeros(0, dtype=np.int64)
-        self.answer = ABSTAINED
 
     @property
     def wanted(self) -> int:
-        return self._checks[0] - int(self._counts.sum()) if self._checks else 0
+        return self.vote.wanted
+
+    @property
+    def usable(self) -> int:
+        return self.vote.usable
 
     def draw(self, n: int) -> Images:
         return self._image + self._noise.draw(self._rng, n, shape=self._image.shape, mask=self._mask)
 
     def take(self, answers: Labels) -> None:
-        counts = np.bincount(answers, minlength=len(self._counts))
-        counts[: len(self._counts)] += self._counts
-        self._counts = counts
-        if self.wanted:
-            return
-        self._checks.pop(0)
-        if wins(counts, alpha=self._alpha):
-            self.answer = int(counts.argmax())
-            self._checks.clear()
+        self.vote.take(answers)
