@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import yaml
+from certificate_rows_fixture import certificate_rows, certify_metrics
 from PIL import Image
 from validity_rows import EXAMINED
 
@@ -61,6 +62,7 @@ class FakeDataset:
     threat_epsilons: tuple[float, ...] = (0.004,)
     hardened: bool = True
     kind: str | None = "medical"
+    certified: bool = False
 
 
 DATASETS = {
@@ -75,6 +77,7 @@ DATASETS = {
         intensity_range=(-1000.0, 400.0),
         threats=tuple(THREATS),
         threat_epsilons=(0.001, 0.004),
+        certified=True,
     ),
     "mnist": FakeDataset(
         title="MNIST",
@@ -127,6 +130,8 @@ def write_results(
                 _write_threats(folder, dataset, answers, flips)
             _write_rank(folder, shared, dataset, answers, flips, intervals, protocols)
             _write_examples(folder, dataset, labels, predicted, rng)
+            if dataset.certified:
+                _write_certificates(folder, shared, answers, flips)
             _write_training(folder, key, model, dataset)
             _write_json(
                 folder / "validity.json",
@@ -137,7 +142,7 @@ def write_results(
 def params_content(datasets: dict[str, FakeDataset]) -> dict:
     """The demo's parameters with these data sets in place of its own."""
     content = yaml.safe_load((REPOSITORY / "presets" / "demo.yaml").read_text(encoding="utf-8"))
-    one = content["datasets"]["mnist"]
+    one, certify = content["datasets"]["mnist"], content["datasets"]["brain_mets"]["certify"]
     content["run"]["datasets"] = list(datasets)
     content["acquire"] = {}
     content["attacks"]["table_epsilons"] = list(TABLE_EPSILONS)
@@ -145,6 +150,7 @@ def params_content(datasets: dict[str, FakeDataset]) -> dict:
         key: {
             **one,
             "harden": one["harden"] if dataset.hardened else None,
+            "certify": certify if dataset.certified else None,
             "attack": {**one["attack"], "epsilons": list(dataset.grid), "example_epsilon": dataset.grid[2]},
         }
         for key, dataset in datasets.items()
@@ -373,6 +379,22 @@ def _blob(rng: np.random.Generator, size: int = 32) -> np.ndarray:
     radius = rng.uniform(4, 9)
     image = 0.25 + 0.6 / (1 + np.exp((np.hypot(x, y) - radius) / 1.5)) + rng.normal(scale=0.04, size=(size, size))
     return np.repeat(np.clip(image, 0, 1)[:, :, None], 3, axis=2).astype("float32")
+
+
+def _write_certificates(folder, shared, answers, flips):
+    """certificates.csv of the test images and of as many validation images, and certify.json, which counts of it.
+
+    The smoothed model gives its answer the more often, the larger the epsilon is that flips the image.
+    """
+    p = 0.4 + 0.6 * (flips / flips.max()) ** 0.1
+    validation = answers.assign(image_id="v-" + answers["image_id"], patient_id="v-" + answers["patient_id"])
+    parts = [
+        certificate_rows(images, p, split=split) for split, images in (("validation", validation), ("test", answers))
+    ]
+    rows = pd.concat(parts, ignore_index=True)
+    rows.to_csv(folder / "certificates.csv", index=False)
+    about = {key: shared[key] for key in ("dataset", "model", "synthetic")}
+    _write_json(folder / "certify.json", about | certify_metrics(rows))
 
 
 def _write_examples(folder, dataset, labels, predicted, rng):

@@ -131,7 +131,9 @@ def test_the_rooms_without_keras_import_without_a_framework() -> None:
 
 @pytest.mark.slow
 def test_the_rooms_with_keras_import_without_the_extras() -> None:
-    import_rooms("backend", "models", "attacks", "training", "evaluation", without=[*EXTRA_MODULES, "matplotlib"])
+    import_rooms(
+        "backend", "models", "attacks", "certificates", "training", "evaluation", without=[*EXTRA_MODULES, "matplotlib"]
+    )
 
 
 def test_digits_without_the_extra_demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -77,6 +77,14 @@ COMPUTING = [
         OF_CLEAN,
         "reports/slices/clean/.rank.state",
     ),
+    Case(
+        "certify",
+        "reports",
+        ["slices/clean/certify.json", "slices/clean/certificates.csv"],
+        1,
+        OF_CLEAN,
+        "reports/slices/clean/.certify.state",
+    ),
 ]
 PUTTING_TOGETHER = [
     Case("tabulate", "reports", ["tables", "metrics.json"], 2),

@@ -1,4 +1,4 @@
-"""Figures 1 to 5 on made-up results: what is drawn, and that the same results give the same bytes."""
+"""Figures 1 to 6 on made-up results: what is drawn, and that the same results give the same bytes."""
 
 import contextlib
 import dataclasses
@@ -14,6 +14,7 @@ from oncorobust.base.layout import MODELS
 from oncorobust.report.figures.accuracy_over_epsilon import figure_2
 from oncorobust.report.figures.before_and_after import figure_3
 from oncorobust.report.figures.examples import choose_examples, figure_1, magnify
+from oncorobust.report.figures.image_bounds import figure_6
 from oncorobust.report.figures.minimal_epsilons import figure_5
 from oncorobust.report.figures.plot_data import read_examples, read_plot_data
 from oncorobust.report.figures.robustness_curves import accuracy_curve, worst_case_curve
@@ -40,7 +41,9 @@ def root(tmp_path_factory):
 @pytest.fixture(scope="module")
 def datasets(root):
     with contextlib.chdir(root):
-        return [read_plot_data(key, REPORT, models=MODELS, seed=0) for key in DATASETS]
+        return [
+            read_plot_data(key, REPORT, models=MODELS, seed=0, certified=one.certified) for key, one in DATASETS.items()
+        ]
 
 
 def texts(figure):
@@ -171,6 +174,7 @@ def test_any_number_of_data_sets_and_the_same_bytes(datasets, count):
         lambda some: figure_2(some, paper=PAPER),
         lambda some: figure_3(some, table_epsilon=0.002),
         figure_5,
+        figure_6,
     ):
         first, second = draw(chosen), draw(chosen)
         assert to_png(first) == to_png(second)
@@ -222,3 +226,35 @@ def test_the_mark_synthetic_stands_above_every_band(datasets):
             (mark,) = [one for one in axes.texts if one.get_text() == "SYNTHETIC"]
             assert axes.collections
             assert all(band.get_zorder() < mark.get_zorder() for band in axes.collections)
+
+
+def test_figure_2_draws_the_certified_curve_below_the_attack_on_the_same_smoothed_model(root, datasets):
+    found = datasets[0].certified
+    rows = pd.read_csv(root / "reports/lidc/clean/certificates.csv").query("split == 'test'")
+    at = found.epsilon.tolist().index(0.002)
+    answered = (rows["label"] == rows["predicted"]) & ~rows["abstained"]
+    assert found.certified[at] == pytest.approx(100 * (answered & (rows["certified_epsilon"] >= 0.002)).mean())
+    assert found.certified[0] == found.attacked[0] == pytest.approx(100 * answered.mean())
+    steps = found.attacked[np.searchsorted(found.attack_epsilon, found.epsilon, side="right") - 1]
+    assert (found.certified <= steps).all()
+    assert ((found.low <= found.certified) & (found.certified <= found.high)).all()
+    assert (np.diff(found.certified) <= 0).all()
+    figure = figure_2(datasets, paper=PAPER)
+    drawn = [line.get_ydata().tolist() for line in figure.axes[0].lines]
+    assert found.certified.tolist() in drawn
+    assert found.attacked.tolist() in drawn
+    assert "smoothed model: sigma 0.1" in legend_of(figure)
+    without = figure_2([datasets[1]], paper=PAPER)
+    assert not [one for one in legend_of(without) if "smoothed" in one]
+
+
+def test_figure_6_has_a_line_for_each_image_that_the_smoothed_model_answers_right(datasets):
+    figure = figure_6(datasets)
+    (axes,) = (one for one in figure.axes if one.get_title())
+    images = datasets[0].certified.images
+    bars = [patch.get_width() for patch in axes.patches]
+    assert bars == sorted(images.loc[images["answered"], "certified_epsilon"])
+    assert (images["last_safe"] <= images["first_flipped_itself"]).all()
+    assert f"{len(bars)} of 40 images answered right" in axes.get_title()
+    empty = figure_6(datasets[1:])
+    assert "Empty, because no data set has certificates" in empty.texts[0].get_text()

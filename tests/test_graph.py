@@ -48,8 +48,9 @@ def test_both_tools_have_the_same_steps(folder: Path) -> None:
     jobs = toy.snakemake_plan(folder, forceall=True).steps
     stages = toy.dvc_steps(folder)
     assert set(jobs) == set(stages)
-    # acquire; preprocess, train, harden of two data sets; attack, rank, validate of two models of each; three more
-    assert len(jobs) == 1 + 3 * 2 + 3 * 2 * 2 + 3
+    # acquire; preprocess, train, harden of two data sets; attack, rank, validate of two models of each; certify of the
+    # two models of one; three more
+    assert len(jobs) == 1 + 3 * 2 + 3 * 2 * 2 + 2 + 3
     for name, stage in stages.items():
         assert jobs[name] == stage, name
 
@@ -87,7 +88,7 @@ def test_code_is_what_python_would_load() -> None:
 
 def test_the_graph_is_in_step_with_params_and_code() -> None:
     assert out_of_step(toy.REPOSITORY) == []
-    assert len((toy.REPOSITORY / "dvc.yaml").read_text().splitlines()) < 600
+    assert len((toy.REPOSITORY / "dvc.yaml").read_text().splitlines()) < 640
     written = sorted(path.stem for path in (toy.REPOSITORY / "workflow" / "code").iterdir())
     assert written == sorted(toy.STAGES)
 
@@ -194,7 +195,7 @@ def test_compute_jobs_ask_for_a_gpu_only_where_there_is_one(
         (tmp_path / "nvidia-smi").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{Path(sys.executable).parent}:/bin")
     asked = {job.partition("@")[0] for job in toy.snakemake_plan(folder).gpu}
-    assert asked == ({"train", "harden", "attack", "rank"} if present else set())
+    assert asked == ({"train", "harden", "attack", "rank", "certify"} if present else set())
 
 
 def test_a_plotted_column_has_no_empty_cell_and_only_finite_numbers() -> None:
@@ -212,7 +213,7 @@ def test_every_rule_that_asks_for_a_gpu_has_a_place_in_the_slurm_profile() -> No
     text = "".join(file.read_text() for file in (toy.REPOSITORY / "workflow" / "rules").glob("*.smk"))
     large = {rule.partition(":")[0] for rule in text.split("\nrule ")[1:] if "**ON_A_GPU" in rule}
     profile = yaml.safe_load((toy.REPOSITORY / "profiles" / "slurm" / "config.v8+.yaml").read_text())
-    assert large == {"train", "harden", "attack", "rank", "repeat", "attack_shard", "rank_shard"}
+    assert large == {"train", "harden", "attack", "rank", "certify", "repeat", "attack_shard", "rank_shard"}
     assert set(profile["set-resources"]) == large
 
 
@@ -231,9 +232,31 @@ def test_a_data_set_that_is_not_hardened_has_one_model_in_both_graphs(tmp_path: 
     plan, stages = toy.snakemake_plan(folder, forceall=True), toy.dvc_steps(folder)
     assert plan.steps == stages
     assert plan.targets == frozenset().union(*(step.outputs for step in stages.values()))
-    assert len(stages) == 1 + 3 * 2 + 3 * 2 * 2 + 3 - 4 * len(not_hardened)
+    assert len(stages) == 1 + 3 * 2 + 3 * 2 * 2 + 2 + 3 - 4 * len(not_hardened) - ("mnist" in not_hardened)
     read = frozenset().union(*(step.inputs | step.outputs for step in stages.values()))
     assert not {path for path in read for name in not_hardened if f"{name}/adversarial" in path}
+    toy.write_params(folder, toy.toy_params())
+    assert refresh(folder)
+    assert (folder / "dvc.yaml").read_text() == in_step
+
+
+def test_without_certificates_there_is_no_stage_certify_in_either_graph(tmp_path: Path) -> None:
+    folder = toy.make_toy(tmp_path)
+    in_step = (folder / "dvc.yaml").read_text()
+    assert {name for name in toy.dvc_steps(folder) if name.startswith("certify")} == {
+        "certify@mnist-clean",
+        "certify@mnist-adversarial",
+    }
+    content = toy.toy_params()
+    content["datasets"]["mnist"]["certify"] = None
+    toy.write_params(folder, content)
+    assert "certify lists other models than params.yaml" in out_of_step(folder)
+    assert "plot lists reports/mnist/clean/certificates.csv, which it no longer reads" in out_of_step(folder)
+    assert refresh(folder)
+    plan, stages = toy.snakemake_plan(folder, forceall=True), toy.dvc_steps(folder)
+    assert plan.steps == stages
+    paths = plan.targets.union(*(step.inputs | step.outputs for step in stages.values()))
+    assert not {one for one in paths if "certif" in one.rpartition("/")[2] and "tables" not in one}
     toy.write_params(folder, toy.toy_params())
     assert refresh(folder)
     assert (folder / "dvc.yaml").read_text() == in_step

@@ -26,29 +26,33 @@ from oncorobust.pipeline.dvc_yaml import refresh
 
 EACH_MODEL = ["clean", "adversarial"]
 DIRECT = {  # what reads a subtree of params.yaml, by its dotted name; the longest name that fits counts
-    "seed": ["preprocess", "train", "harden", "attack", "rank", "validate"],
-    "run.threads": ["train", "harden", "attack", "rank"],
+    "seed": ["preprocess", "train", "harden", "attack", "rank", "certify", "validate"],
+    "run.threads": ["train", "harden", "attack", "rank", "certify"],
     "acquire": ["acquire"],
     "attacks": ["attack", "rank"],
-    "attacks.table_epsilons": ["attack", "rank", "tabulate"],
+    "attacks.batch_size": ["attack", "rank", "certify"],
+    "attacks.strict.search_precision": ["attack", "rank", "certify"],
+    "attacks.table_epsilons": ["attack", "rank", "certify", "tabulate"],
     "datasets.mnist.preprocess": ["preprocess"],
     "datasets.mnist.preprocess.format.name": ["acquire", "preprocess"],
     "datasets.mnist.augment": ["preprocess", "train", "harden"],
     "datasets.mnist.model": ["train", "validate"],
     "datasets.mnist.train": ["train", "validate"],
     "datasets.mnist.harden": ["harden", "validate"],
-    "datasets.mnist.attack": ["attack"],
+    "datasets.mnist.attack": ["attack", "certify"],
+    "datasets.mnist.certify": ["certify"],
     "datasets.mnist.rank": ["rank"],
     "report": ["tabulate", "plot", "report"],
     "validity": ["report"],
 }
 AFTER = {  # what must follow when a stage runs again
     "acquire": {"preprocess"},
-    "preprocess": {"train", "harden", "attack", "rank", "validate", "report"},
-    "train": {"harden", "attack@clean", "rank@clean", "validate@clean", "report"},
-    "harden": {"attack@adversarial", "rank@adversarial", "validate@adversarial", "report"},
+    "preprocess": {"train", "harden", "attack", "rank", "certify", "validate", "report"},
+    "train": {"harden", "attack@clean", "rank@clean", "certify@clean", "validate@clean", "report"},
+    "harden": {"attack@adversarial", "rank@adversarial", "certify@adversarial", "validate@adversarial", "report"},
     "attack": {"rank", "validate", "tabulate", "plot", "report"},
     "rank": {"tabulate", "report"},
+    "certify": {"tabulate", "plot", "report"},
     "validate": {"tabulate"},
     "tabulate": {"plot", "report"},
     "plot": {"report"},
@@ -81,6 +85,10 @@ OTHER_VALUES: dict[str, Any] = {  # where the next number or the opposite is not
     "datasets.mnist.harden.average": 0.8,
     "datasets.mnist.harden.precision": "mixed",
     "datasets.mnist.rank.reject_epsilon": 0.05,
+    "datasets.mnist.certify.sigmas": [0.2],
+    "datasets.mnist.certify.noise": "untied",
+    "datasets.mnist.certify.alpha": 0.01,
+    "datasets.mnist.certify.alpha_of": "table",
     "attacks.strict.search_precision": "tf32",
     "attacks.strict.noise": "uniform",
     "datasets.mnist.attack.threat_epsilons": [0.05, 0.1],
@@ -183,6 +191,8 @@ def closed(stages: list[str], datasets: list[str]) -> set[str]:
             new = {f"{stage}@{dataset}" for dataset in datasets}
         elif stage in ("attack", "rank", "validate"):
             new = {f"{stage}@{dataset}-{one}" for dataset in datasets for one in ([model] if model else EACH_MODEL)}
+        elif stage == "certify":  # slices has no certificates
+            new = {f"certify@mnist-{one}" for one in ([model] if model else EACH_MODEL) if "mnist" in datasets}
         elif stage in ("repeat", "accept"):
             # The toy has no further training seeds (tests/test_graph.py) and no policy (tests/test_acceptance.py).
             new = set()

@@ -46,6 +46,9 @@ def small_params() -> dict:
     block["harden"]["schedule"] = {"name": "constant"}
     block["attack"] |= {"epsilons": FEW, "max_images": 8}
     block["rank"] |= {"epsilons": FEW, "validation_images": 6, "score_passes": 2}
+    block["certify"] = content["datasets"]["brain_mets"]["certify"] | {"sigmas": [0.05, 0.1], "validation_images": 4}
+    block["certify"] |= {"n_selection": 8, "n_samples": 16, "alpha": 0.05, "max_images": 6}
+    block["certify"] |= {"attack": {"max_iter": 1, "n_draws": 1}}
     # Blocks of four, so that there is something to share out.
     content["attacks"] |= {"table_epsilons": [0.002, 0.006], "batch_size": 4}
     content["attacks"]["bim"]["max_iter"] = content["attacks"]["pgd"]["max_iter"] = 4
@@ -193,11 +196,11 @@ def test_the_command_line_traces_a_cell_to_raw_files_and_commit(runs):
 def test_synthetic_data_says_so_wherever_it_shows(runs):
     root = runs["dvc"]
     metrics = [*root.glob("reports/*/*/*.json"), root / "data/processed/slices/summary.json"]
-    assert len(metrics) == 9
+    assert len(metrics) == 11
     assert all(read_json(path)["synthetic"] is True for path in metrics)
     empty = {"medical_against_natural", "training_seeds"}  # one data set and one seed
     tables = [path for path in root.glob("reports/tables/*.md") if path.stem not in empty]
-    assert len(tables) == 10
+    assert len(tables) == 11
     for path in [*tables, *root.glob("reports/figures/*.svg"), root / "reports/index.html"]:
         assert "synthetic" in path.read_text(encoding="utf-8").lower(), path
 

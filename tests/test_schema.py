@@ -17,6 +17,8 @@ from oncorobust.base.errors import InputError
 from oncorobust.base.files import write_csv
 from oncorobust.base.schema.acceptance import ACCEPTANCE, DECLARATION
 from oncorobust.base.schema.attack import INTERVALS, PREDICTIONS, THREATS
+from oncorobust.base.schema.certify import CERTIFICATES
+from oncorobust.base.schema.evidence_tables import TABLE_C
 from oncorobust.base.schema.files import DOCUMENTS, TABLES
 from oncorobust.base.schema.front import FRONT
 from oncorobust.base.schema.images import INDEX
@@ -24,18 +26,20 @@ from oncorobust.base.schema.version import SCHEMA_VERSION, parse_results, read_r
 from oncorobust.base.schema.version import write_results as write_json_results
 from oncorobust.data.dataset import COLUMNS
 from oncorobust.data.preprocess import process
+from oncorobust.evaluation.certificate_rows import CERTIFICATE_COLUMNS
 from oncorobust.evaluation.strict import INTERVAL_COLUMNS
 from oncorobust.evaluation.threats import THREAT_COLUMNS
 from oncorobust.formats.open_raw import open_raw
 from oncorobust.report.tables.build import build_tables, evidence_tables
 from oncorobust.report.tables.cell import tables_to_json
+from oncorobust.report.tables.certificates import table_c
 from oncorobust.report.tables.intervals import row_files, with_intervals
 from oncorobust.report.tables.metrics import tables_to_metrics
 from oncorobust.report.tables.paired_tests import with_tests
 from oncorobust.report.tables.render import to_frame
 from oncorobust.report.tables.row_statistics import read_rows
 from oncorobust.report.tables.training_seeds import Repeats
-from oncorobust.report.tables.validity import gates_frame, gates_of, gates_to_json
+from oncorobust.report.tables.validity import certificate_checks, gates_frame, gates_of, gates_to_json
 from oncorobust.settings.data import BrainMets, CbisDdsm, Format, Lidc, Phantom
 from oncorobust.settings.load import parse_params
 
@@ -56,8 +60,14 @@ def write_all(root: Path, protocols: tuple[str, ...]) -> None:
         for name in ("attack.json", "rank.json", "validity.json")
     )
     summaries = {key: read_results(root / f"data/processed/{key}/summary.json") for key in DATASETS}
-    built = build_tables(attack, rank, report=report, table_epsilons=TABLE_EPSILONS)
+    certified = [key for key, one in DATASETS.items() if one.certified]
+    certify = {
+        key: {model: read_results(root / f"reports/{key}/{model}/certify.json") for model in ("clean", "adversarial")}
+        for key in certified
+    }
+    built = build_tables(attack, rank, report=report, table_epsilons=TABLE_EPSILONS, certify=certify)
     built += evidence_tables(attack, rank, report=report, summaries=summaries, repeats=Repeats(7, {}))
+    built += (table_c(certify, report=report, table_epsilons=TABLE_EPSILONS),)
     rows = {file: read_rows(root / file) for file in row_files(built)}
     tables = with_tests(with_intervals(built, rows, seed=0, n_draws=50), rows)
     (root / "reports/tables").mkdir()
@@ -65,7 +75,7 @@ def write_all(root: Path, protocols: tuple[str, ...]) -> None:
         write_csv(root / table.file, to_frame(table))
     write_json_results(root / "reports/tables/cells.json", tables_to_json(tables))
     write_json_results(root / "reports/metrics.json", tables_to_metrics(tables))
-    gates = gates_of(validity, report)
+    gates = gates_of(validity, report, certified=certificate_checks(certify, rows, summaries))
     write_csv(root / "reports/tables/validity.csv", gates_frame(gates))
     write_json_results(root / "reports/tables/validity.json", gates_to_json(gates))
 
@@ -77,6 +87,7 @@ def test_results_and_tables_fit_their_schema(tmp_path: Path, protocols: tuple[st
     write_all(tmp_path, protocols)
     problems, seen = problems_below(tmp_path)
     assert problems == []
+    assert {CERTIFICATES.file, TABLE_C.file} <= seen
     assert {one.file for one in DOCUMENTS} - {ACCEPTANCE.file, DECLARATION.file} <= seen, "those: test_acceptance.py"
 
 
@@ -121,6 +132,7 @@ def test_the_index_of_each_format_fits_its_schema(
 def test_the_stages_name_the_columns_of_the_schema_in_its_order() -> None:
     assert tuple(INTERVAL_COLUMNS) == INTERVALS.names
     assert tuple(THREAT_COLUMNS) == THREATS.names
+    assert tuple(CERTIFICATE_COLUMNS) == CERTIFICATES.names
     assert tuple(column.name for column in INDEX.columns if not column.when) == COLUMNS
     assert PREDICTIONS.names[:3] == ("image_id", "patient_id", "label")
 

@@ -27,7 +27,10 @@ OPTIONAL = {  # older files of parameters lack these
     "datasets.cbis_ddsm.preprocess.format.allow_missing",
     "datasets.brain_mets.preprocess.format.labels",
     *(f"datasets.{name}.preprocess.{key}" for name in DEMO["datasets"] for key in ("fit", "channels", "classes")),
+    *(f"datasets.{name}.certify" for name, block in DEMO["datasets"].items() if block["certify"] is None),
 }
+CERTIFIED = "datasets.brain_mets.certify"
+"""Null where it is missing; the demo certifies one data set."""
 UNMARKED = {f"report.columns.{name}.kind" for name in DEMO["report"]["columns"]}
 """Null where they are missing; the demo marks its data sets."""
 OPEN_KEYS = {"acquire", "datasets", "report.columns"}  # their keys are names of data sets
@@ -89,7 +92,8 @@ def test_a_data_set_without_a_kind_is_neither_medical_nor_natural(name: str) -> 
     assert len([*report.of_kind("medical"), *report.of_kind("natural")]) == len(UNMARKED) - 1
 
 
-REQUIRED = [name for name in NAMES if name.rpartition(".")[0] not in OPEN_KEYS and name not in OPTIONAL | UNMARKED]
+_NOT_REQUIRED = OPTIONAL | UNMARKED | {CERTIFIED}
+REQUIRED = [name for name in NAMES if name.rpartition(".")[0] not in OPEN_KEYS and name not in _NOT_REQUIRED]
 
 
 @pytest.mark.parametrize("name", REQUIRED)
@@ -111,7 +115,7 @@ def test_a_misspelt_key_is_refused_with_its_path_and_the_right_one(name: str) ->
 
 @pytest.mark.parametrize("name", LEAVES)
 def test_a_value_of_another_kind_is_refused_with_its_path(name: str) -> None:
-    wrong = [1] if name.endswith(".labels") else {"a": 1}  # labels may be a mapping
+    wrong = [1] if name.endswith((".labels", ".certify")) else {"a": 1}  # these may be a mapping
     assert refused(with_value(name, wrong)).startswith(f"{name}: expected `")
     if not isinstance(parent_of(DEMO, name)[0][name.rpartition(".")[2]], bool):
         assert refused(with_value(name, True)).startswith(f"{name}: expected `")
@@ -433,3 +437,56 @@ def test_labels_of_segmentations(labels: object, message: str) -> None:
         parse_params(content)
     content["datasets"]["brain_mets"]["preprocess"]["format"]["labels"] = {"metastasis": {"core": 1, "rim": 255}}
     parse_params(content)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("sigmas", [0], "sigmas[0]: expected `float` > 0.0, got 0"),
+        ("sigmas", [-0.1], "sigmas[0]: expected `float` > 0.0, got -0.1"),
+        ("sigmas", [], "sigmas: expected `array` of length >= 1, got []"),
+        ("sigmas", [0.2, 0.1], "sigmas: expected strictly increasing sigmas, got 0.2 before 0.1"),
+        (
+            "sigmas",
+            [0.1, 0.2],
+            "validation_images: expected at least 1, because one of 2 sigmas is chosen on validation images, got 0",
+        ),
+        ("alpha", 0.6, "alpha: expected `float` <= 0.5, got 0.6"),
+        ("alpha", 0, "alpha: expected `float` > 0.0, got 0"),
+        ("noise", "free", "noise: expected one of tied, untied, lesion, got 'free'"),
+        ("alpha_of", "run", "alpha_of: expected one of image, table, got 'run'"),
+        (
+            "n_samples",
+            9,
+            "n_samples: expected at least 10, because alpha 0.001 certifies nothing with fewer, even if all samples "
+            "agree, got 9",
+        ),
+    ],
+)
+def test_settings_that_certify_nothing_are_refused(name: str, value: Any, message: str) -> None:
+    assert refused(with_value(f"{CERTIFIED}.{name}", value)) == f"{CERTIFIED}.{message}"
+
+
+def test_the_smallest_number_of_samples_is_one_that_certifies() -> None:
+    for n_samples, certifies in ((9, False), (10, True)):
+        assert (0.001 ** (1 / n_samples) > 0.5) == certifies
+    parse_params(with_value(f"{CERTIFIED}.n_samples", 10))
+    shared = with_value(f"{CERTIFIED}.alpha_of", "table")  # by 12 images
+    shared["datasets"]["brain_mets"]["certify"]["n_samples"] = 13
+    told = "n_samples: expected at least 14, because alpha 0.001, shared by 12 images, certifies nothing with fewer"
+    assert refused(shared).startswith(f"{CERTIFIED}.{told}")
+
+
+def test_tied_noise_for_images_in_colour_is_refused() -> None:
+    told = refused(with_value("datasets.brain_mets.preprocess.channels", "colour"))
+    assert told == (
+        f"{CERTIFIED}.noise: expected untied with preprocess.channels colour, because tied noise certifies only "
+        "changes that are equal in all channels, got 'tied'"
+    )
+
+
+def test_without_certify_a_data_set_has_no_certificates() -> None:
+    content = copy.deepcopy(DEMO)
+    assert parse_params(content).certified == {"brain_mets": ("clean", "adversarial")}
+    del content["datasets"]["brain_mets"]["certify"]
+    assert parse_params(content).certified == {}

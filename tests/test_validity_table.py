@@ -95,11 +95,11 @@ def test_a_red_check_marks_every_table_every_figure_and_the_page(red_run: Path) 
     assert run_stage("report", red_run).returncode == 0
     mark = "NOT VALID: noise (MNIST, clean)"
     tables = sorted((red_run / "reports/tables").glob("*.md"))
-    assert len(tables) == 12
+    assert len(tables) == 13
     assert [path.name for path in tables if mark not in path.read_text()] == []
     page = (red_run / "reports/index.html").read_text()
     assert f'<p class="banner" role="note"><b>{mark}.</b>' in page
-    assert page.count(mark) == 1 + 11  # the banner and the caption of each table
+    assert page.count(mark) == 1 + 12  # the banner and the caption of each table
     assert '<td class="text flag">red</td>' in page
     assert problems_below(red_run)[0] == []
 
@@ -123,7 +123,7 @@ def test_a_red_check_stands_above_the_panels_of_a_figure() -> None:
 
 
 def test_each_figure_of_a_red_run_has_the_mark(red_run: Path) -> None:
-    for number in range(1, 6):  # letters are paths, and a comment holds the text
+    for number in range(1, 7):  # letters are paths, and a comment holds the text
         assert "NOT VALID: noise (MNIST, clean)" in (red_run / f"reports/figures/figure{number}.svg").read_text()
 
 

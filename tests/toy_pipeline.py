@@ -3,7 +3,7 @@
 The copy has the real Snakefile, dvc.yaml, profiles and library. A toy script keeps the imports of the real one, in a
 block that never runs, so that each stage uses the same library files as the real one. There are two data sets:
 mnist, which `acquire` makes, and slices, whose raw tree and model are the user's. There are no further training seeds
-and no policy, so the stages `repeat` and `accept` have no job.
+and no policy, so the stages `repeat` and `accept` have no job. mnist has certificates, slices has none.
 """
 
 import ast
@@ -29,7 +29,7 @@ from snakemake.settings.enums import Quietness
 from snakemake.settings.types import DAGSettings, OutputSettings, RerunTrigger, ResourceSettings
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-STAGES = ["acquire", "preprocess", "train", "harden", "attack", "rank", "validate", "repeat"]
+STAGES = ["acquire", "preprocess", "train", "harden", "attack", "rank", "certify", "validate", "repeat"]
 STAGES += ["tabulate", "plot", "report", "accept"]
 LOGGER = "src/snakemake_logger_plugin_oncorobust"
 COPIED = ["Snakefile", "dvc.yaml", "environment.yml", ".dvcignore", ".gitignore", "pyproject.toml", "presets"]
@@ -38,7 +38,14 @@ COPIED += ["environment.gpu.yml", "profiles", "workflow", "src/oncorobust", LOGG
 OWN_MODEL = "own/classifier.keras"
 
 TABLES = ["table1", "table2", "table_s5", "gap", "threats", "beyond_accuracy", "minimal_epsilons"]
-TABLES += ["medical_against_natural", "selective_prediction", "decision_rules", "training_seeds", "validity"]
+TABLES += [
+    "medical_against_natural",
+    "selective_prediction",
+    "decision_rules",
+    "certificates",
+    "training_seeds",
+    "validity",
+]
 
 OUTPUTS = {
     "acquire": ["data/raw/{dataset}/images.idx", "data/raw/{dataset}/labels.idx"],
@@ -51,11 +58,12 @@ OUTPUTS = {
     "attack": [f"reports/{{dataset}}/{{model}}/{name}" for name in ("predictions.csv", "intervals.csv", "threats.csv")]
     + [f"reports/{{dataset}}/{{model}}/{name}" for name in ("attack.json", "examples.npz")],
     "rank": [f"reports/{{dataset}}/{{model}}/{name}" for name in ("sensitivity.csv", "scores.csv", "rank.json")],
+    "certify": ["reports/{dataset}/{model}/certificates.csv", "reports/{dataset}/{model}/certify.json"],
     "validate": ["reports/{dataset}/{model}/validity.json"],
     "repeat": [f"reports/{{dataset}}/seeds/{{seed}}/{name}" for name in ("predictions.csv", "intervals.csv")],
     "tabulate": [f"reports/tables/{name}.{form}" for name in TABLES for form in ("csv", "md")]
     + ["reports/tables/cells.json", "reports/tables/validity.json", "reports/metrics.json"],
-    "plot": [f"reports/figures/figure{number}.{form}" for number in (1, 2, 3, 4, 5) for form in ("png", "svg")],
+    "plot": [f"reports/figures/figure{number}.{form}" for number in (1, 2, 3, 4, 5, 6) for form in ("png", "svg")],
     "report": ["reports/index.html"],
     "accept": ["reports/acceptance/{policy}.json"],
 }
@@ -75,7 +83,7 @@ for name in {arguments}:
     parser.add_argument("--" + name, required=True)
 words = vars(parser.parse_args())
 params = yaml.safe_load(Path("params.yaml").read_text())
-own = params["datasets"].get(words.get("dataset"), {{}}).get("{stage}", {{}}).get("{own}", 0)
+own = (params["datasets"].get(words.get("dataset"), {{}}).get("{stage}") or {{}}).get("{own}", 0)
 for number, pattern in enumerate({outputs}):
     output = Path(pattern.format(**words))
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -117,6 +125,7 @@ def toy_params() -> dict[str, Any]:
     """The demo's parameters, with short grids, and a second data set, whose raw tree and model are the user's."""
     content: dict[str, Any] = yaml.safe_load((REPOSITORY / "presets" / "demo.yaml").read_text(encoding="utf-8"))
     mnist = content["datasets"]["mnist"]
+    mnist["certify"] = content["datasets"]["brain_mets"]["certify"]
     mnist["train"]["epochs"], mnist["harden"]["epochs"] = 4, 2
     mnist["harden"]["schedule"] = {"name": "warm_up", "epochs": 1}
     mnist["rank"]["num_random_init"] = 60
@@ -125,6 +134,7 @@ def toy_params() -> dict[str, Any]:
     content["acquire"] = {"mnist": {"source": "download"}}  # the toy's script fetches nothing
     content["datasets"] = {"mnist": mnist, "slices": copy.deepcopy(mnist)}
     content["datasets"]["slices"]["preprocess"]["format"] = {"name": "manifest"}
+    content["datasets"]["slices"]["certify"] = None
     own = {"source": "path", "path": OWN_MODEL, "input_range": [0, 255], "fine_tune": True}
     content["datasets"]["slices"]["model"] = own
     content["report"]["columns"] = {

@@ -11,6 +11,7 @@ The rooms, in the order in which they may import one another (a room imports onl
     pipeline     what makes a script a stage of Snakemake and DVC
     report       tables, figures and the page
     evaluation   both protocols, threat models, sensitivity       training   recipes of clean and adversarial training
+    certificates guarantees: randomized smoothing, interval bounds
     attacks      the engine of l_inf attacks, the search for the minimal epsilon, ART's attacks
     models       VGG16, Keras applications, models of your own, model files
     backend      the only room that knows TensorFlow, PyTorch or JAX

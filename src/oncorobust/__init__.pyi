@@ -8,11 +8,16 @@ from oncorobust.attacks.minimal_epsilon import Intervals, Stage, search
 from oncorobust.attacks.target import Target
 from oncorobust.backend.runtime import prepare
 from oncorobust.base.errors import InputError
+from oncorobust.certificates.certify import Certificate
+from oncorobust.certificates.noise import SmoothingNoise
+from oncorobust.certificates.plan import SamplingPlan
+from oncorobust.certificates.smoothed import Smoothed
 from oncorobust.data.dataset import LabelledImages, load
 from oncorobust.models.vgg16 import load_classifier
 
 __all__ = [
     "Ball",
+    "Certificate",
     "Found",
     "Goal",
     "InputError",
@@ -20,6 +25,9 @@ __all__ = [
     "KerasClassifier",
     "LabelledImages",
     "LinfPGD",
+    "SamplingPlan",
+    "Smoothed",
+    "SmoothingNoise",
     "Stage",
     "Target",
     "leave",

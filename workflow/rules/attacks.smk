@@ -1,4 +1,4 @@
-# Attacks on the test images, the ranking of the images, the validity gate, and the models of further training seeds, one
+# Attacks on the test images, the ranking of the images, certificates, the validity gate, and the models of further training seeds, one
 # job for each data set and seed. Attacks and ranking run in one job or in
 # shards: `snakemake --set-scatter test_images=8`, or set-scatter in a profile. Each shard processes a part of the test
 # images; the rule without a shard then combines them. Its outputs are bit-identical to those of one job. DVC runs that
@@ -121,6 +121,35 @@ rule rank_shard:
     shell:
         "python workflow/scripts/rank.py --dataset {wildcards.dataset} --model {wildcards.model}"
         " --shard {wildcards.scatteritem} --output {output}"
+
+
+rule certify:
+    message:
+        "Certifying the answers of the smoothed {wildcards.model} model of {wildcards.dataset}."
+    input:
+        **DATA,
+        model="models/{dataset}/{model}.keras",
+        answers="models/{dataset}/{model}.answers.json",
+    output:
+        metrics="reports/{dataset}/{model}/certify.json",
+        certificates="reports/{dataset}/{model}/certificates.csv",
+    params:
+        **tracked("seed", "run.threads", "attacks.batch_size", "attacks.table_epsilons"),
+        **tracked("attacks.strict.search_precision"),
+        **tracked("datasets.{dataset}.certify", "datasets.{dataset}.attack"),
+        code=code("certify"),
+    log:
+        "logs/certify/{dataset}-{model}.log",
+    benchmark:
+        "logs/benchmarks/certify/{dataset}-{model}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: THREADS
+    resources:
+        **ON_A_GPU,
+        **asked("certify"),
+    shell:
+        "python workflow/scripts/certify.py --dataset {wildcards.dataset} --model {wildcards.model}"
 
 
 rule validate:

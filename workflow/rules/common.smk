@@ -18,7 +18,7 @@ from oncorobust.base.layout import MODELS
 from oncorobust.pipeline.process_lock import release_left_locks
 from oncorobust.pipeline.code_digest import file_digest
 from oncorobust.pipeline.code_record import code_path
-from oncorobust.pipeline.dvc_yaml import check_in_step, model_runs, own_files, repeats
+from oncorobust.pipeline.dvc_yaml import certified_runs, check_in_step, model_runs, own_files, repeats
 from oncorobust.pipeline.interruption import pass_on
 from oncorobust.pipeline.policy_files import policies_of, policy_reads
 from oncorobust.pipeline.raw_tree import mark_edited
@@ -47,13 +47,21 @@ if DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method and 
 
 DATASETS = config["run"]["datasets"]
 RUNS = model_runs(config)  # each data set with each of its models
+CERTIFIED = certified_runs(config)  # the same, of data sets with certificates
 REPEATS = repeats(config)  # each data set that trains a model with each further training seed
 OWN_FILES = own_files(config)
 POLICIES = policies_of(config)
 POLICY_READS = policy_reads(config, Path("."))
 TABLES = ["table1", "table2", "table_s5", "gap", "threats", "beyond_accuracy", "minimal_epsilons"]
-TABLES += ["medical_against_natural", "selective_prediction", "decision_rules", "training_seeds", "validity"]
-FIGURES = ["figure1", "figure2", "figure3", "figure4", "figure5"]
+TABLES += [
+    "medical_against_natural",
+    "selective_prediction",
+    "decision_rules",
+    "certificates",
+    "training_seeds",
+    "validity",
+]
+FIGURES = ["figure1", "figure2", "figure3", "figure4", "figure5", "figure6"]
 TABULATED = ["predictions.csv", "intervals.csv", "threats.csv", "scores.csv", "validity.json"]
 ON_THE_PAGE = ["training.json", "curves.png", "attack.json"]
 THREADS = config["run"]["threads"]
@@ -78,6 +86,11 @@ def of_all_models(pattern, **others):
     return [path for name, model in RUNS for path in expand(pattern, dataset=name, model=model, **others)]
 
 
+def of_certified_models(*files):
+    """Return files of the results of each model with certificates; none where `certify` is null for all data sets."""
+    return [f"reports/{name}/{model}/{file}" for file in files for name, model in CERTIFIED]
+
+
 # Rows of the models that were trained with further seeds; none by default.
 REPEATED = [
     f"reports/{name}/seeds/{seed}/{file}" for name, seed in REPEATS for file in ["predictions.csv", "intervals.csv"]
@@ -97,6 +110,7 @@ ARTEFACTS = [
             "validity.json",
         ],
     ),
+    *of_certified_models("certificates.csv", "certify.json"),
     *REPEATED,
     *expand("reports/tables/{table}.{form}", table=TABLES, form=["csv", "md"]),
     *["reports/tables/cells.json", "reports/tables/validity.json", "reports/metrics.json"],

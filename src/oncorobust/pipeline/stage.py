@@ -42,9 +42,11 @@ def parse(*names: str) -> argparse.Namespace:
 
     "dataset", "model", "seed" and "policy" are required options. With "shards" the script accepts either `--shard
     2-of-8 --output FILE`, to process one part of the test images, or the files that all shards wrote, to combine them;
-    with neither it processes all images. Raises InputError when params.yaml has no such data set or training seed.
+    with neither, and without "shards", it processes all images. Raises InputError when params.yaml has no such data set
+    or training seed.
     """
     parser = argparse.ArgumentParser(description=getattr(sys.modules["__main__"], "__doc__", None))
+    parser.set_defaults(shard=None, shards=[])
     if "dataset" in names:
         parser.add_argument("--dataset", required=True, help="a key of datasets in params.yaml")
     if "model" in names:

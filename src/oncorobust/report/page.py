@@ -20,11 +20,12 @@ from oncorobust.base import layout
 from oncorobust.base.epsilons import FEW_WITHOUT_GRADIENT
 from oncorobust.base.errors import InputError
 from oncorobust.base.schema.version import read_results
+from oncorobust.report.certificate_text import certificate_sentences
 from oncorobust.report.comparison_text import comparison_sentences
+from oncorobust.report.figure_text import figure_captions
 from oncorobust.report.model_text import model_sentence, training_text
 from oncorobust.report.page_text import (
     PROTOCOLS,
-    figure_captions,
     findings,
     percent,
     readable_unit_of,
@@ -35,6 +36,7 @@ from oncorobust.report.seed_text import seed_findings
 from oncorobust.report.selective_text import rule_findings
 from oncorobust.report.shown_attacks import PGD
 from oncorobust.report.tables.cell import Table, TableColumn
+from oncorobust.report.tables.certificates import TABLE_C
 from oncorobust.report.tables.numbers import ReadableUnit
 from oncorobust.report.tables.protocols import attack_protocols
 from oncorobust.report.tables.render import counts_text, lay_out, marked_title
@@ -44,8 +46,8 @@ from oncorobust.report.verdict_text import policy_view
 from oncorobust.settings.attacks import Protocol
 
 _INTERVAL = re.compile(r"\S+ \(\S+ to [^)]+\)")
-_OF_BOTH_MODELS, _STRICT = 3, 5
-"""The figures that need an adversarially trained model, and the strict protocol."""
+_NEEDED = {3: "hardened", 5: "strict", 6: "certified"}
+"""What a run must have for a figure to be shown, by the figure's number."""
 
 MODELS = {layout.CLEAN: "clean", layout.ADVERSARIAL: "adversarially trained"}
 """The models of a data set, in order, and their names on the page."""
@@ -53,12 +55,16 @@ MODELS = {layout.CLEAN: "clean", layout.ADVERSARIAL: "adversarially trained"}
 
 @dataclass(frozen=True)
 class DatasetPart:
-    """What the page shows of one data set besides the tables: summary.json, metrics by model, PNG images."""
+    """What the page shows of one data set besides the tables: summary.json, metrics by model, PNG images.
+
+    certify: certify.json by model, empty without certificates.
+    """
 
     key: str
     summary: Mapping[str, Any]
     training: Mapping[str, Mapping[str, Any]]
     attack: Mapping[str, Mapping[str, Any]]
+    certify: Mapping[str, Mapping[str, Any]]
     contact_sheet: bytes
     curves: Mapping[str, bytes]
 
@@ -100,7 +106,7 @@ def render_report(
     """Return the page as HTML.
 
     datasets: in the order of the tables' columns. tables: all of `tables.build`. gates: the checks of each model.
-    figures: Figures 1 to 5 as PNG. verdicts: contents of the verdict files of the policies. Raises InputError where the
+    figures: Figures 1 to 6 as PNG. verdicts: contents of the verdict files of the policies. Raises InputError where the
     tables have other data sets, or data sets hold different protocols.
     """
     columns = {column.key: column for column in tables[0].columns}
@@ -120,7 +126,9 @@ def render_report(
     beside_paper = [column.title for column in columns.values() if column.paper]
     hardened = any(layout.ADVERSARIAL in part.training for part in datasets)
     titles = {key: marked_title(column) for key, column in columns.items()}
-    captions = figure_captions(protocols, two_classes=two_classes, paper=bool(beside_paper))
+    certified = any(part.certify for part in datasets)
+    captions = figure_captions(protocols, two_classes=two_classes, paper=bool(beside_paper), certified=certified)
+    has = {"hardened": hardened, "certified": certified, "strict": "strict" in protocols, "always": True}
     return environment.get_template("report.html.j2").render(
         parts=[(part, columns[part.key], _sentences(part, columns[part.key], by_name, protocols)) for part in datasets],
         protocols=[text for protocol, text in PROTOCOLS.items() if protocol in protocols],
@@ -134,7 +142,21 @@ def render_report(
         figures=[
             (number, *shown)
             for number, shown in enumerate(zip(figures, captions, strict=True), start=1)
-            if (hardened or number != _OF_BOTH_MODELS) and ("strict" in protocols or number != _STRICT)
+            if has[_NEEDED.get(number, "always")]
+        ],
+        certificates=[
+            (
+                columns[part.key],
+                certificate_sentences(
+                    by_name[TABLE_C],
+                    columns[part.key],
+                    part.certify,
+                    readable_unit_of(part.summary),
+                    unit=part.unit,
+                ),
+            )
+            for part in datasets
+            if part.certify
         ],
         gates=gates,
         gate_caption=CAPTION,
@@ -192,14 +214,15 @@ def _trace_command(table: Table) -> str:
     return f'oncorobust trace "{table.name}" --row {cell.row}{column}'
 
 
-def read_dataset_part(dataset: str, *, models: Sequence[str]) -> DatasetPart:
-    """Read what the page shows of a data set and its models from the work tree."""
+def read_dataset_part(dataset: str, *, models: Sequence[str], certified: Sequence[str] = ()) -> DatasetPart:
+    """Read what the page shows of a data set and its models from the work tree. certified: models with certificates."""
     processed = layout.processed(dataset)
     return DatasetPart(
         key=dataset,
         summary=read_results(f"{processed}/summary.json"),
         training={model: read_results(layout.results_file(dataset, model, "training.json")) for model in models},
         attack={model: read_results(layout.results_file(dataset, model, "attack.json")) for model in models},
+        certify={model: read_results(layout.results_file(dataset, model, "certify.json")) for model in certified},
         contact_sheet=read_image(f"{processed}/contact_sheet.png"),
         curves={model: read_image(layout.results_file(dataset, model, "curves.png")) for model in models},
     )

@@ -1,4 +1,4 @@
-"""Sentences and small numbers of the page: findings, figure captions, both protocols, models, the strict search.
+"""Sentences and small numbers of the page: findings, both protocols, the strict search.
 
 Sentences about a protocol appear only where a run holds it. Every number is a table's cell or stands in a metrics file;
 only counts of images and epsilons in readable units are computed here.
@@ -39,53 +39,6 @@ PROTOCOLS: dict[Protocol, tuple[str, str]] = {
 
 _LARGEST_P = 0.05
 """Adjusted p value from which on no difference is said to be shown."""
-
-_FIGURE_2: dict[Protocol, str] = {
-    "paper": "Solid: predicted labels, as in the paper. Dashed: true labels.",
-    "strict": "Heavy black line: strict, the worst case over all attacks.",
-}
-_FLOOR = "Dotted: for two classes, the minimum of the accuracy with predicted labels, 1 − clean accuracy."
-_FIGURE_3: dict[Protocol, str] = {
-    "paper": "Predicted labels and true labels: the label that the paper’s attacks move away from.",
-    "strict": "Strict: each attack together with all before it, in the order FGSM, BIM, PGD; black: the worst case "
-    "over all attacks.",
-}
-
-
-def figure_captions(protocols: frozenset[Protocol], *, two_classes: bool, paper: bool) -> tuple[str, ...]:
-    """Return the captions of Figures 1 to 5.
-
-    two_classes: whether some data set has two classes. paper: whether the paper's numbers stand beside some data set.
-    """
-    marks = [_FLOOR] if two_classes and "paper" in protocols else []
-    marks += ["Hollow diamonds: the paper’s Table 1."] if paper else []
-    return (
-        "Clean images and their adversarial counterparts under FGSM, PGD and BIM. Below each image: the class that the "
-        "clean model predicts and its probability, bold with a cross where the class differs from that of the clean "
-        "image. The small images are the differences about middle grey, magnified by the factor below them.",
-        " ".join(
-            [
-                "Accuracy of the clean models under attack by epsilon, with 95 % intervals as bands.",
-                _join(_FIGURE_2, protocols),
-                *marks,
-            ]
-        ),
-        "Accuracy under attack before (dashed, hollow) and after (solid, filled) adversarial training, with 95 % "
-        "intervals as bands. "
-        f"{_join(_FIGURE_3, protocols)} Dotted: the epsilon of Table S5.",
-        "Selective prediction with the clean models: the share of errors among the accepted images over their share of "
-        "all images, by the score that decides which images are accepted. Bands: 95 % intervals of the minimal "
-        "epsilons. A score that tells right from wrong answers lies below the random one.",
-        "Minimal epsilons under the strict protocol: the share of a model’s correctly classified images that withstand "
-        "an epsilon, for the clean (dashed) and the adversarially trained model (solid). The line follows first "
-        "flipped; the strip below it reaches to last safe, and the curve sought lies between them. Bands: 95 % "
-        "intervals over patients, from the lower end for last safe to the upper end for first flipped. Crosses: images "
-        "that no attack flipped up to the largest epsilon searched (right-censored).",
-    )
-
-
-def _join(texts: Mapping[Protocol, str], protocols: frozenset[Protocol]) -> str:
-    return " ".join(text for protocol, text in texts.items() if protocol in protocols)
 
 
 def sampled_unit(summary: Mapping[str, Any]) -> str:

@@ -9,6 +9,7 @@ from oncorobust.base import layout
 from oncorobust.base.errors import InputError
 from oncorobust.settings.attacks import Attack, Attacks, Rank
 from oncorobust.settings.base import Count, Epsilon, Settings
+from oncorobust.settings.certify import Certify
 from oncorobust.settings.data import Acquire, Augment, Preprocess
 from oncorobust.settings.training import Harden, Model, OwnModel, Train
 
@@ -46,6 +47,8 @@ class Dataset(Settings, frozen=True, kw_only=True):
     """Test images and epsilons of the attacks."""
     rank: Rank
     """Ranking of test images by sensitivity."""
+    certify: Certify | None = None
+    """Certificates of the smoothed models; null for none."""
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -128,6 +131,11 @@ class Params(Settings, frozen=True, kw_only=True):
     def models(self) -> dict[str, tuple[str, ...]]:
         """Names of the models of each data set that runs, in order."""
         return {name: self.datasets[name].models for name in self.run.datasets}
+
+    @property
+    def certified(self) -> dict[str, tuple[str, ...]]:
+        """Names of the models of each data set that runs with certificates, in order."""
+        return {name: models for name, models in self.models.items() if self.datasets[name].certify is not None}
 
     @property
     def repeats(self) -> dict[str, tuple[int, ...]]:

@@ -1,5 +1,6 @@
 """Rules across the settings of a data set, and on policies, beyond the type and range of each key."""
 
+import math
 import re
 from itertools import pairwise
 from pathlib import PurePath
@@ -7,7 +8,8 @@ from pathlib import PurePath
 from oncorobust.base import layout
 from oncorobust.base.errors import InputError
 from oncorobust.settings.base import tag
-from oncorobust.settings.data import BrainMets, Format
+from oncorobust.settings.certify import Certify
+from oncorobust.settings.data import BrainMets, Format, Preprocess
 from oncorobust.settings.pipeline import Dataset, Params
 from oncorobust.settings.training import SGD, Adam, Harden, OwnModel, Stages, Trades, WarmUp
 
@@ -39,6 +41,30 @@ def check_dataset(name: str, dataset: Dataset) -> None:
         _check_epsilons(dataset.harden, f"{where}.harden")
         _check_ways(dataset.harden, f"{where}.harden")
         _check_optimizer(dataset.harden.optimizer, f"{where}.harden.optimizer")
+    if dataset.certify is not None:
+        _check_certify(dataset.certify, dataset.preprocess, f"{where}.certify")
+
+
+def _check_certify(certify: Certify, preprocess: Preprocess, where: str) -> None:
+    check_increasing(certify.sigmas, f"{where}.sigmas", what="sigmas")
+    if len(certify.sigmas) > 1 and certify.validation_images == 0:
+        raise InputError(
+            f"{where}.validation_images: expected at least 1, because one of {len(certify.sigmas)} sigmas is chosen on "
+            "validation images, got 0"
+        )
+    shared = certify.max_images or 1 if certify.alpha_of == "table" else 1
+    smallest = math.floor(math.log2(shared / certify.alpha)) + 1
+    if certify.n_samples < smallest:
+        told = f", shared by {shared} images," if shared > 1 else ""
+        raise InputError(
+            f"{where}.n_samples: expected at least {smallest}, because alpha {certify.alpha:g}{told} certifies nothing "
+            f"with fewer, even if all samples agree, got {certify.n_samples}"
+        )
+    if certify.noise == "tied" and preprocess.channels == "colour":
+        raise InputError(
+            f"{where}.noise: expected untied with preprocess.channels colour, because tied noise certifies only "
+            "changes that are equal in all channels, got 'tied'"
+        )
 
 
 def _check_classes(names: tuple[str, ...], where: str) -> None:
@@ -115,11 +141,11 @@ def _check_optimizer(optimizer: SGD | Adam, where: str) -> None:
         )
 
 
-def check_increasing(epsilons: tuple[float, ...], where: str) -> None:
+def check_increasing(grid: tuple[float, ...], where: str, *, what: str = "epsilons") -> None:
     """Check that a grid strictly increases. Raises InputError with `where`, the path of its key."""
-    for before, after in pairwise(epsilons):
+    for before, after in pairwise(grid):
         if before >= after:
-            raise InputError(f"{where}: expected strictly increasing epsilons, got {before} before {after}")
+            raise InputError(f"{where}: expected strictly increasing {what}, got {before} before {after}")
 
 
 def check_training_seeds(params: Params) -> None:

@@ -10,23 +10,21 @@ from oncorobust.base.schema.attack import (
     THREATS,
 )
 from oncorobust.base.schema.cells import CELLS, METRICS
+from oncorobust.base.schema.certify import CERTIFICATES, CERTIFY
 from oncorobust.base.schema.entries import Document, Table
-from oncorobust.base.schema.front import FRONT
-from oncorobust.base.schema.images import INDEX, SUMMARY
-from oncorobust.base.schema.rank import RANK, SCORES, SENSITIVITY
-from oncorobust.base.schema.tables import (
-    TABLE_1,
-    TABLE_2,
+from oncorobust.base.schema.evidence_tables import (
+    TABLE_C,
     TABLE_D,
     TABLE_E,
-    TABLE_G,
     TABLE_M,
     TABLE_N,
     TABLE_OF_SEEDS,
     TABLE_R,
-    TABLE_S5,
-    TABLE_T,
 )
+from oncorobust.base.schema.front import FRONT
+from oncorobust.base.schema.images import INDEX, SUMMARY
+from oncorobust.base.schema.rank import RANK, SCORES, SENSITIVITY
+from oncorobust.base.schema.tables import TABLE_1, TABLE_2, TABLE_G, TABLE_S5, TABLE_T
 from oncorobust.base.schema.training import ANSWERS, HISTORY, TRAINING
 from oncorobust.base.schema.validity import GATES, TABLE_V, VALIDITY
 
@@ -38,6 +36,7 @@ TABLES: tuple[Table, ...] = (
     THREATS,
     SENSITIVITY,
     SCORES,
+    CERTIFICATES,
     REPEATED_PREDICTIONS,
     REPEATED_INTERVALS,
     TABLE_1,
@@ -50,6 +49,7 @@ TABLES: tuple[Table, ...] = (
     TABLE_N,
     TABLE_R,
     TABLE_D,
+    TABLE_C,
     TABLE_OF_SEEDS,
     TABLE_V,
     FRONT,
@@ -57,7 +57,7 @@ TABLES: tuple[Table, ...] = (
 """Every CSV file."""
 
 DOCUMENTS: tuple[Document, ...] = (
-    *(SUMMARY, ANSWERS, TRAINING, DECLARATION, ATTACK, RANK, VALIDITY),
+    *(SUMMARY, ANSWERS, TRAINING, DECLARATION, ATTACK, RANK, CERTIFY, VALIDITY),
     *(CELLS, METRICS, GATES, ACCEPTANCE),
 )
 """Every JSON file."""

@@ -4,7 +4,8 @@ FGSM, PGD and BIM stand with solid lines for predicted labels and dashed lines f
 over all attacks as a heavy black line, each with the band of its 95 % intervals, and the paper's Table 1 as hollow
 diamonds where the data set has a column of it. A dotted line marks 1 - clean accuracy for two classes: the accuracy
 with predicted labels cannot fall below it, because an attack on a misclassified image corrects it. Curves of a protocol
-that was not run are left out.
+that was not run are left out. Where a data set has certificates, two green lines are of the smoothed clean model: its
+certified accuracy, a lower bound, and its accuracy under an attack on itself, an upper bound (`tables.certificates`).
 
 Source: Joel et al., doi 10.1101/2021.01.17.21249704, Figure 2.
 """
@@ -16,10 +17,13 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from oncorobust.report import measures
-from oncorobust.report.figures.legends import attack_handles, in_two_rows, strict_handles
+from oncorobust.report.figures.certified import Certified
+from oncorobust.report.figures.legends import attack_handles, in_rows, strict_handles
 from oncorobust.report.figures.panels import panel_figure
 from oncorobust.report.figures.robustness_curves import accuracy_curve, last_attack, worst_case_curve
 from oncorobust.report.figures.style import (
+    BAND,
+    CERTIFIED,
     STRICT,
     PlotData,
     accuracy_axis,
@@ -45,14 +49,14 @@ def figure_2(datasets: Sequence[PlotData], *, paper: PaperTable) -> Figure:
     """
     protocols = protocols_of(datasets)
     with house_style():
-        handles = _legend(datasets, protocols)
+        handles, rows = _legend(datasets, protocols), 3 if any(data.certified for data in datasets) else 2
         return panel_figure(
             datasets,
             lambda axes, data: _panel(axes, data, paper, protocols),
             panel_inches=2.75,
             y_label="accuracy (%)",
             handles=handles,
-            legend_columns=len(handles) // 2,
+            legend_columns=len(handles) // rows,
         )
 
 
@@ -71,11 +75,20 @@ def _panel(axes: Axes, data: PlotData, paper: PaperTable, protocols: frozenset[P
         axes.plot(x, y, **STRICT)
         worst = last_attack(metrics)
         draw_band(axes, data, x, model="clean", attack=worst, measure=measures.STRICT, colour="black")
+    if data.certified is not None:
+        _draw_certified(axes, data.certified)
     accuracy_axis(axes)
     epsilon_axes(axes, data)
     _mark_paper(axes, data, paper)
     axes.set_title(panel_title(data))
     stamp_synthetic(axes, data)
+
+
+def _draw_certified(axes: Axes, found: Certified) -> None:
+    """Draw the certified accuracy, which falls after each certified epsilon, and the attack, at each of its grid."""
+    axes.step(found.epsilon, found.certified, "-", where="pre", **CERTIFIED)
+    axes.fill_between(found.epsilon, found.low, found.high, step="pre", color=CERTIFIED["color"], **BAND)
+    axes.step(found.attack_epsilon, found.attacked, ":", where="post", **CERTIFIED)
 
 
 def _mark_paper(axes: Axes, data: PlotData, paper: PaperTable) -> None:
@@ -102,7 +115,7 @@ def _mark_floor(axes: Axes, floor: float) -> None:
 
 
 def _legend(datasets: Sequence[PlotData], protocols: frozenset[Protocol]) -> list[Line2D]:
-    """Return the attacks and their worst case for the upper row, line styles and other marks for the lower row."""
+    """Return a row of the attacks and their worst case, one of line styles and marks, one of certificates if any."""
     meanings = []
     if "paper" in protocols:
         meanings += [
@@ -116,4 +129,20 @@ def _legend(datasets: Sequence[PlotData], protocols: frozenset[Protocol]) -> lis
     if "paper" in protocols and any(len(data.class_names) == 2 for data in datasets):
         meanings.append(Line2D([], [], color="0.35", linestyle=":", label="minimum with predicted labels"))
     coloured = "paper" in protocols or any(data.paper for data in datasets)
-    return in_two_rows([*(attack_handles() if coloured else []), *strict_handles(protocols)], meanings)
+    attacks = [*(attack_handles() if coloured else []), *strict_handles(protocols)]
+    return in_rows(attacks, meanings, *_certified_handles(datasets))
+
+
+def _certified_handles(datasets: Sequence[PlotData]) -> list[list[Line2D]]:
+    """Return a row with the sigma of each smoothed model; no row without certificates."""
+    sigmas = {data.title: data.certified.sigma for data in datasets if data.certified is not None}
+    if not sigmas:
+        return []
+    told = ", ".join(f"{sigma:g}{f' ({title})' if len(sigmas) > 1 else ''}" for title, sigma in sigmas.items())
+    return [
+        [
+            Line2D([], [], **CERTIFIED, label="certified (smoothed)"),
+            Line2D([], [], linestyle=":", **CERTIFIED, label="attack on smoothed"),
+            Line2D([], [], linestyle="", label=f"smoothed model: sigma {told}"),
+        ]
+    ]

@@ -17,7 +17,7 @@ from matplotlib.lines import Line2D
 
 from oncorobust.base.epsilons import epsilon_text
 from oncorobust.base.layout import ADVERSARIAL
-from oncorobust.report.figures.legends import attack_handles, in_two_rows, strict_handles
+from oncorobust.report.figures.legends import attack_handles, in_rows, strict_handles
 from oncorobust.report.figures.robustness_curves import accuracy_curve, last_attack, worst_case_curve
 from oncorobust.report.figures.style import (
     STRICT,
@@ -65,7 +65,7 @@ def figure_3(datasets: Sequence[PlotData], *, table_epsilon: float) -> Figure:
             Line2D([], [], color="0.3", linestyle="--", label="clean model"),
             Line2D([], [], color="0.5", linestyle=":", label=f"Table S5: epsilon {epsilon_text(table_epsilon)}"),
         ]
-        handles = in_two_rows([*attack_handles(), *strict_handles(protocols)], meanings)
+        handles = in_rows([*attack_handles(), *strict_handles(protocols)], meanings)
         figure.legend(handles=handles, loc="outside lower center", ncols=len(handles) // 2, columnspacing=1.2)
         return settle(figure)
 

@@ -1,4 +1,4 @@
-"""Parts of the figures' legends: the attacks, the strict worst case, and entries in two rows."""
+"""Parts of the figures' legends: the attacks, the strict worst case, and entries in rows."""
 
 from collections.abc import Sequence
 from itertools import zip_longest
@@ -20,7 +20,7 @@ def strict_handles(protocols: frozenset[Protocol]) -> list[Line2D]:
     return [Line2D([], [], label="strict (all attacks)", **STRICT)] if "strict" in protocols else []
 
 
-def in_two_rows(upper: Sequence[Line2D], lower: Sequence[Line2D]) -> list[Line2D]:
-    """Order entries for a legend of two rows, which matplotlib fills by columns; blanks fill the shorter row."""
+def in_rows(*rows: Sequence[Line2D]) -> list[Line2D]:
+    """Order entries for a legend of some rows, which matplotlib fills by columns; blanks fill the shorter rows."""
     blank = Line2D([], [], linestyle="", label=" ")
-    return [one for pair in zip_longest(upper, lower, fillvalue=blank) for one in pair]
+    return [one for column in zip_longest(*rows, fillvalue=blank) for one in column]

@@ -3,22 +3,25 @@
 The files of `reports/<data set>/<model>/` and `data/processed/<data set>/` become one checked `PlotData` per data set.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from oncorobust.attacks.names import PAPER_ATTACKS
 from oncorobust.base import layout
 from oncorobust.base.errors import InputError
 from oncorobust.base.schema.version import read_results
 from oncorobust.report.figures.bands import band_files, curve_bands
+from oncorobust.report.figures.certified import Certified, certified_of
 from oncorobust.report.figures.selective_prediction import risk_curves
 from oncorobust.report.figures.style import Examples, PlotData
 from oncorobust.report.figures.survival_curves import survival_curves
 from oncorobust.report.tables.common import shown_as
 from oncorobust.report.tables.row_statistics import read_rows
-from oncorobust.settings.pipeline import Report
+from oncorobust.settings.pipeline import Params, Report
 
 
 def read_examples(path: str | Path) -> Examples:
@@ -40,10 +43,21 @@ def read_examples(path: str | Path) -> Examples:
     )
 
 
-def read_plot_data(dataset: str, report: Report, *, models: Sequence[str], seed: int) -> PlotData:
+def read_all_plot_data(params: Params) -> list[PlotData]:
+    """Read every data set that runs, in order. Raises InputError as `read_plot_data` does."""
+    return [
+        read_plot_data(name, params.report, models=models, seed=params.seed, certified=name in params.certified)
+        for name, models in params.models.items()
+    ]
+
+
+def read_plot_data(
+    dataset: str, report: Report, *, models: Sequence[str], seed: int, certified: bool = False
+) -> PlotData:
     """Read one data set's metrics and rows by model, its summary and the clean model's examples from the work tree.
 
-    seed: of the run, for the samples of patients behind the bands of the curves and the risks.
+    seed: of the run, for the samples of patients behind the bands of the curves and the risks. certified: whether the
+    data set has certificates.
 
     Raises InputError where the examples have another number of classes than the summary.
     """
@@ -69,5 +83,14 @@ def read_plot_data(dataset: str, report: Report, *, models: Sequence[str], seed:
         examples=examples,
         bands=curve_bands(dataset, attack, rows, seed=seed),
         survival=survival_curves(dataset, attack, rows, seed=seed),
+        certified=_read_certified(dataset, attack[layout.CLEAN], rows, seed=seed) if certified else None,
         risks=risk_curves(dataset, read_rows(layout.results_file(dataset, layout.CLEAN, "scores.csv")), seed=seed),
     )
+
+
+def _read_certified(
+    dataset: str, attack: Mapping[str, Any], rows: Mapping[str, pd.DataFrame], *, seed: int
+) -> Certified:
+    file, intervals = (layout.results_file(dataset, layout.CLEAN, one) for one in ("certificates.csv", "intervals.csv"))
+    metrics = read_results(layout.results_file(dataset, layout.CLEAN, "certify.json"))
+    return certified_of(dataset, metrics, attack, {file: read_rows(file)}, rows.get(intervals), seed=seed)

@@ -26,6 +26,7 @@ from matplotlib.ticker import MaxNLocator
 from oncorobust.base.arrays import Images
 from oncorobust.base.units import readable_unit
 from oncorobust.report.figures.bands import Bands
+from oncorobust.report.figures.certified import Certified
 from oncorobust.report.figures.robustness_curves import Curve
 from oncorobust.report.figures.survival_curves import Survival
 from oncorobust.report.measures import Measure
@@ -38,6 +39,9 @@ _LETTERS_PER_INCH, _LINE_INCHES = 14.0, 0.15
 
 STRICT: dict[str, Any] = {"color": "black", "linewidth": 1.9}
 """The strict worst case over all attacks: a heavy black line without markers."""
+
+CERTIFIED: dict[str, Any] = {"color": "#117733", "linewidth": 1.7}
+"""The certified accuracy of the smoothed model: a green line, and an attack on that model in the same colour."""
 
 BAND: dict[str, Any] = {"alpha": 0.07, "linewidth": 0, "zorder": 0.4}
 """The band of a curve: several may overlap, and the mark SYNTHETIC stands above them."""
@@ -90,7 +94,7 @@ class PlotData:
     intensity_unit: stored values that became 0 and 1, and their unit. bands: lower and upper ends in percent of the
     intervals of each curve, by model, attack and ending of the measure (`figures.bands`). risks: of the clean model by
     score, with columns coverage, risk, low and high (`figures.selective_prediction`). survival: of the minimal epsilons
-    by model, empty without the strict protocol.
+    by model, empty without the strict protocol. certified: of the smoothed clean model, None without certificates.
     """
 
     key: str
@@ -105,6 +109,7 @@ class PlotData:
     bands: Bands
     risks: Mapping[str, pd.DataFrame]
     survival: Mapping[str, Survival]
+    certified: Certified | None
 
 
 def protocols_of(datasets: Sequence[PlotData]) -> frozenset[Protocol]:

@@ -3,17 +3,19 @@
 Their rows are no attack (Baseline), the attacks in the paper's order and, under the strict protocol, `ALL`, the worst
 case over its whole cascade. A strict number of an attack counts that attack and all before it in the cascade (FGSM,
 BIM, PGD, ...), so that the numbers fall from FGSM to BIM, PGD and ALL, while the paper's order of rows puts PGD before
-BIM.
+BIM. Where a data set has certificates, its certified accuracy stands in the rows Baseline and ALL, in a column of its
+own, because it is that of the smoothed model (Table C).
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from oncorobust.base.epsilons import epsilon_text
 from oncorobust.base.layout import ADVERSARIAL, table_file
 from oncorobust.report.measures import STRICT, Measure, measures_of
 from oncorobust.report.shown_attacks import ALL, ATTACKS, BASELINE, row_key
-from oncorobust.report.tables.cell import Cell, Field, Table, Unit
+from oncorobust.report.tables.cell import Cell, Field, RowsSource, Table, Unit
+from oncorobust.report.tables.certificates import certified_note, certified_source
 from oncorobust.report.tables.common import note_on_paper, shown_as, table_columns
 from oncorobust.report.tables.sources import (
     Metrics,
@@ -21,6 +23,7 @@ from oncorobust.report.tables.sources import (
     accuracy_source,
     clean_source,
     paper_cells,
+    rows_cell,
     sourced_cell,
     strict_source,
 )
@@ -34,6 +37,7 @@ _MEANINGS: dict[Protocol, str] = {
     "before it changes within epsilon. The attacks run in the order FGSM, BIM, PGD and so on, so the PGD row includes "
     "FGSM and BIM; ALL is the worst case over all attacks.",
 }
+_CERTIFIED = "certified (smoothed)"
 _NOT_HARDENED = "Empty, because no data set has an adversarially trained model (`harden` in params.yaml)."
 _BEFORE_AND_AFTER: tuple[tuple[str, str, Unit], ...] = (
     ("original", "original", "percent"),
@@ -51,37 +55,47 @@ class _Row:
     measures: tuple[Measure, ...]
 
 
-def _rows(protocols: frozenset[Protocol], cascade: Sequence[str]) -> list[_Row]:
-    """Return the rows under attack; only the strict measure has the worst case over the cascade."""
+def _rows(protocols: frozenset[Protocol], cascade: Sequence[str], certify: Metrics) -> list[_Row]:
+    """Return the rows under attack; only strict and certified numbers are of all attacks."""
     rows = [_Row(one.title, one.name, measures_of(protocols)) for one in ATTACKS]
-    return [*rows, _Row(ALL, cascade[-1], (STRICT,))] if cascade else rows
+    if cascade:
+        return [*rows, _Row(ALL, cascade[-1], (STRICT,))]
+    return [*rows, _Row(ALL, "", ())] if certify else rows
 
 
 def table_1(
     attack: Metrics,
     *,
     report: Report,
+    certify: Metrics,
     table_epsilons: Sequence[float],
     protocols: frozenset[Protocol],
     cascade: Sequence[str],
 ) -> Table:
     """Return Table 1: accuracy of the clean models, without attack and under each attack at each epsilon.
 
-    cascade: the attacks of the strict protocol in order, empty without it.
+    certify: certify.json of the data sets with certificates. cascade: the attacks of the strict protocol in order,
+    empty without it.
     """
-    rows = _rows(protocols, cascade)
+    rows = _rows(protocols, cascade, certify)
     cells = tuple(
         cell
         for dataset in attack
         for key, sources in _table_1_sources(dataset, rows, table_epsilons, protocols)
         for cell in _table_1_cells(attack, dataset, key, sources, paper=shown_as(dataset, report).paper)
     )
+    proven = tuple(
+        rows_cell(source, table="Table 1", row=row, dataset=dataset, field="accuracy_certified")
+        for dataset in certify
+        for row, source in _certified_rows(dataset, certify, table_epsilons)
+    )
     return Table(
         name="Table 1",
         file=table_file("table1"),
         caption=(
             "Accuracy (%) of the clean models, without attack (Baseline) and under attack, by epsilon (l_inf radius "
-            f"for pixel values in [0, 1]). {_meanings(protocols)}{note_on_paper(cells, 'Table 1')}"
+            f"for pixel values in [0, 1]). {_meanings(protocols)}{certified_note(certify, report)}"
+            f"{note_on_paper(cells, 'Table 1')}"
         ),
         row_heads=("Attack", "Epsilon"),
         rows=(BASELINE, *(row_key(one.title, epsilon) for one in rows for epsilon in table_epsilons)),
@@ -89,9 +103,10 @@ def table_1(
         columns=table_columns(attack, report),
         fields=(
             *(Field(f"accuracy{one.ending}", "", one.heading, "percent") for one in measures_of(protocols)),
+            Field("accuracy_certified", "", _CERTIFIED, "percent"),
             Field("paper", "", "paper", "percent", paper=True),
         ),
-        cells=cells,
+        cells=cells + proven,
     )
 
 
@@ -114,23 +129,36 @@ def _table_1_cells(
     return ours + paper_cells("table1", {"paper": (row, paper)} if paper else {}, **place)
 
 
-def table_s5(attack: Metrics, *, report: Report, protocols: frozenset[Protocol], cascade: Sequence[str]) -> Table:
+def _certified_rows(dataset: str, certify: Metrics, epsilons: Sequence[float]) -> Iterator[tuple[str, RowsSource]]:
+    """Yield the rows of Table 1 with a certified accuracy of the clean model, and its source."""
+    for epsilon in (0.0, *epsilons):
+        yield row_key(ALL, epsilon) if epsilon else BASELINE, _certified(dataset, certify, "clean", epsilon)
+
+
+def _certified(dataset: str, certify: Metrics, model: str, epsilon: float) -> RowsSource:
+    return certified_source(dataset, model, certify[dataset][model], epsilon)
+
+
+def table_s5(
+    attack: Metrics, *, report: Report, certify: Metrics, protocols: frozenset[Protocol], cascade: Sequence[str]
+) -> Table:
     """Return Table S5: accuracy under attack of the clean and the adversarially trained models, at one epsilon.
 
     It has the data sets with an adversarially trained model; without any it has no rows, and its caption says so,
-    because the pipeline names its files before it runs. cascade: the attacks of the strict protocol in order, empty
-    without it.
+    because the pipeline names its files before it runs. certify, cascade: as for `table_1`.
     """
     epsilon = report.adversarial_training_epsilon
     hardened = {dataset: models for dataset, models in attack.items() if ADVERSARIAL in models}
-    rows = [_Row(BASELINE, "", measures_of(protocols)[:1]), *_rows(protocols, cascade)] if hardened else []
+    proven = {dataset: models for dataset, models in certify.items() if ADVERSARIAL in models}
+    rows = [_Row(BASELINE, "", measures_of(protocols)[:1]), *_rows(protocols, cascade, proven)] if hardened else []
     cells = tuple(
         cell
         for dataset in hardened
         for row in rows
         for cell in _table_s5_cells(attack, dataset, row, epsilon, paper=shown_as(dataset, report).paper)
-    )
+    ) + tuple(cell for dataset in proven for cell in _certified_before_and_after(dataset, proven, epsilon))
     groups = [(f"{{}}{one.ending}", one.heading, False) for one in measures_of(protocols)]
+    groups.append(("{}_certified", _CERTIFIED, False))
     return Table(
         name="Table S5",
         file=table_file("table_s5"),
@@ -140,7 +168,7 @@ def table_s5(attack: Metrics, *, report: Report, protocols: frozenset[Protocol],
             f"Accuracy (%) without attack (Baseline) and under attack at epsilon {epsilon_text(epsilon)} of the clean "
             "(original) and the adversarially trained models, and the difference in percentage points, with the p "
             "value of an exact test by patient, adjusted by Holm for all differences of the table. "
-            f"{_meanings(protocols)}{note_on_paper(cells, 'Table S5')}"
+            f"{_meanings(protocols)}{certified_note(proven, report)}{note_on_paper(cells, 'Table S5')}"
         ),
         row_heads=("Attack",),
         rows=tuple(one.title for one in rows),
@@ -161,6 +189,16 @@ def _table_s5_cells(attack: Metrics, dataset: str, row: _Row, epsilon: float, *,
         sourced_cell(attack, source, field=field, **place) for field, source in _before_and_after(dataset, row, epsilon)
     ]
     return ours + paper_cells("table_s5", _printed_places(row, epsilon, paper), **place)
+
+
+def _certified_before_and_after(dataset: str, certify: Metrics, epsilon: float) -> Iterator[Cell]:
+    """Yield the certified accuracies of both models and their difference, without attack and at the epsilon."""
+    for row, at in ((BASELINE, 0.0), (ALL, epsilon)):
+        before, after = (_certified(dataset, certify, model, at) for model in ("clean", "adversarial"))
+        place = {"table": "Table S5", "row": row, "dataset": dataset}
+        yield rows_cell(before, field="original_certified", **place)
+        yield rows_cell(after, field="adversarially_trained_certified", **place)
+        yield rows_cell(after, replace(before, sign=-1), field="difference_certified", **place)
 
 
 def _before_and_after(dataset: str, row: _Row, epsilon: float) -> Iterator[tuple[str, Source]]:

@@ -22,6 +22,7 @@ Source: Joel et al., doi 10.1101/2021.01.17.21249704, Tables 1, 2, S5. Values ar
 """
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from oncorobust.base.errors import InputError
@@ -42,6 +43,9 @@ from oncorobust.report.tables.training_seeds import Repeats, table_v
 from oncorobust.settings.attacks import ThreatName
 from oncorobust.settings.pipeline import Report
 
+NO_CERTIFICATES: Metrics = MappingProxyType({})
+"""Where `certify` is null for all data sets."""
+
 
 def build_tables(
     attack: Metrics,
@@ -50,10 +54,12 @@ def build_tables(
     report: Report,
     table_epsilons: Sequence[float],
     threats: Sequence[ThreatName] = (),
+    certify: Metrics = NO_CERTIFICATES,
 ) -> tuple[Table, ...]:
     """Return Tables 1, 2, S5, G and T from the metrics of `attack` and `rank`, with data sets in their order.
 
-    threats: threat models that were to be run; Table T lists those that do not apply.
+    threats: threat models that were to be run; Table T lists those that do not apply. certify: certify.json of the
+    data sets with certificates.
 
     Raises InputError where a metrics file lacks a number or holds other protocols than the rest, or where the two
     models of a data set were attacked on different numbers of images or disagree on being synthetic.
@@ -68,9 +74,16 @@ def build_tables(
     protocols = attack_protocols(attack)
     cascade = strict_attacks(attack) if "strict" in protocols else ()
     return (
-        table_1(attack, report=report, table_epsilons=table_epsilons, protocols=protocols, cascade=cascade),
+        table_1(
+            attack,
+            report=report,
+            certify=certify,
+            table_epsilons=table_epsilons,
+            protocols=protocols,
+            cascade=cascade,
+        ),
         table_2(rank, report=report, protocols=rank_protocols(rank)),
-        table_s5(attack, report=report, protocols=protocols, cascade=cascade),
+        table_s5(attack, report=report, certify=certify, protocols=protocols, cascade=cascade),
         table_g(attack, report=report, table_epsilons=table_epsilons, protocols=protocols, cascade=cascade),
         table_t(attack, report=report, asked=threats),
     )

@@ -20,6 +20,7 @@ import msgspec
 from oncorobust.base.errors import InputError
 from oncorobust.report.tables.statistic_names import (
     AddedStatistic,
+    CertificateStatistic,
     GroupStatistic,
     GuaranteeStatistic,
     RuleAttackStatistic,
@@ -50,6 +51,7 @@ Statistic = Literal[
     "median_first_flipped",
     "median_last_safe",
     "restricted_mean",
+    CertificateStatistic,
     SelectiveStatistic,
     GroupStatistic,
     GuaranteeStatistic,
@@ -69,6 +71,7 @@ Statistic = Literal[
     n_images                number of images
     sensitivity ...         of the answers; with an epsilon, of the worst answers within it in the strict search
     auc ... brier_score     of the margins
+    certified_accuracy ...  of the smoothed model (`statistic_names`)
     missed, false_alarms    share of the positive (negative) images that are right without attack and flipped by it
     share_censored ...      of the minimal epsilons of the correctly classified images, up to an epsilon
     median_difference       median minimal epsilon of the second group minus that of the first

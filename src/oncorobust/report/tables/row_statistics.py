@@ -1,8 +1,8 @@
 """Statistics over per-image rows: a cell's value computed again from the rows that it names.
 
-The rows are those of predictions.csv, intervals.csv, threats.csv and sensitivity.csv. Nearly every statistic is a ratio
-of two sums over images, such as correct images over images; its parts give its interval too (`intervals`). The others
-are a largest epsilon and a count.
+The rows are those of predictions.csv, intervals.csv, threats.csv, sensitivity.csv and certificates.csv. Nearly every
+statistic is a ratio of two sums over images, such as correct images over images; its parts give its interval too
+(`intervals`). The others are a largest epsilon and a count.
 """
 
 import math
@@ -100,6 +100,26 @@ def _coverage(frame: pd.DataFrame, _: float | None, excluded: str) -> Ratio:
     return ~frame[excluded], _all(frame)
 
 
+def _base_accuracy(frame: pd.DataFrame, _: float | None, base_predicted: str) -> Ratio:
+    return frame["label"] == frame[base_predicted], _all(frame)
+
+
+def _smoothed_accuracy(frame: pd.DataFrame, _: float | None, abstained: str) -> Ratio:
+    return _right(frame) & ~frame[abstained], _all(frame)
+
+
+def _abstained_share(frame: pd.DataFrame, _: float | None, abstained: str) -> Ratio:
+    return frame[abstained], _all(frame)
+
+
+def _certified_accuracy(frame: pd.DataFrame, epsilon: float | None, abstained: str, certified: str) -> Ratio:
+    return _right(frame) & ~frame[abstained] & (frame[certified] >= epsilon), _all(frame)
+
+
+def _smoothed_robust_accuracy(frame: pd.DataFrame, epsilon: float | None, abstained: str, first: str) -> Ratio:
+    return _right(frame) & ~frame[abstained] & (pd.to_numeric(frame[first]) > epsilon), _all(frame)
+
+
 def _threshold(frame: pd.DataFrame, excluded: str, smallest: str) -> float:
     return frame.loc[frame[excluded], smallest].max()
 
@@ -116,6 +136,11 @@ _RATIOS: dict[Statistic, tuple[tuple[str, ...], Callable[..., Ratio]]] = {
     "accuracy_kept_strict": (("excluded_strict",), _accuracy_kept),
     "coverage_strict": (("excluded_strict",), _coverage),
     "robust_accuracy_threat": (("flipped",), _robust_accuracy_threat),
+    "base_accuracy": (("base_predicted",), _base_accuracy),
+    "smoothed_accuracy": (("abstained",), _smoothed_accuracy),
+    "abstained_share": (("abstained",), _abstained_share),
+    "certified_accuracy": (("abstained", "certified_epsilon"), _certified_accuracy),
+    "smoothed_robust_accuracy": (("abstained", "first_flipped"), _smoothed_robust_accuracy),
 }
 _OTHERS: dict[Statistic, tuple[tuple[str, ...], Callable[..., float]]] = {
     "threshold": (("excluded", "min_epsilon"), _threshold),

@@ -20,6 +20,22 @@ SelectiveStatistic = Literal[
     chosen    the threshold is chosen on the test images
 """
 
+CertificateStatistic = Literal[
+    "base_accuracy",
+    "smoothed_accuracy",
+    "abstained_share",
+    "certified_accuracy",
+    "smoothed_robust_accuracy",
+]
+"""Shares of the images that the smoothed model certifies (`row_statistics`): Table C, and Tables 1 and S5.
+
+    base_accuracy             images that the model itself answers as labelled
+    smoothed_accuracy         images that the smoothed model answers as labelled, without abstaining
+    abstained_share           images on which the smoothed model abstains
+    certified_accuracy        images of smoothed_accuracy whose certified epsilon is at least an epsilon
+    smoothed_robust_accuracy  images of smoothed_accuracy that no attack on the smoothed model changes within an epsilon
+"""
+
 GuaranteeStatistic = Literal["guaranteed_coverage", "guaranteed_risk"]
 """Coverage and risk at a threshold that is guaranteed for future patients (`rule_estimates`): Table D."""
 

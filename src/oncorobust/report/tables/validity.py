@@ -10,6 +10,7 @@ import pandas as pd
 from oncorobust.base.errors import InputError
 from oncorobust.base.layout import results_file
 from oncorobust.evaluation.validity import Check, checks_from_json, red_names
+from oncorobust.evaluation.validity_certificates import judge_certificates
 from oncorobust.report.tables.cell import Table
 from oncorobust.report.tables.common import shown_as
 from oncorobust.report.tables.render import SYNTHETIC, escape
@@ -38,19 +39,47 @@ class Gate:
         return f"{self.title}{f' ({SYNTHETIC})' if self.synthetic else ''}, {self.model}"
 
 
-def gates_of(validity: Metrics, report: Report) -> tuple[Gate, ...]:
-    """Return the gates of all models. validity: contents of validity.json by data set and model."""
+def gates_of(
+    validity: Metrics, report: Report, *, certified: Mapping[str, Mapping[str, tuple[Check, ...]]] | None = None
+) -> tuple[Gate, ...]:
+    """Return the gates of all models.
+
+    validity: contents of validity.json by data set and model. certified: checks on the certificates of models that
+    have some (`certificate_checks`).
+    """
     return tuple(
         Gate(
             dataset=dataset,
             title=shown_as(dataset, report).title,
             model=model,
             synthetic=content["synthetic"],
-            checks=checks_from_json(content, where=results_file(dataset, model, "validity.json")),
+            checks=checks_from_json(content, where=results_file(dataset, model, "validity.json"))
+            + (certified or {}).get(dataset, {}).get(model, ()),
         )
         for dataset, models in validity.items()
         for model, content in models.items()
     )
+
+
+def certificate_checks(
+    certify: Metrics, rows: Mapping[str, pd.DataFrame], summaries: Mapping[str, Mapping[str, Any]]
+) -> dict[str, dict[str, tuple[Check, ...]]]:
+    """Judge the certificates of each data set and model.
+
+    certify: contents of certify.json. rows: by the name of their file. summaries: summary.json by data set.
+    """
+    return {
+        dataset: {
+            model: judge_certificates(
+                rows[results_file(dataset, model, "certificates.csv")],
+                metrics,
+                size=summaries[dataset]["size"],
+                grey=summaries[dataset]["channels"] == 1,
+            )
+            for model, metrics in models.items()
+        }
+        for dataset, models in certify.items()
+    }
 
 
 def watermark(gates: Iterable[Gate]) -> str:
