@@ -169,7 +169,11 @@ def test_every_number_of_the_demo_is_covered() -> None:
         ("datasets.mnist.harden.rel_eps_step", 1.5, "expected `float` <= 1.0, got 1.5"),
         ("datasets.mnist.harden.num_random_init", 2, "expected `int` <= 1, got 2"),
         ("datasets.mnist.harden.schedule.name", "cosine", "expected one of constant, warm_up, stages, got 'cosine'"),
-        ("datasets.mnist.harden.loss.name", "mart", "expected one of mixture, trades, got 'mart'"),
+        (
+            "datasets.mnist.harden.loss.name",
+            "mart",
+            "expected one of mixture, trades, noise, noise_adversarial, got 'mart'",
+        ),
         ("datasets.mnist.harden.loss.adversarial_share", 1.5, "expected `float` <= 1.0, got 1.5"),
         ("datasets.mnist.harden.loss.beta", 6.0, "expected a known key, got 'beta' (known: adversarial_share, name)"),
         ("datasets.mnist.harden.weight_perturbation", 0, "expected `float` > 0.0, got 0"),
@@ -243,6 +247,7 @@ def test_names_that_do_not_fit_together_are_refused() -> None:
 
 SGD_WITHOUT_MOMENTUM = {"name": "sgd", "learning_rate": 0.1, "decay": 0, "momentum": 0, "weight_decay": 0}
 OWN = {"source": "path", "path": "models/own.keras", "input_range": [0, 255], "fine_tune": True}
+NOISE = {"name": "noise", "sigma": 0.1, "noise": "tied", "copies": 2}
 RESNET = {"source": "application", "architecture": "ResNet50", "weights": "none", "dropout": 0.2}
 
 
@@ -276,6 +281,15 @@ RESNET = {"source": "application", "architecture": "ResNet50", "weights": "none"
         ),
         ("harden.loss", {"name": "trades"}, "beta: expected a value, got none"),
         ("harden.loss", {"name": "trades", "beta": 0}, "beta: expected `float` > 0.0, got 0"),
+        ("harden.loss", NOISE | {"sigma": 0}, "sigma: expected `float` > 0.0, got 0"),
+        ("harden.loss", NOISE | {"sigma": -0.1}, "sigma: expected `float` > 0.0, got -0.1"),
+        ("harden.loss", NOISE | {"copies": 0}, "copies: expected `int` >= 1, got 0"),
+        ("harden.loss", NOISE | {"noise": "grey"}, "noise: expected one of tied, untied, got 'grey'"),
+        (
+            "harden.loss",
+            NOISE | {"name": "noise_adversarial", "copies": 1, "consistency": 5},
+            "copies: expected at least 2 for a consistency above 0, because one copy is its own mean, got 1",
+        ),
         ("model", OWN | {"path": "models/own.h5"}, "path: expected a .keras file, got 'models/own.h5'"),
         ("model", OWN | {"path": "/own.keras"}, "path: expected a path inside the repository, got '/own.keras'"),
         ("model", OWN | {"path": "../own.keras"}, "path: expected a path inside the repository, got '../own.keras'"),
@@ -311,6 +325,14 @@ def test_a_member_of_a_union_is_refused_by_its_own_keys(subtree: str, value: dic
         (
             {"keep": "last", "max_drop": 0.3},
             "max_drop: expected null if keep is last, because the weights after the drop would be kept, got 0.3",
+        ),
+        (
+            {"keep": "validation_noise_accuracy"},
+            "keep: expected a loss with noise for validation_noise_accuracy, got the loss mixture",
+        ),
+        (
+            {"loss": NOISE, "schedule": {"name": "warm_up", "epochs": 2}},
+            "schedule: expected constant for the loss noise, which trains at no epsilon, got warm_up",
         ),
     ],
 )

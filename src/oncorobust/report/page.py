@@ -21,7 +21,7 @@ from oncorobust.base.epsilons import FEW_WITHOUT_GRADIENT
 from oncorobust.base.errors import InputError
 from oncorobust.base.schema.version import read_results
 from oncorobust.report.comparison_text import comparison_sentences
-from oncorobust.report.model_text import model_sentence, training_text
+from oncorobust.report.model_text import hardening_of, hardening_sentences, model_sentence, training_text
 from oncorobust.report.page_text import (
     PROTOCOLS,
     figure_captions,
@@ -118,7 +118,7 @@ def render_report(
     by_name = {one.name: one for one in tables}
     two_classes = any(len(part.summary["class_names"]) == 2 for part in datasets)
     beside_paper = [column.title for column in columns.values() if column.paper]
-    hardened = any(layout.ADVERSARIAL in part.training for part in datasets)
+    hardening = " or ".join(dict.fromkeys(filter(None, (hardening_of(part.training) for part in datasets))))
     titles = {key: marked_title(column) for key, column in columns.items()}
     captions = figure_captions(protocols, two_classes=two_classes, paper=bool(beside_paper))
     return environment.get_template("report.html.j2").render(
@@ -134,7 +134,7 @@ def render_report(
         figures=[
             (number, *shown)
             for number, shown in enumerate(zip(figures, captions, strict=True), start=1)
-            if (hardened or number != _OF_BOTH_MODELS) and ("strict" in protocols or number != _STRICT)
+            if (hardening or number != _OF_BOTH_MODELS) and ("strict" in protocols or number != _STRICT)
         ],
         gates=gates,
         gate_caption=CAPTION,
@@ -144,7 +144,7 @@ def render_report(
         all_synthetic=all(column.synthetic for column in columns.values()),
         models=MODELS,
         beside_paper=beside_paper,
-        hardened=hardened,
+        hardening=hardening,
         comparisons=comparison_sentences(by_name["Table N"]),
         trained=[(part, columns[part.key], trained) for part in datasets if (trained := part.trained)],
         flag_limit=FEW_WITHOUT_GRADIENT,
@@ -154,9 +154,11 @@ def render_report(
 def _sentences(
     part: DatasetPart, column: TableColumn, tables: Mapping[str, Table], protocols: frozenset[Protocol]
 ) -> list[str]:
-    told = findings(column, tables, part.attack, protocols, unit=part.unit)
-    told += [*seed_findings(tables[TABLE_V], column), *rule_findings(tables["Table D"], column, unit=part.unit)]
-    return [model_sentence(part.training["clean"]), *told]
+    hardening = hardening_of(part.training)
+    told = findings(column, tables, part.attack, protocols, unit=part.unit, hardening=hardening)
+    told += seed_findings(tables[TABLE_V], column, hardening=hardening)
+    told += rule_findings(tables["Table D"], column, unit=part.unit)
+    return [model_sentence(part.training["clean"]), *hardening_sentences(part.training), *told]
 
 
 def unbroken(text: str) -> str:

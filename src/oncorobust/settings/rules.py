@@ -9,7 +9,7 @@ from oncorobust.base.errors import InputError
 from oncorobust.settings.base import tag
 from oncorobust.settings.data import BrainMets, Format
 from oncorobust.settings.pipeline import Dataset, Params
-from oncorobust.settings.training import SGD, Adam, Harden, OwnModel, Stages, Trades, WarmUp
+from oncorobust.settings.training import SGD, Adam, Constant, Harden, Mixture, Noise, OwnModel, Stages, Trades, WarmUp
 
 _OUTPUTS = (layout.MODELS_FOLDER, layout.REPORTS_FOLDER)
 _SMALLEST_SIZE = 32
@@ -38,6 +38,7 @@ def check_dataset(name: str, dataset: Dataset) -> None:
     if dataset.harden is not None:
         _check_epsilons(dataset.harden, f"{where}.harden")
         _check_ways(dataset.harden, f"{where}.harden")
+        _check_noise(dataset.harden, f"{where}.harden")
         _check_optimizer(dataset.harden.optimizer, f"{where}.harden.optimizer")
 
 
@@ -102,6 +103,24 @@ def _check_ways(harden: Harden, where: str) -> None:
         raise InputError(
             f"{where}.max_drop: expected null if keep is last, because the weights after the drop would be kept, "
             f"got {harden.max_drop}"
+        )
+
+
+def _check_noise(harden: Harden, where: str) -> None:
+    loss = harden.loss
+    if isinstance(loss, Mixture | Trades):
+        if harden.keep == "validation_noise_accuracy":
+            raise InputError(f"{where}.keep: expected a loss with noise for {harden.keep}, got the loss {tag(loss)}")
+        return
+    if loss.consistency > 0 and loss.copies < 2:
+        raise InputError(
+            f"{where}.loss.copies: expected at least 2 for a consistency above 0, because one copy is its own mean, "
+            f"got {loss.copies}"
+        )
+    if isinstance(loss, Noise) and not isinstance(harden.schedule, Constant):
+        raise InputError(
+            f"{where}.schedule: expected constant for the loss noise, which trains at no epsilon, "
+            f"got {tag(harden.schedule)}"
         )
 
 
