@@ -203,7 +203,7 @@ def test_a_plotted_column_has_no_empty_cell_and_only_finite_numbers() -> None:
     plots = [plot for stage in stages for plot in stage.get("do", stage).get("plots", [])]
     plotted = [axes for plot in plots for axes in plot.values()]
     types = {column.name: column.type for column in HISTORY.columns}
-    assert len(plotted) == 2
+    assert len(plotted) == 3
     for axes in plotted:
         assert {types[axes["x"]], types[axes["y"]]} == {"integer", "number"}
 
@@ -212,7 +212,7 @@ def test_every_rule_that_asks_for_a_gpu_has_a_place_in_the_slurm_profile() -> No
     text = "".join(file.read_text() for file in (toy.REPOSITORY / "workflow" / "rules").glob("*.smk"))
     large = {rule.partition(":")[0] for rule in text.split("\nrule ")[1:] if "**ON_A_GPU" in rule}
     profile = yaml.safe_load((toy.REPOSITORY / "profiles" / "slurm" / "config.v8+.yaml").read_text())
-    assert large == {"train", "harden", "attack", "rank", "repeat", "attack_shard", "rank_shard"}
+    assert large == {"train", "harden", "smooth", "attack", "rank", "repeat", "attack_shard", "rank_shard"}
     assert set(profile["set-resources"]) == large
 
 
@@ -234,6 +234,29 @@ def test_a_data_set_that_is_not_hardened_has_one_model_in_both_graphs(tmp_path: 
     assert len(stages) == 1 + 3 * 2 + 3 * 2 * 2 + 3 - 4 * len(not_hardened)
     read = frozenset().union(*(step.inputs | step.outputs for step in stages.values()))
     assert not {path for path in read for name in not_hardened if f"{name}/adversarial" in path}
+    toy.write_params(folder, toy.toy_params())
+    assert refresh(folder)
+    assert (folder / "dvc.yaml").read_text() == in_step
+
+
+def test_a_model_for_certificates_is_trained_shown_and_not_attacked_in_both_graphs(tmp_path: Path) -> None:
+    folder = toy.make_toy(tmp_path)
+    in_step = (folder / "dvc.yaml").read_text()
+    content = toy.toy_params()
+    block = content["datasets"]["slices"]
+    loss = {"name": "noise", "sigma": 0.1, "noise": "tied", "copies": 2}
+    block["smooth"] = block["harden"] | {"loss": loss, "schedule": {"name": "constant"}}
+    toy.write_params(folder, content)
+    assert "smooth lists other data sets than params.yaml" in out_of_step(folder)
+    assert "report lacks reports/slices/noise/training.json" in out_of_step(folder)
+    assert refresh(folder)
+    assert out_of_step(folder) == []
+    plan, stages = toy.snakemake_plan(folder, forceall=True), toy.dvc_steps(folder)
+    assert plan.steps == stages
+    assert plan.targets == frozenset().union(*(step.outputs for step in stages.values()))
+    made = {path for path in plan.targets if "noise" in path}
+    assert made == stages["smooth@slices"].outputs == {one.format(dataset="slices") for one in toy.OUTPUTS["smooth"]}
+    assert {name for name, step in stages.items() if step.inputs & made} == {"report"}
     toy.write_params(folder, toy.toy_params())
     assert refresh(folder)
     assert (folder / "dvc.yaml").read_text() == in_step

@@ -9,10 +9,11 @@ import sys
 from html.parser import HTMLParser
 
 import pytest
+import yaml
 from results_fixture import DATASETS, REPOSITORY, FakeDataset, write_results
 
 from oncorobust.base.errors import InputError
-from oncorobust.report.model_text import hardening_of, hardening_sentences, model_sentence, training_text
+from oncorobust.report.model_text import hardening_of, model_sentence, noise_sentences, training_text
 from oncorobust.report.page import read_image
 from oncorobust.report.page_text import figure_captions, findings, search_line
 from oncorobust.report.selective_text import rule_findings
@@ -288,22 +289,45 @@ def test_training_that_ended_early_or_collapsed_says_so(ended, best, collapsed, 
         (
             {"loss": "noise", "sigma": 0.1, "noise": "tied"},
             "training under noise",
-            "The hardened model was trained under Gaussian noise of standard deviation 0.1, the same in all channels, "
-            "and not on adversarial images",
+            "The hardened model, adversarially trained in the words of tables and figures, was trained under Gaussian "
+            "noise of standard deviation 0.1, the same in all channels, and on no adversarial image.",
         ),
         (
             {"loss": "noise_adversarial", "sigma": 0.25, "noise": "untied"},
             "adversarial training",
-            "The hardened model was trained on adversarial images under Gaussian noise of standard deviation 0.25, "
-            "drawn for each channel.",
+            "The hardened model, adversarially trained in the words of tables and figures, was trained on adversarial "
+            "images under Gaussian noise of standard deviation 0.25, drawn for each channel.",
         ),
     ],
 )
 def test_training_under_noise_is_not_called_adversarial(record, called, told):
     trainings = {"clean": {}, "adversarial": record}
     assert hardening_of(trainings) == called
-    sentences = hardening_sentences(trainings)
+    sentences = noise_sentences(trainings)
     assert [one[: len(told or "")] for one in sentences] == ([told] if told else [])
+
+
+def test_a_third_model_is_shown_with_its_training_and_no_attack(root, tmp_path):
+    folder = shutil.copytree(root, tmp_path / "run")
+    params = yaml.safe_load((folder / "params.yaml").read_text())
+    block = params["datasets"]["lidc"]
+    smooth = block["harden"] | {"schedule": {"name": "constant"}, "max_drop": None}
+    smooth |= {"loss": {"name": "noise", "sigma": 0.1, "noise": "tied", "copies": 2}}
+    block["smooth"] = smooth | {"keep": "validation_noise_accuracy"}
+    (folder / "params.yaml").write_text(yaml.safe_dump(params))
+    made, place = folder / "reports/lidc/adversarial", folder / "reports/lidc/noise"
+    place.mkdir()
+    shutil.copy(made / "curves.png", place)
+    training = json.loads((made / "training.json").read_text()) | {"loss": "noise", "sigma": 0.1, "noise": "tied"}
+    (place / "training.json").write_text(json.dumps(training | {"model": "noise"}))
+    told = run_stage("report", folder)
+    assert told.returncode == 0, told.stderr
+    page = (folder / "reports/index.html").read_text(encoding="utf-8")
+    assert "The noise-trained model was trained under Gaussian noise of standard deviation 0.1" in page
+    assert "noise-trained model.</b> Trained for" in page
+    assert page.count("smooth.py --dataset") == 1
+    assert "--model noise" not in page
+    assert "Adversarial training changes the clean accuracy" in page
 
 
 def test_a_page_of_a_model_trained_under_noise_says_what_changed_the_accuracy(root, tmp_path):

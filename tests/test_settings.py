@@ -27,6 +27,7 @@ OPTIONAL = {  # older files of parameters lack these
     "datasets.cbis_ddsm.preprocess.format.allow_missing",
     "datasets.brain_mets.preprocess.format.labels",
     *(f"datasets.{name}.preprocess.{key}" for name in DEMO["datasets"] for key in ("fit", "channels", "classes")),
+    *(f"datasets.{name}.smooth" for name in DEMO["datasets"]),
 }
 UNMARKED = {f"report.columns.{name}.kind" for name in DEMO["report"]["columns"]}
 """Null where they are missing; the demo marks its data sets."""
@@ -111,7 +112,7 @@ def test_a_misspelt_key_is_refused_with_its_path_and_the_right_one(name: str) ->
 
 @pytest.mark.parametrize("name", LEAVES)
 def test_a_value_of_another_kind_is_refused_with_its_path(name: str) -> None:
-    wrong = [1] if name.endswith(".labels") else {"a": 1}  # labels may be a mapping
+    wrong = [1] if name.endswith((".labels", ".smooth")) else {"a": 1}  # these may be mappings
     assert refused(with_value(name, wrong)).startswith(f"{name}: expected `")
     if not isinstance(parent_of(DEMO, name)[0][name.rpartition(".")[2]], bool):
         assert refused(with_value(name, True)).startswith(f"{name}: expected `")
@@ -313,6 +314,22 @@ def test_a_member_of_a_union_is_refused_by_its_own_keys(subtree: str, value: dic
     parent, key = parent_of(content, f"datasets.mnist.{subtree}")
     parent[key] = value
     assert refused(content) == f"datasets.mnist.{subtree}.{message}"
+
+
+def test_the_model_for_certificates_is_trained_under_noise_and_its_keys_are_named() -> None:
+    content = with_value("datasets.mnist.harden.epochs", 8)
+    block = content["datasets"]["mnist"]
+    block["smooth"] = block["harden"] | {"schedule": {"name": "constant"}}
+    assert refused(content) == "datasets.mnist.smooth.loss.name: expected noise or noise_adversarial, got mixture"
+    block["smooth"]["loss"] = NOISE | {"name": "noise_adversarial"}
+    block["smooth"]["schedule"] = {"name": "warm_up", "epochs": 9}
+    assert refused(content).startswith(
+        "datasets.mnist.smooth.schedule.epochs: expected at most smooth.epochs 8, because"
+    )
+    block["smooth"]["schedule"] = {"name": "constant"}
+    settings = parse_params(content).datasets["mnist"]
+    assert settings.models == ("clean", "adversarial")
+    assert settings.trained_models == ("clean", "adversarial", "noise")
 
 
 @pytest.mark.parametrize(

@@ -14,11 +14,11 @@ from oncorobust.pipeline.dvc_repository import hold_dvc
 from oncorobust.pipeline.clock_check import check_times
 from oncorobust.pipeline.cluster_jobs import end_left_over
 from oncorobust.base.errors import InputError
-from oncorobust.base.layout import MODELS
+from oncorobust.base.layout import MODELS, TRAINING_FILES
 from oncorobust.pipeline.process_lock import release_left_locks
 from oncorobust.pipeline.code_digest import file_digest
 from oncorobust.pipeline.code_record import code_path
-from oncorobust.pipeline.dvc_yaml import check_in_step, model_runs, own_files, repeats
+from oncorobust.pipeline.dvc_yaml import check_in_step, model_runs, own_files, repeats, trained_runs
 from oncorobust.pipeline.interruption import pass_on
 from oncorobust.pipeline.policy_files import policies_of, policy_reads
 from oncorobust.pipeline.raw_tree import mark_edited
@@ -46,7 +46,8 @@ if DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method and 
     )
 
 DATASETS = config["run"]["datasets"]
-RUNS = model_runs(config)  # each data set with each of its models
+RUNS = model_runs(config)  # each data set with each of its models that are attacked
+TRAINED = trained_runs(config)  # the same, and with the models for certificates
 REPEATS = repeats(config)  # each data set that trains a model with each further training seed
 OWN_FILES = own_files(config)
 POLICIES = policies_of(config)
@@ -55,7 +56,6 @@ TABLES = ["table1", "table2", "table_s5", "gap", "threats", "beyond_accuracy", "
 TABLES += ["medical_against_natural", "selective_prediction", "decision_rules", "training_seeds", "validity"]
 FIGURES = ["figure1", "figure2", "figure3", "figure4", "figure5"]
 TABULATED = ["predictions.csv", "intervals.csv", "threats.csv", "scores.csv", "validity.json"]
-ON_THE_PAGE = ["training.json", "curves.png", "attack.json"]
 THREADS = config["run"]["threads"]
 ACQUIRED = "|".join(config["acquire"]) or "(?!)"  # a pattern that matches nothing: all raw trees are the user's
 
@@ -73,9 +73,9 @@ DATA = {
 RAW_TREE = "data/processed/{dataset}/raw_tree.csv"
 
 
-def of_all_models(pattern, **others):
-    """Return a pattern's files for each data set and each of its models."""
-    return [path for name, model in RUNS for path in expand(pattern, dataset=name, model=model, **others)]
+def of_all_models(pattern, *, runs=RUNS, **others):
+    """Return a pattern's files for each data set and each of its models; runs: RUNS or TRAINED."""
+    return [path for name, model in runs for path in expand(pattern, dataset=name, model=model, **others)]
 
 
 # Rows of the models that were trained with further seeds; none by default.
@@ -87,11 +87,11 @@ REPEATED = [
 ARTEFACTS = [
     *expand("data/raw/{dataset}", dataset=config["acquire"]),
     *expand([*DATA.values(), "data/processed/{dataset}/contact_sheet.png", RAW_TREE], dataset=DATASETS),
-    *of_all_models("models/{dataset}/{model}.{form}", form=["keras", "answers.json"]),
+    *of_all_models("models/{dataset}/{model}.{form}", runs=TRAINED, form=["keras", "answers.json"]),
+    *of_all_models("reports/{dataset}/{model}/{file}", runs=TRAINED, file=TRAINING_FILES),
     *of_all_models(
         "reports/{dataset}/{model}/{file}",
         file=[
-            *["training.json", "history.csv", "curves.png"],
             *["attack.json", "predictions.csv", "intervals.csv", "threats.csv", "examples.npz"],
             *["rank.json", "sensitivity.csv", "scores.csv"],
             "validity.json",

@@ -20,7 +20,10 @@ def main() -> None:
     if params.validity.on_failure == "fail":
         refuse_red(gates)
     page = render_report(
-        [read_dataset_part(name, models=models) for name, models in params.models.items()],
+        [
+            read_dataset_part(name, attacked=models, trained=params.datasets[name].trained_models)
+            for name, models in params.models.items()
+        ],
         tables=tables_from_json(read_results(layout.CELLS)),
         gates=gates,
         figures=[read_image(layout.figure_file(number, "png")) for number in (1, 2, 3, 4, 5)],

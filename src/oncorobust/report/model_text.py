@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from oncorobust.base.layout import ADVERSARIAL
+from oncorobust.base.layout import ADVERSARIAL, NOISE
 from oncorobust.report.page_text import percent
 
 
@@ -40,22 +40,28 @@ def hardening_of(trainings: Mapping[str, Mapping[str, Any]]) -> str:
     return "training under noise" if trainings[ADVERSARIAL].get("loss") == "noise" else "adversarial training"
 
 
-def hardening_sentences(trainings: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Return how the hardened model was trained where that was under noise; empty otherwise. trainings: by model."""
-    training = trainings.get(ADVERSARIAL, {})
-    if "sigma" not in training:
-        return []
-    noise = f"Gaussian noise of standard deviation {training['sigma']:g}"
-    noise += ", the same in all channels" if training["noise"] == "tied" else ", drawn for each channel"
-    if training["loss"] == "noise":
-        return [
-            f"The hardened model was trained under {noise}, and not on adversarial images; tables and figures call it "
-            "adversarially trained all the same. Its accuracies are those of the model itself, without noise."
-        ]
-    return [
-        f"The hardened model was trained on adversarial images under {noise}. Its accuracies are those of the model "
-        "itself, without noise."
-    ]
+def noise_sentences(trainings: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Return which models were trained under noise, and how; empty without such a model. trainings: by model."""
+    found = {model: _under_noise(one) for model, one in trainings.items() if "sigma" in one}
+    told = []
+    if ADVERSARIAL in found:
+        told.append(
+            f"The hardened model, adversarially trained in the words of tables and figures, was trained "
+            f"{found[ADVERSARIAL]}. Its accuracies are those of the model itself, without noise."
+        )
+    if NOISE in found:
+        told.append(f"The noise-trained model was trained {found[NOISE]}. It is for certificates and is not attacked.")
+    return told
+
+
+def _under_noise(training: Mapping[str, Any]) -> str:
+    noise = f"under Gaussian noise of standard deviation {training['sigma']:g}, "
+    noise += "the same in all channels" if training["noise"] == "tied" else "drawn for each channel"
+    return (
+        f"on adversarial images {noise}"
+        if training["loss"] == "noise_adversarial"
+        else f"{noise}, and on no adversarial image"
+    )
 
 
 def training_text(training: Mapping[str, Any]) -> TrainingText:

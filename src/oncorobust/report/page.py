@@ -21,7 +21,7 @@ from oncorobust.base.epsilons import FEW_WITHOUT_GRADIENT
 from oncorobust.base.errors import InputError
 from oncorobust.base.schema.version import read_results
 from oncorobust.report.comparison_text import comparison_sentences
-from oncorobust.report.model_text import hardening_of, hardening_sentences, model_sentence, training_text
+from oncorobust.report.model_text import hardening_of, model_sentence, noise_sentences, training_text
 from oncorobust.report.page_text import (
     PROTOCOLS,
     figure_captions,
@@ -47,7 +47,7 @@ _INTERVAL = re.compile(r"\S+ \(\S+ to [^)]+\)")
 _OF_BOTH_MODELS, _STRICT = 3, 5
 """The figures that need an adversarially trained model, and the strict protocol."""
 
-MODELS = {layout.CLEAN: "clean", layout.ADVERSARIAL: "adversarially trained"}
+MODELS = {layout.CLEAN: "clean", layout.ADVERSARIAL: "adversarially trained", layout.NOISE: "noise-trained"}
 """The models of a data set, in order, and their names on the page."""
 
 
@@ -158,7 +158,7 @@ def _sentences(
     told = findings(column, tables, part.attack, protocols, unit=part.unit, hardening=hardening)
     told += seed_findings(tables[TABLE_V], column, hardening=hardening)
     told += rule_findings(tables["Table D"], column, unit=part.unit)
-    return [model_sentence(part.training["clean"]), *hardening_sentences(part.training), *told]
+    return [model_sentence(part.training["clean"]), *noise_sentences(part.training), *told]
 
 
 def unbroken(text: str) -> str:
@@ -194,16 +194,16 @@ def _trace_command(table: Table) -> str:
     return f'oncorobust trace "{table.name}" --row {cell.row}{column}'
 
 
-def read_dataset_part(dataset: str, *, models: Sequence[str]) -> DatasetPart:
-    """Read what the page shows of a data set and its models from the work tree."""
+def read_dataset_part(dataset: str, *, attacked: Sequence[str], trained: Sequence[str]) -> DatasetPart:
+    """Read what the page shows of a data set from the work tree. attacked, trained: names of its models."""
     processed = layout.processed(dataset)
     return DatasetPart(
         key=dataset,
         summary=read_results(f"{processed}/summary.json"),
-        training={model: read_results(layout.results_file(dataset, model, "training.json")) for model in models},
-        attack={model: read_results(layout.results_file(dataset, model, "attack.json")) for model in models},
+        training={model: read_results(layout.results_file(dataset, model, "training.json")) for model in trained},
+        attack={model: read_results(layout.results_file(dataset, model, "attack.json")) for model in attacked},
         contact_sheet=read_image(f"{processed}/contact_sheet.png"),
-        curves={model: read_image(layout.results_file(dataset, model, "curves.png")) for model in models},
+        curves={model: read_image(layout.results_file(dataset, model, "curves.png")) for model in trained},
     )
 
 

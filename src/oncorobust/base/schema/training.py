@@ -18,9 +18,9 @@ from oncorobust.base.schema.entries import (
 )
 
 _TRAINED = "the model was trained, not only measured"
-_ADVERSARIAL = "model adversarial"
-_NOISY = f"{_ADVERSARIAL}, and harden.loss is noise or noise_adversarial"
-_ATTACKED = f"{_ADVERSARIAL}, and harden.loss is not noise"
+_HARDENED = "model adversarial or noise"
+_NOISY = f"{_HARDENED}, and its loss is noise or noise_adversarial"
+_ATTACKED = f"{_HARDENED}, and its loss is not noise"
 _CLEAN = "model clean"
 _VALIDATED = "the data set has validation images"
 
@@ -47,7 +47,7 @@ HISTORY = Table(
             "number",
             FRACTION,
             "Robust accuracy on the validation images under PGD at the epsilon of params.yaml.",
-            _ADVERSARIAL,
+            _HARDENED,
         ),
         Column(
             "validation_noise_accuracy",
@@ -62,7 +62,7 @@ HISTORY = Table(
 
 def _checkpoint(name: str, described: str, when: str = "") -> Iterator[Key]:
     """The keys of one of the three models that training.json reports."""
-    both, noisy, validated = (f"{one}{', and ' * bool(when)}{when}" for one in (_ADVERSARIAL, _NOISY, _VALIDATED))
+    both, noisy, validated = (f"{one}{', and ' * bool(when)}{when}" for one in (_HARDENED, _NOISY, _VALIDATED))
     if name != "start":
         yield Key(f"{name}/epoch", "integer", "epochs", f"Epoch of {described}.", when)
         yield Key(f"{name}/train_accuracy", "number", FRACTION, f"Training accuracy of {described}.", _TRAINED)
@@ -96,7 +96,7 @@ TRAINING = Document(
         Key("architecture", "string or null", NO_UNIT, "Architecture; null for a model of your own.", _CLEAN),
         Key("weights", "string", NO_UNIT, "Weights that training started from: a name or a file."),
         Key("weights_sha256", "string or null", NO_UNIT, "SHA-256 of the weights' file; null without a file."),
-        Key("loss", "string", NO_UNIT, "Loss of hardening: mixture, trades, noise or noise_adversarial.", _ADVERSARIAL),
+        Key("loss", "string", NO_UNIT, "Loss of hardening: mixture, trades, noise or noise_adversarial.", _HARDENED),
         Key("sigma", "number", FRACTION, "Standard deviation of the noise in training, of pixels in [0, 1].", _NOISY),
         Key("noise", "string", NO_UNIT, "Noise in training: tied or untied across channels.", _NOISY),
         Key("parameters", "integer", "parameters", "Number of parameters of the model."),
