@@ -95,7 +95,7 @@ class Ours:
     def __init__(self, trainee: Trainee, settings: Harden) -> None:
         """Prepare the compiled step."""
         self._settings = settings
-        self._update = compile_adversarial_step(trainee, settings)
+        self._update = compile_adversarial_step(trainee, settings, settings.loss)
 
     def ready(self, batches: Batches) -> Callable[[], None]:
         """Prepare nothing: batches and copies are made during training."""

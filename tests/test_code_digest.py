@@ -179,7 +179,7 @@ def edit(folder: Path) -> None:
 def test_an_old_digest_is_refused_by_check_snakemake_and_record(edited: Path) -> None:
     edit(edited)
     difference = "train: src/oncorobust/training/loop.py has changed"
-    expected = f"the graph is out of step ({difference} and 2 more): run `oncorobust graph`"
+    expected = f"the graph is out of step ({difference} and 3 more): run `oncorobust graph`"
     with pytest.raises(InputError) as refused:
         check_in_step(edited)
     assert str(refused.value) == expected
@@ -189,7 +189,7 @@ def test_an_old_digest_is_refused_by_check_snakemake_and_record(edited: Path) ->
     assert not (edited / "dvc.lock").exists()
     printed = toy.run(edited, "oncorobust graph --check", status=1)
     assert printed.splitlines() == [
-        f"{stage}: src/oncorobust/training/loop.py has changed" for stage in ("train", "harden", "repeat")
+        f"{stage}: src/oncorobust/training/loop.py has changed" for stage in ("train", "harden", "smooth", "repeat")
     ]
     assert toy.run(edited, "oncorobust graph") == "updated dvc.yaml and workflow/code\n"
     check_in_step(edited)

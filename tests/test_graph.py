@@ -88,7 +88,7 @@ def test_code_is_what_python_would_load() -> None:
 
 def test_the_graph_is_in_step_with_params_and_code() -> None:
     assert out_of_step(toy.REPOSITORY) == []
-    assert len((toy.REPOSITORY / "dvc.yaml").read_text().splitlines()) < 640
+    assert len((toy.REPOSITORY / "dvc.yaml").read_text().splitlines()) < 680
     written = sorted(path.stem for path in (toy.REPOSITORY / "workflow" / "code").iterdir())
     assert written == sorted(toy.STAGES)
 
@@ -204,7 +204,7 @@ def test_a_plotted_column_has_no_empty_cell_and_only_finite_numbers() -> None:
     plots = [plot for stage in stages for plot in stage.get("do", stage).get("plots", [])]
     plotted = [axes for plot in plots for axes in plot.values()]
     types = {column.name: column.type for column in HISTORY.columns}
-    assert len(plotted) == 2
+    assert len(plotted) == 3
     for axes in plotted:
         assert {types[axes["x"]], types[axes["y"]]} == {"integer", "number"}
 
@@ -213,7 +213,8 @@ def test_every_rule_that_asks_for_a_gpu_has_a_place_in_the_slurm_profile() -> No
     text = "".join(file.read_text() for file in (toy.REPOSITORY / "workflow" / "rules").glob("*.smk"))
     large = {rule.partition(":")[0] for rule in text.split("\nrule ")[1:] if "**ON_A_GPU" in rule}
     profile = yaml.safe_load((toy.REPOSITORY / "profiles" / "slurm" / "config.v8+.yaml").read_text())
-    assert large == {"train", "harden", "attack", "rank", "certify", "repeat", "attack_shard", "rank_shard"}
+    large_rules = {"train", "harden", "smooth", "attack", "rank", "certify", "repeat", "attack_shard", "rank_shard"}
+    assert large == large_rules
     assert set(profile["set-resources"]) == large
 
 
@@ -257,6 +258,32 @@ def test_without_certificates_there_is_no_stage_certify_in_either_graph(tmp_path
     assert plan.steps == stages
     paths = plan.targets.union(*(step.inputs | step.outputs for step in stages.values()))
     assert not {one for one in paths if "certif" in one.rpartition("/")[2] and "tables" not in one}
+    toy.write_params(folder, toy.toy_params())
+    assert refresh(folder)
+    assert (folder / "dvc.yaml").read_text() == in_step
+
+
+def test_a_model_for_certificates_is_trained_certified_and_not_attacked_in_both_graphs(tmp_path: Path) -> None:
+    folder = toy.make_toy(tmp_path)
+    in_step = (folder / "dvc.yaml").read_text()
+    content = toy.toy_params()
+    block = content["datasets"]["mnist"]
+    loss = {"name": "noise", "sigma": 0.1, "noise": "tied", "copies": 2}
+    block["smooth"] = block["harden"] | {"loss": loss, "schedule": {"name": "constant"}}
+    toy.write_params(folder, content)
+    assert "smooth lists other data sets than params.yaml" in out_of_step(folder)
+    assert "report lacks reports/mnist/noise/training.json" in out_of_step(folder)
+    assert refresh(folder)
+    assert out_of_step(folder) == []
+    plan, stages = toy.snakemake_plan(folder, forceall=True), toy.dvc_steps(folder)
+    assert plan.steps == stages
+    assert plan.targets == frozenset().union(*(step.outputs for step in stages.values()))
+    made = {path for path in plan.targets if "/noise" in path}
+    trained, certified = stages["smooth@mnist"].outputs, stages["certify@mnist-noise"].outputs
+    assert made == trained | certified
+    assert trained == {one.format(dataset="mnist") for one in toy.OUTPUTS["smooth"]}
+    readers = {name for name, step in stages.items() if step.inputs & made}
+    assert readers == {"certify@mnist-noise", "tabulate", "plot", "report"}
     toy.write_params(folder, toy.toy_params())
     assert refresh(folder)
     assert (folder / "dvc.yaml").read_text() == in_step

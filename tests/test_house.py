@@ -34,7 +34,9 @@ def test_every_rule_names_the_environment_a_log_and_a_message() -> None:
         stage = name.removesuffix("_shard")
         assert f'    log:\n        "logs/{stage}' in rule, name
         assert f'    benchmark:\n        "logs/benchmarks/{stage}' in rule, name
-        assert ("threads: THREADS" in rule) == (stage in ("train", "harden", "attack", "rank", "repeat")), name
+        assert ("threads: THREADS" in rule) == (stage in ("train", "harden", "smooth", "attack", "rank", "repeat")), (
+            name
+        )
 
 
 def test_the_snakefile_says_in_which_file_a_rule_is() -> None:

@@ -9,10 +9,11 @@ import sys
 from html.parser import HTMLParser
 
 import pytest
+import yaml
 from results_fixture import DATASETS, REPOSITORY, FakeDataset, write_results
 
 from oncorobust.base.errors import InputError
-from oncorobust.report.model_text import model_sentence, training_text
+from oncorobust.report.model_text import hardening_of, model_sentence, noise_sentences, training_text
 from oncorobust.report.page import read_image
 from oncorobust.report.page_text import figure_captions, findings, search_line
 from oncorobust.report.selective_text import rule_findings
@@ -116,7 +117,9 @@ def test_a_difference_is_told_only_where_the_adjusted_p_value_shows_one(root, p_
     by_name = {one.name: one for one in tables} | {"Table S5": s5}
     files = {model: root / f"reports/lidc/{model}/attack.json" for model in ("clean", "adversarial")}
     attack = {model: json.loads(file.read_text()) for model, file in files.items()}
-    sentences = findings(column, by_name, attack, frozenset({"paper", "strict"}), unit=unit)
+    sentences = findings(
+        column, by_name, attack, frozenset({"paper", "strict"}), unit=unit, hardening="adversarial training"
+    )
     (sentence,) = [one for one in sentences if "changes the strict robust accuracy" in one]
     assert sentence.endswith(told)
 
@@ -276,6 +279,70 @@ def test_training_that_ended_early_or_collapsed_says_so(ended, best, collapsed, 
     assert warning in text.warning
     assert bool(text.warning) == bool(collapsed)
     assert ("no robustness" in text.warning) == (best in collapsed)
+
+
+@pytest.mark.parametrize(
+    ("record", "called", "told"),
+    [
+        ({"loss": "mixture"}, "adversarial training", None),
+        ({}, "adversarial training", None),  # written before the loss was recorded
+        (
+            {"loss": "noise", "sigma": 0.1, "noise": "tied"},
+            "training under noise",
+            "The hardened model, adversarially trained in the words of tables and figures, was trained under Gaussian "
+            "noise of standard deviation 0.1, the same in all channels, and on no adversarial image.",
+        ),
+        (
+            {"loss": "noise_adversarial", "sigma": 0.25, "noise": "untied"},
+            "adversarial training",
+            "The hardened model, adversarially trained in the words of tables and figures, was trained on adversarial "
+            "images under Gaussian noise of standard deviation 0.25, drawn for each channel.",
+        ),
+    ],
+)
+def test_training_under_noise_is_not_called_adversarial(record, called, told):
+    trainings = {"clean": {}, "adversarial": record}
+    assert hardening_of(trainings) == called
+    sentences = noise_sentences(trainings)
+    assert [one[: len(told or "")] for one in sentences] == ([told] if told else [])
+
+
+def test_a_third_model_is_shown_with_its_training_and_no_attack(root, tmp_path):
+    folder = shutil.copytree(root, tmp_path / "run")
+    params = yaml.safe_load((folder / "params.yaml").read_text())
+    block = params["datasets"]["lidc"]
+    smooth = block["harden"] | {"schedule": {"name": "constant"}, "max_drop": None}
+    smooth |= {"loss": {"name": "noise", "sigma": 0.1, "noise": "tied", "copies": 2}}
+    block["smooth"] = smooth | {"keep": "validation_noise_accuracy"}
+    (folder / "params.yaml").write_text(yaml.safe_dump(params))
+    made, place = folder / "reports/lidc/adversarial", folder / "reports/lidc/noise"
+    place.mkdir()
+    shutil.copy(made / "curves.png", place)
+    training = json.loads((made / "training.json").read_text()) | {"loss": "noise", "sigma": 0.1, "noise": "tied"}
+    (place / "training.json").write_text(json.dumps(training | {"model": "noise"}))
+    told = run_stage("report", folder)
+    assert told.returncode == 0, told.stderr
+    page = (folder / "reports/index.html").read_text(encoding="utf-8")
+    assert "The noise-trained model was trained under Gaussian noise of standard deviation 0.1" in page
+    assert "noise-trained model.</b> Trained for" in page
+    assert page.count("smooth.py --dataset") == 1
+    assert "--model noise" not in page
+    assert "Adversarial training changes the clean accuracy" in page
+
+
+def test_a_page_of_a_model_trained_under_noise_says_what_changed_the_accuracy(root, tmp_path):
+    folder = shutil.copytree(root, tmp_path / "run")
+    for record in (folder / "reports").glob("*/adversarial/training.json"):
+        noise = {"loss": "noise", "sigma": 0.1, "noise": "tied"}
+        training = json.loads(record.read_text()) | noise
+        training["best"]["validation_noise_accuracy"] = 0.75
+        record.write_text(json.dumps(training))
+    assert run_stage("report", folder).returncode == 0
+    page = (folder / "reports/index.html").read_text(encoding="utf-8")
+    assert "Training under noise changes the clean accuracy" in page
+    assert "how training under noise changes it" in page
+    assert "Adversarial training changes" not in page
+    assert "under noise 75.00\u00a0%" in page
 
 
 def test_a_model_that_was_not_trained_says_so():

@@ -28,6 +28,7 @@ OPTIONAL = {  # older files of parameters lack these
     "datasets.brain_mets.preprocess.format.labels",
     *(f"datasets.{name}.preprocess.{key}" for name in DEMO["datasets"] for key in ("fit", "channels", "classes")),
     *(f"datasets.{name}.certify" for name, block in DEMO["datasets"].items() if block["certify"] is None),
+    *(f"datasets.{name}.smooth" for name in DEMO["datasets"]),
 }
 CERTIFIED = "datasets.brain_mets.certify"
 """Null where it is missing; the demo certifies one data set."""
@@ -115,7 +116,7 @@ def test_a_misspelt_key_is_refused_with_its_path_and_the_right_one(name: str) ->
 
 @pytest.mark.parametrize("name", LEAVES)
 def test_a_value_of_another_kind_is_refused_with_its_path(name: str) -> None:
-    wrong = [1] if name.endswith((".labels", ".certify")) else {"a": 1}  # these may be a mapping
+    wrong = [1] if name.endswith((".labels", ".certify", ".smooth")) else {"a": 1}  # these may be mappings
     assert refused(with_value(name, wrong)).startswith(f"{name}: expected `")
     if not isinstance(parent_of(DEMO, name)[0][name.rpartition(".")[2]], bool):
         assert refused(with_value(name, True)).startswith(f"{name}: expected `")
@@ -173,7 +174,11 @@ def test_every_number_of_the_demo_is_covered() -> None:
         ("datasets.mnist.harden.rel_eps_step", 1.5, "expected `float` <= 1.0, got 1.5"),
         ("datasets.mnist.harden.num_random_init", 2, "expected `int` <= 1, got 2"),
         ("datasets.mnist.harden.schedule.name", "cosine", "expected one of constant, warm_up, stages, got 'cosine'"),
-        ("datasets.mnist.harden.loss.name", "mart", "expected one of mixture, trades, got 'mart'"),
+        (
+            "datasets.mnist.harden.loss.name",
+            "mart",
+            "expected one of mixture, trades, noise, noise_adversarial, got 'mart'",
+        ),
         ("datasets.mnist.harden.loss.adversarial_share", 1.5, "expected `float` <= 1.0, got 1.5"),
         ("datasets.mnist.harden.loss.beta", 6.0, "expected a known key, got 'beta' (known: adversarial_share, name)"),
         ("datasets.mnist.harden.weight_perturbation", 0, "expected `float` > 0.0, got 0"),
@@ -247,6 +252,7 @@ def test_names_that_do_not_fit_together_are_refused() -> None:
 
 SGD_WITHOUT_MOMENTUM = {"name": "sgd", "learning_rate": 0.1, "decay": 0, "momentum": 0, "weight_decay": 0}
 OWN = {"source": "path", "path": "models/own.keras", "input_range": [0, 255], "fine_tune": True}
+NOISE = {"name": "noise", "sigma": 0.1, "noise": "tied", "copies": 2}
 RESNET = {"source": "application", "architecture": "ResNet50", "weights": "none", "dropout": 0.2}
 
 
@@ -280,6 +286,15 @@ RESNET = {"source": "application", "architecture": "ResNet50", "weights": "none"
         ),
         ("harden.loss", {"name": "trades"}, "beta: expected a value, got none"),
         ("harden.loss", {"name": "trades", "beta": 0}, "beta: expected `float` > 0.0, got 0"),
+        ("harden.loss", NOISE | {"sigma": 0}, "sigma: expected `float` > 0.0, got 0"),
+        ("harden.loss", NOISE | {"sigma": -0.1}, "sigma: expected `float` > 0.0, got -0.1"),
+        ("harden.loss", NOISE | {"copies": 0}, "copies: expected `int` >= 1, got 0"),
+        ("harden.loss", NOISE | {"noise": "grey"}, "noise: expected one of tied, untied, got 'grey'"),
+        (
+            "harden.loss",
+            NOISE | {"name": "noise_adversarial", "copies": 1, "consistency": 5},
+            "copies: expected at least 2 for a consistency above 0, because one copy is its own mean, got 1",
+        ),
         ("model", OWN | {"path": "models/own.h5"}, "path: expected a .keras file, got 'models/own.h5'"),
         ("model", OWN | {"path": "/own.keras"}, "path: expected a path inside the repository, got '/own.keras'"),
         ("model", OWN | {"path": "../own.keras"}, "path: expected a path inside the repository, got '../own.keras'"),
@@ -305,6 +320,22 @@ def test_a_member_of_a_union_is_refused_by_its_own_keys(subtree: str, value: dic
     assert refused(content) == f"datasets.mnist.{subtree}.{message}"
 
 
+def test_the_model_for_certificates_is_trained_under_noise_and_its_keys_are_named() -> None:
+    content = with_value("datasets.mnist.harden.epochs", 8)
+    block = content["datasets"]["mnist"]
+    block["smooth"] = block["harden"] | {"schedule": {"name": "constant"}}
+    assert refused(content) == "datasets.mnist.smooth.loss.name: expected noise or noise_adversarial, got mixture"
+    block["smooth"]["loss"] = NOISE | {"name": "noise_adversarial"}
+    block["smooth"]["schedule"] = {"name": "warm_up", "epochs": 9}
+    assert refused(content).startswith(
+        "datasets.mnist.smooth.schedule.epochs: expected at most smooth.epochs 8, because"
+    )
+    block["smooth"]["schedule"] = {"name": "constant"}
+    settings = parse_params(content).datasets["mnist"]
+    assert settings.models == ("clean", "adversarial")
+    assert settings.trained_models == ("clean", "adversarial", "noise")
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -315,6 +346,14 @@ def test_a_member_of_a_union_is_refused_by_its_own_keys(subtree: str, value: dic
         (
             {"keep": "last", "max_drop": 0.3},
             "max_drop: expected null if keep is last, because the weights after the drop would be kept, got 0.3",
+        ),
+        (
+            {"keep": "validation_noise_accuracy"},
+            "keep: expected a loss with noise for validation_noise_accuracy, got the loss mixture",
+        ),
+        (
+            {"loss": NOISE, "schedule": {"name": "warm_up", "epochs": 2}},
+            "schedule: expected constant for the loss noise, which trains at no epsilon, got warm_up",
         ),
     ],
 )

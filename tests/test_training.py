@@ -14,12 +14,14 @@ from oncorobust.attacks.target import Target
 from oncorobust.base.errors import InputError
 from oncorobust.base.files import write_csv
 from oncorobust.base.schema.training import HISTORY
-from oncorobust.settings.training import SGD, Adam, Constant, OwnModel, Stages, Trades, WarmUp
+from oncorobust.settings.training import SGD, Adam, Constant, Noise, NoiseAdversarial, OwnModel, Stages, Trades, WarmUp
 from oncorobust.training.optimizers import make_optimizer
 from oncorobust.training.recipes import harden, measure, train
 from oncorobust.training.schedule import epsilon_at
 
 replace = msgspec.structs.replace
+NOISE = Noise(sigma=0.1, noise="tied", copies=1)
+NOISE_ADVERSARIAL = NoiseAdversarial(sigma=0.1, noise="untied", copies=2)
 STILL = SGD(learning_rate=1e-30, decay=0.0, momentum=0.0, nesterov=False, weight_decay=0.0)
 
 
@@ -143,11 +145,25 @@ def robust_accuracy(model: keras.Model) -> float:
     return float(np.mean(~walk(Target(model), ball, ball.x, rel_eps_step=0.25, max_iter=10).flipped))
 
 
-@pytest.mark.parametrize(("recipe", "settings"), [(train, TRAIN), (harden, HARDEN)])
-def test_a_history_fits_its_schema(tmp_path, recipe, settings):
+@pytest.mark.parametrize(
+    ("recipe", "settings", "of_its_own"),
+    [
+        (train, TRAIN, set()),
+        (harden, HARDEN, {"epsilon", "validation_robust_accuracy"}),
+        (harden, replace(HARDEN, loss=NOISE), {"validation_robust_accuracy", "validation_noise_accuracy"}),
+        (
+            harden,
+            replace(HARDEN, loss=NOISE_ADVERSARIAL),
+            {"epsilon", "validation_robust_accuracy", "validation_noise_accuracy"},
+        ),
+    ],
+)
+def test_a_history_fits_its_schema(tmp_path, recipe, settings, of_its_own):
     _, trained = run(replace(settings, epochs=1, schedule=Constant()) if recipe is harden else settings, recipe)
     write_csv(tmp_path / "history.csv", trained.history)
     assert table_problems(tmp_path / "history.csv", HISTORY) == []
+    of_some = {"epsilon", "validation_robust_accuracy", "validation_noise_accuracy"}
+    assert set(trained.history.columns) & of_some == of_its_own
 
 
 OWN = OwnModel(path="own/mine.keras", input_range=(0.0, 1.0), fine_tune=False)

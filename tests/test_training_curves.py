@@ -52,6 +52,16 @@ def test_two_panels_show_the_history_and_the_kept_epoch():
     assert legend_texts(figure) == ["training", "validation", "epoch kept"]
 
 
+def test_accuracy_under_noise_is_drawn_and_reported():
+    history = HARDEN.drop(columns="epsilon").assign(validation_noise_accuracy=[0.6, 0.7, 0.75, 0.7, 0.7])
+    figure = training_curves(history, best_epoch=2, title="slices, training under noise")
+    drawn = line(figure.axes[1], "validation, under noise").get_xydata()
+    np.testing.assert_array_equal(drawn, history[["epoch", "validation_noise_accuracy"]])
+    summary = summarise_training(Trained(history, best_epoch=2, ended="all epochs"))
+    assert summary["best"]["validation_noise_accuracy"] == 0.75
+    assert summary["start"]["validation_noise_accuracy"] == 0.6
+
+
 def test_collapsed_epochs_and_epochs_of_a_smaller_epsilon_are_marked():
     figure = training_curves(HARDEN, best_epoch=2, title="slices, adversarial training")
     losses, accuracies = figure.axes

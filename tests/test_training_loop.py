@@ -11,7 +11,7 @@ from recipes import HARDEN, NO_COPIES, TRAIN
 from oncorobust.base.errors import InputError
 from oncorobust.base.progress import Stopped
 from oncorobust.base.run_state import RunState
-from oncorobust.settings.training import SGD, Trades
+from oncorobust.settings.training import SGD, NoiseAdversarial, Trades
 from oncorobust.training.batches import Batches
 from oncorobust.training.loop import Course, best_epoch, fit, how_ended
 from oncorobust.training.recipes import harden, train
@@ -52,6 +52,14 @@ def rows_of(robust, losses=None, collapsed=(), floor=0.0, clean=None):
 )
 def test_robust_accuracy_chooses_among_epochs_that_did_not_collapse(rows, kept):
     assert best_epoch(rows, ROBUST) == kept
+
+
+def test_accuracy_under_noise_chooses_as_robust_accuracy_does():
+    rows = [row | {"validation_noise_accuracy": row["validation_robust_accuracy"]} for row in rows_of([0.2, 0.7, 0.6])]
+    for row in rows:
+        row["validation_robust_accuracy"] = 0.9 - row["validation_noise_accuracy"]
+    assert best_epoch(rows, replace(ROBUST, keep="validation_noise_accuracy")) == 1
+    assert best_epoch(rows, ROBUST) == 0
 
 
 def test_the_other_ways_to_keep_weights():
@@ -200,10 +208,12 @@ class Killer(Heard):
             raise self.end
 
 
+NOISE = NoiseAdversarial(sigma=0.1, noise="tied", copies=2, consistency=2.0)
 RECIPES = {
     "train": (train, replace(TRAIN, epochs=4, average=0.5)),
     "mixture": (harden, replace(HARDEN, epochs=4, average=0.5, weight_perturbation=0.01)),
     "trades": (harden, replace(HARDEN, epochs=4, loss=Trades(beta=2.0), patience=2)),
+    "noise_adversarial": (harden, replace(HARDEN, epochs=4, loss=NOISE, keep="validation_noise_accuracy", patience=2)),
 }
 
 

@@ -186,7 +186,7 @@ def test_no_further_seed_leaves_an_empty_table_that_says_why():
     table = built(further=())
     assert (table.rows, table.cells) == ((), ())
     assert "no further training seeds were run (run.seeds in params.yaml)" in to_markdown(table)
-    assert seed_findings(table, table.columns[0]) == []
+    assert seed_findings(table, table.columns[0], hardening="adversarial training") == []
 
 
 def test_a_run_of_one_model_and_protocol_has_its_rows_alone():
@@ -204,7 +204,7 @@ def test_a_spread_is_shown_with_the_decimals_that_the_images_carry(table):
 
 
 def test_the_page_tells_the_extremes_of_both_models(table):
-    clean, change = seed_findings(table, table.columns[0])
+    clean, change = seed_findings(table, table.columns[0], hardening="adversarial training")
     assert clean == (
         "Trained with 3 seeds, the clean model has, from the smallest to the largest: clean accuracy 50 to 100\u00a0%; "
         "accuracy under PGD (true labels) at epsilon 0.002 50\u00a0%; strict robust accuracy at epsilon 0.002 0 to "

@@ -90,7 +90,7 @@ def test_the_first_images_of_a_batch_become_adversarial_before_the_update(share)
     n = round(8 * share)
     x_adv = worst_of_linear(X[:n], Y[:n], X[:n] + 0.1 * NOISE[:n])
     value, kernel_slope, _ = cross_entropy_and_gradients(np.concatenate([x_adv, X[n:]]), ONE_HOT, kernel, bias)
-    step = compile_adversarial_step(make_trainee(model, settings), settings)
+    step = compile_adversarial_step(make_trainee(model, settings), settings, settings.loss)
     loss, _ = step(X, ONE_HOT, NOISE[:n], EPSILON, EPS_STEP, np.int32(4))
     assert float(loss) == pytest.approx(value, rel=1e-5)
     np.testing.assert_allclose(model.get_weights()[0], kernel - RATE * kernel_slope, atol=1e-6)
@@ -100,7 +100,7 @@ def test_without_steps_the_start_is_all_there_is_to_the_attack():
     model, kernel, bias = linear()
     start = np.clip(X[:4] + 0.1 * NOISE[:4], 0, 1)
     value, *_ = cross_entropy_and_gradients(np.concatenate([start, X[4:]]), ONE_HOT, kernel, bias)
-    step = compile_adversarial_step(make_trainee(model, HARDEN), HARDEN)
+    step = compile_adversarial_step(make_trainee(model, HARDEN), HARDEN, HARDEN.loss)
     assert float(step(X, ONE_HOT, NOISE[:4], EPSILON, EPS_STEP, np.int32(0))[0]) == pytest.approx(value, rel=1e-5)
 
 
@@ -113,7 +113,7 @@ def test_trades_moves_away_from_the_clean_answer_and_weighs_the_divergence():
     clean_loss, *_ = cross_entropy_and_gradients(X, ONE_HOT, kernel, bias)
     expected = clean_loss + 6 * divergence(X, x_adv, kernel, bias).mean()
     right = (logits_of(X, kernel, bias).argmax(axis=1) == Y).sum()
-    step = compile_adversarial_step(make_trainee(model, settings), settings)
+    step = compile_adversarial_step(make_trainee(model, settings), settings, settings.loss)
     loss, n_right = step(X, ONE_HOT, NOISE, EPSILON, EPS_STEP, np.int32(4))
     assert float(loss) == pytest.approx(expected, rel=1e-5)
     assert float(n_right) == right
@@ -134,7 +134,7 @@ def test_weight_perturbation_takes_the_gradient_at_the_worst_weights_and_applies
     moved = kernel + 0.2 * np.linalg.norm(kernel) * slope / np.linalg.norm(slope)
     higher, kernel_slope, bias_slope = cross_entropy_and_gradients(mixed, ONE_HOT, moved, bias)
     assert higher > value + 0.01
-    step = compile_adversarial_step(make_trainee(model, settings), settings)
+    step = compile_adversarial_step(make_trainee(model, settings), settings, settings.loss)
     loss, _ = step(X, ONE_HOT, NOISE[:4], EPSILON, EPS_STEP, np.int32(0))
     assert float(loss) == pytest.approx(value, rel=1e-5)
     np.testing.assert_allclose(model.get_weights()[0], kernel - RATE * kernel_slope, atol=2e-6)
@@ -177,7 +177,7 @@ def test_batches_of_several_lengths_are_traced_once(monkeypatch):
     model = small_convolutional_net(n_classes=2)
     layer, inner = model.layers[0], model.layers[0].call
     monkeypatch.setattr(layer, "call", lambda *args, **kwargs: (traced.append(1), inner(*args, **kwargs))[1])
-    step = compile_adversarial_step(make_trainee(model, HARDEN), HARDEN)
+    step = compile_adversarial_step(make_trainee(model, HARDEN), HARDEN, HARDEN.loss)
     counts = []
     for n in (8, 8, 5, 2):
         step(X[:n], ONE_HOT[:n], NOISE[: round(n / 2)], EPSILON, EPS_STEP, np.int32(n))
@@ -211,7 +211,7 @@ def test_mixed_precision_also_attacks_the_training_images(monkeypatch):
         layer, "call", lambda *args, **kwargs: (seen.append(layer.compute_dtype), inner(*args, **kwargs))[1]
     )
     settings = replace(HARDEN, precision="mixed")
-    step = compile_adversarial_step(make_trainee(model, settings), settings)
+    step = compile_adversarial_step(make_trainee(model, settings), settings, settings.loss)
     step(X, np.eye(3, dtype=np.float32)[np.arange(8) % 3], NOISE, EPSILON, EPS_STEP, np.int32(2))
     assert len(seen) >= 2, "the attack's gradient and the update's"
     assert set(seen) == {"bfloat16"}
@@ -280,7 +280,7 @@ def test_at_least_one_image_of_a_batch_is_attacked_and_at_most_all(n, share):
 def test_no_size_of_a_batch_and_no_share_breaks_an_update(share):
     model = small_convolutional_net(2)
     chosen = replace(HARDEN, loss=Mixture(adversarial_share=share))
-    step = compile_adversarial_step(make_trainee(model, chosen), chosen)
+    step = compile_adversarial_step(make_trainee(model, chosen), chosen, chosen.loss)
     for n in range(1, 9):
         loss, _ = step(
             X[:n], ONE_HOT[:n], start_noise(X[:n], chosen, np.random.default_rng(n)), EPSILON, EPS_STEP, np.int32(2)
@@ -293,6 +293,6 @@ def test_a_batch_of_one_image_is_its_adversarial_example():
     model, kernel, bias = linear()
     x_adv = worst_of_linear(X[:1], Y[:1], X[:1])
     value, _, _ = cross_entropy_and_gradients(x_adv, ONE_HOT[:1], kernel, bias)
-    step = compile_adversarial_step(make_trainee(model, HARDEN), HARDEN)
+    step = compile_adversarial_step(make_trainee(model, HARDEN), HARDEN, HARDEN.loss)
     loss, _ = step(X[:1], ONE_HOT[:1], np.zeros_like(X[:1]), EPSILON, EPS_STEP, np.int32(4))
     assert float(loss) == pytest.approx(value, rel=1e-5)

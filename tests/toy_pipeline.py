@@ -2,8 +2,9 @@
 
 The copy has the real Snakefile, dvc.yaml, profiles and library. A toy script keeps the imports of the real one, in a
 block that never runs, so that each stage uses the same library files as the real one. There are two data sets:
-mnist, which `acquire` makes, and slices, whose raw tree and model are the user's. There are no further training seeds
-and no policy, so the stages `repeat` and `accept` have no job. mnist has certificates, slices has none.
+mnist, which `acquire` makes, and slices, whose raw tree and model are the user's. There are no further training seeds,
+no model for certificates and no policy, so the stages `repeat`, `smooth` and `accept` have no job. mnist has
+certificates, slices has none.
 """
 
 import ast
@@ -29,7 +30,7 @@ from snakemake.settings.enums import Quietness
 from snakemake.settings.types import DAGSettings, OutputSettings, RerunTrigger, ResourceSettings
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-STAGES = ["acquire", "preprocess", "train", "harden", "attack", "rank", "certify", "validate", "repeat"]
+STAGES = ["acquire", "preprocess", "train", "harden", "smooth", "attack", "rank", "certify", "validate", "repeat"]
 STAGES += ["tabulate", "plot", "report", "accept"]
 LOGGER = "src/snakemake_logger_plugin_oncorobust"
 COPIED = ["Snakefile", "dvc.yaml", "environment.yml", ".dvcignore", ".gitignore", "pyproject.toml", "presets"]
@@ -55,6 +56,8 @@ OUTPUTS = {
     + [f"reports/{{dataset}}/clean/{name}" for name in ("training.json", "history.csv", "curves.png")],
     "harden": ["models/{dataset}/adversarial.keras", "models/{dataset}/adversarial.answers.json"]
     + [f"reports/{{dataset}}/adversarial/{name}" for name in ("training.json", "history.csv", "curves.png")],
+    "smooth": ["models/{dataset}/noise.keras", "models/{dataset}/noise.answers.json"]
+    + [f"reports/{{dataset}}/noise/{name}" for name in ("training.json", "history.csv", "curves.png")],
     "attack": [f"reports/{{dataset}}/{{model}}/{name}" for name in ("predictions.csv", "intervals.csv", "threats.csv")]
     + [f"reports/{{dataset}}/{{model}}/{name}" for name in ("attack.json", "examples.npz")],
     "rank": [f"reports/{{dataset}}/{{model}}/{name}" for name in ("sensitivity.csv", "scores.csv", "rank.json")],

@@ -126,6 +126,8 @@ rule rank_shard:
 rule certify:
     message:
         "Certifying the answers of the smoothed {wildcards.model} model of {wildcards.dataset}."
+    wildcard_constraints:
+        model="|".join(TRAINED_MODELS),
     input:
         **DATA,
         model="models/{dataset}/{model}.keras",

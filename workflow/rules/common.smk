@@ -14,11 +14,18 @@ from oncorobust.pipeline.dvc_repository import hold_dvc
 from oncorobust.pipeline.clock_check import check_times
 from oncorobust.pipeline.cluster_jobs import end_left_over
 from oncorobust.base.errors import InputError
-from oncorobust.base.layout import MODELS
+from oncorobust.base.layout import MODELS, TRAINED as TRAINED_MODELS, TRAINING_FILES
 from oncorobust.pipeline.process_lock import release_left_locks
 from oncorobust.pipeline.code_digest import file_digest
 from oncorobust.pipeline.code_record import code_path
-from oncorobust.pipeline.dvc_yaml import certified_runs, check_in_step, model_runs, own_files, repeats
+from oncorobust.pipeline.dvc_yaml import (
+    certified_runs,
+    check_in_step,
+    model_runs,
+    own_files,
+    repeats,
+    trained_runs,
+)
 from oncorobust.pipeline.interruption import pass_on
 from oncorobust.pipeline.policy_files import policies_of, policy_reads
 from oncorobust.pipeline.raw_tree import mark_edited
@@ -46,8 +53,9 @@ if DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method and 
     )
 
 DATASETS = config["run"]["datasets"]
-RUNS = model_runs(config)  # each data set with each of its models
-CERTIFIED = certified_runs(config)  # the same, of data sets with certificates
+RUNS = model_runs(config)  # each data set with each of its models that are attacked
+TRAINED = trained_runs(config)  # the same, and with the models for certificates
+CERTIFIED = certified_runs(config)  # each data set that has certificates with each of its models
 REPEATS = repeats(config)  # each data set that trains a model with each further training seed
 OWN_FILES = own_files(config)
 POLICIES = policies_of(config)
@@ -63,7 +71,6 @@ TABLES += [
 ]
 FIGURES = ["figure1", "figure2", "figure3", "figure4", "figure5", "figure6"]
 TABULATED = ["predictions.csv", "intervals.csv", "threats.csv", "scores.csv", "validity.json"]
-ON_THE_PAGE = ["training.json", "curves.png", "attack.json"]
 THREADS = config["run"]["threads"]
 ACQUIRED = "|".join(config["acquire"]) or "(?!)"  # a pattern that matches nothing: all raw trees are the user's
 
@@ -81,9 +88,9 @@ DATA = {
 RAW_TREE = "data/processed/{dataset}/raw_tree.csv"
 
 
-def of_all_models(pattern, **others):
-    """Return a pattern's files for each data set and each of its models."""
-    return [path for name, model in RUNS for path in expand(pattern, dataset=name, model=model, **others)]
+def of_all_models(pattern, *, runs=RUNS, **others):
+    """Return a pattern's files for each data set and each of its models; runs: RUNS or TRAINED."""
+    return [path for name, model in runs for path in expand(pattern, dataset=name, model=model, **others)]
 
 
 def of_certified_models(*files):
@@ -100,11 +107,11 @@ REPEATED = [
 ARTEFACTS = [
     *expand("data/raw/{dataset}", dataset=config["acquire"]),
     *expand([*DATA.values(), "data/processed/{dataset}/contact_sheet.png", RAW_TREE], dataset=DATASETS),
-    *of_all_models("models/{dataset}/{model}.{form}", form=["keras", "answers.json"]),
+    *of_all_models("models/{dataset}/{model}.{form}", runs=TRAINED, form=["keras", "answers.json"]),
+    *of_all_models("reports/{dataset}/{model}/{file}", runs=TRAINED, file=TRAINING_FILES),
     *of_all_models(
         "reports/{dataset}/{model}/{file}",
         file=[
-            *["training.json", "history.csv", "curves.png"],
             *["attack.json", "predictions.csv", "intervals.csv", "threats.csv", "examples.npz"],
             *["rank.json", "sensitivity.csv", "scores.csv"],
             "validity.json",

@@ -70,7 +70,8 @@ rule report:
         "reports/tables/validity.json",
         expand("reports/figures/{figure}.png", figure=FIGURES),
         expand("data/processed/{dataset}/{file}", dataset=DATASETS, file=["summary.json", "contact_sheet.png"]),
-        of_all_models("reports/{dataset}/{model}/{file}", file=ON_THE_PAGE),
+        of_all_models("reports/{dataset}/{model}/{file}", runs=TRAINED, file=["training.json", "curves.png"]),
+        of_all_models("reports/{dataset}/{model}/attack.json"),
         of_certified_models("certify.json"),
         expand("reports/acceptance/{policy}.json", policy=POLICIES),
     output:

@@ -1,4 +1,4 @@
-# Models: training on clean images, then on adversarial ones.
+# Models: training on clean images, then on adversarial ones or under noise.
 
 
 rule train:
@@ -59,3 +59,33 @@ rule harden:
         **asked("harden"),
     shell:
         "python workflow/scripts/harden.py --dataset {wildcards.dataset}"
+
+
+rule smooth:
+    message:
+        "Training the {wildcards.dataset} model under noise."
+    input:
+        **DATA,
+        model="models/{dataset}/clean.keras",
+        answers="models/{dataset}/clean.answers.json",
+    output:
+        model="models/{dataset}/noise.keras",
+        answers="models/{dataset}/noise.answers.json",
+        training="reports/{dataset}/noise/training.json",
+        history="reports/{dataset}/noise/history.csv",
+        curves=shown("reports/{dataset}/noise/curves.png", "Training"),
+    params:
+        **tracked("seed", "run.threads", "datasets.{dataset}.augment", "datasets.{dataset}.smooth"),
+        code=code("smooth"),
+    log:
+        "logs/smooth/{dataset}.log",
+    benchmark:
+        "logs/benchmarks/smooth/{dataset}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: THREADS
+    resources:
+        **ON_A_GPU,
+        **asked("smooth"),
+    shell:
+        "python workflow/scripts/smooth.py --dataset {wildcards.dataset}"

@@ -21,7 +21,12 @@ def main() -> None:
         refuse_red(gates)
     page = render_report(
         [
-            read_dataset_part(name, models=models, certified=params.certified.get(name, ()))
+            read_dataset_part(
+                name,
+                attacked=models,
+                trained=params.datasets[name].trained_models,
+                certified=params.certified.get(name, ()),
+            )
             for name, models in params.models.items()
         ],
         tables=tables_from_json(read_results(layout.CELLS)),

@@ -47,15 +47,20 @@ class Network(Protocol):
 
 
 def cross_entropy(logits: Any, targets: Any) -> Any:
-    """Return the cross-entropy of logits against one-hot targets, summed over the batch.
+    """Return the cross-entropy of logits against one-hot targets, summed over the batch."""
+    return -ops.sum(log_probability(logits, targets))
 
-    Computed as log(1 + exp(-m)), with m the label's logit minus the log-sum-exp of the others. The usual gradient,
-    softmax - target, rounds to zero in float32 once m exceeds 17, which stops an attack on a confident answer; this
-    one keeps its direction up to m = 87.
+
+def log_probability(logits: Any, targets: Any) -> Any:
+    """Return the log-probability of the class that one-hot targets select, (n,).
+
+    Computed as -log(1 + exp(-m)), with m the label's logit minus the log-sum-exp of the others. The gradient of the
+    usual form, target - softmax, rounds to zero in float32 once m exceeds 17, which stops an attack on a confident
+    answer; this one keeps its direction up to m = 87.
     """
     own = ops.sum(logits * targets, axis=-1)
     others = ops.logsumexp(ops.where(targets > 0, -1e30, logits), axis=-1)
-    return ops.sum(ops.softplus(others - own))
+    return -ops.softplus(others - own)
 
 
 def selected_logits(logits: Any, targets: Any) -> Any:

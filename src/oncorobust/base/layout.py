@@ -10,7 +10,16 @@ ADVERSARIAL = "adversarial"
 """The clean model trained further on adversarial images."""
 
 MODELS = (CLEAN, ADVERSARIAL)
+"""The models of a data set that are attacked, in the order of their training."""
+
+NOISE = "noise"
+"""The clean model trained further under noise, for certificates; it is not attacked."""
+
+TRAINED = (*MODELS, NOISE)
 """All models of a data set, in the order of their training."""
+
+TRAINING_FILES = ("training.json", "history.csv", "curves.png")
+"""Files of a model's results that describe its training."""
 
 DATA_FOLDER = "data"
 MODELS_FOLDER = "models"
@@ -45,8 +54,13 @@ DVC_CACHE = f"{CACHE}/dvc"
 
 
 def models(*, hardened: bool) -> tuple[str, ...]:
-    """Return the models of a data set: all, or the clean model alone where `harden` is null."""
+    """Return the models of a data set that are attacked: all, or the clean model alone where `harden` is null."""
     return MODELS if hardened else (CLEAN,)
+
+
+def trained_models(*, hardened: bool, smoothed: bool) -> tuple[str, ...]:
+    """Return all models of a data set; `noise` where `smooth` is not null."""
+    return (*models(hardened=hardened), *((NOISE,) if smoothed else ()))
 
 
 def raw(dataset: str) -> str:
@@ -91,7 +105,7 @@ def model_folder(dataset: str) -> str:
 
 
 def model_file(dataset: str, model: str) -> str:
-    """Return the file of a model, `clean` or `adversarial`."""
+    """Return the file of a model, `clean`, `adversarial` or `noise`."""
     return f"{model_folder(dataset)}/{model}.keras"
 
 

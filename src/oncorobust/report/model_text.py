@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from oncorobust.base.layout import ADVERSARIAL, NOISE
 from oncorobust.report.page_text import percent
 
 
@@ -32,6 +33,37 @@ def model_sentence(training: Mapping[str, Any]) -> str:
     return f"Model: {training['architecture']}, {weights}, trained on the training images."
 
 
+def hardening_of(trainings: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return what to call the hardening of a data set, empty without a hardened model. trainings: by model."""
+    if ADVERSARIAL not in trainings:
+        return ""
+    return "training under noise" if trainings[ADVERSARIAL].get("loss") == "noise" else "adversarial training"
+
+
+def noise_sentences(trainings: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Return which models were trained under noise, and how; empty without such a model. trainings: by model."""
+    found = {model: _under_noise(one) for model, one in trainings.items() if "sigma" in one}
+    told = []
+    if ADVERSARIAL in found:
+        told.append(
+            f"The hardened model, adversarially trained in the words of tables and figures, was trained "
+            f"{found[ADVERSARIAL]}. Its accuracies are those of the model itself, without noise."
+        )
+    if NOISE in found:
+        told.append(f"The noise-trained model was trained {found[NOISE]}. It is for certificates and is not attacked.")
+    return told
+
+
+def _under_noise(training: Mapping[str, Any]) -> str:
+    noise = f"under Gaussian noise of standard deviation {training['sigma']:g}, "
+    noise += "the same in all channels" if training["noise"] == "tied" else "drawn for each channel"
+    return (
+        f"on adversarial images {noise}"
+        if training["loss"] == "noise_adversarial"
+        else f"{noise}, and on no adversarial image"
+    )
+
+
 def training_text(training: Mapping[str, Any]) -> TrainingText:
     """Return one model's training in sentences, from its training.json."""
     collapsed, warnings = training["collapsed_epochs"], []
@@ -55,7 +87,8 @@ def _course(training: Mapping[str, Any]) -> str:
 
 
 def _validated(checkpoint: Mapping[str, Any]) -> str:
-    """Return a checkpoint's validation accuracy, and that under attack where it was measured."""
+    """Return a checkpoint's validation accuracy, and those under attack and under noise where they were measured."""
     text = f"validation accuracy {percent(checkpoint['validation_accuracy'])}"
-    robust = checkpoint.get("validation_robust_accuracy")
-    return text if robust is None else f"{text}, under attack {percent(robust)}"
+    for key, where in (("validation_robust_accuracy", "under attack"), ("validation_noise_accuracy", "under noise")):
+        text += f", {where} {percent(checkpoint[key])}" if key in checkpoint else ""
+    return text

@@ -23,7 +23,7 @@ from oncorobust.base.schema.version import read_results
 from oncorobust.report.certificate_text import certificate_sentences
 from oncorobust.report.comparison_text import comparison_sentences
 from oncorobust.report.figure_text import figure_captions
-from oncorobust.report.model_text import model_sentence, training_text
+from oncorobust.report.model_text import hardening_of, model_sentence, noise_sentences, training_text
 from oncorobust.report.page_text import (
     PROTOCOLS,
     findings,
@@ -49,7 +49,7 @@ _INTERVAL = re.compile(r"\S+ \(\S+ to [^)]+\)")
 _NEEDED = {3: "hardened", 5: "strict", 6: "certified"}
 """What a run must have for a figure to be shown, by the figure's number."""
 
-MODELS = {layout.CLEAN: "clean", layout.ADVERSARIAL: "adversarially trained"}
+MODELS = {layout.CLEAN: "clean", layout.ADVERSARIAL: "adversarially trained", layout.NOISE: "noise-trained"}
 """The models of a data set, in order, and their names on the page."""
 
 
@@ -124,11 +124,11 @@ def render_report(
     by_name = {one.name: one for one in tables}
     two_classes = any(len(part.summary["class_names"]) == 2 for part in datasets)
     beside_paper = [column.title for column in columns.values() if column.paper]
-    hardened = any(layout.ADVERSARIAL in part.training for part in datasets)
+    hardening = " or ".join(dict.fromkeys(filter(None, (hardening_of(part.training) for part in datasets))))
     titles = {key: marked_title(column) for key, column in columns.items()}
     certified = any(part.certify for part in datasets)
     captions = figure_captions(protocols, two_classes=two_classes, paper=bool(beside_paper), certified=certified)
-    has = {"hardened": hardened, "certified": certified, "strict": "strict" in protocols, "always": True}
+    has = {"hardened": bool(hardening), "certified": certified, "strict": "strict" in protocols, "always": True}
     return environment.get_template("report.html.j2").render(
         parts=[(part, columns[part.key], _sentences(part, columns[part.key], by_name, protocols)) for part in datasets],
         protocols=[text for protocol, text in PROTOCOLS.items() if protocol in protocols],
@@ -166,7 +166,7 @@ def render_report(
         all_synthetic=all(column.synthetic for column in columns.values()),
         models=MODELS,
         beside_paper=beside_paper,
-        hardened=hardened,
+        hardening=hardening,
         comparisons=comparison_sentences(by_name["Table N"]),
         trained=[(part, columns[part.key], trained) for part in datasets if (trained := part.trained)],
         flag_limit=FEW_WITHOUT_GRADIENT,
@@ -176,9 +176,11 @@ def render_report(
 def _sentences(
     part: DatasetPart, column: TableColumn, tables: Mapping[str, Table], protocols: frozenset[Protocol]
 ) -> list[str]:
-    told = findings(column, tables, part.attack, protocols, unit=part.unit)
-    told += [*seed_findings(tables[TABLE_V], column), *rule_findings(tables["Table D"], column, unit=part.unit)]
-    return [model_sentence(part.training["clean"]), *told]
+    hardening = hardening_of(part.training)
+    told = findings(column, tables, part.attack, protocols, unit=part.unit, hardening=hardening)
+    told += seed_findings(tables[TABLE_V], column, hardening=hardening)
+    told += rule_findings(tables["Table D"], column, unit=part.unit)
+    return [model_sentence(part.training["clean"]), *noise_sentences(part.training), *told]
 
 
 def unbroken(text: str) -> str:
@@ -214,17 +216,19 @@ def _trace_command(table: Table) -> str:
     return f'oncorobust trace "{table.name}" --row {cell.row}{column}'
 
 
-def read_dataset_part(dataset: str, *, models: Sequence[str], certified: Sequence[str] = ()) -> DatasetPart:
-    """Read what the page shows of a data set and its models from the work tree. certified: models with certificates."""
+def read_dataset_part(
+    dataset: str, *, attacked: Sequence[str], trained: Sequence[str], certified: Sequence[str] = ()
+) -> DatasetPart:
+    """Read what the page shows of a data set from the work tree. attacked, trained, certified: names of its models."""
     processed = layout.processed(dataset)
     return DatasetPart(
         key=dataset,
         summary=read_results(f"{processed}/summary.json"),
-        training={model: read_results(layout.results_file(dataset, model, "training.json")) for model in models},
-        attack={model: read_results(layout.results_file(dataset, model, "attack.json")) for model in models},
+        training={model: read_results(layout.results_file(dataset, model, "training.json")) for model in trained},
+        attack={model: read_results(layout.results_file(dataset, model, "attack.json")) for model in attacked},
         certify={model: read_results(layout.results_file(dataset, model, "certify.json")) for model in certified},
         contact_sheet=read_image(f"{processed}/contact_sheet.png"),
-        curves={model: read_image(layout.results_file(dataset, model, "curves.png")) for model in models},
+        curves={model: read_image(layout.results_file(dataset, model, "curves.png")) for model in trained},
     )
 
 

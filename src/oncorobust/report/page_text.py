@@ -56,20 +56,22 @@ def findings(
     protocols: frozenset[Protocol],
     *,
     unit: str,
+    hardening: str,
 ) -> list[str]:
     """Return the main numbers of one data set as sentences.
 
-    tables: by name. attack: attack.json by model. unit: of `sampled_unit`.
+    tables: by name. attack: attack.json by model. unit: of `sampled_unit`. hardening: what to call it; empty without a
+    hardened model.
     """
-    hardened = "adversarial" in attack
     sentences = [_clean_accuracy(attack["clean"], tables["Table 1"], column)]
     if "paper" in protocols:
-        sentences += _paper_findings(column, tables, hardened=hardened, unit=unit)
+        sentences += _paper_findings(column, tables, hardening=hardening, unit=unit)
     if "strict" in protocols:
-        sentences += _strict_findings(column, tables, hardened=hardened, unit=unit)
-    if hardened:
+        sentences += _strict_findings(column, tables, hardening=hardening, unit=unit)
+    if hardening:
         s5, measure = tables["Table S5"], measures_of(protocols)[0]
-        sentences.append(_change(s5, column, BASELINE, "the clean accuracy", measure=measure, ending="", unit=unit))
+        change = _change(s5, column, BASELINE, "the clean accuracy", measure=measure, ending="", unit=unit)
+        sentences.append(f"{hardening.capitalize()} {change}")
     return sentences
 
 
@@ -86,7 +88,7 @@ def _clean_accuracy(attack: Mapping[str, Any], first: Table, column: TableColumn
     )
 
 
-def _paper_findings(column: TableColumn, tables: Mapping[str, Table], *, hardened: bool, unit: str) -> list[str]:
+def _paper_findings(column: TableColumn, tables: Mapping[str, Table], *, hardening: str, unit: str) -> list[str]:
     first, second = tables["Table 1"], tables["Table 2"]
     epsilon = _largest_epsilon(first)
     row = row_key(PGD.title, epsilon)
@@ -96,12 +98,12 @@ def _paper_findings(column: TableColumn, tables: Mapping[str, Table], *, hardene
     return [
         f"Accuracy under PGD at epsilon {epsilon_text(epsilon)}: {predicted} with predicted labels, as in the paper; "
         f"{true} with true labels.",
-        *([change] if hardened else []),
+        *([f"{hardening.capitalize()} {change}"] if hardening else []),
         _exclusion(second, column, "the most sensitive images", ending=PREDICTED.ending),
     ]
 
 
-def _strict_findings(column: TableColumn, tables: Mapping[str, Table], *, hardened: bool, unit: str) -> list[str]:
+def _strict_findings(column: TableColumn, tables: Mapping[str, Table], *, hardening: str, unit: str) -> list[str]:
     first, second = tables["Table 1"], tables["Table 2"]
     epsilon = _largest_epsilon(first)
     strict = _shown(first, row_key(ALL, epsilon), column, f"accuracy{STRICT.ending}")
@@ -109,18 +111,18 @@ def _strict_findings(column: TableColumn, tables: Mapping[str, Table], *, harden
     change = _change(s5, column, ALL, what, measure=STRICT, ending="", unit=unit)
     return [
         f"Strict robust accuracy, the worst case over all attacks, at epsilon {epsilon_text(epsilon)}: {strict}.",
-        *([change] if hardened else []),
+        *([f"{hardening.capitalize()} {change}"] if hardening else []),
         _exclusion(second, column, "the images that are most sensitive in the strict search", ending=STRICT.ending),
     ]
 
 
 def _change(s5: Table, column: TableColumn, row: str, what: str, *, measure: Measure, ending: str, unit: str) -> str:
-    """Return how adversarial training changes an accuracy of Table S5, or that no difference can be shown."""
+    """Return how hardening `changes` an accuracy of Table S5, or that no difference can be shown."""
     before, after = (_shown(s5, row, column, name + measure.ending) for name in ("original", "adversarially_trained"))
     where = "" if row == BASELINE else " at the epsilon of Table S5"
     difference = s5.find(row=row, column=column.key, field="difference" + measure.ending)
     return (
-        f"Adversarial training changes {what}{where} from {before} to {after}{ending}"
+        f"changes {what}{where} from {before} to {after}{ending}"
         f"{'' if difference is None else _difference(difference, unit)}."
     )
 

@@ -9,8 +9,11 @@ from oncorobust.report.tables.training_seeds import DIFFERENCE
 _MEASURES = {BASELINE: "clean accuracy", PGD.title: "accuracy under PGD (true labels)", ALL: "strict robust accuracy"}
 
 
-def seed_findings(table: Table, column: TableColumn) -> list[str]:
-    """Return the extremes over training seeds of one data set as sentences; none where no further seed was run."""
+def seed_findings(table: Table, column: TableColumn, *, hardening: str) -> list[str]:
+    """Return the extremes over training seeds of one data set as sentences; none where no further seed was run.
+
+    hardening: what to call it.
+    """
     clean, changes = (_ranges(table, column, *one) for one in ((CLEAN, "percent"), (DIFFERENCE, "points")))
     if not clean:
         return []
@@ -20,7 +23,7 @@ def seed_findings(table: Table, column: TableColumn) -> list[str]:
     told = [f"Trained with {n} seeds, the clean model has, from the smallest to the largest: {shares}."]
     if changes:
         points = "; ".join(f"the {name} by {found}" for name, found in changes.items())
-        told.append(f"Over these seeds, adversarial training changes {points} percentage points.")
+        told.append(f"Over these seeds, {hardening} changes {points} percentage points.")
     return told
 
 

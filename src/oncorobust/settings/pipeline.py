@@ -43,6 +43,9 @@ class Dataset(Settings, frozen=True, kw_only=True):
     """Training on clean images. A finished model of your own, with `fine_tune: false`, takes only `batch_size`."""
     harden: Harden | None
     """Adversarial training from the weights of the clean model; null for none: only the clean model is evaluated."""
+    smooth: Harden | None = None
+    """Training under noise from the weights of the clean model, for certificates: the third model, `noise`, which is
+    not attacked. The keys are those of `harden`, with a loss that has noise; null for none."""
     attack: Attack
     """Test images and epsilons of the attacks."""
     rank: Rank
@@ -52,13 +55,19 @@ class Dataset(Settings, frozen=True, kw_only=True):
 
     @property
     def models(self) -> tuple[str, ...]:
-        """Names of the models of the data set."""
+        """Names of the models of the data set that are attacked."""
         return layout.models(hardened=self.harden is not None)
+
+    @property
+    def trained_models(self) -> tuple[str, ...]:
+        """Names of all models of the data set, with the one for certificates."""
+        return layout.trained_models(hardened=self.harden is not None, smoothed=self.smooth is not None)
 
     @property
     def is_trained_on(self) -> bool:
         """Return whether any stage trains a model on the data set; a finished model alone needs only test images."""
-        return self.harden is not None or not isinstance(self.model, OwnModel) or self.model.fine_tune
+        hardened = self.harden is not None or self.smooth is not None
+        return hardened or not isinstance(self.model, OwnModel) or self.model.fine_tune
 
 
 class Column(Settings, frozen=True, kw_only=True):
@@ -135,7 +144,8 @@ class Params(Settings, frozen=True, kw_only=True):
     @property
     def certified(self) -> dict[str, tuple[str, ...]]:
         """Names of the models of each data set that runs with certificates, in order."""
-        return {name: models for name, models in self.models.items() if self.datasets[name].certify is not None}
+        chosen = {name: self.datasets[name] for name in self.run.datasets}
+        return {name: dataset.trained_models for name, dataset in chosen.items() if dataset.certify is not None}
 
     @property
     def repeats(self) -> dict[str, tuple[int, ...]]:

@@ -11,7 +11,7 @@ from oncorobust.settings.base import tag
 from oncorobust.settings.certify import Certify
 from oncorobust.settings.data import BrainMets, Format, Preprocess
 from oncorobust.settings.pipeline import Dataset, Params
-from oncorobust.settings.training import SGD, Adam, Harden, OwnModel, Stages, Trades, WarmUp
+from oncorobust.settings.training import SGD, Adam, Constant, Harden, Mixture, Noise, OwnModel, Stages, Trades, WarmUp
 
 _OUTPUTS = (layout.MODELS_FOLDER, layout.REPORTS_FOLDER)
 _SMALLEST_SIZE = 32
@@ -38,9 +38,12 @@ def check_dataset(name: str, dataset: Dataset) -> None:
     _check_model(dataset, where)
     _check_optimizer(dataset.train.optimizer, f"{where}.train.optimizer")
     if dataset.harden is not None:
-        _check_epsilons(dataset.harden, f"{where}.harden")
-        _check_ways(dataset.harden, f"{where}.harden")
-        _check_optimizer(dataset.harden.optimizer, f"{where}.harden.optimizer")
+        _check_harden(dataset.harden, f"{where}.harden")
+    if dataset.smooth is not None:
+        _check_harden(dataset.smooth, f"{where}.smooth")
+        if isinstance(dataset.smooth.loss, Mixture | Trades):
+            found = tag(dataset.smooth.loss)
+            raise InputError(f"{where}.smooth.loss.name: expected noise or noise_adversarial, got {found}")
     if dataset.certify is not None:
         _check_certify(dataset.certify, dataset.preprocess, f"{where}.certify")
 
@@ -95,22 +98,29 @@ def _check_model(dataset: Dataset, where: str) -> None:
         raise InputError(f"{where}.model.path: expected a .keras file, got {model.path!r}")
     if path.is_absolute() or ".." in path.parts:
         raise InputError(f"{where}.model.path: expected a path inside the repository, got {model.path!r}")
-    if path.parts[0] in _OUTPUTS and path.stem in layout.MODELS:
+    if path.parts[0] in _OUTPUTS and path.stem in layout.TRAINED:
         raise InputError(f"{where}.model.path: expected a file that no stage writes, got {model.path!r}")
     if model.input_range[0] >= model.input_range[1]:
         raise InputError(f"{where}.model.input_range: expected low < high, got {list(model.input_range)}")
+
+
+def _check_harden(harden: Harden, where: str) -> None:
+    _check_epsilons(harden, where)
+    _check_ways(harden, where)
+    _check_noise(harden, where)
+    _check_optimizer(harden.optimizer, f"{where}.optimizer")
 
 
 def _check_epsilons(harden: Harden, where: str) -> None:
     schedule, epochs = harden.schedule, harden.epochs
     if isinstance(schedule, WarmUp) and schedule.epochs > epochs:
         raise InputError(
-            f"{where}.schedule.epochs: expected at most harden.epochs {epochs}, "
+            f"{where}.schedule.epochs: expected at most {where.rpartition('.')[2]}.epochs {epochs}, "
             f"because epsilon is never reached otherwise, got {schedule.epochs}"
         )
     if isinstance(schedule, Stages) and schedule.epochs >= epochs:
         raise InputError(
-            f"{where}.schedule.epochs: expected less than harden.epochs {epochs}, "
+            f"{where}.schedule.epochs: expected less than {where.rpartition('.')[2]}.epochs {epochs}, "
             f"because the second stage never starts otherwise, got {schedule.epochs}"
         )
     if isinstance(schedule, Stages) and schedule.first_epsilon >= harden.epsilon:
@@ -128,6 +138,24 @@ def _check_ways(harden: Harden, where: str) -> None:
         raise InputError(
             f"{where}.max_drop: expected null if keep is last, because the weights after the drop would be kept, "
             f"got {harden.max_drop}"
+        )
+
+
+def _check_noise(harden: Harden, where: str) -> None:
+    loss = harden.loss
+    if isinstance(loss, Mixture | Trades):
+        if harden.keep == "validation_noise_accuracy":
+            raise InputError(f"{where}.keep: expected a loss with noise for {harden.keep}, got the loss {tag(loss)}")
+        return
+    if loss.consistency > 0 and loss.copies < 2:
+        raise InputError(
+            f"{where}.loss.copies: expected at least 2 for a consistency above 0, because one copy is its own mean, "
+            f"got {loss.copies}"
+        )
+    if isinstance(loss, Noise) and not isinstance(harden.schedule, Constant):
+        raise InputError(
+            f"{where}.schedule: expected constant for the loss noise, which trains at no epsilon, "
+            f"got {tag(harden.schedule)}"
         )
 
 

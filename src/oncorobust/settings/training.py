@@ -121,6 +121,48 @@ class Trades(Settings, frozen=True, kw_only=True, tag_field="name", tag="trades"
     """Weight of the divergence. Source: Zhang et al. 2019."""
 
 
+NoiseKind = Literal["tied", "untied"]
+"""Gaussian noise that is the same in all channels of a pixel, or drawn for each channel alone."""
+
+
+class Noise(Settings, frozen=True, kw_only=True, tag_field="name", tag="noise"):
+    """Cross-entropy under Gaussian noise, for randomized smoothing; PGD plays no part in the update."""
+
+    sigma: Annotated[float, Meta(gt=0, le=10)]
+    """Standard deviation of the noise; that of the certificate. Unit: pixel value in [0, 1]. Source: Cohen et al.
+    2019."""
+    noise: NoiseKind
+    """`tied`: the same noise in all channels of a pixel, for grey images; `untied`: each channel its own."""
+    copies: Count
+    """Noisy copies of each image in an update, which takes as many times the memory. Unit: copies."""
+    consistency: Annotated[float, Meta(ge=0)] = 0.0
+    """Weight of the divergence of the copies' answers from their mean; above 0 it needs 2 copies. Source: Jeong and
+    Shin 2020, lambda."""
+    entropy: Annotated[float, Meta(ge=0)] = 0.0
+    """Weight of the entropy of the copies' mean answer. Source: Jeong and Shin 2020, eta."""
+
+
+class NoiseAdversarial(Settings, frozen=True, kw_only=True, tag_field="name", tag="noise_adversarial"):
+    """The loss `noise` on adversarial examples of the smoothed model: PGD against the copies' mean answer."""
+
+    sigma: Annotated[float, Meta(gt=0, le=10)]
+    """Standard deviation of the noise; that of the certificate. Unit: pixel value in [0, 1]. Source: Salman et al.
+    2019."""
+    noise: NoiseKind
+    """`tied`: the same noise in all channels of a pixel, for grey images; `untied`: each channel its own."""
+    copies: Count
+    """Noisy copies of each image, in PGD and in the update. Unit: copies. Source: Salman et al. 2019, m."""
+    consistency: Annotated[float, Meta(ge=0)] = 0.0
+    """Weight of the divergence of the copies' answers from their mean; above 0 it needs 2 copies. Source: Jeong and
+    Shin 2020, lambda."""
+    entropy: Annotated[float, Meta(ge=0)] = 0.0
+    """Weight of the entropy of the copies' mean answer. Source: Jeong and Shin 2020, eta."""
+
+
+Loss = Mixture | Trades | Noise | NoiseAdversarial
+"""What hardening minimises."""
+
+
 class Constant(Settings, frozen=True, kw_only=True, tag_field="name", tag="constant"):
     """The same epsilon in every epoch."""
 
@@ -142,13 +184,15 @@ class Stages(Settings, frozen=True, kw_only=True, tag_field="name", tag="stages"
 
 
 class Harden(Settings, frozen=True, kw_only=True):
-    """Adversarial training from the weights of the clean model.
+    """Adversarial training, or training under noise, from the weights of the clean model.
 
-    One step of size epsilon from a random start (`max_iter: 1`, `rel_eps_step: 1`) is the fast mode, FGSM.
+    One step of size epsilon from a random start (`max_iter: 1`, `rel_eps_step: 1`) is the fast mode, FGSM. The loss
+    `noise` attacks no image in training: it uses epsilon in validation alone, and neither `rel_eps_step`, `max_iter`
+    nor `num_random_init`.
     """
 
     epsilon: Epsilon
-    """Epsilon of PGD inside each batch. Unit: pixel value in [0, 1]. Source: Table S4."""
+    """Epsilon of PGD inside each batch and in validation. Unit: pixel value in [0, 1]. Source: Table S4."""
     rel_eps_step: Annotated[float, Meta(gt=0, le=1)]
     """Size of a step of PGD, as a share of epsilon, at every epsilon of the schedule. Source: Table S4."""
     max_iter: Count
@@ -156,8 +200,8 @@ class Harden(Settings, frozen=True, kw_only=True):
     num_random_init: Annotated[int, Meta(ge=0, le=1)]
     """1 starts PGD at a random point, 0 at the image; `trades` needs 1. Source: Table S4."""
     schedule: Constant | WarmUp | Stages
-    """Epsilon over the epochs, by its `name`. Source: Table S4."""
-    loss: Mixture | Trades
+    """Epsilon over the epochs, by its `name`; `constant` with the loss `noise`. Source: Table S4."""
+    loss: Loss
     """What the update minimises, by its `name`. Source: text of the paper."""
     weight_perturbation: Annotated[float, Meta(gt=0)] | None
     """Gamma of adversarial weight perturbation (AWP): size of the adversarial step of each layer's weights, relative
@@ -169,10 +213,11 @@ class Harden(Settings, frozen=True, kw_only=True):
     patience: Annotated[int, Meta(ge=0)] | None
     """Epochs without a smaller validation loss before training stops; null trains all epochs. Unit: epochs."""
     validation_max_iter: Count
-    """Number of steps of the PGD that measures robust validation accuracy, at the full epsilon."""
-    keep: Literal["validation_loss", "validation_robust_accuracy", "last"]
+    """Number of steps of the PGD that measures robust validation accuracy, at the full epsilon and without noise."""
+    keep: Literal["validation_loss", "validation_robust_accuracy", "validation_noise_accuracy", "last"]
     """Keep the weights of the epoch with the smallest validation loss (mixed as the batches are), with the largest
-    robust validation accuracy, or of the last epoch."""
+    robust validation accuracy, with the largest validation accuracy under noise (of losses with noise, and what a
+    certificate needs), or of the last epoch."""
     max_drop: Share | None
     """End training once robust validation accuracy is more than this below its best: the guard against catastrophic
     overfitting and collapse. The kept weights stay. null for none, as needed by `keep: last`. Unit: share of the

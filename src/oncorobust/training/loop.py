@@ -8,7 +8,7 @@ resumed run decides the same.
 A model that gives one answer to everything can look robust: with two balanced classes half of its answers are right and
 no attack changes them. Robust accuracy therefore decides only between epochs that beat this baseline, by more than a
 standard error, on clean images and under attack; if none does under attack, the mean of both accuracies decides, which
-one answer for all cannot raise. The loop never sees a test image.
+one answer for all cannot raise. Accuracy under noise decides in the same way. The loop never sees a test image.
 """
 
 from collections.abc import Callable, Iterator
@@ -96,16 +96,16 @@ def fit(
 def best_epoch(rows: list[Scores], settings: Train | Harden) -> int:
     """Return the epoch whose weights to keep, by `settings.keep`; the earliest if several are equal.
 
-    Where robust accuracy is asked for, epoch 0, before training, is a candidate and epochs that collapsed are not;
-    where accuracies are equal the smaller validation loss decides.
+    Where robust accuracy, or accuracy under noise, is asked for, epoch 0, before training, is a candidate and epochs
+    that collapsed are not; where accuracies are equal the smaller validation loss decides.
     """
     match settings.keep:
         case "last":
             return int(rows[-1]["epoch"])
-        case "validation_robust_accuracy":
+        case "validation_robust_accuracy" | "validation_noise_accuracy" as kept_by:
             sound = [row for row in rows if not row["collapsed"]] or rows[:1]
-            robust = [row for row in sound if row["validation_robust_accuracy"] > row["validation_floor"]]
-            names = ["validation_robust_accuracy"] if robust else ["validation_robust_accuracy", "validation_accuracy"]
+            robust = [row for row in sound if row[kept_by] > row["validation_floor"]]
+            names = [kept_by] if robust else [kept_by, "validation_accuracy"]
             best = max(robust or sound, key=lambda row: (sum(row[name] for name in names), -row["validation_loss"]))
         case _:
             best = min(rows[1:] or rows, key=lambda row: row["validation_loss"])

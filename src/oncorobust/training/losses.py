@@ -1,26 +1,40 @@
-"""Losses of adversarial training, for the attack and for the update, in keras.ops.
+"""Losses of adversarial training and of training under noise, for the attack and for the update, in keras.ops.
 
     mixture     attack: CE(f(x'), y)            update: mean CE over the batch, of which a share is x' for x
     TRADES      attack: KL(f(x) || f(x'))       update: mean CE(f(x), y) + beta mean KL(f(x) || f(x'))
+    noise       attack: -log q(x')[y]           update: mean over the copies i of CE(f(x' + sigma g_i), y)
+                                                        + consistency KL(q || p_i), and + entropy H(q)
 
-Sources: Madry 2018 and the paper (mixture, half of each batch); Zhang 2019 (TRADES).
+p_i is the softmax of copy i, q the mean of the p_i. `noise` itself has no attack: x' is x. `noise_adversarial` takes
+the same g_i in its attack and in the update.
+
+Sources: Madry 2018 and the paper (mixture, half of each batch); Zhang 2019 (TRADES); Cohen 2019 (noise); Jeong and Shin
+2020 (consistency and entropy); Salman 2019 (the attack on q).
 """
 
+import math
 from typing import Any
 
 from keras import ops
 
-from oncorobust.backend.functions import cross_entropy
+from oncorobust.backend.functions import cross_entropy, log_probability
 from oncorobust.backend.updates import Forward
-from oncorobust.settings.training import Mixture, Trades
+from oncorobust.settings.training import Loss, Mixture, Noise, NoiseAdversarial, Trades
 
 
-def n_adversarial(loss: Mixture | Trades, n: int) -> int:
-    """Return how many of a batch's n images are attacked, at least one; they are its first ones.
+def n_adversarial(loss: Loss, n: int) -> int:
+    """Return how many of a batch's n images are attacked; they are its first ones.
 
-    A share of a small batch may round to 0; a batch of one image therefore consists of its adversarial example.
+    A share of a small batch may round to 0, but attacks at least one image; a batch of one image therefore consists of
+    its adversarial example.
     """
-    return n if isinstance(loss, Trades) else max(round(n * loss.adversarial_share), 1)
+    match loss:
+        case Mixture(adversarial_share=share):
+            return max(round(n * share), 1)
+        case Noise():
+            return 0
+        case _:
+            return n
 
 
 def attack_loss(loss: Mixture | Trades, clean_logits: Any, one_hot: Any) -> Any:
@@ -46,6 +60,41 @@ def training_loss(loss: Mixture | Trades, forward: Forward, x: Any, x_adv: Any, 
         return clean_loss + loss.beta * ops.mean(divergence(clean, adversarial)), clean
     logits = forward(ops.concatenate([x_adv, x[n_adv:]]))
     return mean_cross_entropy(logits, one_hot), logits
+
+
+def with_noise(x: Any, gaussian: Any, sigma: float) -> Any:
+    """Return the noisy copies x + sigma g of each image, one image's copies after the other, not clipped.
+
+    x: (n, h, w, c). gaussian: (n, copies, h, w, c), or 1 for c to tie the channels. Returns (n copies, h, w, c).
+    """
+    noisy = ops.expand_dims(x, 1) + sigma * gaussian
+    return ops.reshape(noisy, (-1, *x.shape[1:]))
+
+
+def smoothed_attack_loss(copies: int, one_hot: Any) -> Any:
+    """Return the function of the copies' logits that the attack maximises: the sum of -log q[y], up to a constant.
+
+    one_hot: (n, classes), true labels of the images.
+    """
+
+    def loss(logits: Any) -> Any:
+        log_p = log_probability(logits, ops.repeat(one_hot, copies, axis=0))
+        return -ops.sum(ops.logsumexp(ops.reshape(log_p, (-1, copies)), axis=1))
+
+    return loss
+
+
+def noise_loss(loss: Noise | NoiseAdversarial, logits: Any, one_hot: Any) -> Any:
+    """Return the loss that an update under noise minimises.
+
+    logits: (n copies, classes), of the copies as `with_noise` orders them. one_hot: (n, classes), true labels.
+    """
+    log_p = ops.reshape(ops.log_softmax(logits), (-1, loss.copies, logits.shape[-1]))
+    log_mean = ops.logsumexp(log_p, axis=1, keepdims=True) - math.log(loss.copies)
+    mean = ops.exp(log_mean)
+    value = -ops.mean(ops.sum(ops.expand_dims(one_hot, 1) * log_p, axis=-1))
+    value += loss.consistency * ops.mean(ops.sum(mean * (log_mean - log_p), axis=-1))
+    return value - loss.entropy * ops.mean(ops.sum(mean * log_mean, axis=-1))
 
 
 def mean_cross_entropy(logits: Any, one_hot: Any) -> Any:

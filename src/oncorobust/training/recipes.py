@@ -2,13 +2,16 @@
 
     train    train on clean batches
     measure  do not train: evaluate a model of your own as it is, on validation images where there are any
-    harden   attack each batch with PGD on the current model; loss, epsilon schedule, weight perturbation,
-             averaging and selection are settings (Madry 2018; TRADES, Zhang 2019; AWP, Wu 2020; FGSM from a random
-             start is PGD with one step, Wong 2020)
+    harden   attack each batch with PGD on the current model, or add Gaussian noise to it, or both; loss, epsilon
+             schedule, weight perturbation, averaging and selection are settings (Madry 2018; TRADES, Zhang 2019; AWP,
+             Wu 2020; FGSM from a random start is PGD with one step, Wong 2020; noise, Cohen 2019 and Salman 2019)
 
 Loss: cross-entropy on logits. Keras's `binary_crossentropy` on a two-way softmax is not the paper's loss; on logits the
 two-class and the ten-class case are the same.
 """
+
+from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
@@ -20,10 +23,11 @@ from oncorobust.base.progress import Listener
 from oncorobust.base.run_state import RunState
 from oncorobust.data.dataset import LabelledImages
 from oncorobust.settings.data import Augment
-from oncorobust.settings.training import Harden, OwnModel, Train
+from oncorobust.settings.training import Harden, Noise, NoiseAdversarial, OwnModel, Train
 from oncorobust.training.batches import Batches, check_batch_size, check_images_of_all_classes
 from oncorobust.training.chance import check_above_chance
 from oncorobust.training.loop import Course, Trained, fit
+from oncorobust.training.noise_step import compile_noise_adversarial_step, compile_noise_step, standard_noise
 from oncorobust.training.schedule import epsilon_at
 from oncorobust.training.step import (
     Trainee,
@@ -75,28 +79,52 @@ def harden(
     checkpoint: RunState | None,
     listener: Listener,
 ) -> Trained:
-    """Train `model` in place against PGD and leave it with the weights that `settings.keep` prefers.
+    """Train `model` in place against PGD, noise or both, and leave it with the weights that `settings.keep` prefers.
 
     Raises InputError for a class without images, a batch larger than the set, a model without trainable weights, and
     as `fit` does.
     """
     batches = Batches(training, augment_settings, settings.batch_size, seed)
     trainee, judge = _begin(model, batches, validation, settings)
-    update = compile_adversarial_step(trainee, settings)
+    update = _compiled(trainee, settings)
     one_hot = np.eye(len(training.class_names), dtype=np.float32)
 
     def step(x: Images, y: Labels, epoch: int, rng: np.random.Generator) -> tuple[float, float]:
-        epsilon = epsilon_at(settings, epoch)
-        attack = np.float32(epsilon), np.float32(settings.rel_eps_step * epsilon)
-        loss, right = update(x, one_hot[y], start_noise(x, settings, rng), *attack, np.int32(settings.max_iter))
+        loss, right = update(x, one_hot[y], *_noise(x, settings, rng), *_attack(x, settings, epoch, rng))
         return float(loss), float(right)
 
     def score(epoch: int) -> Scores:
-        scores = judge.adversarial(settings)
-        return {"epsilon": epsilon_at(settings, epoch)} | scores if epoch else scores
+        scores = judge.hardened(settings, seed=seed)
+        attacked = epoch > 0 and not isinstance(settings.loss, Noise)
+        return {"epsilon": epsilon_at(settings, epoch)} | scores if attacked else scores
 
     course = Course(step, score)
     return fit(trainee, batches, course, settings=settings, checkpoint=checkpoint, listener=listener)
+
+
+def _compiled(trainee: Trainee, settings: Harden) -> Callable[..., tuple[Any, ...]]:
+    """Compile the update of the loss, a function of images, one-hot labels, `_noise` and `_attack`."""
+    match settings.loss:
+        case Noise() as loss:
+            return compile_noise_step(trainee, settings, loss)
+        case NoiseAdversarial() as loss:
+            return compile_noise_adversarial_step(trainee, settings, loss)
+        case loss:
+            return compile_adversarial_step(trainee, settings, loss)
+
+
+def _noise(x: Images, settings: Harden, rng: np.random.Generator) -> list[np.ndarray]:
+    """Draw the Gaussian noise of an update; none for a loss without noise."""
+    loss = settings.loss
+    return [standard_noise(x, loss, rng, copies=loss.copies)] if isinstance(loss, Noise | NoiseAdversarial) else []
+
+
+def _attack(x: Images, settings: Harden, epoch: int, rng: np.random.Generator) -> list[Any]:
+    """Draw the start of an update's attack; return it with epsilon, eps_step and max_iter; nothing without attack."""
+    if isinstance(settings.loss, Noise):
+        return []
+    epsilon, eps_step = epsilon_at(settings, epoch), settings.rel_eps_step * epsilon_at(settings, epoch)
+    return [start_noise(x, settings, rng), np.float32(epsilon), np.float32(eps_step), np.int32(settings.max_iter)]
 
 
 def measure(model: keras.Model, validation: LabelledImages | None, *, settings: OwnModel, batch_size: int) -> Trained:

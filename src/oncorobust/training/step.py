@@ -7,7 +7,7 @@
     average a <- m a + (1 - m) w,  m = min(momentum, (1 + t) / (10 + t)) at update t
 
 The growing m keeps the initial weights from dominating an average of few updates. The random numbers u are an
-argument, so that the attack starts from the same points on every backend.
+argument, so that the attack starts from the same points on every backend. `training.noise_step` trains under noise.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,7 +21,7 @@ from keras import ops
 from oncorobust.attacks.projected_step import ascend, box_around, project
 from oncorobust.backend.fastest_precision import training_precision
 from oncorobust.backend.functions import Network
-from oncorobust.backend.updates import Forward, Learner, compile_update
+from oncorobust.backend.updates import Forward, Learner, TrainingLoss, compile_update
 from oncorobust.base.arrays import Images
 from oncorobust.settings.training import Harden, Mixture, Trades, Train
 from oncorobust.training.losses import attack_loss, mean_cross_entropy, n_adversarial, training_loss
@@ -64,46 +64,45 @@ def compile_clean_step(trainee: Trainee, settings: Train) -> Callable[..., tuple
 
         value, logits, gradients = learner.weight_gradients(loss)
         _apply(trainee, gradients, settings.average)
-        return value, _n_right(logits, one_hot)
+        return value, n_right(logits, one_hot)
 
-    return _compile(trainee, body, settings.precision)
+    return compile_step(trainee, body, settings.precision)
 
 
-def compile_adversarial_step(trainee: Trainee, settings: Harden) -> Callable[..., tuple[Any, ...]]:
-    """Compile (x, one_hot, noise, epsilon, eps_step, max_iter) -> mean loss and right answers before the update.
+def compile_adversarial_step(
+    trainee: Trainee, settings: Harden, loss: Mixture | Trades
+) -> Callable[..., tuple[Any, ...]]:
+    """Compile (x, one_hot, start, epsilon, eps_step, max_iter) -> mean loss and right answers before the update.
 
-    noise: (n_adversarial, h, w, c) in [-1, 1], the random start of each attacked image in units of epsilon; 0 starts at
+    start: (n_adversarial, h, w, c) in [-1, 1], the random start of each attacked image in units of epsilon; 0 starts at
     the image. max_iter: int32.
     """
-    gamma = settings.weight_perturbation
 
     def body(
-        learner: Learner, x: Any, one_hot: Any, noise: Any, epsilon: Any, eps_step: Any, max_iter: Any
+        learner: Learner, x: Any, one_hot: Any, start: Any, epsilon: Any, eps_step: Any, max_iter: Any
     ) -> tuple[Any, Any]:
-        n = ops.shape(noise)[0]
-        x_adv = perturb(learner, settings.loss, x[:n], one_hot[:n], noise * epsilon, epsilon, eps_step, max_iter)
+        n = ops.shape(start)[0]
+        x_adv = perturb(learner, loss, x[:n], one_hot[:n], start * epsilon, epsilon, eps_step, max_iter)
+        value, logits = descend(
+            trainee, settings, learner, lambda forward: training_loss(loss, forward, x, x_adv, one_hot)
+        )
+        return value, n_right(logits, one_hot)
 
-        def loss(forward: Forward) -> tuple[Any, Any]:
-            return training_loss(settings.loss, forward, x, x_adv, one_hot)
-
-        value, logits, gradients = learner.weight_gradients(loss)
-        if gamma is not None:
-            _, _, gradients = learner.weight_gradients(loss, shift=_worst_shift(trainee.model, gradients, gamma))
-        _apply(trainee, gradients, settings.average)
-        return value, _n_right(logits, one_hot)
-
-    return _compile(trainee, body, settings.precision)
+    return compile_step(trainee, body, settings.precision)
 
 
 def start_noise(x: Images, settings: Harden, rng: np.random.Generator) -> np.ndarray:
-    """Draw the noise that `compile_adversarial_step` takes for a batch (n, h, w, c)."""
+    """Draw the start of the attack on the images that a step attacks, of a batch (n, h, w, c)."""
     shape = (n_adversarial(settings.loss, len(x)), *x.shape[1:])
     if settings.num_random_init == 0:
         return np.zeros(shape, dtype=np.float32)
     return rng.random(shape, dtype=np.float32) * 2 - 1
 
 
-def _compile(trainee: Trainee, body: Callable[..., tuple[Any, ...]], precision: str) -> Callable[..., tuple[Any, ...]]:
+def compile_step(
+    trainee: Trainee, body: Callable[..., tuple[Any, ...]], precision: str
+) -> Callable[..., tuple[Any, ...]]:
+    """Compile `body(learner, *tensors)`, which updates the trainee, in a precision of the settings."""
     changed = [*trainee.optimizer.variables, *trainee.averages]
     return compile_update(trainee.model, body, changed=changed, precision=training_precision(precision))
 
@@ -119,15 +118,29 @@ def perturb(
     max_iter: Any,
 ) -> Any:
     """Return PGD's last iterate for images x, from x + move, in keras.ops; the attack maximises `loss`."""
-    box = box_around(x, epsilon)
     clean_logits = network.logits(x) if isinstance(loss, Trades) else None
     climbed = attack_loss(loss, clean_logits, one_hot)
+    return climb(lambda x_adv: network.logits_and_gradient(climbed, x_adv)[1], x, move, epsilon, eps_step, max_iter)
+
+
+def climb(gradient: Callable[[Any], Any], x: Any, move: Any, epsilon: Any, eps_step: Any, max_iter: Any) -> Any:
+    """Return the last iterate of projected steps up a gradient in the ball around x, from x + move."""
+    box = box_around(x, epsilon)
 
     def step(_: Any, x_adv: Any) -> Any:
-        _, gradient = network.logits_and_gradient(climbed, x_adv)
-        return ascend(x_adv, gradient, eps_step, box)
+        return ascend(x_adv, gradient(x_adv), eps_step, box)
 
     return ops.fori_loop(0, max_iter, step, project(x + move, box))
+
+
+def descend(trainee: Trainee, settings: Harden, learner: Learner, loss: TrainingLoss) -> tuple[Any, Any]:
+    """Update the weights, at AWP's worst ones if asked for; return loss and logits before."""
+    value, logits, gradients = learner.weight_gradients(loss)
+    if settings.weight_perturbation is not None:
+        shift = _worst_shift(trainee.model, gradients, settings.weight_perturbation)
+        _, _, gradients = learner.weight_gradients(loss, shift=shift)
+    _apply(trainee, gradients, settings.average)
+    return value, logits
 
 
 def _worst_shift(model: keras.Model, gradients: Sequence[Any], gamma: float) -> list[Any]:
@@ -150,5 +163,6 @@ def _apply(trainee: Trainee, gradients: Sequence[Any], momentum: float | None) -
         average.assign(kept * average.value + (1.0 - kept) * variable.value)
 
 
-def _n_right(logits: Any, one_hot: Any) -> Any:
+def n_right(logits: Any, one_hot: Any) -> Any:
+    """Return the number of right answers, in float32."""
     return ops.sum(ops.cast(ops.argmax(logits, axis=-1) == ops.argmax(one_hot, axis=-1), "float32"))

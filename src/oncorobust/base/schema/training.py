@@ -18,7 +18,9 @@ from oncorobust.base.schema.entries import (
 )
 
 _TRAINED = "the model was trained, not only measured"
-_ADVERSARIAL = "model adversarial"
+_HARDENED = "model adversarial or noise"
+_NOISY = f"{_HARDENED}, and its loss is noise or noise_adversarial"
+_ATTACKED = f"{_HARDENED}, and its loss is not noise"
 _CLEAN = "model clean"
 _VALIDATED = "the data set has validation images"
 
@@ -29,7 +31,7 @@ HISTORY = Table(
         Column("epoch", "integer", "epochs", "Number of the epoch, from 0."),
         Column("loss", "number or empty", "nats", "Mean training loss; empty for epoch 0.", _TRAINED),
         Column("accuracy", "number or empty", FRACTION, "Accuracy on the training batches; empty for 0.", _TRAINED),
-        Column("epsilon", "number or empty", EPSILON, "Epsilon of the attack in training; empty for 0.", _ADVERSARIAL),
+        Column("epsilon", "number or empty", EPSILON, "Epsilon of the attack in training; empty for 0.", _ATTACKED),
         Column("validation_loss", "number", "nats", "Mean loss on the validation images, as in training.", _VALIDATED),
         Column("validation_accuracy", "number", FRACTION, "Clean accuracy on the validation images.", _VALIDATED),
         Column(
@@ -45,7 +47,14 @@ HISTORY = Table(
             "number",
             FRACTION,
             "Robust accuracy on the validation images under PGD at the epsilon of params.yaml.",
-            _ADVERSARIAL,
+            _HARDENED,
+        ),
+        Column(
+            "validation_noise_accuracy",
+            "number",
+            FRACTION,
+            "Accuracy on the validation images under Gaussian noise, averaged over 8 fixed draws for each image.",
+            _NOISY,
         ),
     ),
 )
@@ -53,7 +62,7 @@ HISTORY = Table(
 
 def _checkpoint(name: str, described: str, when: str = "") -> Iterator[Key]:
     """The keys of one of the three models that training.json reports."""
-    both, validated = (f"{one}{', and ' * bool(when)}{when}" for one in (_ADVERSARIAL, _VALIDATED))
+    both, noisy, validated = (f"{one}{', and ' * bool(when)}{when}" for one in (_HARDENED, _NOISY, _VALIDATED))
     if name != "start":
         yield Key(f"{name}/epoch", "integer", "epochs", f"Epoch of {described}.", when)
         yield Key(f"{name}/train_accuracy", "number", FRACTION, f"Training accuracy of {described}.", _TRAINED)
@@ -63,6 +72,13 @@ def _checkpoint(name: str, described: str, when: str = "") -> Iterator[Key]:
     )
     yield Key(
         f"{name}/validation_robust_accuracy", "number", FRACTION, f"Robust validation accuracy of {described}.", both
+    )
+    yield Key(
+        f"{name}/validation_noise_accuracy",
+        "number",
+        FRACTION,
+        f"Validation accuracy under noise of {described}.",
+        noisy,
     )
 
 
@@ -80,6 +96,9 @@ TRAINING = Document(
         Key("architecture", "string or null", NO_UNIT, "Architecture; null for a model of your own.", _CLEAN),
         Key("weights", "string", NO_UNIT, "Weights that training started from: a name or a file."),
         Key("weights_sha256", "string or null", NO_UNIT, "SHA-256 of the weights' file; null without a file."),
+        Key("loss", "string", NO_UNIT, "Loss of hardening: mixture, trades, noise or noise_adversarial.", _HARDENED),
+        Key("sigma", "number", FRACTION, "Standard deviation of the noise in training, of pixels in [0, 1].", _NOISY),
+        Key("noise", "string", NO_UNIT, "Noise in training: tied or untied across channels.", _NOISY),
         Key("parameters", "integer", "parameters", "Number of parameters of the model."),
         Key("epochs_run", "integer", "epochs", "Number of epochs of training."),
         Key("ended", "string", NO_UNIT, "Why training ended: all epochs, patience, collapse or not trained."),

@@ -2,7 +2,7 @@
 
 The figure marks the epoch whose weights were kept, the epochs that trained at a smaller epsilon than the full one
 (warm-up or first stage), and the epochs after which the model was no better than one answer for all validation images:
-an equal accuracy under attack is then no robustness. Adversarial training starts with epoch 0, the model before, which
+an equal accuracy under attack is then no robustness. Hardening starts with epoch 0, the model before, which
 has no training loss.
 """
 
@@ -20,6 +20,7 @@ _LINES = {
     "accuracy": ("training", "#0072B2"),
     "validation_accuracy": ("validation", "#D55E00"),
     "validation_robust_accuracy": ("validation, under attack", "#009E73"),
+    "validation_noise_accuracy": ("validation, under noise", "#CC79A7"),
 }
 """Columns of the history that are drawn, with their names in the legend and their colours."""
 

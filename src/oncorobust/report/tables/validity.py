@@ -45,20 +45,27 @@ def gates_of(
     """Return the gates of all models.
 
     validity: contents of validity.json by data set and model. certified: checks on the certificates of models that
-    have some (`certificate_checks`).
+    have some (`certificate_checks`); a model that is certified and not attacked has these alone.
     """
-    return tuple(
-        Gate(
-            dataset=dataset,
-            title=shown_as(dataset, report).title,
-            model=model,
-            synthetic=content["synthetic"],
-            checks=checks_from_json(content, where=results_file(dataset, model, "validity.json"))
-            + (certified or {}).get(dataset, {}).get(model, ()),
-        )
-        for dataset, models in validity.items()
-        for model, content in models.items()
-    )
+    gates = []
+    for dataset, models in validity.items():
+        proven = (certified or {}).get(dataset, {})
+        judged = {
+            model: checks_from_json(content, where=results_file(dataset, model, "validity.json"))
+            for model, content in models.items()
+        }
+        synthetic = any(content["synthetic"] for content in models.values())
+        gates += [
+            Gate(
+                dataset,
+                shown_as(dataset, report).title,
+                model,
+                synthetic,
+                judged.get(model, ()) + proven.get(model, ()),
+            )
+            for model in {**judged, **proven}
+        ]
+    return tuple(gates)
 
 
 def certificate_checks(
