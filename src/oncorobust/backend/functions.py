@@ -22,6 +22,7 @@ import numpy as np
 from keras import ops
 
 from oncorobust.backend.mixed_precision import computing_in
+from oncorobust.backend.parts import in_parts
 from oncorobust.base.arrays import Images, Logits
 
 Scalar = Callable[[Any, Any], Any]
@@ -80,8 +81,9 @@ def compile_function(model: keras.Model, body: Callable[..., Any], *, precision:
     """Compile `body(network, *tensors)` into a function of arrays.
 
     Every array has the images along its first axis, unless it is a scalar; the body returns a tensor or a tuple of
-    tensors with the images along the first axis. precision: `float32`, or `mixed` for a search whose findings are
-    confirmed in float32 (`backend.mixed_precision`). Raises ValueError for an unknown backend.
+    tensors with the images along the first axis. Many large images are taken in parts (`backend.parts`). precision:
+    `float32`, or `mixed` for a search whose findings are confirmed in float32 (`backend.mixed_precision`). Raises
+    ValueError for an unknown backend.
     """
 
     def computed(network: Network, *tensors: Any) -> Any:
@@ -91,11 +93,11 @@ def compile_function(model: keras.Model, body: Callable[..., Any], *, precision:
     match keras.backend.backend():
         case "tensorflow":
             network = GraphNetwork(model)
-            return compile_graph(lambda *tensors: computed(network, *tensors))
+            return in_parts(compile_graph(lambda *tensors: computed(network, *tensors)))
         case "torch":
-            return run_eagerly(EagerNetwork(model), computed)
+            return in_parts(run_eagerly(EagerNetwork(model), computed))
         case "jax":
-            return _compile_jax(model, computed)
+            return in_parts(_compile_jax(model, computed))
         case other:
             raise ValueError(f"expected backend tensorflow, torch or jax, got {other}")
 
