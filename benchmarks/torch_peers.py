@@ -16,7 +16,7 @@ allocator, whose state affects the sides differently, so differences of a few pe
 of the loops.
 
 Prints, for each number of steps, peer / ours per gradient (aim: at least 1) and in total (aim: more than 1), and how
-many images each side flips. torchattacks is left out if it cannot be imported.
+many images each side flips. A peer that cannot be imported is left out.
 
 Run: KERAS_BACKEND=torch python benchmarks/torch_peers.py [--images 64] [--steps 40 10]
 with torch, foolbox==3.3.4 and torchattacks installed beside oncorobust.
@@ -27,9 +27,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from typing import Any
 
-import foolbox
 import keras
 import numpy as np
 import torch
@@ -40,12 +40,20 @@ from oncorobust.attacks.goals import leave
 from oncorobust.attacks.linf import Ball, pgd
 from oncorobust.attacks.target import Target
 
-try:
-    import torchattacks
-except ImportError as error:
-    torchattacks = None
-    print(f"torchattacks is left out: {error}")
+LEFT_OUT: dict[str, str] = {}
+"""Peers that cannot be imported, and why."""
 
+
+def imported(name: str) -> Any:
+    """Return a peer, or None where it cannot be imported."""
+    try:
+        return import_module(name)
+    except ImportError as error:
+        LEFT_OUT[name] = str(error)
+        return None
+
+
+foolbox, torchattacks = imported("foolbox"), imported("torchattacks")
 REL_EPS_STEP = 0.25
 
 
@@ -69,9 +77,12 @@ def main() -> None:
     subject.model.eval()
     target = Target(subject.model)
     epsilon = median_epsilon(target, subject)
-    packages = ["torch", "foolbox"] + (["torchattacks"] if torchattacks else [])
-    print_setting(subject, options, *packages, epsilon=f"{epsilon:.3g}", eps_step=f"epsilon x {REL_EPS_STEP}")
-    sides = contenders(target, subject, epsilon)
+    for name, why in LEFT_OUT.items():
+        print(f"{name} is left out: {why}")
+    packages = [name for name in ("foolbox", "torchattacks") if name not in LEFT_OUT]
+    print_setting(subject, options, "torch", *packages, epsilon=f"{epsilon:.3g}", eps_step=f"epsilon x {REL_EPS_STEP}")
+    x = subject.data.images()
+    sides = contenders(subject.model, target, x, target.logits(x).argmax(axis=1), epsilon)
     for n_steps in options.steps:
         print(f"{n_steps} steps")
         print_times(sides, n_steps, n_images=len(subject.data), repeats=options.repeats)
@@ -85,19 +96,18 @@ def median_epsilon(target: Target, subject: Subject) -> float:
     return float(np.median(rows["first_flipped"][rows["attack"] == "bim"]))
 
 
-def contenders(target: Target, subject: Subject, epsilon: float) -> dict[str, Side]:
-    """Return all sides, ours first; each attacks the model's own answers."""
-    x = subject.data.images()
-    answers = target.logits(x).argmax(axis=1)
-    tensors = torch.from_numpy(x), torch.from_numpy(answers)
+def contenders(model: Any, target: Target, x: np.ndarray, answers: np.ndarray, epsilon: float) -> dict[str, Side]:
+    """Return all sides, ours first; each attacks the model's own answers, on the device of Keras's tensors."""
+    tensors = keras.ops.convert_to_tensor(x), keras.ops.convert_to_tensor(answers)
     sides = {"ours": our_side(target, x, answers, epsilon)}
-    loose = foolbox_side(subject.model, *tensors, epsilon)
-    sides["foolbox"] = loose
-    sides["foolbox, frozen"] = Side(
-        lambda n: in_frozen(subject.model, loose.steps, n), lambda n: in_frozen(subject.model, loose.attack, n)
-    )
+    if foolbox:
+        loose = foolbox_side(model, *tensors, epsilon)
+        sides["foolbox"] = loose
+        sides["foolbox, frozen"] = Side(
+            lambda n: in_frozen(model, loose.steps, n), lambda n: in_frozen(model, loose.attack, n)
+        )
     if torchattacks:
-        sides["torchattacks"] = torchattacks_side(subject.model, *tensors, epsilon)
+        sides["torchattacks"] = torchattacks_side(model, *tensors, epsilon)
     return sides
 
 
@@ -113,14 +123,15 @@ def our_side(target: Target, x: np.ndarray, answers: np.ndarray, epsilon: float)
 
 def foolbox_side(model: Any, x: torch.Tensor, answers: torch.Tensor, epsilon: float) -> Side:
     """Return Foolbox's LinfPGD."""
-    wrapped, criterion = foolbox.PyTorchModel(model, bounds=(0, 1)), foolbox.criteria.Misclassification(answers)
+    wrapped = foolbox.PyTorchModel(model, bounds=(0, 1), device=x.device)
+    criterion = foolbox.criteria.Misclassification(answers)
 
     def pgd_of(n: int) -> Any:
         return foolbox.attacks.LinfPGD(rel_stepsize=REL_EPS_STEP, steps=n, random_start=False)
 
     return Side(
         lambda n: pgd_of(n).run(wrapped, x, criterion, epsilon=epsilon),
-        lambda n: pgd_of(n)(wrapped, x, criterion, epsilons=epsilon)[2].numpy(),
+        lambda n: pgd_of(n)(wrapped, x, criterion, epsilons=epsilon)[2].cpu().numpy(),
     )
 
 
@@ -134,7 +145,7 @@ def torchattacks_side(model: Any, x: torch.Tensor, answers: torch.Tensor, epsilo
     def flipped(n: int) -> np.ndarray:
         x_adv = adversarial(n)
         with torch.no_grad():
-            return (model(x_adv).argmax(dim=1) != answers).numpy()
+            return (model(x_adv).argmax(dim=1) != answers).cpu().numpy()
 
     return Side(adversarial, flipped)
 

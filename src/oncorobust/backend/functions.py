@@ -23,6 +23,7 @@ import numpy as np
 from keras import ops
 
 from oncorobust.backend.mixed_precision import computing_in
+from oncorobust.backend.parts import in_parts
 from oncorobust.base.arrays import Images, Logits
 
 Scalar = Callable[[Any, Any], Any]
@@ -95,9 +96,10 @@ def compile_function(model: keras.Model, body: Callable[..., Any], *, precision:
     """Compile `body(network, *tensors)` into a function of arrays.
 
     Every array has the images along its first axis, unless it is a scalar; the body returns a tensor or a tuple of
-    tensors with the images along the first axis. precision: `float32`, or `mixed` for a search whose findings are
-    confirmed in float32 (`backend.mixed_precision`). The function is kept with the model: whoever asks for the same
-    body in the same precision again gets it, already compiled. Raises ValueError for an unknown backend.
+    tensors with the images along the first axis. Many large images are taken in parts (`backend.parts`). precision:
+    `float32`, or `mixed` for a search whose findings are confirmed in float32 (`backend.mixed_precision`). The function
+    is kept with the model: whoever asks for the same body in the same precision again gets it, already compiled. Raises
+    ValueError for an unknown backend.
     """
     # Not through Keras, which would track the functions as a part of the model.
     kept = vars(model).setdefault("_oncorobust_functions", {})
@@ -114,11 +116,11 @@ def _compiled(model: keras.Model, body: Callable[..., Any], precision: str) -> C
     match keras.backend.backend():
         case "tensorflow":
             network = GraphNetwork(model)
-            return compile_graph(lambda *tensors: computed(network, *tensors))
+            return in_parts(compile_graph(lambda *tensors: computed(network, *tensors)))
         case "torch":
-            return run_eagerly(EagerNetwork(model), computed)
+            return in_parts(run_eagerly(EagerNetwork(model), computed))
         case "jax":
-            return _compile_jax(model, computed)
+            return in_parts(_compile_jax(model, computed))
         case other:
             raise ValueError(f"expected backend tensorflow, torch or jax, got {other}")
 
