@@ -23,7 +23,7 @@ def certificate_rows(images: pd.DataFrame, p: np.ndarray, *, split: str, seed: i
     for probability in p:
         sampling = Sampling(schedule)
         while wanted := sampling.wanted:
-            sampling.take(wanted, int(rng.binomial(wanted, probability)))
+            sampling.take(rng.random(wanted) < probability)
         found.append(sampling.found())
     columns = {
         name: [getattr(one, name) for one in found] for name in ("n_samples", "n_top", "look_samples", "look_top")

@@ -103,7 +103,7 @@ def table_1(
         columns=table_columns(attack, report),
         fields=(
             *(Field(f"accuracy{one.ending}", "", one.heading, "percent") for one in measures_of(protocols)),
-            Field("accuracy_certified", "", _CERTIFIED, "percent"),
+            *([Field("accuracy_certified", "", _CERTIFIED, "percent")] if certify else []),
             Field("paper", "", "paper", "percent", paper=True),
         ),
         cells=cells + proven,
@@ -158,7 +158,7 @@ def table_s5(
         for cell in _table_s5_cells(attack, dataset, row, epsilon, paper=shown_as(dataset, report).paper)
     ) + tuple(cell for dataset in proven for cell in _certified_before_and_after(dataset, proven, epsilon))
     groups = [(f"{{}}{one.ending}", one.heading, False) for one in measures_of(protocols)]
-    groups.append(("{}_certified", _CERTIFIED, False))
+    groups += [("{}_certified", _CERTIFIED, False)] if proven else []
     return Table(
         name="Table S5",
         file=table_file("table_s5"),
