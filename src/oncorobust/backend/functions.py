@@ -104,7 +104,7 @@ def compile_function(model: keras.Model, body: Callable[..., Any], *, precision:
     # Not through Keras, which would track the functions as a part of the model.
     kept = vars(model).setdefault("_oncorobust_functions", {})
     if (body, precision) not in kept:
-        kept[body, precision] = _compiled(model, body, precision)
+        kept[body, precision] = in_parts(_compiled(model, body, precision))
     return kept[body, precision]
 
 
@@ -116,11 +116,11 @@ def _compiled(model: keras.Model, body: Callable[..., Any], precision: str) -> C
     match keras.backend.backend():
         case "tensorflow":
             network = GraphNetwork(model)
-            return in_parts(compile_graph(lambda *tensors: computed(network, *tensors)))
+            return compile_graph(lambda *tensors: computed(network, *tensors))
         case "torch":
-            return in_parts(run_eagerly(EagerNetwork(model), computed))
+            return run_eagerly(EagerNetwork(model), computed)
         case "jax":
-            return in_parts(_compile_jax(model, computed))
+            return _compile_jax(model, computed)
         case other:
             raise ValueError(f"expected backend tensorflow, torch or jax, got {other}")
 
