@@ -13,9 +13,10 @@ import yaml
 from results_fixture import DATASETS, REPOSITORY, FakeDataset, write_results
 
 from oncorobust.base.errors import InputError
+from oncorobust.report.figure_text import figure_captions
 from oncorobust.report.model_text import hardening_of, model_sentence, noise_sentences, training_text
 from oncorobust.report.page import read_image
-from oncorobust.report.page_text import figure_captions, findings, search_line
+from oncorobust.report.page_text import findings, search_line
 from oncorobust.report.selective_text import rule_findings
 from oncorobust.report.tables.cell import Interval, PairedTest, tables_from_json
 
@@ -483,9 +484,9 @@ def test_the_papers_numbers_are_told_for_the_data_sets_that_have_them(page):
 def test_the_minimum_of_two_classes_is_told_where_there_are_two() -> None:
     both = frozenset({"paper", "strict"})
     for two_classes in (True, False):
-        caption = figure_captions(both, two_classes=two_classes, paper=False)[1]
+        caption = figure_captions(both, two_classes=two_classes, paper=False, certified=False)[1]
         assert ("for two classes, the minimum" in caption) == two_classes
-    assert "minimum" not in figure_captions(frozenset({"strict"}), two_classes=True, paper=False)[1]
+    assert "minimum" not in figure_captions(frozenset({"strict"}), two_classes=True, paper=False, certified=False)[1]
 
 
 def test_a_data_set_that_is_not_hardened_stands_beside_one_that_is(tmp_path):

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float
 
 from oncorobust.base.epsilons import epsilon_from_key
 from oncorobust.base.layout import CLEAN
@@ -40,8 +41,8 @@ class Certified:
     certified: Curve
     low: Curve
     high: Curve
-    attack_epsilon: Curve
-    attacked: Curve
+    attack_epsilon: Float[np.ndarray, " grid"]
+    attacked: Float[np.ndarray, " grid"]
     images: pd.DataFrame
 
 
