@@ -25,7 +25,7 @@ from models import (
 from oncorobust.attacks.goals import cross_entropy_loss, leave, leave_for, margin_loss
 from oncorobust.attacks.linf import Ball, Seen, out_of_reach, pgd, walk, walk_from_image
 from oncorobust.attacks.target import Target
-from oncorobust.backend.functions import padded_length
+from oncorobust.backend.networks import padded_length
 
 BACKEND = keras.backend.backend()
 FGSM = {"rel_eps_step": 1.0, "max_iter": 1}

@@ -16,8 +16,9 @@ from typing import Any, Protocol, runtime_checkable
 import keras
 from keras import ops
 
-from oncorobust.backend.functions import EagerNetwork, GraphNetwork, Network, TracedNetwork, compile_graph, run_eagerly
+from oncorobust.backend.functions import Network
 from oncorobust.backend.mixed_precision import computing_in
+from oncorobust.backend.networks import EagerNetwork, GraphNetwork, TracedNetwork, compile_graph, run_eagerly
 
 Forward = Callable[[Any], Any]
 """A function from images to logits, in training mode."""
