@@ -21,6 +21,7 @@ from oncorobust.attacks.finite import checked_result
 from oncorobust.attacks.goals import Goal, Loss, cross_entropy_loss, leave, margin_loss
 from oncorobust.attacks.linf import Ball, pgd
 from oncorobust.attacks.target import Target, Walk
+from oncorobust.backend.classifier import Model
 from oncorobust.base.arrays import Images, PerImage
 from oncorobust.base.seeds import child_rng
 
@@ -150,7 +151,7 @@ class LinfPGD(EvasionAttack):
 class _Reached(Target):
     """A target for targeted attacks: an image is adversarial once it *has* the goal's answer."""
 
-    def __init__(self, model: keras.Model, *, loss: Loss) -> None:
+    def __init__(self, model: Model, *, loss: Loss) -> None:
         super().__init__(model, loss=lambda logits, own, rivals: -loss(logits, own, rivals))
 
     def margins(self, x: Images, goal: Goal) -> PerImage:

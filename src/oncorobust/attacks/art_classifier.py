@@ -1,4 +1,4 @@
-"""An ART estimator for any Keras 3 classifier: compiled and batched, on TensorFlow, PyTorch or JAX.
+"""An ART estimator for any Keras 3 model or other `Classifier`: compiled and batched, on TensorFlow, PyTorch or JAX.
 
 ART 1.20 has two estimators that take a Keras 3 model, both on TensorFlow alone and both with eager gradients:
 
@@ -20,6 +20,7 @@ from art.estimators.classification.classifier import ClassGradientsMixin, Classi
 from art.estimators.estimator import BaseEstimator, LossGradientsMixin, NeuralNetworkMixin
 
 from oncorobust.attacks.finite import check_finite_images, finite_gradient
+from oncorobust.backend.classifier import Model, classifier_of
 from oncorobust.backend.functions import (
     LogitsFunction,
     compile_gradient,
@@ -27,22 +28,26 @@ from oncorobust.backend.functions import (
     cross_entropy,
     selected_logits,
 )
+from oncorobust.base.errors import InputError
 
 
 class KerasClassifier(ClassGradientsMixin, ClassifierMixin, LossGradientsMixin, NeuralNetworkMixin, BaseEstimator):
-    """Present a Keras 3 model (images in [0, 1], channels last, logits out) to ART.
+    """Present a model (images in [0, 1], channels last, logits out) to ART.
+
+    A model that is not of Keras is attacked alike, but neither trains here nor shows its layers.
 
     batch_size: images per compiled call where ART gives no batch size, and in every gradient.
     """
 
     estimator_params = BaseEstimator.estimator_params + NeuralNetworkMixin.estimator_params + ["nb_classes"]
 
-    def __init__(self, model: keras.Model, *, batch_size: int = 128) -> None:
+    def __init__(self, model: Model, *, batch_size: int = 128) -> None:
         """Compile the model's logits and the gradients of its loss and of its logits."""
         super().__init__(model=model, clip_values=(0.0, 1.0), channels_first=False)
-        self.nb_classes = model.output_shape[-1]
+        classifier = classifier_of(model)
+        self.nb_classes, self._image_shape = classifier.n_classes, classifier.image_shape
         self._batch_size = batch_size
-        self._layer_names = [layer.name for layer in model.layers]
+        self._layer_names = [layer.name for layer in model.layers] if isinstance(model, keras.Model) else []
         self._logits = compile_logits(model)
         self._activations: dict[str, LogitsFunction] = {}
         self._loss_gradient = compile_gradient(model, cross_entropy)
@@ -51,7 +56,7 @@ class KerasClassifier(ClassGradientsMixin, ClassifierMixin, LossGradientsMixin, 
     @property
     def input_shape(self) -> tuple[int, ...]:
         """Shape of one image: (h, w, c)."""
-        return tuple(self.model.input_shape[1:])
+        return self._image_shape
 
     def predict(self, x: np.ndarray, batch_size: int | None = None, **_: Any) -> np.ndarray:
         """Return logits (n, classes) of images (n, h, w, c), `batch_size` images at a time.
@@ -99,7 +104,14 @@ class KerasClassifier(ClassGradientsMixin, ClassifierMixin, LossGradientsMixin, 
         verbose: bool = False,
         **kwargs: Any,
     ) -> None:
-        """Train the model with its own optimiser, or Adam if it has none; later calls reuse the trace."""
+        """Train the model with its own optimiser, or Adam if it has none; later calls reuse the trace.
+
+        Raises InputError for a model that is not of Keras.
+        """
+        if not isinstance(self.model, keras.Model):
+            raise InputError(
+                f"fit: expected a Keras model, got {type(self.model).__name__}: train it in its own framework"
+            )
         if not self.model.compiled:
             self.model.compile("adam", keras.losses.CategoricalCrossentropy(from_logits=True))
         images = np.asarray(x, dtype=np.float32)

@@ -10,17 +10,17 @@ float32 says so.
 
 from contextlib import nullcontext
 
-import keras
 import numpy as np
 
 from oncorobust.attacks.goals import Goal, Loss, margin_loss
 from oncorobust.attacks.target import Target, Walk
+from oncorobust.backend.classifier import Model
 from oncorobust.backend.fastest_precision import fastest_precision
 from oncorobust.backend.runtime import tf32_allowed
 from oncorobust.base.arrays import Images, PerImage
 
 
-def target_of(model: keras.Model, *, precision: str) -> Target:
+def target_of(model: Model, *, precision: str) -> Target:
     """Return the target of a search. precision: float32, tf32, bfloat16, or auto for the fastest on this machine."""
     chosen = fastest_precision() if precision == "auto" else precision
     return Target(model) if chosen == "float32" else CoarseTarget(model, precision=chosen)
@@ -33,7 +33,7 @@ class CoarseTarget(Target):
     under attack; therefore take steps one at a time. Larger margins are the coarse precision's own.
     """
 
-    def __init__(self, model: keras.Model, *, precision: str, loss: Loss = margin_loss) -> None:
+    def __init__(self, model: Model, *, precision: str, loss: Loss = margin_loss) -> None:
         """Prepare the compiled functions. precision: `tf32` or `bfloat16`."""
         super().__init__(model, loss=loss, precision="mixed" if precision == "bfloat16" else "float32")
         self._allowed = tf32_allowed if precision == "tf32" else nullcontext

@@ -14,31 +14,35 @@ Source of the straight-through gradient: Bengio, Leonard, Courville 2013.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
-import keras
 import numpy as np
 from jaxtyping import Float
 from keras import ops
 
+from oncorobust.backend.classifier import Model, classifier_of
 from oncorobust.base.arrays import Images
 from oncorobust.base.errors import InputError
 from oncorobust.base.units import grey_levels
 
 
-def tied_channels(model: keras.Model) -> keras.Model:
+def tied_channels(model: Model) -> Model:
     """Return the model for images of one channel (h, w, 1), which it receives in all of its own channels."""
-    height, width, channels = model.input_shape[1:]
-    grey = keras.Input((height, width, 1))
-    return keras.Model(grey, model(ops.repeat(grey, channels, axis=-1)))
+    classifier = classifier_of(model)
+    height, width, channels = classifier.image_shape
+    return classifier.behind(lambda grey: ops.repeat(grey, channels, axis=-1), image_shape=(height, width, 1))
 
 
-def stored_bit_depth(model: keras.Model, *, bits: int) -> keras.Model:
+def stored_bit_depth(model: Model, *, bits: int) -> Model:
     """Return the model for images that are rounded to `bits` (1 to 16) on input. Raises ValueError for other bits."""
-    levels = grey_levels(bits)
-    images = keras.Input(model.input_shape[1:])
-    rounded = ops.round(images * levels) / levels
-    # The difference is exact in float32, so that the sum is the rounded value itself.
-    return keras.Model(images, model(images + ops.stop_gradient(rounded - images)))
+    classifier, levels = classifier_of(model), grey_levels(bits)
+
+    def stored(images: Any) -> Any:
+        rounded = ops.round(images * levels) / levels
+        # The difference is exact in float32, so that the sum is the rounded value itself.
+        return images + ops.stop_gradient(rounded - images)
+
+    return classifier.behind(stored, image_shape=classifier.image_shape)
 
 
 def grey_channel(x: Images, image_ids: Sequence[str]) -> Float[np.ndarray, "n h w 1"]:

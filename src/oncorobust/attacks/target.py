@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, NamedTuple
 
-import keras
 import numpy as np
 from keras import ops
 
 from oncorobust.attacks.finite import check_finite_images, check_finite_margins, finite_gradient
 from oncorobust.attacks.goals import Goal, Loss, margin, margin_loss, margins
 from oncorobust.attacks.projected_step import ascend, box_around, project, room
+from oncorobust.backend.classifier import Model, classifier_of
 from oncorobust.backend.functions import Network, compile_function, logits_of
 from oncorobust.base.arrays import Images, Logits, PerImage
 
@@ -46,19 +46,19 @@ class Cost:
 
 
 class Target:
-    """A Keras model (images in [0, 1], channels last, logits out) under attack.
+    """A model (images in [0, 1], channels last, logits out) under attack: of Keras, or another `Classifier`.
 
     loss: the function that the attack maximises: the margin loss of the logits, or cross-entropy. precision: of the
     gradients (`backend.functions.compile_function`); logits are float32. cost: counts that another target adds to, too.
     """
 
     def __init__(
-        self, model: keras.Model, *, loss: Loss = margin_loss, precision: str = "float32", cost: Cost | None = None
+        self, model: Model, *, loss: Loss = margin_loss, precision: str = "float32", cost: Cost | None = None
     ) -> None:
         """Prepare the compiled functions, which all targets of the model share; each is traced at its first call."""
         self.cost = Cost() if cost is None else cost
-        self.image_shape: tuple[int, ...] = tuple(model.input_shape[1:])
-        self.n_classes: int = model.output_shape[-1]
+        classifier = classifier_of(model)
+        self.image_shape, self.n_classes = classifier.image_shape, classifier.n_classes
         self._logits = compile_function(model, logits_of)
         self._gradient = compile_function(model, _gradient_of(loss), precision=precision)
         self._walk = compile_function(model, _walk_along(loss), precision=precision)

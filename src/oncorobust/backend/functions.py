@@ -1,4 +1,4 @@
-"""Compiled functions of a Keras 3 model, and gradients of its logits, on TensorFlow, PyTorch or JAX.
+"""Compiled functions of a classifier, and gradients of its logits, on TensorFlow, PyTorch or JAX.
 
 A body is written once in `keras.ops`, in terms of a `Network`; `compile_function` turns it into a plain function from
 NumPy arrays to NumPy arrays, compiled once for the backend:
@@ -18,12 +18,10 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any, Protocol, runtime_checkable
 
-import keras
 import numpy as np
 from keras import ops
 
-from oncorobust.backend.mixed_precision import computing_in
-from oncorobust.backend.networks import EagerNetwork, GraphNetwork, compile_graph, compile_jax, run_eagerly
+from oncorobust.backend.classifier import Model, classifier_of
 from oncorobust.backend.parts import in_parts
 from oncorobust.base.arrays import Images, Logits
 
@@ -70,12 +68,12 @@ def selected_logits(logits: Any, targets: Any) -> Any:
     return ops.sum(logits * targets)
 
 
-def compile_logits(model: keras.Model) -> LogitsFunction:
+def compile_logits(model: Model) -> LogitsFunction:
     """Compile the model's logits as a function of images (n, h, w, c) in [0, 1] that returns (n, classes)."""
     return compile_function(model, logits_of)
 
 
-def compile_gradient(model: keras.Model, scalar: Scalar) -> GradientFunction:
+def compile_gradient(model: Model, scalar: Scalar) -> GradientFunction:
     """Compile the gradient of `scalar(logits, targets)` with respect to images."""
     return compile_function(model, _gradient_of(scalar))
 
@@ -93,7 +91,7 @@ def _gradient_of(scalar: Scalar) -> Callable[..., Any]:
     return gradient
 
 
-def compile_function(model: keras.Model, body: Callable[..., Any], *, precision: str = "float32") -> Callable[..., Any]:
+def compile_function(model: Model, body: Callable[..., Any], *, precision: str = "float32") -> Callable[..., Any]:
     """Compile `body(network, *tensors)` into a function of arrays.
 
     Every array has the images along its first axis, unless it is a scalar; the body returns a tensor or a tuple of
@@ -105,22 +103,5 @@ def compile_function(model: keras.Model, body: Callable[..., Any], *, precision:
     # Not through Keras, which would track the functions as a part of the model.
     kept = vars(model).setdefault("_oncorobust_functions", {})
     if (body, precision) not in kept:
-        kept[body, precision] = in_parts(_compiled(model, body, precision))
+        kept[body, precision] = in_parts(classifier_of(model).compile(body, precision=precision))
     return kept[body, precision]
-
-
-def _compiled(model: keras.Model, body: Callable[..., Any], precision: str) -> Callable[..., Any]:
-    def computed(network: Network, *tensors: Any) -> Any:
-        with computing_in(precision, model):
-            return body(network, *tensors)
-
-    match keras.backend.backend():
-        case "tensorflow":
-            network = GraphNetwork(model)
-            return compile_graph(lambda *tensors: computed(network, *tensors))
-        case "torch":
-            return run_eagerly(EagerNetwork(model), computed)
-        case "jax":
-            return compile_jax(model, computed)
-        case other:
-            raise ValueError(f"expected backend tensorflow, torch or jax, got {other}")

@@ -20,6 +20,7 @@ import keras
 import numpy as np
 from keras import layers
 
+from oncorobust.backend.classifier import Model, classifier_of
 from oncorobust.backend.functions import compile_function, logits_of
 from oncorobust.base.errors import InputError
 
@@ -30,25 +31,16 @@ LARGEST_ERROR = 2.0**-16
 """Above the error of fast float32 convolutions (Winograd), about 2^-19, and far below that of TF32, 2^-11."""
 
 
-def check_full_float32(model: keras.Model) -> None:
-    """Refuse a model, or a device, that does not compute in full float32. Raises InputError."""
+def check_full_float32(model: Model) -> None:
+    """Refuse a model, or its device, that does not compute in full float32. Raises InputError."""
     check_model_is_float32(model)
-    check_device_is_float32()
+    with classifier_of(model).on_device():
+        check_device_is_float32()
 
 
-def check_model_is_float32(model: keras.Model) -> None:
-    """Refuse a model with a layer or a variable of another type. Raises InputError naming the first.
-
-    Integer variables, such as counters, are accepted; quantised layers are not.
-    """
-    for layer in [*model._flatten_layers(include_self=False), model]:
-        # An input layer computes nothing, but casts the images to its type.
-        found = layer.dtype if isinstance(layer, layers.InputLayer) else layer.dtype_policy.name
-        if found != "float32":
-            raise InputError(f"expected a float32 model, got dtype policy {found} in layer {layer.name!r}")
-    for variable in model.weights:
-        if keras.backend.is_float_dtype(variable.dtype) and variable.dtype != "float32":
-            raise InputError(f"expected a float32 model, got {variable.dtype} in variable {variable.path!r}")
+def check_model_is_float32(model: Model) -> None:
+    """Refuse a model with a layer or a weight of another type. Raises InputError naming the first."""
+    classifier_of(model).check_is_float32()
 
 
 def _compiled(model: keras.Model, values: np.ndarray) -> np.ndarray:

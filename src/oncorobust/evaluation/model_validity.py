@@ -6,7 +6,6 @@ Each is a few passes over at most 32 images; the attacks take a small part of th
 
 from typing import Any
 
-import keras
 import numpy as np
 import pandas as pd
 
@@ -14,6 +13,7 @@ from oncorobust.attacks.art_classifier import KerasClassifier
 from oncorobust.attacks.goals import leave
 from oncorobust.attacks.linf import Ball, pgd, walk
 from oncorobust.attacks.target import Target
+from oncorobust.backend.classifier import Model
 from oncorobust.backend.precision import check_full_float32
 from oncorobust.base.arrays import Flags, Images, Labels, Logits, PerImage
 from oncorobust.base.errors import InputError
@@ -46,7 +46,7 @@ def examine_model(
     *,
     settings: IterativeAttack,
     seed: int,
-    other: keras.Model | None = None,
+    other: Model | None = None,
 ) -> dict[str, Any]:
     """Measure a model on some test images; return the content of `validity` in attack.json.
 

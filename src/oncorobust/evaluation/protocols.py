@@ -10,12 +10,12 @@ Without the paper's protocol, predictions has clean rows only; without the stric
 from collections.abc import Sequence
 from typing import Any
 
-import keras
 import msgspec
 import pandas as pd
 
 from oncorobust.attacks.art_classifier import KerasClassifier
 from oncorobust.attacks.coarse_target import target_of
+from oncorobust.backend.classifier import Model
 from oncorobust.backend.precision import check_full_float32
 from oncorobust.base.errors import InputError
 from oncorobust.data.dataset import LabelledImages
@@ -136,7 +136,7 @@ def attack_metrics(
     epsilons: Sequence[float],
     settings: Attacks,
     seed: int,
-    other: keras.Model | None = None,
+    other: Model | None = None,
 ) -> dict[str, Any]:
     """Summarise the tables of `in_published_order`, measure clean accuracy on all test images, and examine the model.
 

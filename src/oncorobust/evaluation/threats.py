@@ -20,7 +20,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import keras
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
@@ -33,6 +32,7 @@ from oncorobust.attacks.regions import background_reach, has_lesion_box, lesion_
 from oncorobust.attacks.stored import round_to_bits
 from oncorobust.attacks.target import Target
 from oncorobust.attacks.threat_search import FlippedAt, Stored, Threat, search_threats
+from oncorobust.backend.classifier import Model
 from oncorobust.base.arrays import Images
 from oncorobust.base.epsilons import epsilon_key
 from oncorobust.base.seeds import child_rng, child_seed
@@ -65,7 +65,7 @@ class ThreatSettings:
 
 
 def threat_rows(
-    model: keras.Model,
+    model: Model,
     data: LabelledImages,
     blocks: Sequence[Block],
     *,
@@ -116,7 +116,7 @@ class _Fronts:
     threats except `full`. stored: rounds the images first, by threat.
     """
 
-    def __init__(self, model: keras.Model, settings: ThreatSettings, *, grey: bool) -> None:
+    def __init__(self, model: Model, settings: ThreatSettings, *, grey: bool) -> None:
         front, target = tied_channels(model) if grey else model, partial(target_of, precision=settings.precision)
         self.grey = grey
         self.plain = target(model)
