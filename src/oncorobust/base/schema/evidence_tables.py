@@ -109,6 +109,7 @@ TABLE_C = Table(
             *estimate("base_accuracy", "Accuracy of the model itself on the same images."),
             *estimate("price", "accuracy minus base_accuracy."),
             *estimate("abstained", "Share of the images on which the smoothed model abstains."),
+            when="the data set has certificates",
         ),
     ),
 )

@@ -26,11 +26,11 @@ def estimate(name: str, meaning: str, when: str = "", *, unit: str = FRACTION) -
     yield number(f"{name}_high", f"Upper end of the interval of {name}.", when, unit=unit)
 
 
-def each(*columns: Column) -> Iterator[Column]:
-    """These columns once for each data set, and whether it is synthetic."""
+def each(*columns: Column, when: str = "") -> Iterator[Column]:
+    """These columns once for each data set, and whether it is synthetic. when: of all of them, if not always."""
     for column in columns:
-        yield Column(f"<data set>.{column.name}", column.type, column.unit, column.meaning, column.when)
-    yield Column("<data set>.synthetic", "boolean", NO_UNIT, MARK)
+        yield Column(f"<data set>.{column.name}", column.type, column.unit, column.meaning, column.when or when)
+    yield Column("<data set>.synthetic", "boolean", NO_UNIT, MARK, when)
 
 
 TABLE_1 = Table(
