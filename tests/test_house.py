@@ -34,9 +34,8 @@ def test_every_rule_names_the_environment_a_log_and_a_message() -> None:
         stage = name.removesuffix("_shard")
         assert f'    log:\n        "logs/{stage}' in rule, name
         assert f'    benchmark:\n        "logs/benchmarks/{stage}' in rule, name
-        assert ("threads: THREADS" in rule) == (stage in ("train", "harden", "smooth", "attack", "rank", "repeat")), (
-            name
-        )
+        computes = stage in ("train", "harden", "smooth", "attack", "rank", "certify", "repeat")
+        assert ("threads: THREADS" in rule) == computes, name
 
 
 def test_the_snakefile_says_in_which_file_a_rule_is() -> None:

@@ -40,7 +40,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     index.assign(sex=["F", "M"] * 15).to_csv(root / "data/processed/phantom/index.csv", index=False)
     (root / "reports/figures").mkdir()
     sheet = (root / "data/processed/phantom/contact_sheet.png").read_bytes()
-    for number in range(1, 6):
+    for number in range(1, 7):
         (root / f"reports/figures/figure{number}.png").write_bytes(sheet)
     run_stage(root, "tabulate")
     return root

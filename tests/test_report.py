@@ -59,7 +59,7 @@ class Reader(HTMLParser):
 def test_the_same_results_give_the_same_bytes(root):
     outputs = [path for path in sorted((root / "reports").rglob("*")) if path.parent.name in ("tables", "figures")]
     outputs.append(root / "reports/index.html")
-    assert len(outputs) == 26 + 10 + 1
+    assert len(outputs) == 28 + 12 + 1
     before = [path.read_bytes() for path in outputs]
     for stage in STAGES:
         assert run_stage(stage, root).returncode == 0
@@ -80,7 +80,7 @@ def test_nothing_is_loaded_from_outside(page):
 def test_images_have_alternatives_and_heads_have_scopes(page):
     tags = Reader(page).tags
     images = [attributes for tag, attributes in tags if tag == "img"]
-    assert len(images) == 5 + 3 + 6
+    assert len(images) == 6 + 3 + 6
     assert all(attributes["alt"].strip() for attributes in images)
     assert all(attributes.get("scope") in ("col", "colgroup", "row") for tag, attributes in tags if tag == "th")
     assert ("html", {"lang": "en"}) in tags
@@ -308,7 +308,7 @@ def test_training_under_noise_is_not_called_adversarial(record, called, told):
     assert [one[: len(told or "")] for one in sentences] == ([told] if told else [])
 
 
-def test_a_third_model_is_shown_with_its_training_and_no_attack(root, tmp_path):
+def test_a_third_model_is_shown_with_its_training_its_certificates_and_no_attack(root, tmp_path):
     folder = shutil.copytree(root, tmp_path / "run")
     params = yaml.safe_load((folder / "params.yaml").read_text())
     block = params["datasets"]["lidc"]
@@ -318,12 +318,15 @@ def test_a_third_model_is_shown_with_its_training_and_no_attack(root, tmp_path):
     (folder / "params.yaml").write_text(yaml.safe_dump(params))
     made, place = folder / "reports/lidc/adversarial", folder / "reports/lidc/noise"
     place.mkdir()
-    shutil.copy(made / "curves.png", place)
+    for name in ("curves.png", "certify.json", "certificates.csv"):
+        shutil.copy(made / name, place)
     training = json.loads((made / "training.json").read_text()) | {"loss": "noise", "sigma": 0.1, "noise": "tied"}
     (place / "training.json").write_text(json.dumps(training | {"model": "noise"}))
-    told = run_stage("report", folder)
-    assert told.returncode == 0, told.stderr
+    for stage in ("tabulate", "report"):
+        told = run_stage(stage, folder)
+        assert told.returncode == 0, told.stderr
     page = (folder / "reports/index.html").read_text(encoding="utf-8")
+    assert "Noise-trained model: for" in page
     assert "The noise-trained model was trained under Gaussian noise of standard deviation 0.1" in page
     assert "noise-trained model.</b> Trained for" in page
     assert page.count("smooth.py --dataset") == 1

@@ -16,17 +16,13 @@ def main() -> None:
     """Read the tables, the figures, the verdicts and the results of each data set, and write the page."""
     parse()
     params = load_params()
+    trained = {name: dataset.trained_models for name, dataset in params.datasets.items()}
     gates = read_gates()
     if params.validity.on_failure == "fail":
         refuse_red(gates)
     page = render_report(
         [
-            read_dataset_part(
-                name,
-                attacked=models,
-                trained=params.datasets[name].trained_models,
-                certified=params.certified.get(name, ()),
-            )
+            read_dataset_part(name, attacked=models, trained=trained[name], certified=params.certified.get(name, ()))
             for name, models in params.models.items()
         ],
         tables=tables_from_json(read_results(layout.CELLS)),
