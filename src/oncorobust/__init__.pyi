@@ -9,6 +9,8 @@ from oncorobust.attacks.target import Target
 from oncorobust.backend.runtime import prepare
 from oncorobust.base.errors import InputError
 from oncorobust.data.dataset import LabelledImages, load
+from oncorobust.evaluation.intervals import share_interval
+from oncorobust.models.torch_module import torch_classifier
 from oncorobust.models.vgg16 import load_classifier
 
 __all__ = [
@@ -29,6 +31,8 @@ __all__ = [
     "pgd",
     "prepare",
     "search",
+    "share_interval",
+    "torch_classifier",
     "walk",
 ]
 __version__: str
