@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from scipy.stats import bootstrap
 
+from oncorobust.base.errors import InputError
 from oncorobust.evaluation.bootstrap import bca_bounds, percentile_bounds
 from oncorobust.evaluation.intervals import (
     BCA,
@@ -13,6 +14,7 @@ from oncorobust.evaluation.intervals import (
     NO_INTERVAL,
     WILSON,
     ratio_intervals,
+    share_interval,
     share_term,
 )
 from oncorobust.evaluation.resampling import Draws, Estimate, draw_patients
@@ -40,6 +42,16 @@ def test_one_image_a_patient_gives_wilsons_interval() -> None:
     assert (found.value, found.n_images, found.n_patients) == (0.25, 12, 12)
     # statsmodels 0.15.0: proportion_confint(3, 12, method="wilson")
     assert bounds(found) == pytest.approx([0.08894166839405476, 0.5323053349335658], rel=1e-9)
+    flags = np.arange(12) < 3
+    assert share_interval(flags, [f"p{number}" for number in range(12)]) == found
+    by_patient = share_interval(flags, [f"p{number // 2}" for number in range(12)])
+    assert by_patient.n_patients == 6
+    assert np.diff(bounds(by_patient)) > np.diff(bounds(found))
+
+
+def test_a_share_needs_a_patient_for_each_image() -> None:
+    with pytest.raises(InputError, match="expected a patient id for each of 2 images, got 1"):
+        share_interval(np.array([True, False]), ["p1"])
 
 
 @pytest.mark.parametrize("images", [1, 4])

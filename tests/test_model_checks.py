@@ -14,6 +14,7 @@ from oncorobust.models.checks import (
     check_logits,
     check_model,
 )
+from oncorobust.models.torch_module import torch_classifier
 
 IDS = ["a", "b", "c"]
 
@@ -102,3 +103,10 @@ def test_no_epsilons_are_refused_and_a_grid_passes():
     with pytest.raises(InputError, match="expected at least one epsilon, got none in lidc"):
         check_epsilons((), where="lidc")
     check_epsilons((0.00001, 0.5, 1.0), where="lidc")
+
+
+@pytest.mark.skipif(keras.backend.backend() == "torch", reason="tests/test_torch_classifier.py is for this backend")
+def test_a_pytorch_module_needs_keras_on_pytorch():
+    says = f"got Keras on {keras.backend.backend()}: set KERAS_BACKEND=torch before Keras is first imported"
+    with pytest.raises(InputError, match=says):
+        torch_classifier(object(), image_shape=(8, 8, 3), n_classes=2)

@@ -13,6 +13,8 @@ from oncorobust.certificates.noise import SmoothingNoise
 from oncorobust.certificates.plan import SamplingPlan
 from oncorobust.certificates.smoothed import Smoothed
 from oncorobust.data.dataset import LabelledImages, load
+from oncorobust.evaluation.intervals import share_interval
+from oncorobust.models.torch_module import torch_classifier
 from oncorobust.models.vgg16 import load_classifier
 
 __all__ = [
@@ -37,6 +39,8 @@ __all__ = [
     "pgd",
     "prepare",
     "search",
+    "share_interval",
+    "torch_classifier",
     "walk",
 ]
 __version__: str

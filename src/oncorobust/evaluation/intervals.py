@@ -18,8 +18,9 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from oncorobust.base.errors import InputError
 from oncorobust.evaluation.bootstrap import bca_bounds
-from oncorobust.evaluation.resampling import NO_INTERVAL, Draws, Estimate, patient_sums
+from oncorobust.evaluation.resampling import LEVEL, N_DRAWS, NO_INTERVAL, Draws, Estimate, draw_patients, patient_sums
 from oncorobust.evaluation.share_bounds import Term, sum_bounds, unvaried_bounds
 
 BCA, WILSON, MOVER, CLOPPER_PEARSON = (
@@ -50,6 +51,21 @@ def share_term(
     ids = list(patient_ids)
     inside = np.ones(len(ids), bool) if within is None else np.asarray(within, bool)
     return Term(factor, patient_sums(np.asarray(flags) * inside, ids, draws), patient_sums(inside, ids, draws))
+
+
+def share_interval(
+    flags: np.ndarray, patient_ids: Sequence[str], *, level: float = LEVEL, n_draws: int = N_DRAWS, seed: int = 0
+) -> Estimate:
+    """Return the share of images with a flag, and its interval over patients.
+
+    flags: (n,) Booleans, such as which images are robust at an epsilon. patient_ids: (n,) the images' patients. seed:
+    of the bootstrap draws, which are used for many patients. Raises InputError for no image, or another number of ids.
+    """
+    if len(flags) != len(patient_ids):
+        raise InputError(f"expected a patient id for each of {len(flags)} images, got {len(patient_ids)}")
+    draws = draw_patients(patient_ids, n_draws=n_draws, seed=seed)
+    (found,) = ratio_intervals([[share_term(flags, patient_ids, draws)]], draws, level=level)
+    return found
 
 
 def ratio_intervals(cells: Sequence[Cell], draws: Draws, *, level: float) -> list[Estimate]:
