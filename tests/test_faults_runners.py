@@ -95,6 +95,7 @@ def _recorded(folder: Path) -> set[str]:
     return set(yaml.safe_load((folder / "dvc.lock").read_text())["stages"])
 
 
+@pytest.mark.long
 def test_files_of_the_future_are_told_and_put_right_by_the_command_that_is_named(quiet: Path) -> None:
     in_an_hour = (quiet / MODEL).stat().st_mtime + 3600
     os.utime(quiet / MODEL, (in_an_hour, in_an_hour))
@@ -112,6 +113,7 @@ def test_a_clock_that_was_set_back_stops_a_run_before_its_first_job(quiet: Path)
     assert "expected modification times in the past, got" in said
 
 
+@pytest.mark.long
 def test_an_output_that_somebody_changed_is_not_recorded(quiet: Path) -> None:
     os.utime(quiet / MODEL, (10**9, 10**9))
     said = toy.run(quiet, "oncorobust record", status=1)
@@ -122,6 +124,7 @@ def test_an_output_that_somebody_changed_is_not_recorded(quiet: Path) -> None:
     toy.run(quiet, "oncorobust record")
 
 
+@pytest.mark.long
 def test_times_of_long_ago_neither_run_a_stage_nor_hide_a_change(quiet: Path) -> None:
     for name in ("reports/mnist/clean/history.csv", MODEL):
         os.utime(quiet / name, (10**9, 10**9))

@@ -289,6 +289,7 @@ def test_a_model_for_certificates_is_trained_certified_and_not_attacked_in_both_
     assert (folder / "dvc.yaml").read_text() == in_step
 
 
+@pytest.mark.long
 def test_further_training_seeds_make_a_stage_for_each_data_set_and_seed_in_both_graphs(tmp_path: Path) -> None:
     folder = toy.make_toy(tmp_path)
     in_step = (folder / "dvc.yaml").read_text()
