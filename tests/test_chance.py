@@ -7,7 +7,7 @@ import pytest
 from models import images_in_memory
 
 from oncorobust.base.errors import InputError
-from oncorobust.settings.training import OwnModel
+from oncorobust.settings.own_models import OwnModel
 from oncorobust.training.chance import check_above_chance, confusion_matrix
 
 OWN = OwnModel(path="own/mine.keras", input_range=(0.0, 255.0), fine_tune=False)

@@ -19,7 +19,7 @@ from oncorobust.models.build import build_model, model_record
 from oncorobust.models.keras_files import read_model
 from oncorobust.models.own import check_class_order
 from oncorobust.models.vgg16 import load_classifier, save_model
-from oncorobust.settings.training import OwnModel
+from oncorobust.settings.own_models import OwnModel
 
 SIZE = 12
 IMAGES = np.random.default_rng(0).random((5, SIZE, SIZE, 3), dtype=np.float32)

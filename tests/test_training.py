@@ -14,7 +14,8 @@ from oncorobust.attacks.target import Target
 from oncorobust.base.errors import InputError
 from oncorobust.base.files import write_csv
 from oncorobust.base.schema.training import HISTORY
-from oncorobust.settings.training import SGD, Adam, Constant, Noise, NoiseAdversarial, OwnModel, Stages, Trades, WarmUp
+from oncorobust.settings.own_models import OwnModel
+from oncorobust.settings.training import SGD, Adam, Constant, Noise, NoiseAdversarial, Stages, Trades, WarmUp
 from oncorobust.training.optimizers import make_optimizer
 from oncorobust.training.recipes import harden, measure, train
 from oncorobust.training.schedule import epsilon_at

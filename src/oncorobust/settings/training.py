@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from oncorobust.settings.base import Count, Epsilon, Settings, Share
+from oncorobust.settings.own_models import Monai, Onnx, OwnModel, Timm, TorchExport
 
 
 class Vgg16(Settings, frozen=True, kw_only=True, tag_field="source", tag="vgg16"):
@@ -38,21 +39,7 @@ class Application(Settings, frozen=True, kw_only=True, tag_field="source", tag="
     """Share of the pooled features dropped in training."""
 
 
-class OwnModel(Settings, frozen=True, kw_only=True, tag_field="source", tag="path"):
-    """A classifier of your own in a .keras file, of any input size, with logits, softmax or one sigmoid at its end."""
-
-    path: str
-    """The .keras file, relative to the repository. No code is loaded from it."""
-    input_range: tuple[float, float]
-    """Input values of the model that stand for 0 and 1 of the pipeline's images, such as [0, 255]."""
-    fine_tune: bool
-    """Train the model further. With false, `train` only measures it on the validation images."""
-    allow_chance: bool = False
-    """With `fine_tune: false`, measure a model that does no better than chance on the validation images, instead of
-    stopping."""
-
-
-Model = Vgg16 | Application | OwnModel
+Model = Vgg16 | Application | OwnModel | TorchExport | Onnx | Timm | Monai
 """What is trained, attacked and hardened."""
 
 

@@ -11,13 +11,13 @@ import numpy as np
 from oncorobust.base.arrays import Labels
 from oncorobust.base.errors import InputError
 from oncorobust.data.dataset import LabelledImages
-from oncorobust.settings.training import OwnModel
+from oncorobust.settings.own_models import Brought
 
 _SHOWN = 3
 """Predicted classes that the message shows for each class, the most frequent first."""
 
 
-def check_above_chance(predicted: Labels, data: LabelledImages, settings: OwnModel) -> None:
+def check_above_chance(predicted: Labels, data: LabelledImages, settings: Brought) -> None:
     """Refuse predictions whose mean recall over the classes is at most chance plus one standard error of guessing.
 
     predicted: (n,) classes of the images of `data`. Mean recall is 1 / classes for one answer for all images, whatever
@@ -37,11 +37,10 @@ def check_above_chance(predicted: Labels, data: LabelledImages, settings: OwnMod
     ]
     names = ", ".join(data.class_names)
     raise InputError(
-        f"expected {settings.path} to do better than chance on the {len(data)} validation images of {data.name}, got a "
-        f"mean recall of {recall:.1%} over the classes (chance {chance:.1%}, standard error {error:.1%}). Predicted "
+        f"expected {settings.named} to do better than chance on the {len(data)} validation images of {data.name}, got "
+        f"a mean recall of {recall:.1%} over the classes (chance {chance:.1%}, standard error {error:.1%}). Predicted "
         f"{'; '.join(rows)}. Likely causes: the outputs of the model are not in the order {names}, or "
-        f"input_range {list(settings.input_range)} is not the range of its inputs. To measure it all the same, set "
-        "model.allow_chance: true"
+        f"{settings.input_named}. To measure it all the same, set model.allow_chance: true"
     )
 
 

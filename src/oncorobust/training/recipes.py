@@ -23,7 +23,8 @@ from oncorobust.base.progress import Listener
 from oncorobust.base.run_state import RunState
 from oncorobust.data.dataset import LabelledImages
 from oncorobust.settings.data import Augment
-from oncorobust.settings.training import Harden, Noise, NoiseAdversarial, OwnModel, Train
+from oncorobust.settings.own_models import Brought
+from oncorobust.settings.training import Harden, Noise, NoiseAdversarial, Train
 from oncorobust.training.batches import Batches, check_batch_size, check_images_of_all_classes
 from oncorobust.training.chance import check_above_chance
 from oncorobust.training.loop import Course, Trained, fit
@@ -127,7 +128,7 @@ def _attack(x: Images, settings: Harden, epoch: int, rng: np.random.Generator) -
     return [start_noise(x, settings, rng), np.float32(epsilon), np.float32(eps_step), np.int32(settings.max_iter)]
 
 
-def measure(model: keras.Model, validation: LabelledImages | None, *, settings: OwnModel, batch_size: int) -> Trained:
+def measure(model: keras.Model, validation: LabelledImages | None, *, settings: Brought, batch_size: int) -> Trained:
     """Evaluate a model on validation patients without training it; return a history of one row, epoch 0.
 
     validation: None where a data set has only test images, which play no part here; the row then has no accuracy.

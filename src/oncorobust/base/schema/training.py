@@ -22,6 +22,7 @@ _HARDENED = "model adversarial or noise"
 _NOISY = f"{_HARDENED}, and its loss is noise or noise_adversarial"
 _ATTACKED = f"{_HARDENED}, and its loss is not noise"
 _CLEAN = "model clean"
+_EXPECTED = "model clean, with model.expected_accuracy"
 _VALIDATED = "the data set has validation images"
 
 HISTORY = Table(
@@ -96,6 +97,8 @@ TRAINING = Document(
         Key("architecture", "string or null", NO_UNIT, "Architecture; null for a model of your own.", _CLEAN),
         Key("weights", "string", NO_UNIT, "Weights that training started from: a name or a file."),
         Key("weights_sha256", "string or null", NO_UNIT, "SHA-256 of the weights' file; null without a file."),
+        Key("accuracy_as_brought", "number", FRACTION, "Accuracy on validation images before training.", _EXPECTED),
+        Key("expected_accuracy", "number", FRACTION, "model.expected_accuracy.value of params.yaml.", _EXPECTED),
         Key("loss", "string", NO_UNIT, "Loss of hardening: mixture, trades, noise or noise_adversarial.", _HARDENED),
         Key("sigma", "number", FRACTION, "Standard deviation of the noise in training, of pixels in [0, 1].", _NOISY),
         Key("noise", "string", NO_UNIT, "Noise in training: tied or untied across channels.", _NOISY),

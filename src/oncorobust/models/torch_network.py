@@ -1,0 +1,58 @@
+"""A person's PyTorch network as a layer of a .keras file that holds no code.
+
+The file has the network's description (source, name, arguments, shape of its images, mean, standard deviation) and its
+weights; for a network that came as a program (.pt2, .onnx), the bytes of that program, too. Reading the file builds the
+network again, by the checks with which it was first read. It needs Keras on PyTorch and the package of the source.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+
+from oncorobust.backend.torch_layer import TorchLayer
+from oncorobust.base.errors import InputError
+from oncorobust.models.torch_sources import network_of
+
+_PROGRAM = "program"
+
+
+@keras.saving.register_keras_serializable(package="oncorobust")
+class TorchNetwork(TorchLayer):
+    """Images (n, h, w, c), as the network's own preprocessing expects them, to logits (n, classes)."""
+
+    def __init__(self, *, network: Mapping[str, Any], seed: int, **settings: Any) -> None:
+        """network: description of `torch_sources.described`. seed: of the random numbers in training."""
+        super().__init__(n_classes=int(network["n_classes"]), seed=seed, **settings)
+        self.network = dict(network)
+        self._program: bytes | None = None
+
+    def open(self, program: bytes | None, *, where: str, weights: str | None = None) -> None:
+        """Build the network, with the weights in a file, and hold it. Raises InputError naming `where`.
+
+        program: of a source that is one.
+        """
+        self._program = program
+        self.hold(network_of(self.network, program, where=where, weights=weights))
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the description."""
+        return {**super().get_config(), "network": self.network, "seed": self.seed}
+
+    def save_own_variables(self, store: Any) -> None:
+        """Write the weights and buffers, and the program."""
+        super().save_own_variables(store)
+        if self._program is not None:
+            store[_PROGRAM] = np.frombuffer(self._program, dtype=np.uint8)
+
+    def load_own_variables(self, store: Any) -> None:
+        """Build the network, and read its weights and buffers. Raises InputError for one that does not fit."""
+        program = np.asarray(store[_PROGRAM]).tobytes() if _PROGRAM in store else None
+        self.open(program, where=self.name)
+        variables = [*self._trainable_variables, *self._non_trainable_variables]
+        found = [key for key in store.keys() if key != _PROGRAM]  # noqa: SIM118 Keras's stores cannot be iterated
+        if len(found) != len(variables):
+            raise InputError(f"expected {len(variables)} weights of {self.network['source']}, got {len(found)}")
+        for number, variable in enumerate(variables):
+            variable.assign(store[str(number)])
