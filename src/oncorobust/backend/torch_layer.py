@@ -8,7 +8,7 @@ the layer, so that a training which resumes drops the same units. In inference i
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, no_type_check
 
 import keras
 
@@ -18,6 +18,7 @@ from oncorobust.backend.torch_classifier import ModuleNetwork, TorchClassifier
 class TorchLayer(keras.layers.Layer):
     """A layer that holds a `TorchClassifier`; images (n, h, w, c) to logits (n, classes)."""
 
+    @no_type_check  # Keras reads the signature, which a wrapper that checks types hides
     def __init__(self, *, n_classes: int, seed: int, **settings: Any) -> None:
         """n_classes: number of logits. seed: of the random numbers in training."""
         super().__init__(**settings)

@@ -18,6 +18,7 @@ from typing import Any
 
 import keras
 
+from oncorobust.backend.torch_classifier import need_torch_backend
 from oncorobust.base.errors import InputError
 from oncorobust.models.older_files import hdf5_file, keras_2_file, written_by
 
@@ -54,13 +55,14 @@ def read_model(path: str | Path) -> keras.Model:
             raise InputError(f"expected a Keras 3 model (.keras), got {older} in {path}")
         _refuse_code(config, str(path))
         if any(map(_is_torch_network, _objects(config))):
+            need_torch_backend()
             import oncorobust.models.torch_network  # noqa: F401 Keras then knows the layer
         model = keras.saving.load_model(str(path), compile=False, safe_mode=True)
     except InputError:
         raise
     except Exception as error:
         # Keras, zipfile and json raise ValueError, TypeError, KeyError, OSError and more for a file they cannot use.
-        reason = next(iter(str(error).splitlines()), type(error).__name__)[:_LONGEST_REASON]
+        reason = _reason(error)[:_LONGEST_REASON]
         other = f" (written by Keras {version}, read by {keras.__version__})" if version != keras.__version__ else ""
         raise InputError(
             f"expected a Keras 3 model (.keras), got {reason}{other if version else ''} in {path}"
@@ -68,6 +70,17 @@ def read_model(path: str | Path) -> keras.Model:
     if not isinstance(model, keras.Model):
         raise InputError(f"expected a Keras 3 model (.keras), got a {type(model).__name__} in {path}")
     return model
+
+
+def _reason(error: Exception) -> str:
+    """Return the first sentence of an error, with what follows where it ends in a colon."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    told = lines[0]
+    for line in lines[1:]:
+        if not told.endswith(":"):
+            break
+        told = f"{told} {line}"
+    return told
 
 
 def _wrong_kind(path: Path) -> str:

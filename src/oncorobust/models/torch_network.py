@@ -6,7 +6,7 @@ network again, by the checks with which it was first read. It needs Keras on PyT
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, no_type_check
 
 import keras
 import numpy as np
@@ -22,6 +22,7 @@ _PROGRAM = "program"
 class TorchNetwork(TorchLayer):
     """Images (n, h, w, c), as the network's own preprocessing expects them, to logits (n, classes)."""
 
+    @no_type_check  # as in TorchLayer
     def __init__(self, *, network: Mapping[str, Any], seed: int, **settings: Any) -> None:
         """network: description of `torch_sources.described`. seed: of the random numbers in training."""
         super().__init__(n_classes=int(network["n_classes"]), seed=seed, **settings)

@@ -13,10 +13,12 @@ from keras import ops
 from oncorobust.backend.runtime import torch_device
 from oncorobust.backend.torch_classifier import TorchClassifier, need_torch_backend
 from oncorobust.base.errors import InputError
-from oncorobust.models.named_networks import load_weights, monai_network, read_bundle, timm_network
+from oncorobust.models.monai_bundles import read_bundle
+from oncorobust.models.named_networks import monai_network, timm_network
 from oncorobust.models.onnx_networks import read_onnx
 from oncorobust.models.torch_module import torch_classifier
 from oncorobust.models.torch_programs import program_bytes, read_program
+from oncorobust.models.weight_files import load_weights
 from oncorobust.settings.base import tag
 from oncorobust.settings.model_rules import NO_WEIGHTS
 from oncorobust.settings.own_models import Monai, Onnx, Timm, TorchExport, TorchModel
