@@ -12,7 +12,7 @@ export DVC_SITE_CACHE_DIR ?= $(HOME)/.cache/oncorobust/dvc
 SNAKEFILES := Snakefile workflow/Snakefile workflow/rules
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock demo test test-quick test-long test-statistics test-core test-conda test-slurm test-faults debian fuzz check docs clean
+.PHONY: help setup lock demo test test-quick test-long test-statistics test-core test-torch test-conda test-slurm test-faults debian fuzz check docs clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -21,6 +21,7 @@ setup: $(VENV)/stamp ## create .venv with the package and its dependencies
 
 # uv installs on all cores, in half of pip's time. If it is not available, or does not reach the index in pip's settings
 # (such as a hospital's mirror), pip installs the same packages.
+PIP_OF := bin/python -m pip --quiet --disable-pip-version-check
 PIP := python -m pip --quiet --disable-pip-version-check
 install = uv pip install --quiet --python $(VENV)/bin/python --require-hashes --compile-bytecode --requirement $(1) 2>/dev/null \
 	|| $(PIP) install --require-hashes --requirement $(1)
@@ -42,6 +43,16 @@ $(VENV)/docs-stamp: $(VENV)/stamp requirements/docs.lock
 	$(call install,requirements/docs.lock)
 	touch $@
 
+# PyTorch has an environment of its own: with its libraries for GPUs it takes gigabytes that nothing else needs.
+$(VENV)-torch/stamp: pyproject.toml requirements/torch.lock
+	@echo "Installing PyTorch and 8 GB into $(VENV)-torch. This takes some minutes, once."
+	$(PYTHON) -m venv $(VENV)-torch
+	$(VENV)-torch/$(PIP_OF) install uv==$(UV) || true
+	$(VENV)-torch/bin/uv pip install --quiet --python $(VENV)-torch/bin/python --require-hashes --requirement requirements/torch.lock 2>/dev/null \
+		|| $(VENV)-torch/$(PIP_OF) install --require-hashes --requirement requirements/torch.lock
+	$(VENV)-torch/$(PIP_OF) install --no-deps --no-build-isolation --editable .
+	touch $@
+
 # The versions are resolved once, for the tests; the other locks and the conda environments use the same versions.
 LOCK := UV_CUSTOM_COMPILE_COMMAND='make lock' uv pip compile --quiet --universal --no-strip-extras --generate-hashes \
 	--python-version 3.11 pyproject.toml
@@ -49,6 +60,7 @@ LOCK := UV_CUSTOM_COMPILE_COMMAND='make lock' uv pip compile --quiet --universal
 RUN := --constraints requirements/test.lock --extra pipeline --extra tensorflow --extra demo
 lock: $(VENV)/test-stamp ## update the pinned versions after a change of pyproject.toml
 	$(LOCK) --extra test --output-file requirements/test.lock
+	$(LOCK) --constraints requirements/test.lock --extra test --extra networks --output-file requirements/torch.lock
 	$(LOCK) $(RUN) --output-file requirements/run.lock
 	$(LOCK) $(RUN) --extra gpu --output-file requirements/gpu.lock
 	$(LOCK) --constraints requirements/test.lock --extra docs --output-file requirements/docs.lock
@@ -94,6 +106,11 @@ debian:
 	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! dpkg --status $(DEBIAN) >/dev/null 2>&1; then \
 		{ apt-get -qq update && apt-get -qq install -y --no-install-recommends $(DEBIAN); } >/dev/null 2>&1 \
 		|| echo "Cannot install $(DEBIAN): the tests that need them will be skipped."; fi
+
+TORCH_TESTS := tests/test_torch_*.py tests/test_onnx_*.py tests/test_named_networks.py tests/test_weight_files.py \
+	tests/test_monai_bundles.py tests/test_export.py tests/torch_pipeline.py
+test-torch: $(VENV)-torch/stamp ## test the networks of PyTorch, ONNX, timm and MONAI in an environment of their own
+	KERAS_BACKEND=torch $(VENV)-torch/bin/python -m pytest --numprocesses 2 --dist loadfile $(TORCH_TESTS)
 
 test-conda: $(VENV)/test-stamp ## run the demo in a clone, in conda environments
 	python -m pytest tests/conda_demo.py

@@ -15,12 +15,20 @@ ROOT = toy.REPOSITORY
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 DEMO = ["pipeline", "tensorflow", "demo"]
-RUN, TEST, GPU, DOCS = (read_lock(ROOT / "requirements" / f"{name}.lock") for name in ("run", "test", "gpu", "docs"))
+RUN, TEST, GPU, DOCS, TORCH = (
+    read_lock(ROOT / "requirements" / f"{name}.lock") for name in ("run", "test", "gpu", "docs", "torch")
+)
 
 
 @pytest.mark.parametrize(
     ("lock", "extras"),
-    [(RUN, DEMO), (TEST, sorted(EXTRAS.keys() - {"docs", "gpu", "torch"})), (GPU, [*DEMO, "gpu"]), (DOCS, ["docs"])],
+    [
+        (RUN, DEMO),
+        (TEST, sorted(EXTRAS.keys() - {"docs", "gpu", "networks", "torch"})),
+        (GPU, [*DEMO, "gpu"]),
+        (DOCS, ["docs"]),
+        (TORCH, ["networks", "test", "torch"]),
+    ],
 )
 def test_a_lock_has_a_version_for_every_requirement_of_the_package(lock: list[Locked], extras: list[str]) -> None:
     lists = [PROJECT["dependencies"], *(EXTRAS[extra] for extra in extras)]
@@ -35,7 +43,7 @@ def test_a_lock_has_a_version_for_every_requirement_of_the_package(lock: list[Lo
 
 def test_the_tests_have_every_extra_that_make_needs() -> None:
     (named,) = (Requirement(one) for one in EXTRAS["test"] if one.startswith(PROJECT["name"]))
-    assert named.extras == EXTRAS.keys() - {"docs", "test", "gpu", "torch"}
+    assert named.extras == EXTRAS.keys() - {"docs", "test", "gpu", "networks", "torch"}
 
 
 def test_the_locks_agree_with_one_another() -> None:
@@ -46,11 +54,12 @@ def test_the_locks_agree_with_one_another() -> None:
     assert all(name.startswith("nvidia-") for name in cuda)
     assert {(entry.name, entry.version) for entry in GPU if entry.name not in cuda} <= test
     shared = {entry.name for entry in TEST}
+    assert test <= {(entry.name, entry.version) for entry in TORCH}
     assert {(entry.name, entry.version) for entry in DOCS if entry.name in shared} <= test, "one environment holds both"
 
 
 def test_nothing_outside_the_locks_is_needed_to_install() -> None:
-    for lock in (RUN, TEST, GPU, DOCS):
+    for lock in (RUN, TEST, GPU, DOCS, TORCH):
         versions = {entry.name: int(entry.version.partition(".")[0]) for entry in lock}
         assert versions["setuptools"] >= 77, "what builds the package itself, without build isolation"
         assert min(entry.hashes for entry in lock) >= 1

@@ -161,7 +161,11 @@ def test_every_number_of_the_demo_is_covered() -> None:
         ("datasets.mnist.preprocess.intensity_range", "mean", "expected one of format, training, got 'mean'"),
         ("datasets.mnist.preprocess.intensity_range", [400, -1000], "expected low < high, got [400.0, -1000.0]"),
         ("datasets.mnist.train.optimizer.name", "rmsprop", "expected one of sgd, adam, got 'rmsprop'"),
-        ("datasets.mnist.model.source", "vgg19", "expected one of vgg16, application, path, got 'vgg19'"),
+        (
+            "datasets.mnist.model.source",
+            "vgg19",
+            "expected one of vgg16, application, path, torch_export, onnx, timm, monai, got 'vgg19'",
+        ),
         ("datasets.mnist.model.dropout", 1.0, "expected `float` < 1.0, got 1.0"),
         ("datasets.mnist.train.keep", "best", "expected one of validation_loss, last, got 'best'"),
         ("datasets.mnist.train.average", 1.0, "expected `float` < 1.0, got 1.0"),
