@@ -27,18 +27,23 @@ class KeyText:
 
 
 def key_texts(settings: type[Settings]) -> dict[str, KeyText]:
-    """Return the text of each field of a settings class. Raises ValueError for a field that has none."""
+    """Return the text of each field of a settings class, its bases' too. Raises ValueError for a field without."""
+    bases = [base for base in reversed(settings.__mro__) if issubclass(base, Settings) and base is not Settings]
+    found = {name: text for base in bases for name, text in _own_texts(base).items()}
+    if missing := [name for name in settings.__struct_fields__ if name not in found]:
+        raise ValueError(f"{settings.__name__}: expected a string below each field, got none below {missing}")
+    return found
+
+
+def _own_texts(settings: type[Settings]) -> dict[str, KeyText]:
     (tree,) = ast.parse(inspect.getsource(settings)).body
     assert isinstance(tree, ast.ClassDef)
-    found = {
+    return {
         field.target.id: _parse(below.value.value)
         for field, below in pairwise(tree.body)
         if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
         if isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant)
     }
-    if missing := [name for name in settings.__struct_fields__ if name not in found]:
-        raise ValueError(f"{settings.__name__}: expected a string below each field, got none below {missing}")
-    return found
 
 
 def _parse(text: str) -> KeyText:
