@@ -22,6 +22,7 @@ from oncorobust.base.errors import InputError
 from oncorobust.base.progress import Stopped
 from oncorobust.base.run_state import RunState
 from oncorobust.models.build import build_model, model_record
+from oncorobust.models.dropout import dropout_logits
 from oncorobust.models.keras_files import read_model
 from oncorobust.models.vgg16 import load_classifier, save_model
 from oncorobust.settings.own_models import ExpectedAccuracy, Preprocessing, Timm
@@ -202,6 +203,21 @@ def test_training_drops_units_and_evaluation_does_not(weights):
     logits = compile_logits(model)
     np.testing.assert_array_equal(logits(X), logits(X))
     assert not module.training
+
+
+@on_torch
+def test_dropout_stays_active_for_its_score_alone():
+    assert dropout_logits(built(settings_of("none"))) is None
+    model = built(
+        settings_of("none", architecture="vit_tiny_patch16_224", arguments={"img_size": 32, "drop_rate": 0.5})
+    )
+    dropped, logits = dropout_logits(model), compile_logits(model)
+    assert dropped is not None
+    exact = logits(X)
+    np.testing.assert_array_equal(dropped(X, 1), dropped(X, 1))
+    assert (dropped(X, 1) != dropped(X, 2)).any()
+    assert (dropped(X, 1) != exact).any()
+    np.testing.assert_array_equal(logits(X), exact)
 
 
 @on_torch

@@ -7,7 +7,7 @@ the layer, so that a training which resumes drops the same units. In inference i
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, no_type_check
 
 import keras
@@ -24,6 +24,7 @@ class TorchLayer(keras.layers.Layer):
         super().__init__(**settings)
         self.n_classes, self.seed = n_classes, seed
         self._random = keras.random.SeedGenerator(seed)
+        self._drops_by: int | None = None
         self.built = True
 
     def hold(self, classifier: TorchClassifier) -> None:
@@ -43,26 +44,56 @@ class TorchLayer(keras.layers.Layer):
 
     def call(self, images: Any, training: bool | None = None) -> Any:
         """Return logits; with `training`, the module runs in training mode, and its buffers change."""
-        if not training:
+        if training:
+            self.held.module.train()
+            words = keras.ops.convert_to_numpy(self._random.next()).astype("uint64")
+            drawing: AbstractContextManager[None] = self._seeded(int(words[0]) << 31 ^ int(words[1]))
+        else:
             self.held.stay_in_evaluation()
-            with self.held.layers.logits_alone():
-                return self._network.logits_of(images)
-        self.held.module.train()
-        with self.held.layers.logits_alone(), self._seeded():
+            drawing = nullcontext() if self._drops_by is None else self._dropping(self._drops_by)
+        with self.held.layers.logits_alone(), drawing:
             return self._network.logits_of(images)
+
+    @property
+    def has_dropout(self) -> bool:
+        """Return whether a layer of the module is a dropout layer that drops anything."""
+        return bool(self._dropout_layers())
+
+    @contextmanager
+    def dropping_units(self, seed: int) -> Iterator[None]:
+        """Keep dropout active in inference inside the block; each pass drops the units that `seed` decides."""
+        self._drops_by = seed
+        try:
+            yield
+        finally:
+            self._drops_by = None
 
     def compute_output_spec(self, images: Any, **_: Any) -> keras.KerasTensor:
         """Return the shape of the logits without running the module."""
         return keras.KerasTensor((images.shape[0], self.n_classes), dtype="float32")
 
     @contextmanager
-    def _seeded(self) -> Iterator[None]:
+    def _dropping(self, seed: int) -> Iterator[None]:
+        layers = self._dropout_layers()
+        for layer in layers:
+            layer.train()
+        with self._seeded(seed):
+            yield
+        for layer in layers:
+            layer.eval()
+
+    def _dropout_layers(self) -> list[Any]:
+        from torch.nn.modules.dropout import _DropoutNd
+
+        return [layer for layer in self.held.module.modules() if isinstance(layer, _DropoutNd) and layer.p > 0]
+
+    @contextmanager
+    def _seeded(self, seed: int) -> Iterator[None]:
         import torch
 
-        words = keras.ops.convert_to_numpy(self._random.next()).astype("uint64")
         devices = [torch.cuda.current_device()] if torch.device(self.held.device).type == "cuda" else []
         with torch.random.fork_rng(devices):
-            torch.manual_seed(int(words[0]) << 31 ^ int(words[1]))
+            torch.manual_seed(seed)
             yield
 
 

@@ -12,6 +12,7 @@ import keras
 import numpy as np
 
 from oncorobust.backend.functions import compile_logits
+from oncorobust.backend.torch_layer import TorchLayer
 from oncorobust.base.arrays import Images, Logits
 
 _DROPOUT = (
@@ -39,10 +40,13 @@ class DropoutModel:
 
 
 def dropout_logits(model: keras.Model) -> Callable[[Images, int], Logits] | None:
-    """Compile a function (images, seed) -> logits under dropout, on a copy of the model; None if it has no dropout.
+    """Compile a function (images, seed) -> logits under dropout; None for a model without dropout layers.
 
-    The seed decides which units are dropped.
+    A Keras model is copied for it. The seed decides which units are dropped.
     """
+    for layer in _layers(model):
+        if isinstance(layer, TorchLayer):
+            return _torch_logits(model, layer) if layer.has_dropout else None
     copy = dropout_model(model)
     if copy is None:
         return None
@@ -51,6 +55,17 @@ def dropout_logits(model: keras.Model) -> Callable[[Images, int], Logits] | None
     def call(x: Images, seed: int) -> Logits:
         copy.reseed(seed)
         return logits(x)
+
+    return call
+
+
+def _torch_logits(model: keras.Model, layer: TorchLayer) -> Callable[[Images, int], Logits]:
+    """Return the same for a PyTorch network, whose dropout layers are switched on for a pass."""
+    logits = compile_logits(model)
+
+    def call(x: Images, seed: int) -> Logits:
+        with layer.dropping_units(seed):
+            return logits(x)
 
     return call
 
