@@ -28,7 +28,7 @@ class KeyText:
 
 def key_texts(settings: type[Settings]) -> dict[str, KeyText]:
     """Return the text of each field of a settings class, its bases' too. Raises ValueError for a field without."""
-    bases = [base for base in reversed(settings.__mro__) if getattr(base, "__struct_fields__", ())]
+    bases = [base for base in reversed(settings.__mro__) if "__annotations__" in vars(base)]
     found = {name: text for base in bases for name, text in _own_texts(base).items()}
     if missing := [name for name in settings.__struct_fields__ if name not in found]:
         raise ValueError(f"{settings.__name__}: expected a string below each field, got none below {missing}")

@@ -108,7 +108,7 @@ def test_the_page_of_parameters_has_types_ranges_units_defaults_and_sources(site
     assert "| integer, ≥ 20 | images |" in row
     for name, number in n_images.items():
         assert re.search(rf"`{number}` \([^)]*{name}[^)]*\)", row)
-    row, _ = (line for line in lines if line.startswith("| `size`"))
+    row, *_ = (line for line in lines if line.startswith("| `size`"))
     assert "| integer, ≥ 8, ≤ 1024 | pixels | `32` | Table S3 |" in row
     (row,) = (line for line in lines if line.startswith("| `difficulty`"))
     assert "| number, > 0 |  | `1.0` |" in row
