@@ -5,6 +5,7 @@ batch normalisation and the head are those of the package. The modules take imag
 standard deviation and give logits (n, classes); `models.torch_module` makes models of them.
 """
 
+import re
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -145,4 +146,6 @@ def _check_names(given: Mapping[str, Any], known: Mapping[str, bool], *, network
 
 
 def _not_built(network: str, arguments: Mapping[str, Any], error: Exception) -> InputError:
+    if lacking := re.search(r"No module named '(\w+)", str(error)):
+        return InputError(f"{network} needs the package {lacking[1]}: pip install {lacking[1]}")
     return InputError(f"{network} cannot be built with the arguments {dict(arguments)}: {first_line(error)}")
