@@ -12,7 +12,7 @@ from backends import BACKEND, passes_on
 from models import Quiet, two_classes
 from msgspec.structs import replace
 from recipes import HARDEN, NO_COPIES, TRAIN
-from torch_modules import nn, torch
+from torch_modules import MEAN, SHAPE, STD, Convolutional, natively, nn, seeded, torch
 
 from oncorobust.attacks.goals import leave
 from oncorobust.attacks.target import Target
@@ -25,7 +25,7 @@ from oncorobust.models.build import build_model, model_record
 from oncorobust.models.dropout import dropout_logits
 from oncorobust.models.keras_files import read_model
 from oncorobust.models.vgg16 import load_classifier, save_model
-from oncorobust.settings.own_models import ExpectedAccuracy, Preprocessing, Timm
+from oncorobust.settings.own_models import ExpectedAccuracy, Preprocessing, Timm, TorchExport
 from oncorobust.training.expected_accuracy import accuracy_as_brought
 from oncorobust.training.recipes import harden, train
 
@@ -35,6 +35,7 @@ on_torch = pytest.mark.skipif(BACKEND != "torch", reason="Keras runs on another 
 
 SIZE = 32
 X = np.random.default_rng(0).uniform(0, 1, (5, SIZE, SIZE, 3)).astype(np.float32)
+PAIR = two_classes(0), two_classes(1, 24)
 AS_IT_IS = Preprocessing(mean=(0.5,), std=(0.25,))
 
 
@@ -136,6 +137,52 @@ def test_a_file_holds_the_network_and_its_state(weights, tmp_path):
     record = model_record(settings_of(weights))
     assert (record["source"], record["architecture"], record["weights"]) == ("timm", "resnet10t", weights)
     assert len(record["weights_sha256"]) == 64
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> str:
+    """A module with a softmax at its end, exported for a batch of any length."""
+    network = nn.Sequential(seeded(Convolutional, 2, views=False), nn.Softmax(dim=1)).eval()
+    batch = {0: torch.export.Dim("batch")}
+    exported = torch.export.export(network, (torch.rand(4, *SHAPE[::-1]),), dynamic_shapes=(batch,))
+    torch.export.save(exported, tmp_path / "network.pt2")
+    return str(tmp_path / "network.pt2")
+
+
+def exported_settings(path: str, **changes: Any) -> TorchExport:
+    preprocessing = Preprocessing(mean=MEAN, std=STD)
+    return TorchExport(**({"path": path, "preprocessing": preprocessing, "fine_tune": True} | changes))
+
+
+@on_torch
+def test_an_exported_program_becomes_a_model_whose_file_needs_no_other(program, tmp_path):
+    model = built(exported_settings(program, head="softmax"), size=8)
+    x = X[:, :8, :8]
+    expected = seeded(Convolutional, 2, views=False).eval()(natively(torch.from_numpy(x))).detach()
+    np.testing.assert_allclose(compile_logits(model)(x), expected, rtol=0, atol=1e-5 * float(expected.abs().max()))
+    save_model(model, tmp_path / "clean.keras")
+    Path(program).unlink()
+    again = load_classifier(tmp_path / "clean.keras", image_shape=(8, 8, 3), n_classes=2)
+    np.testing.assert_array_equal(compile_logits(again)(x), compile_logits(model)(x))
+
+
+@on_torch
+def test_an_exported_program_is_trained_with_its_statistics_as_they_are(program):
+    model = built(exported_settings(program), size=8)
+    before = {variable.path: variable.numpy() for variable in model.weights}
+    settings = replace(HARDEN, epochs=1, max_iter=1, validation_max_iter=1, keep="last")
+    chosen: dict[str, Any] = {"augment_settings": NO_COPIES, "seed": 0, "checkpoint": None, "listener": Quiet()}
+    data = [dataclasses.replace(one, pixels=np.pad(one.pixels, ((0, 0), (1, 1), (1, 1), (0, 0)))) for one in PAIR]
+    harden(model, *data, settings=settings, **chosen)
+    same = {variable.path for variable in model.weights if (variable.numpy() == before[variable.path]).all()}
+    assert {path for path in before if "running" in path or "order" in path} <= same
+    assert not {path for path in before if "weight" in path} & same
+
+
+@on_torch
+def test_a_softmax_that_the_settings_do_not_know_of_is_told(program):
+    with pytest.raises(InputError, match=r"model\.head: expected auto or softmax, which the network gives, got logits"):
+        built(exported_settings(program, head="logits"), size=8)
 
 
 @on_torch

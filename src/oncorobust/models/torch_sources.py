@@ -23,8 +23,8 @@ from oncorobust.settings.base import tag
 from oncorobust.settings.model_rules import NO_WEIGHTS
 from oncorobust.settings.own_models import Monai, Onnx, Timm, TorchExport, TorchModel
 
-_HEADS = {"Softmax": "softmax", "LogSoftmax": "softmax", "Sigmoid": "sigmoid"}
-"""What a network gives, by the class of the layer that is taken off its end."""
+_HEADS = {"softmax": "softmax", "logsoftmax": "softmax", "sigmoid": "sigmoid"}
+"""What a network gives, by the layer or operation that is taken off its end."""
 
 
 def described(settings: TorchModel, *, size: int, n_classes: int) -> dict[str, Any]:
@@ -99,7 +99,8 @@ def _reversed(images: Any) -> Any:
 
 def _check_head(classifier: TorchClassifier, head: str) -> None:
     """Refuse a network whose end is not the one that the settings name."""
-    found = _HEADS.get(type(classifier.layers.activation).__name__, "logits")
+    last = getattr(classifier.module, "cut_off", "") or type(classifier.layers.activation).__name__
+    found = _HEADS.get(last.lower().replace("_", ""), "logits")
     if head not in ("auto", found):
         raise InputError(f"model.head: expected auto or {found}, which the network gives, got {head}")
 
