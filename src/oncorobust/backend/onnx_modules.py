@@ -11,18 +11,19 @@ from oncorobust.base.errors import InputError
 
 @dataclass(frozen=True)
 class Replacement:
-    """A layer of PyTorch in the place of a node: its operator, attributes and constant weights."""
+    """A layer of PyTorch in the place of a node: its operator, attributes, constant weights and number of inputs."""
 
     operator: str
     attributes: dict[str, Any]
     weights: tuple[np.ndarray, ...] = ()
+    n_inputs: int = 1
 
 
 def build_module(model: Any, replaced: dict[str, Replacement]) -> Any:
     """Return a model, whose nodes have names that are identifiers, as a torch.nn.Module in evaluation mode.
 
-    replaced: layers for nodes by name, which are identities in the model. Raises InputError for what onnx2torch cannot
-    convert.
+    replaced: layers by the name of the node that stands for them in the model. Raises InputError for what onnx2torch
+    cannot convert.
     """
     from onnx2torch import convert
 
@@ -56,6 +57,8 @@ def _layer(one: Replacement) -> Any:
     match one.operator:
         case "Gelu":
             return torch.nn.GELU(approximate=attributes.get("approximate", b"none").decode())
+        case "Attention":
+            return _attention_layer(attributes)
         case "Mish":
             return torch.nn.Mish()
         case "Swish" if attributes.get("alpha", 1.0) == 1:
@@ -89,6 +92,16 @@ def _with_weights(layer: Any, weight: np.ndarray, bias: np.ndarray) -> Any:
 
     layer.load_state_dict({"weight": torch.from_numpy(weight.copy()), "bias": torch.from_numpy(bias.copy())})
     return layer
+
+
+def _attention_layer(settings: dict[str, Any]) -> Any:
+    import torch
+
+    class Attention(torch.nn.Module):
+        def forward(self, query: Any, key: Any, value: Any, mask: Any = None) -> Any:
+            return torch.nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=mask, **settings)
+
+    return Attention()
 
 
 def _slice_layer() -> Any:

@@ -25,7 +25,8 @@ _TYPES = ("FLOAT", "DOUBLE", "FLOAT16", "BFLOAT16", "INT8", "INT16", "INT32", "I
 
 DYNAMIC_BATCH = (
     "export it with a dynamic batch: torch.onnx.export(module, (images,), FILE, "
-    'dynamic_shapes=({0: torch.export.Dim("n")},)), or tf2onnx with None as the first axis of the input signature'
+    'dynamic_shapes=({0: torch.export.Dim("n")},)), with x.shape[0] instead of len(x) in forward; tf2onnx: with None '
+    "as the first axis of the input signature"
 )
 """The way out of a fixed batch size."""
 
@@ -42,6 +43,11 @@ def parse_onnx(content: bytes) -> Any:
         raise InputError("expected an ONNX model, got a file without a graph")
     _check_tensors(model)
     _check_operators(model)
+    _use_one_domain(model)
+    if (opset := opset_of(model)) < FIRST_OPSET:
+        raise InputError(
+            f"expected opset {FIRST_OPSET} or later, got {opset}: onnx.version_converter.convert_version(model, 17)"
+        )
     try:
         onnx.checker.check_model(model)
     except Exception as error:
@@ -51,13 +57,11 @@ def parse_onnx(content: bytes) -> Any:
 
 def check_graph(model: Any) -> None:
     """Refuse a graph that is no classifier of images, or that takes batches of one size. Raises InputError."""
-    if (opset := opset_of(model)) < FIRST_OPSET:
-        raise InputError(
-            f"expected opset {FIRST_OPSET} or later, got {opset}: onnx.version_converter.convert_version(model, 17)"
-        )
     images, outputs = images_of(model), list(model.graph.output)
     if len(images) != 1 or len(outputs) != 1:
-        raise InputError(f"expected one input and one output, got inputs {_names(images)} and outputs {_names(outputs)}")
+        raise InputError(
+            f"expected one input and one output, got inputs {_names(images)} and outputs {_names(outputs)}"
+        )
     kind = images[0].type.tensor_type
     if type_name(kind.elem_type) not in ("FLOAT", "FLOAT16", "BFLOAT16"):
         raise InputError(f"expected float32 images, got an input of type {type_name(kind.elem_type)}")
@@ -127,7 +131,9 @@ def _check_tensors(model: Any) -> None:
         if (found := type_name(tensor.data_type)) not in _TYPES:
             raise InputError(f"expected float32 weights, got weights {tensor.name!r} of type {found}")
     if model.graph.sparse_initializer:
-        raise InputError(f"expected dense weights, got sparse weights {model.graph.sparse_initializer[0].values.name!r}")
+        raise InputError(
+            f"expected dense weights, got sparse weights {model.graph.sparse_initializer[0].values.name!r}"
+        )
 
 
 def _check_operators(model: Any) -> None:
@@ -143,6 +149,12 @@ def _check_operators(model: Any) -> None:
         if node.op_type in _RANDOM:
             raise InputError(f"expected a model without random numbers, got operator {node.op_type}")
     _check_mode(model)
+
+
+def _use_one_domain(model: Any) -> None:
+    """Write the standard operators' domain as "" everywhere; its other name is ai.onnx."""
+    for one in (*nodes_of(model.graph), *model.opset_import):
+        one.domain = "" if one.domain in _STANDARD else one.domain
 
 
 def _check_mode(model: Any) -> None:

@@ -76,8 +76,8 @@ def _runtime(model: Any, name: str) -> Run:
 def _interpreter(model: Any, name: str) -> Run:
     from onnx.reference import ReferenceEvaluator
 
-    evaluator = ReferenceEvaluator(model)
-    return lambda images: np.asarray(evaluator.run(None, {name: images})[0])
+    run: Any = ReferenceEvaluator(model).run
+    return lambda images: np.asarray(run(None, {name: images})[0])
 
 
 def _reference(model: Any, run: Run) -> tuple[list[np.ndarray], list[np.ndarray]]:
@@ -100,10 +100,9 @@ def _of_batch(run: Run, images: np.ndarray, of: str) -> np.ndarray:
     try:
         outputs = run(images)
     except Exception as error:
-        way_out = f": {DYNAMIC_BATCH}" if len(images) > 1 else ""
         raise InputError(
             f"expected outputs for {len(images)} images of shape {images.shape[1:]}, got {type(error).__name__} from "
-            f"{of}: {_first_line(error)}{way_out}"
+            f"{of}: {_first_line(error)}. If it holds a fixed batch size, {DYNAMIC_BATCH}"
         ) from error
     if outputs.ndim == 0 or len(outputs) != len(images):
         raise InputError(f"expected outputs for {len(images)} images, got shape {outputs.shape}: {DYNAMIC_BATCH}")

@@ -10,9 +10,10 @@ from oncorobust.models.onnx_checks import images_of, opset_of
 
 
 class Graph:
-    """The graph of a checked model of opset `written`, to be rewritten in `opset`."""
+    """The graph of a checked model."""
 
     def __init__(self, model: Any, *, opset: int) -> None:
+        """Look up constants and shapes of a model, whose nodes are rewritten in `opset` or in its own if earlier."""
         import onnx
 
         self._model = onnx.shape_inference.infer_shapes(model, data_prop=True)
@@ -21,6 +22,7 @@ class Graph:
         graph = self._model.graph
         self._constants = {one.name: one for one in graph.initializer}
         values = (*graph.value_info, *graph.input, *graph.output)
+        self._ranks: dict[str, int] = {}
         self._shapes = {one.name: [axis.dim_value for axis in one.type.tensor_type.shape.dim] for one in values}
 
     def nodes(self) -> Iterator[Any]:
@@ -32,7 +34,7 @@ class Graph:
         for number, written in enumerate(self._model.graph.node):
             node = onnx.NodeProto()
             node.CopyFrom(written)
-            node.domain, node.name = "", f"node_{number}_{node.op_type}"
+            node.name = f"node_{number}_{node.op_type}"
             node.input[:] = [passed.get(name, name) for name in node.input]
             if node.op_type == "Constant":
                 self._constants[node.output[0]] = _constant(node)
@@ -53,6 +55,11 @@ class Graph:
 
         return numpy_helper.to_array(self._constants[name]) if name in self._constants else None
 
+    def set_rank(self, name: str, rank: int) -> None:
+        """State the number of axes of a value whose shape is unknown."""
+        if not self.shape(name):
+            self._ranks[name] = rank
+
     def set_input(self, node: Any, position: int, values: np.ndarray) -> None:
         """Give a node a new constant as an input."""
         from onnx import numpy_helper
@@ -63,13 +70,16 @@ class Graph:
 
     def assembled(self, nodes: list[Any]) -> Any:
         """Return a model of these nodes with the input, output and shapes of the graph."""
-        from onnx import helper
+        from onnx import TensorProto, helper
 
         graph, used = self._model.graph, {name for node in nodes for name in node.input}
         constants = [_named(tensor, name) for name, tensor in self._constants.items() if name in used]
-        made = helper.make_graph(
-            nodes, "network", images_of(self._model), graph.output, constants, value_info=graph.value_info
-        )
+        stated = [
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, [None] * rank) for name, rank in self._ranks.items()
+        ]
+        known = [one for one in graph.value_info if one.name not in self._ranks]
+        images, values = images_of(self._model), [*known, *stated]
+        made = helper.make_graph(nodes, "network", images, graph.output, constants, value_info=values)
         return helper.make_model(made, opset_imports=[helper.make_opsetid("", self.opset)], ir_version=8)
 
 

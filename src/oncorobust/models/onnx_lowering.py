@@ -3,7 +3,7 @@
 onnx.version_converter does not do it: it has no way back for operators that exporters write, such as Gelu, Pad and
 ConstantOfShape. Here the schemas decide. Most later definitions only add types, attributes and inputs: a node that uses
 none of the new ones means the same in both. The others are rewritten one by one (`onnx_rewrites`), and an operator that
-onnx2torch lacks becomes an identity, which the converted module replaces by a layer of PyTorch (`Replacement`).
+onnx2torch lacks becomes a sum, which the converted module replaces by a layer of PyTorch (`Replacement`).
 """
 
 from collections.abc import Sequence
@@ -29,8 +29,8 @@ def lower(model: Any) -> tuple[Any, dict[str, Replacement]]:
     for node in nodes:
         if layer := replacement(node, graph):
             replaced[node.name] = layer
-            node.op_type = "Identity"
-            del node.attribute[:], node.input[1:]
+            node.op_type = "Sum"  # takes any number of inputs
+            del node.attribute[:], node.input[layer.n_inputs :]
         else:
             rewrite(node, graph)
             _to_older_definition(node, graph.written, graph.opset)
@@ -75,6 +75,6 @@ def _check_known(nodes: Sequence[Any], graph: Graph) -> None:
             lacking.add(node.op_type)
     if lacking:
         raise InputError(
-            f"expected operators that can be imported, got {', '.join(sorted(lacking))} (opset {graph.written}): export "
-            "the model from PyTorch with torch.export.save instead, or write it with other operators"
+            f"expected operators that can be imported, got {', '.join(sorted(lacking))} (opset {graph.written}): "
+            "export the model from PyTorch with torch.export.save instead, or write it with other operators"
         )

@@ -12,7 +12,7 @@ from oncorobust.base.errors import InputError
 from oncorobust.models.onnx_checks import attribute_of
 from oncorobust.models.onnx_graph import Graph, remove_attribute, set_attribute
 
-_LACKING = ("Gelu", "Mish", "Swish", "GlobalMaxPool", "GroupNormalization")
+_LACKING = ("Attention", "Gelu", "Mish", "Swish", "GlobalMaxPool", "GroupNormalization")
 """Operators that onnx2torch lacks, and that are one layer of PyTorch."""
 
 _SAME = (b"SAME_UPPER", b"SAME_LOWER")
@@ -29,6 +29,8 @@ def replacement(node: Any, graph: Graph) -> Replacement | None:
 
     if node.op_type not in _LACKING and not _is_plain_layer_norm(node, graph):
         return None
+    if node.op_type == "Attention":
+        return _attention(node, graph)
     attributes = {one.name: onnx.helper.get_attribute_value(one) for one in node.attribute}
     weights = tuple(_constant(node, position, graph) for position in range(1, len(node.input)))
     if node.op_type == "GroupNormalization" and graph.written < 21:  # one weight per group, not per channel
@@ -39,6 +41,8 @@ def replacement(node: Any, graph: Graph) -> Replacement | None:
 
 def rewrite(node: Any, graph: Graph) -> None:
     """Rewrite a node in place where its definition changed, or onnx2torch reads it otherwise."""
+    if node.op_type in ("MaxPool", "AveragePool"):
+        graph.set_rank(node.input[0], 2 + len(attribute_of(node, "kernel_shape")))
     match node.op_type:
         case "Reshape" if attribute_of(node, "allowzero"):
             _drop_allowzero(node, graph)
@@ -52,6 +56,17 @@ def rewrite(node: Any, graph: Graph) -> None:
             _pad_explicitly(node, graph)
         case name if name in _REDUCTIONS and len(node.input) > 1:
             _set_axes(node, graph)
+
+
+def _attention(node: Any, graph: Graph) -> Replacement:
+    """Return the layer for queries, keys and values (n, heads, length, size), with a mask or without."""
+    inputs = [name for name in node.input if name]
+    heads = {tuple(graph.shape(name)[1:2]) for name in inputs[:3] if len(graph.shape(name)) == 4}
+    plain = len(inputs) == len(node.input) <= 4 and len(node.output) == 1 and not attribute_of(node, "softcap", 0.0)
+    if not plain or len(heads) != 1:
+        raise InputError("expected an operator that can be imported, got Attention with more than one set of heads")
+    settings = {"scale": attribute_of(node, "scale"), "is_causal": bool(attribute_of(node, "is_causal", 0))}
+    return Replacement(node.op_type, settings, n_inputs=len(inputs))
 
 
 def _is_plain_layer_norm(node: Any, graph: Graph) -> bool:
