@@ -141,6 +141,20 @@ def without(state: dict[str, Any], *names: str) -> dict[str, Any]:
             r"some names begin with 'model\.': set the prefix to 'model\.'",
         ),
         (
+            lambda state: {f"encoder.{name}": one for name, one in state.items()},
+            r"unexpected \(encoder\..* and 14 more\); some names begin with 'encoder\.': set the prefix to 'encoder\.'",
+        ),
+        (
+            lambda state: state | {"features.0.weight": torch.ones(8, 3, 5, 5)},
+            r"1 of another shape \(.*\); these may be weights of another network, or of one with other arguments",
+        ),
+        (
+            lambda state: (
+                state | {f"blocks.0.{name}.weight": torch.ones(1) for name in ("cross_attn", "norm_cross_attn")}
+            ),
+            r"got 2 unexpected \(.*\); an older MONAI saved tensors that ViT does not use: leave out those with",
+        ),
+        (
             lambda state: state | {"head.bias": torch.tensor([0.0, torch.nan, 0.0])},
             r"expected finite weights, got NaN or infinity in tensor 'head\.bias'",
         ),

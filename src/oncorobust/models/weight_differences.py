@@ -3,9 +3,6 @@
 from collections.abc import Collection, Iterator, Mapping
 from typing import NamedTuple
 
-WRAPPERS = ("module.", "model.", "network.", "net.", "_orig_mod.")
-"""Beginnings that DataParallel, Lightning, other wrappers and torch.compile give to all names."""
-
 _SHOWN = 3
 
 
@@ -60,15 +57,13 @@ def _parts(differences: _Differences, found: Mapping[str, Tensor], expected: Map
 
 
 def _cause(differences: _Differences, found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> str:
-    wrapped = [one for one in WRAPPERS if any(name.startswith(one) for name in differences.unexpected)]
     pairs = [(found[name].shape, expected[name].shape) for name in differences.shapes]
     by_names = not differences.missing and not differences.unexpected
-    if (
-        differences.missing
-        and wrapped
-        and any(name.removeprefix(wrapped[0]) in expected for name in differences.unexpected)
-    ):
-        return f"some names begin with {wrapped[0]!r}: set the prefix to {wrapped[0]!r}"
+    if prefixes := [first for first, rest in map(_split, differences.unexpected) if rest in expected]:
+        return f"some names begin with {prefixes[0]!r}: set the prefix to {prefixes[0]!r}"
+    stale = ["cross_attn" in name for name in differences.unexpected]
+    if not differences.missing and not pairs and stale and all(stale):
+        return "an older MONAI saved tensors that ViT does not use: leave out those with cross_attn in their names"
     if any(len(one) == 5 and len(other) == 4 for one, other in pairs):
         return "these are weights of a network for volumes, not for 2D images"
     if by_names and pairs and all(one[1:] == other[1:] for one, other in pairs):
@@ -78,3 +73,9 @@ def _cause(differences: _Differences, found: Mapping[str, Tensor], expected: Map
     if by_names and not pairs:
         return "the file may hold quantised weights"
     return "these may be weights of another network, or of one with other arguments"
+
+
+def _split(name: str) -> tuple[str, str]:
+    """Split the first part off a name, with its dot."""
+    first, dot, rest = name.partition(".")
+    return first + dot, rest

@@ -12,9 +12,12 @@ from typing import Any
 
 from oncorobust.base.errors import InputError
 from oncorobust.models.network_arguments import first_line, import_package
-from oncorobust.models.weight_differences import WRAPPERS, Tensor, compare, few
+from oncorobust.models.weight_differences import Tensor, compare, few
 
 _PICKLES = (".pt", ".pth", ".ckpt", ".bin", ".pkl", ".pickle", ".ts", ".tar", ".joblib")
+_WRAPPERS = ("module.", "model.", "network.", "net.", "_orig_mod.")
+"""Beginnings that DataParallel, Lightning, other wrappers and torch.compile give to all names."""
+
 _PICKLE, _ZIP = "a pickle", "a zip archive, as torch.save writes one around a pickle"
 _LARGEST_HEADER = 100_000_000  # bytes, as the library safetensors accepts
 _FLOATS = {"F32": "float32", "F16": "float16", "BF16": "bfloat16", "F64": "float64"}
@@ -93,7 +96,7 @@ def _common_beginning(names: Collection[str], expected: Collection[str]) -> str:
     prefix = ""
     while names and not any(name[len(prefix) :] in expected for name in names):
         parts = {name[len(prefix) :].partition(".")[0] + "." for name in names}
-        if len(parts) != 1 or not parts <= set(WRAPPERS):
+        if len(parts) != 1 or not parts <= set(_WRAPPERS):
             return ""
         prefix += parts.pop()
     return prefix
