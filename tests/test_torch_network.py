@@ -2,6 +2,7 @@
 
 import dataclasses
 import zipfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from oncorobust.models.build import build_model, model_record
 from oncorobust.models.dropout import dropout_logits
 from oncorobust.models.keras_files import read_model
 from oncorobust.models.vgg16 import load_classifier, save_model
-from oncorobust.settings.own_models import ExpectedAccuracy, Preprocessing, Timm, TorchExport
+from oncorobust.settings.own_models import ExpectedAccuracy, Onnx, Preprocessing, Timm, TorchExport
 from oncorobust.training.expected_accuracy import accuracy_as_brought
 from oncorobust.training.recipes import harden, train
 
@@ -177,6 +178,36 @@ def test_an_exported_program_is_trained_with_its_statistics_as_they_are(program)
     same = {variable.path for variable in model.weights if (variable.numpy() == before[variable.path]).all()}
     assert {path for path in before if "running" in path or "order" in path} <= same
     assert not {path for path in before if "weight" in path} & same
+
+
+@on_torch
+def test_an_onnx_network_becomes_a_model_whose_file_needs_no_other(tmp_path):
+    onnx = pytest.importorskip("onnx", reason="onnx is not installed")
+    pytest.importorskip("onnx2torch", reason="onnx2torch is not installed")
+    helper, weights = onnx.helper, np.random.default_rng(1).normal(size=(2, 3, 3, 3)).astype(np.float32)
+    nodes = [
+        helper.make_node("Conv", ["images", "kernel"], ["maps"], kernel_shape=[3, 3]),
+        helper.make_node("GlobalAveragePool", ["maps"], ["means"]),
+        helper.make_node("Flatten", ["means"], ["logits"]),
+        helper.make_node("Softmax", ["logits"], ["shares"], axis=1),
+    ]
+    value = partial(helper.make_tensor_value_info, elem_type=onnx.TensorProto.FLOAT)
+    kernel = onnx.numpy_helper.from_array(weights, "kernel")
+    graph = helper.make_graph(
+        nodes, "net", [value("images", shape=["n", 3, 8, 8])], [value("shares", shape=["n", 2])], [kernel]
+    )
+    content = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    (tmp_path / "network.onnx").write_bytes(content.SerializeToString())
+    settings = Onnx(path=str(tmp_path / "network.onnx"), preprocessing=AS_IT_IS, fine_tune=False, head="softmax")
+    with pytest.warns(UserWarning, match="a Softmax, is taken off"):
+        model = built(settings, size=8)
+    x = X[:, :8, :8]
+    expected = nn.functional.conv2d((channels_first(x) - 0.5) / 0.25, torch.from_numpy(weights)).mean((2, 3))
+    np.testing.assert_allclose(compile_logits(model)(x), expected, rtol=0, atol=1e-5 * float(expected.abs().max()))
+    save_model(model, tmp_path / "clean.keras")
+    (tmp_path / "network.onnx").unlink()
+    again = load_classifier(tmp_path / "clean.keras", image_shape=(8, 8, 3), n_classes=2)
+    np.testing.assert_array_equal(compile_logits(again)(x), compile_logits(model)(x))
 
 
 @on_torch

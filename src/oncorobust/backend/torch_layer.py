@@ -18,13 +18,18 @@ from oncorobust.backend.torch_classifier import ModuleNetwork, TorchClassifier
 class TorchLayer(keras.layers.Layer):
     """A layer that holds a `TorchClassifier`; images (n, h, w, c) to logits (n, classes)."""
 
+    n_classes: int
+    seed: int
+    _random: keras.random.SeedGenerator
+    _drops_by: int | None
+
     @no_type_check  # Keras reads the signature, which a wrapper that checks types hides
     def __init__(self, *, n_classes: int, seed: int, **settings: Any) -> None:
         """n_classes: number of logits. seed: of the random numbers in training."""
         super().__init__(**settings)
         self.n_classes, self.seed = n_classes, seed
         self._random = keras.random.SeedGenerator(seed)
-        self._drops_by: int | None = None
+        self._drops_by = None
         self.built = True
 
     def hold(self, classifier: TorchClassifier) -> None:

@@ -24,10 +24,10 @@ def read_onnx(content: bytes, *, where: str) -> Any:
 
     The module takes images (n, c, h, w) float32, of any n, and returns logits. A softmax, log-softmax or sigmoid at its
     end is taken off, float16 weights become float32, and a network for channels last gets a transpose in front; the
-    first two are told by a warning. where: the file, for messages. Raises InputError for a file that is cut, of another
-    kind or in several parts; for several inputs or outputs, a fixed batch size, quantised weights, random or training
-    operators, functions and custom operators, operators that cannot be imported, each by name; and for a module whose
-    logits differ from those of the file.
+    first two are told by a warning, and the attribute `cut_off` names what was taken off. where: the file, for
+    messages. Raises InputError for a file that is cut, of another kind or in several parts; for several inputs or
+    outputs, a fixed batch size, quantised weights, random or training operators, functions and custom operators,
+    operators that cannot be imported, each by name; and for a module whose logits differ from those of the file.
     """
     try:
         return _read(content, where)
@@ -56,4 +56,5 @@ def _read(content: bytes, where: str) -> Any:
             f"{where}: the logits were compared with nothing ({agreement.why_not}): pip install onnxruntime",
             stacklevel=4,
         )
+    module.cut_off = removed
     return module

@@ -22,12 +22,15 @@ _PROGRAM = "program"
 class TorchNetwork(TorchLayer):
     """Images (n, h, w, c), as the network's own preprocessing expects them, to logits (n, classes)."""
 
+    network: dict[str, Any]
+    _program: bytes | None
+
     @no_type_check  # as in TorchLayer
     def __init__(self, *, network: Mapping[str, Any], seed: int, **settings: Any) -> None:
         """network: description of `torch_sources.described`. seed: of the random numbers in training."""
         super().__init__(n_classes=int(network["n_classes"]), seed=seed, **settings)
         self.network = dict(network)
-        self._program: bytes | None = None
+        self._program = None
 
     def open(self, program: bytes | None, *, where: str, weights: str | None = None) -> None:
         """Build the network, with the weights in a file, and hold it. Raises InputError naming `where`.
