@@ -140,7 +140,7 @@ def _kind(path: Path) -> str:
 
 def _conversion(path: Path) -> str:
     return (
-        "import torch; from safetensors.torch import save_file\n"
+        "import torch\nfrom safetensors.torch import save_file\n"
         f'state = torch.load({str(path)!r}, map_location="cpu", weights_only=True)\n'
         'save_file({name: one.clone() for name, one in state.get("state_dict", state).items()}, '
         f"{str(path.with_suffix('.safetensors'))!r})"
