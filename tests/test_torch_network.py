@@ -67,7 +67,7 @@ def settings_of(weights: str, preprocessing: Preprocessing = AS_IT_IS, **changes
 
 
 def built(settings: Timm, **changes: Any) -> keras.Model:
-    return build_model(settings, **({"size": SIZE, "n_classes": 2, "seed": 1} | changes))
+    return build_model(settings, **({"size": SIZE, "n_classes": 2, "seed": 2**40} | changes))
 
 
 def channels_first(x: np.ndarray) -> torch.Tensor:

@@ -19,6 +19,7 @@ from oncorobust.models.checks import check_logits
 from oncorobust.models.fitting import fit_images
 from oncorobust.models.torch_network import TorchNetwork
 from oncorobust.models.torch_sources import described, program_of, weights_of
+from oncorobust.models.vgg16 import layer_seed
 from oncorobust.settings.base import tag
 from oncorobust.settings.own_models import Monai, Onnx, Timm, TorchExport, TorchModel
 
@@ -55,8 +56,8 @@ def _fitted(
     settings: TorchModel, size: int, n_classes: int, seed: int, intensity_range: tuple[float, float]
 ) -> keras.Model:
     network = described(settings, size=size, n_classes=n_classes)
-    layer = TorchNetwork(network=network, seed=seed, name="network")
-    keras.utils.set_random_seed(seed)  # for the weights of a network without a file
+    layer = TorchNetwork(network=network, seed=layer_seed(seed, "training"), name="network")
+    keras.utils.set_random_seed(layer_seed(seed, "weights"))  # for the weights of a network without a file
     layer.open(program_of(settings), where=settings.named, weights=weights_of(settings))
     height, width, channels = network["image_shape"]
     inputs = keras.Input((size, size, 3), name="images")
