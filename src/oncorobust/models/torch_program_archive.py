@@ -153,6 +153,8 @@ def wrong_kind(content: bytes) -> str:
         archive = zipfile.ZipFile(io.BytesIO(content))
     except (zipfile.BadZipFile, ValueError, NotImplementedError):
         return "a zip archive that is cut off" if content[:2] == b"PK" else "a file that is no zip archive"
+    if archive.infolist() and min(part.header_offset for part in archive.infolist()) > 0:
+        return "a zip archive that is cut off"  # what was opened is another one inside it: the sample inputs
     names = {one.partition("/")[2] for one in archive.namelist()}
     if "serialized_exported_program.json" in archive.namelist():
         return f"a program of {_older(archive)}, whose weights are a pickle"

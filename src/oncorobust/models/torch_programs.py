@@ -5,7 +5,8 @@ first, its entries and each field of the program are checked, and PyTorch reads 
 what was accepted (`torch_program_archive`, `torch_program_guard`, `torch_program_graph`).
 """
 
-import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from oncorobust.models.torch_program_archive import ProgramArchive
 from oncorobust.models.torch_program_guard import HOW_TO_EXPORT, checked_description
 
 _LARGEST = 4 * 2**30  # bytes; a ViT-Huge takes 2.5 GiB
+_LONGEST_REASON = 240  # characters
 
 
 def program_bytes(path: str | Path) -> bytes:
@@ -29,10 +31,8 @@ def program_bytes(path: str | Path) -> bytes:
     if (size := path.stat().st_size) > _LARGEST:
         raise InputError(f"{path}: expected at most {_LARGEST >> 30} GiB, got {size / 2**30:.1f} GiB")
     content = path.read_bytes()
-    try:
+    with _naming(str(path)):
         ProgramArchive(content)
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from error
     return content
 
 
@@ -49,20 +49,23 @@ def read_program(content: bytes, *, where: str) -> Any:
     program with a fixed batch size, of several inputs or outputs, in training mode or in half precision, and for
     weights that are missing or do not fit.
     """
+    with _naming(where):
+        archive = ProgramArchive(content)
+        program = checked_description(archive.description())
+        check_format(program.version, program.torch_version)
+        rewritten = archive.rewritten(program.text, program.weights)
+        constants = [name for name, weight in program.weights.items() if not weight.is_weight]
+        return load_program(rewritten, image_shape=program.image_shape, batch=program.batch, constants=constants)
+
+
+@contextmanager
+def _naming(where: str) -> Iterator[None]:
+    """Let errors inside the block name a file."""
     try:
-        return _read(content)
+        yield
     except InputError as error:
         raise InputError(f"{where}: {error}") from error
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError, zipfile.BadZipFile) as error:
-        raise InputError(
-            f"{where}: expected a program as torch.export.save writes it, got {type(error).__name__}: {error}"
-        ) from error
-
-
-def _read(content: bytes) -> Any:
-    archive = ProgramArchive(content)
-    program = checked_description(archive.description())
-    check_format(program.version, program.torch_version)
-    rewritten = archive.rewritten(program.text, program.weights)
-    constants = [name for name, weight in program.weights.items() if not weight.is_weight]
-    return load_program(rewritten, image_shape=program.image_shape, batch=program.batch, constants=constants)
+    except Exception as error:
+        # A file in a form that torch.export.save does not write raises KeyError, TypeError, RecursionError and more.
+        reason = f"{type(error).__name__}: {error}"[:_LONGEST_REASON]
+        raise InputError(f"{where}: expected a program as torch.export.save writes it, got {reason}") from error
