@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from backends import BACKEND
+from backends import BACKEND, passes_on
 from torch_modules import nn, torch
 
 from oncorobust.backend.functions import compile_gradient, compile_logits, selected_logits
@@ -145,6 +145,11 @@ def torch_pickle(marker: Marker) -> bytes:
     stream = io.BytesIO()
     torch.save((marker,), stream)
     return stream.getvalue()
+
+
+@pytest.mark.slow
+def test_other_backends_run_these_tests_on_torch() -> None:
+    assert "skipped" not in passes_on("torch", __file__)
 
 
 @on_torch
