@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from backends import BACKEND
+from backends import BACKEND, passes_on
 from torch_modules import nn, torch
 
 from oncorobust.backend.functions import compile_gradient, compile_logits, selected_logits
@@ -25,13 +25,16 @@ from oncorobust.models.torch_program_operators import check_operator
 from oncorobust.models.torch_program_sizes import checked_size
 from oncorobust.models.torch_programs import program_bytes, read_program
 
-on_torch = pytest.mark.skipif(BACKEND != "torch", reason="Keras runs on another backend: KERAS_BACKEND=torch")
-
 SIZE = 32
 MODEL, WEIGHTS = "models/model.json", "data/weights/model_weights_config.json"
 CONSTANTS, SAMPLE = "data/constants/model_constants_config.json", "data/sample_inputs/model.pt"
-BATCH = {0: torch.export.Dim("batch")}
 IMAGES = np.random.default_rng(0).uniform(0.2, 0.8, (3, SIZE, SIZE, 3)).astype(np.float32)
+
+
+@pytest.fixture(autouse=True)
+def on_torch(request: pytest.FixtureRequest) -> None:
+    if BACKEND != "torch" and "other_backends" not in request.node.name:
+        pytest.skip("Keras runs on another backend: KERAS_BACKEND=torch")
 
 
 class Cnn(nn.Module):
@@ -77,13 +80,17 @@ def vit() -> nn.Module:
     return module.eval()
 
 
+def batch(**limits: int) -> dict[int, Any]:
+    return {0: torch.export.Dim("batch", **limits)}
+
+
 def images(**settings: Any) -> Any:
     return torch.rand(2, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(0), **settings)
 
 
 def exported(module: nn.Module, *inputs: Any, **settings: Any) -> bytes:
     inputs = inputs or (images(),)
-    settings = {"dynamic_shapes": tuple(BATCH for _ in inputs)} | settings
+    settings = {"dynamic_shapes": tuple(batch() for _ in inputs)} | settings
     stream = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -147,7 +154,11 @@ def torch_pickle(marker: Marker) -> bytes:
     return stream.getvalue()
 
 
-@on_torch
+@pytest.mark.slow
+def test_other_backends_run_these_tests_on_torch() -> None:
+    assert "skipped" not in passes_on("torch", __file__)
+
+
 @pytest.mark.parametrize("native", [cnn, resnet, vit])
 def test_logits_and_gradients_are_the_native_modules(native):
     module = native()
@@ -199,7 +210,6 @@ def test_a_probability_head_that_cannot_be_cut_off_is_left(end):
     torch.testing.assert_close(program(images()), cnn(end=end, units=4)(images()), rtol=0, atol=1e-6)
 
 
-@on_torch
 def test_a_probability_head_that_cannot_be_cut_off_is_refused_by_the_engine():
     program = read(exported(cnn(end=lambda z: torch.softmax(z, 1)[:, :3], units=4)))
     with pytest.raises(InputError, match="expected logits, got the output of a softmax"):
@@ -240,7 +250,7 @@ def test_a_layer_that_is_called_twice_keeps_one_weight():
 
 
 def test_a_program_for_the_core_operators_gives_the_same_logits():
-    program = torch.export.export(cnn(), (images(),), dynamic_shapes=(BATCH,)).run_decompositions()
+    program = torch.export.export(cnn(), (images(),), dynamic_shapes=(batch(),)).run_decompositions()
     stream = io.BytesIO()
     torch.export.save(program, stream)
     torch.testing.assert_close(read(stream.getvalue())(images()), cnn()(images()), rtol=0, atol=1e-6)
@@ -262,7 +272,6 @@ def test_devices_of_the_export_become_the_cpu_and_follow_the_weights():
     assert program(images(device="meta")).device.type == "meta"
 
 
-@on_torch
 def test_images_of_other_sizes_than_exported_are_refused():
     with pytest.raises(InputError, match=r"exported for images \(n, 3, 32, 32\), got \(4, 3, 40, 40\)"):
         torch_classifier(read(cnn_file()), image_shape=(40, 40, 3), n_classes=3)
@@ -271,7 +280,7 @@ def test_images_of_other_sizes_than_exported_are_refused():
 
 
 def test_a_batch_beyond_the_limits_of_the_export_is_refused():
-    program = read(exported(cnn(), dynamic_shapes=({0: torch.export.Dim("batch", min=2, max=3)},)))
+    program = read(exported(cnn(), dynamic_shapes=(batch(min=2, max=3),)))
     assert program(torch.rand(3, 3, SIZE, SIZE)).shape == (3, 3)
     for n_images in (1, 4):
         with pytest.raises(ValueError, match=rf"batches of 2 to 3 images, got {n_images}: export it with"):
@@ -281,7 +290,7 @@ def test_a_batch_beyond_the_limits_of_the_export_is_refused():
 def test_other_sizes_may_be_dynamic():
     height = torch.export.Dim("height", min=8, max=64)
     module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3)).eval()
-    program = read(exported(module, dynamic_shapes=({**BATCH, 2: height},)))
+    program = read(exported(module, dynamic_shapes=({**batch(), 2: height},)))
     given = torch.rand(1, 3, 20, SIZE)
     torch.testing.assert_close(program(given), module(given), rtol=0, atol=1e-6)
 
@@ -377,7 +386,6 @@ OLDER = {"version": b"8.8", "serialized_exported_program.json": b"{}", "serializ
     [
         (b"", "got an empty file: export the model like this"),
         (b"not a model", "got a file that is no zip archive"),
-        (cnn_file()[:-100], "got a zip archive that is cut off"),
         (zip_of({"a/b.txt": b""}), "got a zip archive of another kind"),
         (zip_of({}), "got a zip archive of another kind"),
         (
@@ -399,6 +407,20 @@ def test_a_file_of_another_kind_is_refused(tmp_path, content, message):
         program_bytes(path)
     with pytest.raises(InputError, match=message):
         read(content)
+
+
+def test_a_file_that_is_cut_off_is_refused(tmp_path):
+    path = tmp_path / "model.pt2"
+    for length in (100, len(cnn_file()) // 2, len(cnn_file()) - 100):  # the last one holds the whole sample inputs
+        path.write_bytes(cnn_file()[:length])
+        with pytest.raises(InputError, match=r"got a zip archive that is cut off: export the model like this"):
+            program_bytes(path)
+
+
+def test_another_backend_of_keras_is_refused(monkeypatch, unreached):
+    monkeypatch.setattr("keras.backend.backend", lambda: "tensorflow")
+    with pytest.raises(InputError, match="a PyTorch module needs Keras on PyTorch, got Keras on tensorflow"):
+        read(cnn_file())
 
 
 def test_a_file_is_read_as_it_is_and_a_missing_one_is_named(tmp_path):

@@ -39,7 +39,7 @@ class ProgramArchive:
 
     def __init__(self, content: bytes) -> None:
         """Open a file. Raises InputError for one of another kind, or with an entry that is not known."""
-        if found := wrong_kind(content):
+        if found := _wrong_kind(content):
             raise InputError(f"expected a program of torch.export (.pt2), got {found}: {HOW_TO_EXPORT}")
         self._archive = zipfile.ZipFile(io.BytesIO(content))
         root = self._archive.namelist()[0].partition("/")[0]
@@ -143,7 +143,7 @@ def _check_entry(name: str) -> None:
         )
 
 
-def wrong_kind(content: bytes) -> str:
+def _wrong_kind(content: bytes) -> str:
     """Return why a file cannot be a program of torch.export; empty if it may be one."""
     if not content:
         return "an empty file"

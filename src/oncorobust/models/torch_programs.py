@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from oncorobust.backend.torch_classifier import need_torch_backend
 from oncorobust.backend.torch_programs import check_format, load_program
 from oncorobust.base.errors import InputError
 from oncorobust.models.torch_program_archive import ProgramArchive
@@ -45,10 +46,12 @@ def read_program(content: bytes, *, where: str) -> Any:
     model. Weights of half or double precision become float32, with a warning. Images of other sizes than exported ones
     raise ValueError.
 
+    Raises InputError unless Keras runs on PyTorch, because TensorFlow and torch.export crash together in one process.
     Raises InputError naming the file for anything in it that PyTorch could run, for operators that are not known, for a
     program with a fixed batch size, of several inputs or outputs, in training mode or in half precision, and for
     weights that are missing or do not fit.
     """
+    need_torch_backend()
     with _naming(where):
         archive = ProgramArchive(content)
         program = checked_description(archive.description())
