@@ -144,6 +144,13 @@ def test_examples_are_one_right_answer_a_class_with_probabilities(weights, data)
     np.testing.assert_allclose(found["probabilities"].sum(axis=2), 1)
 
 
+def test_examples_of_a_model_that_is_always_wrong_are_one_image_a_class(weights, data):
+    found = example_images(KerasClassifier(linear_model(-weights)), data, epsilon=0.05, settings=TABLE_S1, seed=0)
+    assert found["adversarial"].shape == (3, 2, *SHAPE)
+    assert found["labels"].tolist() == [0, 1]
+    assert found["probabilities_clean"].argmax(axis=1).tolist() == [1, 0]
+
+
 def test_a_share_without_gradient_is_named_above_one_in_a_hundred():
     assert gradient_warning(0.01) is None
     assert "the gradient is zero for 1.5 % of the images, more than 1 %" in gradient_warning(0.015)

@@ -211,6 +211,19 @@ def test_an_onnx_network_becomes_a_model_whose_file_needs_no_other(tmp_path):
 
 
 @on_torch
+def test_a_program_that_normalises_by_the_batch_is_refused(tmp_path):
+    torch.manual_seed(0)
+    layers = [nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4, track_running_stats=False), nn.Flatten(), nn.Linear(144, 2)]
+    batch = {0: torch.export.Dim("batch")}
+    program = torch.export.export(nn.Sequential(*layers).eval(), (torch.rand(4, 3, 8, 8),), dynamic_shapes=(batch,))
+    torch.export.save(program, tmp_path / "network.pt2")
+    with pytest.raises(
+        InputError, match=r"network\.pt2: expected .*exported in evaluation mode, got .*batch_norm.* training=True"
+    ):
+        built(exported_settings(str(tmp_path / "network.pt2")), size=8)
+
+
+@on_torch
 def test_a_softmax_that_the_settings_do_not_know_of_is_told(program):
     with pytest.raises(InputError, match=r"model\.head: expected auto or softmax, which the network gives, got logits"):
         built(exported_settings(program, head="logits"), size=8)

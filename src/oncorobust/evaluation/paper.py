@@ -200,12 +200,15 @@ def example_images(
 ) -> dict[str, np.ndarray]:
     """Attack the images of Figure 1: the first correctly classified image of each of up to `n_images` classes.
 
+    Where no image is classified correctly, as by a model that has learnt nothing, it is the first one of each class.
     Returns arrays by name: images (k, h, w, 3), adversarial (attacks, k, h, w, 3), probabilities_clean (k, classes),
     probabilities (attacks, k, classes), labels (k,), image_ids (k,), attacks (names), epsilon.
     """
     predicted = _predicted(classifier, data)
-    right = pd.Series(data.labels[predicted == data.labels], index=np.flatnonzero(predicted == data.labels))
-    at = np.array(right.drop_duplicates().sort_values().index[:n_images], dtype=np.int64)
+    right = predicted == data.labels
+    shown = np.flatnonzero(right if right.any() else np.ones_like(right))
+    labels = pd.Series(data.labels[shown], index=shown)
+    at = np.array(labels.drop_duplicates().sort_values().index[:n_images], dtype=np.int64)
     x, one_hot = data.images(at), np.eye(classifier.nb_classes, dtype=np.float32)[data.labels[at]]
     attacks = PaperAttacks(classifier, x, one_hot, predicted[at], seed=seed)
     made = [attacks.examples(attack, epsilon=epsilon, settings=settings) for attack in PAPER_ATTACKS]
