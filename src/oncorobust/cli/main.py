@@ -5,6 +5,7 @@
     check    check the inputs without starting a job      where    list the results
     trace    trace a table cell back to its inputs        front    plot clean against robust accuracy of experiments
     accept   judge the results by a policy                usage    show memory and time of the last run's jobs
+    export   write a model as ONNX or for PyTorch
 
 All commands run in the root of the repository. An error in the input gives one line on standard error and status 1; of
 `accept` it gives status 3.
@@ -135,6 +136,13 @@ def build_parser(arguments: list[str]) -> argparse.ArgumentParser:
 
         accept_command.add_arguments(accept)
         accept.set_defaults(run=accept_command.run)
+
+    export = _add(commands, "export", None, "write a model for ONNX Runtime or plain PyTorch, and compare it")
+    if arguments[:1] == ["export"]:
+        from oncorobust.cli import export as export_command
+
+        export_command.add_arguments(export)
+        export.set_defaults(run=export_command.run)
     return parser
 
 
