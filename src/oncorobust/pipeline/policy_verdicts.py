@@ -16,8 +16,8 @@ from oncorobust.evaluation.outcomes import ModelRows
 from oncorobust.evaluation.resampling import N_DRAWS
 from oncorobust.formats.csv_text import read_table
 from oncorobust.pipeline.declaration import policy_md5, read_declarations, sentence, state_of
+from oncorobust.pipeline.made_files import check_made
 from oncorobust.pipeline.policy_files import has_manifest, made_files, manifest_file, previous_files
-from oncorobust.pipeline.stage import check_made
 from oncorobust.report.tables.row_statistics import read_rows
 from oncorobust.report.verdicts import verdicts_to_json
 from oncorobust.settings.pipeline import Params
