@@ -38,7 +38,6 @@ from oncorobust.report.tables.cell import tables_from_json
 from oncorobust.settings.load import load_params, parse_params
 from oncorobust.settings.pipeline import Params
 
-_LOCK = ".assess.lock"
 _SIZES = (8, 1024)
 _WHOLE = argparse.Namespace(dataset=DATASET, model=layout.CLEAN, shard=None, shards=[], output=None)
 """Arguments of a stage that takes all images of the clean model."""
@@ -157,11 +156,11 @@ def _summary(listed: Listed) -> list[str]:
 @contextmanager
 def _alone() -> Iterator[None]:
     """Keep other processes out of the current folder. Raises InputError where one is at work."""
-    with Path(_LOCK).open("a+") as file:
+    with Path(layout.ASSESSMENT_LOCK).open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise InputError(f"--out: another process is assessing in {Path.cwd()}: wait until it is done") from None
         except OSError as error:  # a file system without locks
-            note(f"assess: no lock on {_LOCK}: {error.strerror}")
+            note(f"assess: no lock on {layout.ASSESSMENT_LOCK}: {error.strerror}")
         yield

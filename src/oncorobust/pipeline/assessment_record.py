@@ -24,13 +24,12 @@ from oncorobust.base.files import file_sha256
 from oncorobust.base.schema.version import read_results, write_results
 from oncorobust.formats.manifest import Listed, read_listed
 from oncorobust.pipeline.assessment_settings import DATASET, Request
-from oncorobust.settings.load import read_yaml
+from oncorobust.settings.load import load_params, read_yaml
 
 _PARAMS = "params.yaml"
 _HEADER = "# Written by `oncorobust assess`; the pipeline reads it too. A rerun of the command compares it.\n"
-_BEFORE = {layout.LOGS_FOLDER, layout.CACHE}
+_BEFORE = {layout.LOGS_FOLDER, layout.CACHE, layout.ASSESSMENT_LOCK}
 """What an assessment that stopped before its record may leave."""
-_NOT_COMPARED = ("stages", "schema_version")
 _COMPUTE = ("numpy", "keras", "adversarial-robustness-toolbox")
 
 
@@ -101,11 +100,12 @@ def open_folder(request: Request, record: dict[str, Any], content: Mapping[str, 
     """
     if Path(layout.ASSESSMENT).is_file():
         earlier = read_results(layout.ASSESSMENT)
-        stages = earlier.pop("stages")
-        _refuse({key: one for key, one in earlier.items() if key in record}, record | {"stages": stages})
-        record = record | {"stages": stages}
+        known = {key: earlier.get(key) for key in record}
+        record = record | {"stages": known["stages"]}
+        _refuse(known, record)
     write_record(record)
     if Path(_PARAMS).is_file():
+        load_params(_PARAMS)
         _refuse(read_yaml(_PARAMS), content)
     else:
         _replace(Path(_PARAMS), _HEADER + yaml.safe_dump(dict(content), sort_keys=False, allow_unicode=True))
