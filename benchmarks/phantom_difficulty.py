@@ -31,7 +31,7 @@ from oncorobust.data.dataset import LabelledImages  # noqa: E402
 from oncorobust.data.preprocess import resize, to_unit_interval  # noqa: E402
 from oncorobust.data.split import split_images  # noqa: E402
 from oncorobust.models.vgg16 import build_vgg16  # noqa: E402
-from oncorobust.pipeline.stage import Progress  # noqa: E402
+from oncorobust.pipeline.progress_lines import Progress  # noqa: E402
 from oncorobust.settings.data import Augment, Split  # noqa: E402
 from oncorobust.settings.training import Adam, Train  # noqa: E402
 from oncorobust.training.recipes import train  # noqa: E402

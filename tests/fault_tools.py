@@ -89,10 +89,10 @@ def _run(folder: Path, words: list[str], terminal: Path, probe_bytes: int) -> No
     sys.argv[:] = words
     sys.path.insert(0, str(folder / "src"))
     from oncorobust.base import files
-    from oncorobust.pipeline import stage
+    from oncorobust.pipeline.progress_lines import Progress
 
     files.PROBE_BYTES = probe_bytes
-    stage.Progress.__init__.__kwdefaults__["seconds"] = 0.0
+    Progress.__init__.__kwdefaults__["seconds"] = 0.0
     runpy.run_path(words[0], run_name="__main__")
 
 
@@ -191,7 +191,8 @@ from pathlib import Path
 
 from oncorobust.base.files import whole_outputs
 from oncorobust.base.progress import Stopped
-from oncorobust.pipeline.stage import Progress, run
+from oncorobust.pipeline.progress_lines import Progress
+from oncorobust.pipeline.stage import run
 
 STATE, STEPS = Path("models/mnist/.clean.state"), 25
 CONTENTS = {".json": '{"accuracy": 1}', ".csv": "epoch,validation_accuracy\\n1,1\\n"}

@@ -114,7 +114,7 @@ def test_a_stage_declares_and_does_not_watch_the_policy(results: Path) -> None:
 
 def test_the_stage_attack_declares_before_it_attacks() -> None:
     text = (toy.REPOSITORY / "workflow/scripts/attack.py").read_text(encoding="utf-8")
-    assert 0 < text.index("    declare_policies(params)") < text.index("open_evaluation(")
+    assert 0 < text.index("    declare_policies(params)") < text.index("    attack(arguments, params)")
 
 
 @pytest.fixture

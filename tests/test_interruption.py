@@ -14,7 +14,8 @@ import pytest
 
 STAGE = """
 import sys, time
-from oncorobust.pipeline.stage import Progress, run
+from oncorobust.pipeline.progress_lines import Progress
+from oncorobust.pipeline.stage import run
 from oncorobust.pipeline.stage_log import tell
 
 def main():

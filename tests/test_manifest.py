@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from oncorobust.base.errors import InputError
-from oncorobust.formats.manifest import open_manifest
+from oncorobust.formats.manifest import open_manifest, read_listed
 
 HEADER = "image_id,path,label,patient_id"
 ROWS = ("001,a.png,malignant,p1", "002,b.png,benign,p1", "003,sub/c.png,benign,p2")
@@ -130,6 +130,24 @@ def test_order_of_classes_can_be_listed(tmp_path: Path) -> None:
     raw = open_manifest(tmp_path)
     assert (raw.class_names, raw.index["label"].tolist()) == (("malignant", "benign"), [0, 1, 1])
     assert raw.class_order == "stated"
+
+
+def test_order_of_classes_can_be_stated_by_the_settings_before_the_list(tmp_path: Path) -> None:
+    (write_tree(tmp_path) / "classes.txt").write_text("benign\nmalignant\n")
+    raw = open_manifest(tmp_path, classes=("malignant", "other", "benign"))
+    assert (raw.class_names, raw.index["label"].tolist()) == (("malignant", "other", "benign"), [0, 2, 2])
+    assert raw.class_order == "stated"
+    with pytest.raises(InputError, match=r"manifest\.csv, line 2: unknown label 'malignant' \(known: a, b\)"):
+        open_manifest(tmp_path, classes=("a", "b"))
+
+
+def test_a_manifest_may_have_another_name(tmp_path: Path) -> None:
+    (write_tree(tmp_path) / "manifest.csv").rename(tmp_path / "test.csv")
+    assert len(open_manifest(tmp_path, file="test.csv").index) == 3
+    listed = read_listed(tmp_path / "test.csv")
+    assert (listed.n_images, listed.class_names, listed.splits) == (3, ("benign", "malignant"), {})
+    with pytest.raises(InputError, match=r"test\.csv, line 2: unknown label 'malignant' \(known: a, b\)"):
+        read_listed(tmp_path / "test.csv", classes=("a", "b"))
 
 
 def test_unknown_label(tmp_path: Path) -> None:

@@ -18,7 +18,8 @@ from oncorobust.data.contact_sheet import draw_contact_sheet, write_contact_shee
 from oncorobust.data.dataset import load, read_dataset, write_images
 from oncorobust.data.preprocess import Processed, process
 from oncorobust.formats.records import RawImages, StoredImage
-from oncorobust.pipeline.stage import Progress, parse, run
+from oncorobust.pipeline.progress_lines import Progress
+from oncorobust.pipeline.stage import parse, run
 from oncorobust.settings.data import Augment, Manifest, Mnist, Preprocess, Split
 
 SCRIPTS = Path(__file__).parents[1] / "workflow" / "scripts"

@@ -205,3 +205,8 @@ def test_a_class_with_too_few_is_refused_with_all_counts() -> None:
     message = r"expected at least 3 images of each class \(per_class\), got 3 benign, 2 malignant"
     with pytest.raises(InputError, match=message):
         draw_classes(index, per_class=3, names=("benign", "malignant"), seed=0)
+
+
+def test_one_in_one_makes_all_images_the_test_set() -> None:
+    whole = Split(unit="patient", use_given=False, test_one_in=1, validation_one_in=6)
+    assert split_images(SINGLES, whole, names=("a", "b"), seed=0).tolist() == ["test"] * 180

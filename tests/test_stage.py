@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from oncorobust.pipeline.stage import Progress
+from oncorobust.pipeline.progress_lines import Progress
 
 
 def test_a_script_hides_no_package_of_its_neighbours_name(tmp_path: Path) -> None:
@@ -19,8 +19,8 @@ def test_a_script_hides_no_package_of_its_neighbours_name(tmp_path: Path) -> Non
 
 def test_the_terminal_shows_few_lines_of_a_long_run_and_every_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     shown: list[str] = []
-    monkeypatch.setattr("oncorobust.pipeline.stage.tell", shown.append)
-    monkeypatch.setattr("oncorobust.pipeline.stage.note", lambda _: None)
+    monkeypatch.setattr("oncorobust.pipeline.progress_lines.tell", shown.append)
+    monkeypatch.setattr("oncorobust.pipeline.progress_lines.note", lambda _: None)
     times = iter(range(0, 40_000, 10))
     progress = Progress("train mnist", clock=lambda: float(next(times)))
     for done in range(1, 361):  # an hour

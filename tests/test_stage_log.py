@@ -20,7 +20,8 @@ from oncorobust.pipeline.stage_log import open_log, tell
 open_log()
 os.write(2, b"E0000 native noise\\n")
 {imports}
-from oncorobust.pipeline.stage import Progress, parse, run
+from oncorobust.pipeline.progress_lines import Progress
+from oncorobust.pipeline.stage import parse, run
 
 def main():
     parse("dataset")

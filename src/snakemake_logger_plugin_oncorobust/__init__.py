@@ -56,7 +56,7 @@ class LogHandler(LogHandlerBase):
         self._say(now, f"{jobs} jobs. One line when a job ends; progress lines of long jobs; details in logs/.")
 
     def _finish(self, job: int, now: float) -> None:
-        from oncorobust.pipeline.stage import duration
+        from oncorobust.pipeline.progress_lines import duration
 
         assert self._run is not None
         took = self._run.end(job, now)

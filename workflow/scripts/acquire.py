@@ -5,7 +5,8 @@ from pathlib import Path
 from oncorobust.acquire.acquire import acquire
 from oncorobust.base.errors import InputError
 from oncorobust.base.layout import raw
-from oncorobust.pipeline.stage import Progress, parse, run
+from oncorobust.pipeline.progress_lines import Progress
+from oncorobust.pipeline.stage import parse, run
 from oncorobust.settings.load import load_params
 
 

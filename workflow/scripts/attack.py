@@ -4,36 +4,17 @@ from oncorobust.pipeline.stage_log import open_log
 
 open_log()  # before the imports of frameworks, which print
 
-from oncorobust.evaluation.paper import example_images, gradient_warning
-from oncorobust.evaluation.protocols import attack_metrics, attack_tables, in_published_order
-from oncorobust.evaluation.ties import images_at_ties, tie_warning
 from oncorobust.pipeline.declaration import declare_policies
-from oncorobust.pipeline.model_evaluation import open_evaluation
 from oncorobust.pipeline.stage import parse, run
+from oncorobust.pipeline.stages.attack import attack
 from oncorobust.settings.load import load_params
 
 
 def main() -> None:
-    """Read the test images and a model, attack it, and write predictions, intervals, metrics and examples."""
+    """Declare the policies; then attack the model and write predictions, intervals, metrics and examples."""
     arguments, params = parse("dataset", "model", "shards"), load_params()
     declare_policies(params)
-    settings = params.datasets[arguments.dataset].attack
-    opened = open_evaluation("attack", arguments, params, decided_by=[settings])
-    attacks = opened.attacks
-    epsilons = tuple(sorted({*settings.epsilons, *attacks.table_epsilons}))
-    tables = opened.tables(attack_tables, epsilons=epsilons, threat_epsilons=settings.threat_epsilons, settings=attacks)
-    if tables is None:
-        return
-    tables = in_published_order(tables)
-    classifier, data, seed = opened.classifier, opened.data, opened.seed
-    metrics = attack_metrics(
-        classifier, opened.test, data, tables, epsilons=epsilons, settings=attacks, seed=seed, other=opened.other()
-    )
-    for warning in (gradient_warning(metrics["share_without_gradient"]), tie_warning(images_at_ties(classifier, data))):
-        if warning:
-            opened.progress.warn(warning)
-    shown = example_images(classifier, data, epsilon=settings.example_epsilon, settings=attacks, seed=seed)
-    opened.write("attack", tables, metrics, shown)
+    attack(arguments, params)
 
 
 if __name__ == "__main__":

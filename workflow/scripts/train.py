@@ -4,18 +4,14 @@ from oncorobust.pipeline.stage_log import open_log
 
 open_log()  # before the imports of frameworks, which print
 
-from oncorobust.base import layout
-from oncorobust.pipeline.clean_model import clean_model
-from oncorobust.pipeline.model_training import open_training
 from oncorobust.pipeline.stage import parse, run
+from oncorobust.pipeline.stages.train import train
 from oncorobust.settings.load import load_params
 
 
 def main() -> None:
     """Read the processed images, train or measure the model, and write it."""
-    dataset, params = parse("dataset").dataset, load_params()
-    opened = open_training("train", dataset, params, model=layout.CLEAN)
-    opened.write(clean_model(opened, params.datasets[dataset]))
+    train(parse("dataset").dataset, load_params())
 
 
 if __name__ == "__main__":

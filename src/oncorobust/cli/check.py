@@ -9,7 +9,7 @@ from oncorobust.formats.open_raw import open_raw
 from oncorobust.pipeline.dvc_cache import damaged_objects, repair
 from oncorobust.pipeline.dvc_repository import OUTPUT_FOLDERS, open_repo, repair_records
 from oncorobust.pipeline.dvc_yaml import check_in_step
-from oncorobust.pipeline.stage import Progress
+from oncorobust.pipeline.progress_lines import Progress
 from oncorobust.settings.data import Format
 from oncorobust.settings.load import load_params
 

@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _check(args: argparse.Namespace, params: Params) -> None:
-    from oncorobust.pipeline.stage import check_made
+    from oncorobust.pipeline.made_files import check_made
 
     if args.dataset not in params.run.datasets:
         raise InputError(

@@ -6,9 +6,10 @@
     trace    trace a table cell back to its inputs        front    plot clean against robust accuracy of experiments
     accept   judge the results by a policy                usage    show memory and time of the last run's jobs
     export   write a model as ONNX or for PyTorch
+    assess   measure a model on a folder of images
 
-All commands run in the root of the repository. An error in the input gives one line on standard error and status 1; of
-`accept` it gives status 3.
+All commands but `assess` run in the root of the repository. An error in the input gives one line on standard error and
+status 1; of `accept` it gives status 3.
 """
 
 import argparse
@@ -60,9 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(arguments: Sequence[str] | None) -> int:
     parsed = build_parser(sys.argv[1:] if arguments is None else list(arguments)).parse_args(arguments)
     try:
-        if not (Path.cwd() / "Snakefile").is_file():
-            raise InputError(f"{Path.cwd()} has no Snakefile: run oncorobust in the root of the repository")
-        _set_folders()
+        if parsed.in_repository:
+            _enter_repository()
         status: int = parsed.run(parsed)
     except InputError as error:
         return _refuse(error)
@@ -74,8 +74,13 @@ def _run(arguments: Sequence[str] | None) -> int:
     return status
 
 
-def _set_folders() -> None:
-    """Let DVC and Snakemake use the project where a folder of the user or the machine cannot be used."""
+def _enter_repository() -> None:
+    """Let DVC and Snakemake use the project where a folder of the user or the machine cannot be used.
+
+    Raises InputError where the current folder is not the root of a repository.
+    """
+    if not (Path.cwd() / "Snakefile").is_file():
+        raise InputError(f"{Path.cwd()} has no Snakefile: run oncorobust in the root of the repository")
     from oncorobust.pipeline.home import use_project_dvc_cache, use_project_home
 
     use_project_home(Path(), access=os.R_OK)
@@ -143,6 +148,14 @@ def build_parser(arguments: list[str]) -> argparse.ArgumentParser:
 
         export_command.add_arguments(export)
         export.set_defaults(run=export_command.run)
+
+    assess = _add(commands, "assess", None, "measure a finished model on a folder of images, without a repository")
+    assess.set_defaults(in_repository=False)
+    if arguments[:1] == ["assess"]:
+        from oncorobust.cli import assess as assess_command
+
+        assess_command.add_arguments(assess)
+        assess.set_defaults(run=assess_command.run)
     return parser
 
 
@@ -151,7 +164,7 @@ def _add(commands: Any, name: str, run: Run | None, purpose: str) -> argparse.Ar
     parser: argparse.ArgumentParser = commands.add_parser(
         name, help=purpose, description=f"{purpose[0].upper()}{purpose[1:]}."
     )
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, in_repository=True)
     return parser
 
 

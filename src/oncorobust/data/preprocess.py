@@ -70,11 +70,12 @@ def process(raw: RawImages, settings: Preprocess, *, dataset: str, seed: int, is
     """
     n_raw, raw = len(raw.index), of_classes(raw, settings.classes)
     rows = raw.index.assign(**{POSITION: np.arange(len(raw.index))})
-    notes = check_given_split(rows, settings, where=f"{layout.raw(dataset)}/manifest.csv")
+    notes = check_given_split(rows, settings, where=layout.raw(dataset))
     chosen, more = choose(raw, rows, settings, seed)
     if is_trained_on and not (chosen["split"] == "train").any():
+        split = "given split" if settings.split.use_given else "split, because split.test_one_in is 1"
         raise InputError(
-            f"expected training images, got none in the given split: to evaluate a finished model on its test images "
+            f"expected training images, got none in the {split}: to evaluate a finished model on its test images "
             f"alone, set datasets.{dataset}.model to your file with fine_tune: false, and datasets.{dataset}.harden "
             "to null"
         )

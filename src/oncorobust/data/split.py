@@ -1,9 +1,9 @@
 """Patient-level splits into training, validation and test sets, stratified by class and seeded.
 
 One in `test_one_in` patients goes to the test set, and one in `validation_one_in` of the others to the validation set.
-Images of one patient resemble each other, so a split by image measures memory as well as skill; `unit: image` offers
-it because the paper's released code splits by image. Classes are reduced to equal counts only after the split, so that
-the test set does not depend on this draw.
+With `test_one_in: 1` all patients are in the test set, for a finished model. Images of one patient resemble each other,
+so a split by image measures memory as well as skill; `unit: image` offers it because the paper's released code splits
+by image. Classes are reduced to equal counts only after the split, so that the test set does not depend on this draw.
 
 Source of the folds: scikit-learn's StratifiedGroupKFold. With one image per patient it is equivalent to
 StratifiedKFold, which is fast for 70,000 patients.
@@ -31,8 +31,9 @@ def split_images(index: pd.DataFrame, settings: Split, *, names: Sequence[str], 
     in every split that there is, or if the given split has no test images.
     """
     groups = index["patient_id"] if settings.unit == "patient" else index["image_id"]
-    split = _given(index) if settings.use_given else pd.Series("train", index=index.index)
-    if not settings.use_given:
+    drawn_from = "test" if settings.test_one_in == 1 else "train"
+    split = _given(index) if settings.use_given else pd.Series(drawn_from, index=index.index)
+    if not settings.use_given and settings.test_one_in > 1:
         split[_one_fold(index["label"], groups, settings, "test", seed)] = "test"
     rest = split == "train"
     if rest.any() and not (split == "validation").any():
@@ -45,7 +46,7 @@ def split_images(index: pd.DataFrame, settings: Split, *, names: Sequence[str], 
 def check_given_split(index: pd.DataFrame, settings: Preprocess, *, where: str) -> list[str]:
     """Return a note on a published split that the settings do not use; none where it is used or has one part.
 
-    where: the manifest. Raises InputError for a manifest whose column `split` the settings do not use.
+    where: folder of the raw tree. Raises InputError for a manifest whose column `split` the settings do not use.
     """
     if "given_split" not in index or settings.split.use_given:
         return []
@@ -53,8 +54,9 @@ def check_given_split(index: pd.DataFrame, settings: Preprocess, *, where: str) 
     text = ", ".join(f"{counts[name]} {name}" for name in SPLITS if name in counts)
     if isinstance(settings.format, Manifest):
         raise InputError(
-            f"{where}: column split divides the images ({text}), but preprocess.split.use_given is false: set it to "
-            "true to use this split, or rename the column to draw another one"
+            f"{where}/{settings.format.file}: column split divides the images ({text}), but "
+            "preprocess.split.use_given is false: set it to true to use this split, or rename the column to draw "
+            "another one"
         )
     return [f"the published split ({text}) was not used (split.use_given is false)"] if len(counts) > 1 else []
 

@@ -14,7 +14,8 @@ the manifest, or the SyntheticData tag of DICOM files, marks synthetic images; r
 
 import math
 import re
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import pandas as pd
@@ -39,16 +40,39 @@ Box = tuple[int, int, int, int]
 """Top, left, height and width of a crop, pixels."""
 
 
-def open_manifest(folder: Path) -> RawImages:
+@dataclass(frozen=True)
+class Listed:
+    """What a manifest says of its images.
+
+    class_names: in order. splits: number of images in each split; empty without a column `split`.
+    """
+
+    n_images: int
+    class_names: tuple[str, ...]
+    class_order: ClassOrder
+    splits: dict[str, int]
+
+
+def read_listed(path: Path, *, classes: Sequence[str] | None = None) -> Listed:
+    """Read a manifest alone, no image file. classes and errors as for `open_manifest`."""
+    table = _read_table(path)
+    class_names, class_order = _classes(table, path, classes)
+    _check_splits(table, path)
+    splits = {name: int((table["split"] == name).sum()) for name in SPLITS} if "split" in table else {}
+    return Listed(len(table), class_names, class_order, splits)
+
+
+def open_manifest(folder: Path, *, file: str = NAME, classes: Sequence[str] | None = None) -> RawImages:
     """Open a tree with a manifest: read every file's header, but no pixels.
 
+    file: name of the manifest. classes: names of all classes in order; None takes classes.txt, or sorts the labels.
     Raises InputError naming the line of the manifest or the file, and what is wrong with it.
     """
-    path = folder / NAME
+    path = folder / file
     table = _read_table(path)
     files = [folder / _inside(entry, path, line) for line, entry in table["path"].items()]
     kinds = _describe(files, table, path)
-    class_names, class_order = _classes(table, folder)
+    class_names, class_order = _classes(table, path, classes)
     boxes = _boxes(table, path)
     _check_splits(table, path)
     index = pd.DataFrame(
@@ -111,18 +135,18 @@ def _describe(files: list[Path], table: pd.DataFrame, path: Path) -> list[FileKi
     return [describe_image(file) for file in files]
 
 
-def _classes(table: pd.DataFrame, folder: Path) -> tuple[tuple[str, ...], ClassOrder]:
+def _classes(table: pd.DataFrame, path: Path, stated: Sequence[str] | None) -> tuple[tuple[str, ...], ClassOrder]:
     """Return the class names in order, and where that order comes from."""
-    listed = folder / "classes.txt"
-    names = _listed_classes(listed) if listed.is_file() else _sorted_classes(table, folder / NAME)
+    listed = path.with_name("classes.txt")
+    if stated is None and listed.is_file():
+        stated = _listed_classes(listed)
+    names = _sorted_classes(table, path) if stated is None else list(stated)
     for line in table.index[~table["label"].isin(names)]:
         found = table["label"][line]
-        raise InputError(f"{folder / NAME}, line {line}: unknown label {found!r} (known: {', '.join(names)})")
+        raise InputError(f"{path}, line {line}: unknown label {found!r} (known: {', '.join(names)})")
     if table["label"].nunique() < 2:
-        raise InputError(
-            f"expected images of at least two classes, got only {table['label'].iloc[0]} in {folder / NAME}"
-        )
-    return tuple(names), "stated" if listed.is_file() else order_of(names)
+        raise InputError(f"expected images of at least two classes, got only {table['label'].iloc[0]} in {path}")
+    return tuple(names), order_of(names) if stated is None else "stated"
 
 
 def _listed_classes(path: Path) -> list[str]:

@@ -30,7 +30,7 @@ def open_raw(folder: str | Path, settings: Format, *, seed: int, on_progress: No
         case Cifar10():
             return open_cifar10(folder)
         case Manifest():
-            return open_manifest(folder)
+            return open_manifest(folder, file=settings.file, classes=settings.classes)
         case Lidc():
             return open_lidc(folder, settings, on_progress=on_progress)
         case CbisDdsm():

@@ -44,6 +44,21 @@ def build_own_model(settings: OwnModel, *, size: int, n_classes: int) -> keras.M
         raise error if named else InputError(f"{settings.path}: {error}") from error
 
 
+def read_input_size(path: str, *, n_classes: int) -> tuple[int | None, int | None]:
+    """Return height and width of the images that the model in a file takes, None for any. Unit: pixels.
+
+    Raises InputError as `build_own_model` does for the file, its input and its number of classes.
+    """
+    network = read_model(path)
+    try:
+        height, width, _ = _image_shape(network)
+        network, end = _cut(network, "network")
+        _check_classes(network.output_shape[-1], n_classes, end)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    return height, width
+
+
 def check_class_order(settings: Brought, class_names: Sequence[str], *, order: str, tree: str) -> None:
     """Refuse more than two classes whose order was only sorted: the model's outputs may be in another order.
 

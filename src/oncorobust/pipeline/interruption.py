@@ -2,11 +2,7 @@
 
 Three events interrupt a stage: SIGTERM (a cluster reclaims its node), SIGINT (Ctrl-C), and the end of its runner. A
 killed Snakemake or DVC would otherwise leave a stage that still writes while the next run makes the same files. Each
-event only sets a flag. `check`, which every progress report calls, then raises `Stopped` between two batches or blocks,
-where all data are consistent; code that keeps a state saves it and lets the exception pass.
-
-A thread ends the process when no progress is reported within GRACE_SECONDS. No more is lost than by a kill: outputs are
-renamed only when they are complete, and states are saved regularly.
+event only sets a flag, as `signals` says.
 """
 
 import logging
@@ -20,13 +16,8 @@ from types import FrameType
 
 import psutil
 
-from oncorobust.base.progress import ask_to_stop, reset
+from oncorobust.pipeline.signals import GRACE_SECONDS, interruptible
 from oncorobust.pipeline.stage_log import tell
-
-GRACE_SECONDS = 8.0
-"""Longest time from an interruption to the end of the process; clusters often wait 30 s before they kill."""
-STATUS = 128 + signal.SIGTERM
-"""Exit status of an interrupted stage."""
 
 _RUNNERS = ("snakemake", "dvc")
 _INTERRUPTED = b"Interrupted. Running stages save their progress; rerun the same command to resume.\n"
@@ -35,23 +26,11 @@ _INTERRUPTED = b"Interrupted. Running stages save their progress; rerun the same
 @contextmanager
 def listening(*, grace_seconds: float = GRACE_SECONDS) -> Iterator[None]:
     """Let signals and the end of the runner interrupt this process inside the block. Call it in the main thread."""
-    reset()
-    read, write = os.pipe()
-    os.set_blocking(write, False)
-    handlers = {one: signal.signal(one, lambda *_: ask_to_stop()) for one in (signal.SIGTERM, signal.SIGINT)}
-    before = signal.set_wakeup_fd(write)
-    runner, ended = _runner(), threading.Event()
-    threading.Thread(target=_end_late, args=(read, ended, grace_seconds), daemon=True).start()
-    if runner is not None:
-        threading.Thread(target=_ask_when_alone, args=(runner, ended), daemon=True).start()
-    try:
+    runner = _runner()
+    with interruptible(grace_seconds=grace_seconds) as ended:
+        if runner is not None:
+            threading.Thread(target=_ask_when_alone, args=(runner, ended), daemon=True).start()
         yield
-    finally:
-        ended.set()
-        signal.set_wakeup_fd(before)
-        os.close(write)  # ends the thread that reads
-        for one, handler in handlers.items():
-            signal.signal(one, handler)
 
 
 def pass_on(root: Path, log: logging.Logger) -> None:
@@ -80,15 +59,6 @@ def pass_on(root: Path, log: logging.Logger) -> None:
 
     for one in before:
         signal.signal(one, handle)
-
-
-def _end_late(read: int, ended: threading.Event, grace_seconds: float) -> None:
-    """Wait for the first signal; end the process when its work has not ended after `grace_seconds`."""
-    asked = os.read(read, 1)
-    os.close(read)
-    if asked and not ended.wait(grace_seconds):
-        tell("Interrupted in the middle of a computation. Rerun the same command to resume from the last save.")
-        os._exit(STATUS)
 
 
 def _ask_when_alone(runner: psutil.Process, ended: threading.Event) -> None:

@@ -25,7 +25,8 @@ from oncorobust.evaluation.scored_images import scored_images
 from oncorobust.evaluation.shards import Tables, by_shards
 from oncorobust.models.vgg16 import load_classifier
 from oncorobust.pipeline.machine_precision import decided
-from oncorobust.pipeline.stage import Progress, check_made
+from oncorobust.pipeline.made_files import check_made
+from oncorobust.pipeline.progress_lines import Progress
 from oncorobust.pipeline.stage_state import stage_state
 from oncorobust.settings.attacks import Attacks
 from oncorobust.settings.pipeline import Dataset, Params

@@ -14,7 +14,8 @@ from oncorobust.base.run_state import RunState
 from oncorobust.base.seeds import child_seed
 from oncorobust.data.dataset import LabelledImages, load
 from oncorobust.pipeline.machine_precision import decided_training
-from oncorobust.pipeline.stage import Progress, check_made
+from oncorobust.pipeline.made_files import check_made
+from oncorobust.pipeline.progress_lines import Progress
 from oncorobust.pipeline.stage_state import stage_state
 from oncorobust.pipeline.training_outputs import write_training
 from oncorobust.settings.data import Augment

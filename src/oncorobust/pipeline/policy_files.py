@@ -43,7 +43,8 @@ def policy_inputs(policy: Policy, params: Params) -> list[str]:
     files = made_files(policy)
     for name in policy.datasets:
         files += [] if policy.previous is None else previous_files(policy.previous, name)
-        files += [manifest_file(name)] if policy.subgroups and has_manifest(name, params) else []
+        manifest = manifest_file(name, params)
+        files += [manifest] if policy.subgroups and manifest else []
     return list(dict.fromkeys(files))
 
 
@@ -63,11 +64,7 @@ def previous_files(previous: str, dataset: str) -> list[str]:
     return [(Path(previous) / dataset / name).as_posix() for name in ("predictions.csv", "intervals.csv")]
 
 
-def has_manifest(name: str, params: Params) -> bool:
-    """Return whether the raw tree of a data set has a manifest."""
-    return isinstance(params.datasets[name].preprocess.format, Manifest)
-
-
-def manifest_file(name: str) -> str:
-    """Return the manifest of a data set, whose columns may define subgroups."""
-    return f"{layout.raw(name)}/manifest.csv"
+def manifest_file(name: str, params: Params) -> str | None:
+    """Return the manifest of a data set, whose columns may define subgroups; None for another format."""
+    settings = params.datasets[name].preprocess.format
+    return f"{layout.raw(name)}/{settings.file}" if isinstance(settings, Manifest) else None

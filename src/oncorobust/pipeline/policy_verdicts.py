@@ -16,8 +16,8 @@ from oncorobust.evaluation.outcomes import ModelRows
 from oncorobust.evaluation.resampling import N_DRAWS
 from oncorobust.formats.csv_text import read_table
 from oncorobust.pipeline.declaration import policy_md5, read_declarations, sentence, state_of
-from oncorobust.pipeline.policy_files import has_manifest, made_files, manifest_file, previous_files
-from oncorobust.pipeline.stage import check_made
+from oncorobust.pipeline.made_files import check_made
+from oncorobust.pipeline.policy_files import made_files, manifest_file, previous_files
 from oncorobust.report.tables.row_statistics import read_rows
 from oncorobust.report.verdicts import verdicts_to_json
 from oncorobust.settings.pipeline import Params
@@ -78,12 +78,12 @@ def _read_model(files: list[str]) -> ModelRows:
 
 def _read_table(policy: Policy, name: str, params: Params) -> tuple[pd.DataFrame, str]:
     """Return index.csv as text, with the other columns of the manifest, if there is one."""
-    index = f"{layout.processed(name)}/index.csv"
+    index, file = f"{layout.processed(name)}/index.csv", manifest_file(name, params)
     table = read_table(Path(index))
-    if not (policy.subgroups and has_manifest(name, params)):
+    if not (policy.subgroups and file):
         return table, index
-    manifest = read_table(Path(manifest_file(name)))
+    manifest = read_table(Path(file))
     if manifest["image_id"].duplicated().any() or not table["image_id"].isin(manifest["image_id"]).all():
-        raise InputError(f"{manifest_file(name)}: expected one row for each image of {index}: run preprocess again")
+        raise InputError(f"{file}: expected one row for each image of {index}: run preprocess again")
     others = manifest.loc[:, ["image_id", *(one for one in manifest.columns if one not in table.columns)]]
-    return table.merge(others, on="image_id", how="left"), f"{index} and {manifest_file(name)}"
+    return table.merge(others, on="image_id", how="left"), f"{index} and {file}"

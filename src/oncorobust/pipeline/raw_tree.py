@@ -60,7 +60,7 @@ def look(root: Path, dataset: str, *, on_progress: Callable[[int, int, str], Non
     removed meanwhile.
     """
     tree, store = root / layout.raw(dataset), root / layout.hashes_file(dataset)
-    known, stamps = _read_known(store), dict(tree_files(tree))
+    known, stamps = _read_known(store), dict(tree_files(tree, without=root))
     stale = [path for path, stamp in stamps.items() if known.get(path, (_NO_STAMP, ""))[0] != stamp]
     fresh: dict[str, str] = {}
     try:
@@ -163,12 +163,14 @@ def newest_change(tree: Path) -> float:
     return max([*(stamp[1] for stamp in stamps.values()), *(one.stat().st_mtime_ns for one in folders)]) / 1e9
 
 
-def tree_files(tree: Path) -> Iterator[tuple[str, Stamp]]:
+def tree_files(tree: Path, *, without: Path | None = None) -> Iterator[tuple[str, Stamp]]:
     """Yield path and stamp of every file that counts below a folder, as DVC counts them: links are followed.
 
-    Each real folder is visited once.
+    Each real folder is visited once. without: a folder that is left out, such as the one of the results when it lies
+    inside a linked tree.
     """
-    seen, waiting = set(), [""]
+    left_out = [] if without is None else [without.stat()]
+    seen, waiting = {(one.st_dev, one.st_ino) for one in left_out}, [""]
     while waiting:
         folder = waiting.pop()
         place = tree / folder

@@ -21,9 +21,9 @@ from oncorobust.evaluation.shards import Tables
 from oncorobust.models.vgg16 import save_model
 from oncorobust.pipeline.clean_model import clean_model
 from oncorobust.pipeline.hardened_model import hardened_model
+from oncorobust.pipeline.made_files import check_made
 from oncorobust.pipeline.model_evaluation import evaluation_of
 from oncorobust.pipeline.model_training import training_in
-from oncorobust.pipeline.stage import check_made
 from oncorobust.settings.pipeline import Params
 
 _ROWS = ("predictions", "intervals")

@@ -59,10 +59,14 @@ def open_log() -> None:
     Libraries that are imported later write their caches into the project where the home folder cannot be written.
     Ends the process with one line and status 1 when the log cannot be written.
     """
+    log_to(log_path(sys.argv))
+
+
+def log_to(path: Path) -> None:
+    """Send what this process prints to a log of any path, as `open_log` does to that of the stage."""
     global _opened
     if _opened is not None:
         return
-    path = log_path(sys.argv)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         log = path.open("ab")

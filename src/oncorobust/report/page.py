@@ -102,12 +102,14 @@ def render_report(
     gates: Sequence[Gate],
     figures: Sequence[bytes],
     verdicts: Sequence[Mapping[str, Any]],
+    assessment: Mapping[str, Any] | None = None,
 ) -> str:
     """Return the page as HTML.
 
     datasets: in the order of the tables' columns. tables: all of `tables.build`. gates: the checks of each model.
-    figures: Figures 1 to 6 as PNG. verdicts: contents of the verdict files of the policies. Raises InputError where the
-    tables have other data sets, or data sets hold different protocols.
+    figures: Figures 1 to 6 as PNG. verdicts: contents of the verdict files of the policies. assessment: content of
+    assessment.json, which then stands in place of the commands of a repository; None for a run of the pipeline. Raises
+    InputError where the tables have other data sets, or data sets hold different protocols.
     """
     columns = {column.key: column for column in tables[0].columns}
     if [part.key for part in datasets] != list(columns):
@@ -170,6 +172,7 @@ def render_report(
         comparisons=comparison_sentences(by_name["Table N"]),
         trained=[(part, columns[part.key], trained) for part in datasets if (trained := part.trained)],
         flag_limit=FEW_WITHOUT_GRADIENT,
+        assessment=assessment,
     )
 
 

@@ -45,6 +45,12 @@ class Cifar10(Settings, frozen=True, kw_only=True, tag_field="name", tag="cifar1
 class Manifest(Settings, frozen=True, kw_only=True, tag_field="name", tag="manifest"):
     """A CSV beside image files of any kind."""
 
+    file: Annotated[str, Meta(pattern=r"^[^/\\]+\.csv$")] = "manifest.csv"
+    """Name of the CSV in the raw tree; the paths in it start from its folder."""
+    classes: Annotated[tuple[str, ...], Meta(min_length=2)] | None = None
+    """Names of all classes in the order of the model's outputs; null takes them from `classes.txt` in the raw tree, or
+    sorts the labels."""
+
 
 class Lidc(Settings, frozen=True, kw_only=True, tag_field="name", tag="lidc"):
     """LIDC-IDRI: CT in DICOM, the readers' XML, the diagnosis spreadsheet."""
@@ -110,8 +116,8 @@ class Split(Settings, frozen=True, kw_only=True):
     use_given: bool
     """Use the split that the raw tree states: its train and test files, or the manifest's `split` column. With false, a
     manifest with that column is refused, and a note counts the images of published train and test files."""
-    test_one_in: Annotated[int, Meta(ge=2)]
-    """One in so many patients (or images) is for testing."""
+    test_one_in: Annotated[int, Meta(ge=1)]
+    """One in so many patients (or images) is for testing; with 1 all are, which only a finished model allows."""
     validation_one_in: Annotated[int, Meta(ge=2)]
     """One in so many of the rest is for validation."""
 

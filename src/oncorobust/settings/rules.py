@@ -8,7 +8,7 @@ from pathlib import PurePath
 from oncorobust.base.errors import InputError
 from oncorobust.settings.base import tag
 from oncorobust.settings.certify import Certify
-from oncorobust.settings.data import BrainMets, Format, Preprocess
+from oncorobust.settings.data import BrainMets, Format, Manifest, Preprocess
 from oncorobust.settings.model_rules import check_model
 from oncorobust.settings.pipeline import Dataset, Params
 from oncorobust.settings.training import SGD, Adam, Constant, Harden, Mixture, Noise, Stages, Trades, WarmUp
@@ -23,6 +23,8 @@ def check_dataset(name: str, dataset: Dataset) -> None:
     check_increasing(dataset.attack.threat_epsilons, f"{where}.attack.threat_epsilons")
     check_increasing(dataset.rank.epsilons, f"{where}.rank.epsilons")
     _check_classes(dataset.preprocess.classes or (), f"{where}.preprocess.classes")
+    if isinstance(dataset.preprocess.format, Manifest):
+        _check_classes(dataset.preprocess.format.classes or (), f"{where}.preprocess.format.classes")
     reject, largest = dataset.rank.reject_epsilon, dataset.rank.epsilons[-1]
     if reject is not None and reject > largest:
         raise InputError(

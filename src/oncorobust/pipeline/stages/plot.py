@@ -1,0 +1,30 @@
+"""The figures of a run: the stage `plot`."""
+
+from oncorobust.pipeline.table_outputs import read_mark
+from oncorobust.report.figures.accuracy_over_epsilon import figure_2
+from oncorobust.report.figures.before_and_after import figure_3
+from oncorobust.report.figures.examples import figure_1
+from oncorobust.report.figures.image_bounds import figure_6
+from oncorobust.report.figures.minimal_epsilons import figure_5
+from oncorobust.report.figures.output import write_figures
+from oncorobust.report.figures.plot_data import read_all_plot_data
+from oncorobust.report.figures.selective_prediction import figure_4
+from oncorobust.report.tables.paper_numbers import load_paper_table
+from oncorobust.settings.pipeline import Params
+
+
+def plot(params: Params) -> None:
+    """Read the results of all data sets, and write each figure as PNG and SVG.
+
+    Raises InputError naming a file that is missing or unreadable.
+    """
+    datasets = read_all_plot_data(params)
+    figures = [
+        figure_1(datasets),
+        figure_2(datasets, paper=load_paper_table("table1")),
+        figure_3(datasets, table_epsilon=params.report.adversarial_training_epsilon),
+        figure_4(datasets),
+        figure_5(datasets),
+        figure_6(datasets),
+    ]
+    write_figures(figures, mark=read_mark())

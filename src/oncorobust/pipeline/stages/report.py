@@ -1,0 +1,39 @@
+"""The HTML page of a run: the stage `report`."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from oncorobust.base import layout
+from oncorobust.base.files import whole_outputs
+from oncorobust.base.schema.version import read_results
+from oncorobust.pipeline.policy_files import by_name
+from oncorobust.pipeline.table_outputs import read_gates
+from oncorobust.report.page import read_dataset_part, read_image, render_report
+from oncorobust.report.tables.cell import tables_from_json
+from oncorobust.report.tables.validity import refuse_red
+from oncorobust.settings.pipeline import Params
+
+
+def report(params: Params, *, assessment: Mapping[str, Any] | None = None) -> None:
+    """Read the tables, the figures, the verdicts and the results of each data set, and write the page.
+
+    assessment: as for `render_report`. Raises InputError where a check is red and the settings say `fail`, or naming a
+    file that is missing or unreadable.
+    """
+    trained = {name: dataset.trained_models for name, dataset in params.datasets.items()}
+    gates = read_gates()
+    if params.validity.on_failure == "fail":
+        refuse_red(gates)
+    page = render_report(
+        [
+            read_dataset_part(name, attacked=models, trained=trained[name], certified=params.certified.get(name, ()))
+            for name, models in params.models.items()
+        ],
+        tables=tables_from_json(read_results(layout.CELLS)),
+        gates=gates,
+        figures=[read_image(layout.figure_file(number, "png")) for number in range(1, 7)],
+        verdicts=[read_results(layout.acceptance_file(name)) for name in by_name(params.acceptance)],
+        assessment=assessment,
+    )
+    with whole_outputs(layout.PAGE) as (draft,):
+        draft.write_text(page, encoding="utf-8")

@@ -1,0 +1,32 @@
+"""All tables with intervals, and the validity gate: the stage `tabulate`."""
+
+from oncorobust.pipeline.table_outputs import write_tables
+from oncorobust.report.tables.build import build_tables, evidence_tables
+from oncorobust.report.tables.certificates import table_c
+from oncorobust.report.tables.intervals import row_files, with_intervals
+from oncorobust.report.tables.paired_tests import with_tests
+from oncorobust.report.tables.row_statistics import read_rows
+from oncorobust.report.tables.sources import read_metrics, read_summaries
+from oncorobust.report.tables.training_seeds import Repeats
+from oncorobust.report.tables.validity import certificate_checks, gates_of, mark_tables
+from oncorobust.settings.pipeline import Params
+
+
+def tabulate(params: Params) -> None:
+    """Read all metrics, rows and gates; write the tables, cells.json, metrics.json and validity.json.
+
+    Raises InputError naming a file that is missing or does not fit the others.
+    """
+    attack, rank, validity = (
+        read_metrics(params.models, file) for file in ("attack.json", "rank.json", "validity.json")
+    )
+    certify, report = read_metrics(params.certified, "certify.json"), params.report
+    epsilons, threats = params.attacks.table_epsilons, params.attacks.threats
+    built = build_tables(attack, rank, report=report, table_epsilons=epsilons, threats=threats, certify=certify)
+    summaries, repeats = read_summaries(params.models), Repeats(params.seed, params.repeats)
+    built += evidence_tables(attack, rank, report=report, summaries=summaries, repeats=repeats)
+    built += (table_c(certify, report=report, table_epsilons=epsilons),)
+    rows = {file: read_rows(file) for file in row_files(built)}
+    tables = with_tests(with_intervals(built, rows, seed=repeats.seed), rows)
+    gates = gates_of(validity, report, certified=certificate_checks(certify, rows, summaries))
+    write_tables(mark_tables(tables, gates), gates)
