@@ -30,6 +30,7 @@ from oncorobust.report.assessment_text import summary_lines
 from oncorobust.report.tables.cell import Cell, Field, Interval, Table, TableColumn
 from oncorobust.report.tables.validity import Gate
 from oncorobust.settings.load import parse_params
+from oncorobust.settings.own_models import Onnx, TorchExport
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 EPSILONS = (0.01, 0.05)
@@ -100,6 +101,19 @@ def person(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_model(folder / "model.keras")
     write_images(folder / "slices", split=True)
     return folder
+
+
+def test_a_network_of_pytorch_is_named_with_its_normalisation(tmp_path: Path) -> None:
+    asked = replace(
+        request_of(tmp_path / "net.pt2", tmp_path / "list.csv"), size=16, mean=(0.4,), std=(0.2,), channels="bgr"
+    )
+    model = parse_params(params_content(asked, size=16, has_split=True)).datasets["images"].model
+    assert isinstance(model, TorchExport)
+    assert (model.preprocessing.mean, model.preprocessing.std, model.preprocessing.channels) == ((0.4,), (0.2,), "bgr")
+    asked = replace(asked, model=tmp_path / "net.onnx")
+    found = parse_params(params_content(asked, size=16, has_split=True)).datasets["images"].model
+    assert isinstance(found, Onnx)
+    assert not found.fine_tune
 
 
 def detached(folder: Path) -> dict[str, str]:
@@ -414,6 +428,8 @@ def test_the_summary_tells_each_number_with_its_interval() -> None:
             ["--out", "slices"],
             r"oncorobust: --out: expected a new or empty folder, or one of an earlier assessment, got ",
         ),
+        (["--model", "net.pt2"], r"oncorobust: --mean: expected what the training of net.pt2 did to its images, one"),
+        (["--model", "net.onnx", "--mean", "0.5"], r"oncorobust: --std: expected what the training of net.onnx did to"),
         (["--out", "model.keras"], r"oncorobust: --out: expected a folder, got a file: .*/model.keras"),
     ],
 )

@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 import toy_pipeline as toy
 import yaml
+from PIL import Image
 from torch_modules import nn, torch
 
 from oncorobust.backend.functions import compile_logits
@@ -60,7 +61,8 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     program = torch.export.export(
         network(), (torch.rand(4, 3, SIZE, SIZE),), dynamic_shapes=({0: torch.export.Dim("batch")},)
     )
-    torch.export.save(program, folder / "own" / "network.pt2")
+    for name in ("network", "kept"):
+        torch.export.save(program, folder / "own" / f"{name}.pt2")
     toy.write_params(folder, params())
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KERAS_BACKEND", "torch")
@@ -107,6 +109,33 @@ def test_a_trained_network_is_hardened_and_its_file_is_read_again(clone: Path) -
         assert recorded["backend"] == "torch"
     assert (logits["clean"] != logits["adversarial"]).any()
     assert result(clone, "mnist", "clean", "training.json")["architecture"] == "resnet10t"
+
+
+def test_an_assessment_of_a_program_has_the_native_networks_accuracy(clone: Path, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    (tmp_path / "files").mkdir()
+    pixels = rng.integers(0, 256, (12, SIZE, SIZE, 3), dtype=np.uint8)
+    answers = network()((torch.from_numpy(pixels).permute(0, 3, 1, 2) / 255 - 0.5) / 0.25).argmax(1).tolist()
+    classes = sorted({f"c{answer}" for answer in answers} | {f"c{number}" for number in range(10)})
+    rows = []
+    for number, answer in enumerate(answers):
+        Image.fromarray(pixels[number]).save(tmp_path / "files" / f"{number}.png")
+        label = f"c{answer if number % 3 else (answer + 1) % 10}"  # right on 8 of 12
+        rows.append(f"i{number},files/{number}.png,{label},p{number}")
+    (tmp_path / "list.csv").write_text("\n".join(["image_id,path,label,patient_id", *rows]), encoding="utf-8")
+    options = f"--mean 0.5 --std 0.25 --size {SIZE} --epsilons 0.01 0.02 --max-images 4 --threads 1"
+    program, names = clone / "own" / "kept.pt2", " ".join(classes)
+    told = toy.run(
+        tmp_path, f"oncorobust assess --model {program} --manifest list.csv --out out --classes {names} {options}"
+    )
+    attacked = result(tmp_path / "out", "images", "clean", "attack.json")
+    rows_of = pd.read_csv(tmp_path / "out" / "reports" / "images" / "clean" / "intervals.csv")
+    assert len(rows_of) >= 4
+    assert "out/reports/index.html" in told
+    assert attacked["synthetic"] is False
+    index = pd.read_csv(tmp_path / "out" / "data" / "processed" / "images" / "index.csv").set_index("image_id")
+    for row in rows_of.itertuples():
+        assert row.predicted == answers[int(row.image_id[1:])], index.loc[row.image_id]
 
 
 def test_the_page_names_the_networks(clone: Path) -> None:

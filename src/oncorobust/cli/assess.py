@@ -27,13 +27,16 @@ _OF_THE_PLACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EAC
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `oncorobust assess`."""
     needed, images = parser.add_argument_group("needed"), parser.add_argument_group("model and images")
-    needed.add_argument("--model", required=True, type=Path, help="a Keras 3 classifier, a .keras file")
+    needed.add_argument("--model", required=True, type=Path, help="a classifier: .keras, .pt2 or .onnx file")
     needed.add_argument("--manifest", required=True, type=Path, help="CSV of image_id,path,label,patient_id[,split]")
     needed.add_argument("--out", required=True, type=Path, help="folder of the results, new or of the same command")
     images.add_argument("--classes", nargs="+", metavar="NAME", help="classes in the order of the model's outputs")
     _add_range(images, "--input-range", "values of the model's input that stand for black and white; default 0 1")
     _add_range(images, "--intensity-range", "stored values of black and white; default: the limits of the file format")
     images.add_argument("--size", type=int, help="side of the images in pixels; default: that of the model's input")
+    images.add_argument("--mean", nargs="+", type=float, help="mean that a .pt2 or .onnx network's training subtracted")
+    images.add_argument("--std", nargs="+", type=float, help="standard deviation by which it divided")
+    images.add_argument("--channels", choices=("rgb", "bgr", "grey"), default="rgb", help="of such a network")
     images.add_argument("--fit", choices=("crop", "pad"), default="crop", help="how images become square; default crop")
     images.add_argument("--positive", metavar="NAME", help="class that a test should find; default: the last class")
     images.add_argument("--title", help="title of the images in tables; default: name of the manifest's folder")
@@ -72,6 +75,9 @@ def _count(text: str) -> int | None:
 def run(args: argparse.Namespace) -> int:
     """Assess the model and print the summary. Returns the exit status. Raises InputError before the log is open."""
     request, folder = _request(args), args.out.absolute()
+    if request.torch_source is not None:
+        _need_normalisation(request)
+        os.environ.setdefault("KERAS_BACKEND", "torch")  # before Keras is first imported
     listed = check_request(request)
     check_folder(folder)
     _make(folder)
@@ -108,7 +114,20 @@ def _request(args: argparse.Namespace) -> Request:
         allow_chance=args.allow_chance,
         seed=args.seed,
         threads=args.threads or len(os.sched_getaffinity(0)),
+        mean=tuple(args.mean) if args.mean else None,
+        std=tuple(args.std) if args.std else None,
+        channels=args.channels,
     )
+
+
+def _need_normalisation(request: Request) -> None:
+    """Refuse a network without its normalisation: a wrong one is silent."""
+    for name, found in (("--mean", request.mean), ("--std", request.std)):
+        if found is None:
+            raise InputError(
+                f"{name}: expected what the training of {request.model.name} did to its images, one number or one per "
+                "channel, got none (0 and 1 for nothing)"
+            )
 
 
 def _make(folder: Path) -> None:

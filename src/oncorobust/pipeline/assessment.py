@@ -80,7 +80,11 @@ def _opened(request: Request, listed: Listed) -> dict[str, Any]:
 
 
 def _size(request: Request, listed: Listed) -> int:
-    """Return the side of the images: as asked for, or the longer side of the model's input."""
+    """Return the side of the images: as asked for, or the longer side of a Keras model's input."""
+    if request.torch_source is not None:
+        if request.size is None:
+            raise InputError(f"--size: expected the side of the images of {request.model} in pixels, got none")
+        return request.size
     try:
         sides = read_input_size(str(request.model), n_classes=len(listed.class_names))
     except InputError as error:

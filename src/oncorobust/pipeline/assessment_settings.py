@@ -20,6 +20,7 @@ EPSILONS = (0.001, 0.002, 0.004, 0.006)
 MAX_IMAGES = 80
 """Test images that are attacked: as in presets/real.yaml, for hours at most on a laptop."""
 
+_TORCH_SOURCES = {".pt2": "torch_export", ".onnx": "onnx"}
 _CURVE = (0.0005, 0.001, 0.002, 0.003, 0.004, 0.006, 0.01, 0.02)
 _FEW_THREATS = 3
 _STRICT = {
@@ -53,6 +54,7 @@ class Request:
     images in pixels; None takes the model's own. max_images: None takes all test images. epsilons: None takes those of
     this module. intensity_range: stored values that become 0 and 1, or `format`. positive: class that a test should
     find; None takes the last one. allow_chance: assess a model that does no better than chance on validation images.
+    mean, std, channels: of the images of a network of PyTorch or ONNX (`settings.own_models.Preprocessing`).
     """
 
     model: Path
@@ -69,6 +71,14 @@ class Request:
     allow_chance: bool
     seed: int
     threads: int
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+    channels: str = "rgb"
+
+    @property
+    def torch_source(self) -> str | None:
+        """Return the `model.source` of a network of PyTorch or ONNX; None for a Keras model."""
+        return _TORCH_SOURCES.get(self.model.suffix)
 
     @property
     def model_link(self) -> str:
@@ -81,10 +91,7 @@ def params_content(request: Request, *, size: int, has_split: bool) -> dict[str,
     table = request.epsilons or EPSILONS
     block = {
         "preprocess": _preprocess(request, size=size, has_split=has_split),
-        "model": {
-            **{"source": "path", "path": request.model_link, "input_range": list(request.input_range)},
-            **{"fine_tune": False, "allow_chance": request.allow_chance},
-        },
+        "model": _model(request) | {"fine_tune": False, "allow_chance": request.allow_chance},
         "attack": {
             "epsilons": list(request.epsilons or _CURVE),
             "threat_epsilons": list(table[:_FEW_THREATS]),
@@ -104,6 +111,14 @@ def params_content(request: Request, *, size: int, has_split: bool) -> dict[str,
         "report": {"columns": {DATASET: column}, "adversarial_training_epsilon": _middle(table)},
         "acceptance": [],
     }
+
+
+def _model(request: Request) -> dict[str, Any]:
+    if request.torch_source is None:
+        return {"source": "path", "path": request.model_link, "input_range": list(request.input_range)}
+    preprocessing = {"mean": list(request.mean or ()), "std": list(request.std or ()), "channels": request.channels}
+    preprocessing |= {"range": list(request.input_range)}
+    return {"source": request.torch_source, "path": request.model_link, "preprocessing": preprocessing}
 
 
 def _preprocess(request: Request, *, size: int, has_split: bool) -> dict[str, Any]:
