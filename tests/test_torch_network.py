@@ -24,6 +24,7 @@ from oncorobust.base.progress import Stopped
 from oncorobust.base.run_state import RunState
 from oncorobust.models.build import build_model, model_record
 from oncorobust.models.dropout import dropout_logits
+from oncorobust.models.exported_weights import write_weights
 from oncorobust.models.keras_files import read_model
 from oncorobust.models.vgg16 import load_classifier, save_model
 from oncorobust.settings.own_models import ExpectedAccuracy, Onnx, Preprocessing, Timm, TorchExport
@@ -376,3 +377,24 @@ def test_a_file_with_weights_of_another_network_is_refused(weights, tmp_path):
             archive.writestr(name, content)
     with pytest.raises(InputError, match=r"expected \d+ weights of timm, got \d+"):
         read_model(tmp_path / "other.keras")
+
+
+@on_torch
+def test_weights_are_written_for_plain_pytorch(weights, tmp_path):
+    model = built(settings_of(weights))
+    for variable in model.trainable_variables:
+        variable.assign(variable.value * 1.01)
+    record = write_weights(model, tmp_path / "out.safetensors")
+    plain = native()
+    plain.load_state_dict(safetensors.load_file(tmp_path / "out.safetensors"))
+    expected = plain((channels_first(X) - 0.5) / 0.25).detach()
+    np.testing.assert_allclose(compile_logits(model)(X), expected, rtol=0, atol=1e-5 * float(expected.abs().max()))
+    assert record["network"]["architecture"] == "resnet10t"
+    assert record["largest_difference"] <= 1e-5
+
+
+@on_torch
+def test_weights_of_a_keras_model_are_refused_with_the_way_out(tmp_path):
+    model = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Flatten(), keras.layers.Dense(2)])
+    with pytest.raises(InputError, match="got a Keras model: use --to pt2 or --to onnx"):
+        write_weights(model, tmp_path / "out.safetensors")

@@ -36,7 +36,13 @@ def params() -> dict[str, Any]:
     block = content["datasets"]["mnist"]
     block["preprocess"] |= {"max_images": 200, "size": SIZE}
     block["train"]["epochs"] = block["harden"]["epochs"] = 1
-    block["harden"] |= {"max_iter": 1, "validation_max_iter": 1, "schedule": {"name": "constant"}}
+    block["harden"] |= {
+        "max_iter": 1,
+        "validation_max_iter": 1,
+        "keep": "last",
+        "max_drop": None,
+        "schedule": {"name": "constant"},
+    }
     block["attack"] |= {"epsilons": [0.05], "threat_epsilons": [0.05], "example_epsilon": 0.05, "max_images": 6}
     block["rank"] |= {"epsilons": [0.05, 0.1], "validation_images": 6, "score_passes": 2}
     measured = copy.deepcopy(block) | {"harden": None}

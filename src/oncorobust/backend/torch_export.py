@@ -66,7 +66,7 @@ def onnx_model(program: Any) -> Any:
                 program, dynamo=True, verbose=False, input_names=["images"], output_names=["logits"]
             )
     except ModuleNotFoundError as error:
-        raise missing_package(error.name or "onnxscript", extra="torch") from error
+        raise missing_package(error.name or "onnxscript", extra="networks") from error
     model = exported.model_proto
     del model.graph.value_info[:]
     for node in model.graph.node:

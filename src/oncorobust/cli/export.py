@@ -2,6 +2,9 @@
 
     KERAS_BACKEND=torch oncorobust export lidc adversarial --to onnx [--out FILE]
 
+`--to safetensors` writes the weights of a network of PyTorch, ONNX, timm or MONAI under their names in plain PyTorch.
+For the other forms:
+
 The preprocessing is inside: the file takes images (n, 3, h, w) float32 in [0, 1] and gives logits. FILE.json beside it
 names the classes, and what 0 and 1 stand for. The same model gives the same bytes with the same versions of packages.
 """
@@ -15,14 +18,19 @@ from oncorobust.base.errors import InputError
 from oncorobust.settings.load import load_params
 from oncorobust.settings.pipeline import Params
 
-FORMS = ("onnx", "pt2")
+FORMS = ("onnx", "pt2", "safetensors")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `oncorobust export`."""
     parser.add_argument("dataset", metavar="DATASET", help="a data set of run.datasets")
     parser.add_argument("model", metavar="MODEL", help=f"one of {', '.join(layout.TRAINED)}")
-    parser.add_argument("--to", required=True, choices=FORMS, help="onnx, or pt2 for torch.export.load")
+    parser.add_argument(
+        "--to",
+        required=True,
+        choices=FORMS,
+        help="onnx; pt2 for torch.export.load; safetensors for the weights of a PyTorch network alone",
+    )
     parser.add_argument(
         "--out",
         type=Path,

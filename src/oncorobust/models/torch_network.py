@@ -40,6 +40,15 @@ class TorchNetwork(TorchLayer):
         self._program = program
         self.hold(network_of(self.network, program, where=where, weights=weights))
 
+    @property
+    def program(self) -> bytes | None:
+        """Return the program that the network came as; None for a network by name."""
+        return self._program
+
+    def state(self) -> dict[str, Any]:
+        """Return parameters and buffers by their names in PyTorch."""
+        return dict(self.held.module.state_dict())
+
     def get_config(self) -> dict[str, Any]:
         """Return the description."""
         return {**super().get_config(), "network": self.network, "seed": self.seed}

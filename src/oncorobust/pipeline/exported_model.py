@@ -10,20 +10,21 @@ from oncorobust.base import layout
 from oncorobust.base.files import file_sha256, whole_outputs, write_json
 from oncorobust.base.schema.version import read_results
 from oncorobust.models.exported import write_exported
+from oncorobust.models.exported_weights import write_weights
 from oncorobust.models.vgg16 import load_classifier
 
 
 def export_model(dataset: str, model: str, *, form: str, out: Path) -> dict[str, Any]:
     """Write a model of a data set to `out`, and what it takes and gives to `<out>.json`. Returns the content of that.
 
-    form: `onnx` or `pt2`. Both files are put in place together, after the comparison. Raises InputError for a model
-    that does not fit its data set, or whose file gives other logits.
+    form: `onnx`, `pt2`, or `safetensors` for the weights of a PyTorch network. Both files are put in place together,
+    after the comparison. Raises InputError for a model that does not fit its data, or whose file gives other logits.
     """
     checkpoint, summary = layout.model_file(dataset, model), read_results(layout.summary_file(dataset))
     size, classes = summary["size"], summary["class_names"]
     with keras.device("cpu"), whole_outputs(out, out.with_name(f"{out.name}.json")) as (draft, about):
         network = load_classifier(checkpoint, image_shape=(size, size, 3), n_classes=len(classes))
-        compared = write_exported(network, draft, form=form)
+        compared = write_weights(network, draft) if form == "safetensors" else write_exported(network, draft, form=form)
         content = _description(dataset, model, summary) | {"checkpoint_sha256": file_sha256(checkpoint)} | compared
         write_json(about, content)
     return content
