@@ -20,6 +20,7 @@ from oncorobust.backend.functions import compile_logits
 from oncorobust.base.errors import InputError
 from oncorobust.base.schema.version import write_results
 from oncorobust.models import exported
+from oncorobust.models.onnx_networks import read_onnx
 from oncorobust.models.vgg16 import caffe_scaling, save_model
 from oncorobust.pipeline.exported_model import export_model
 
@@ -114,6 +115,9 @@ def test_an_onnx_file_gives_kerass_logits(repository):
         (logits,) = session.run(["logits"], {"images": X[:n].transpose(0, 3, 1, 2)})
         check_close(logits, n)
     assert content["compared_with"] == f"ONNX Runtime {runtime.__version__}"
+    pytest.importorskip("onnx2torch", reason="onnx2torch is not installed")
+    module = read_onnx(out.read_bytes(), where=str(out))
+    check_close(module(torch.from_numpy(X.transpose(0, 3, 1, 2).copy())).detach().numpy(), 5)
     graph = onnx.load(out).graph
     (shape,) = ([axis.dim_param or axis.dim_value for axis in one.type.tensor_type.shape.dim] for one in graph.input)
     assert shape == ["n", 3, SIZE, SIZE]

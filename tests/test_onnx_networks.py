@@ -222,6 +222,20 @@ def test_weights_listed_as_inputs_are_no_inputs():
     check_same(read(model), lambda x: small_logits(model, x))
 
 
+def test_a_kernel_behind_a_transpose_is_a_constant():
+    model = small()
+    model.graph.initializer.append(weight("as_in_keras", 3, 3, 3, 4))
+    turned = helper.make_node("Transpose", ["as_in_keras"], ["turned"], perm=[3, 2, 0, 1])
+    model.graph.node.insert(0, turned)
+    model.graph.node[1].input[1] = "turned"
+    kernel = weights_of(model)["as_in_keras"].permute(3, 2, 0, 1)
+    same = small()
+    for one in same.graph.initializer:
+        one.CopyFrom(next(other for other in model.graph.initializer if other.name == one.name))
+    same.graph.initializer[0].CopyFrom(numpy_helper.from_array(kernel.contiguous().numpy(), "kernel"))
+    check_same(read(model), lambda x: small_logits(same, x))
+
+
 def test_identities_constants_and_dropout_leave_nothing_behind():
     model = small(
         helper.make_node("Dropout", ["z", "share"], ["dropped", "mask"]),

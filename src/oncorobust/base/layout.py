@@ -115,11 +115,6 @@ def model_file(dataset: str, model: str) -> str:
     return f"{model_folder(dataset)}/{model}.keras"
 
 
-def export_file(dataset: str, model: str, form: str) -> str:
-    """Return the file of a model for use outside of the project; form: `onnx` or `pt2`."""
-    return f"{model_folder(dataset)}/{model}.{form}"
-
-
 def answers_file(dataset: str, model: str) -> str:
     """Return the file with a model's logits on fixed images."""
     return f"{model_folder(dataset)}/{model}.answers.json"

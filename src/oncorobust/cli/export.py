@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out",
         type=Path,
-        help=f"the file (default: {layout.export_file('DATASET', 'MODEL', 'FORM')}); what it takes and gives is "
+        help=f"the file (default: {_place('DATASET', 'MODEL', 'FORM')}); what it takes and gives is "
         "written to FILE.json",
     )
 
@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
     """Export a model of the repository in the current folder. Returns the exit status."""
     params = load_params("params.yaml")
     _check(args, params)
-    out = args.out or Path(layout.export_file(args.dataset, args.model, args.to))
+    out = args.out or Path(_place(args.dataset, args.model, args.to))
     if out.suffix != f".{args.to}":
         raise InputError(f"expected a file name that ends in .{args.to}, got {out}")
     _prepare(params)
@@ -52,6 +52,10 @@ def run(args: argparse.Namespace) -> int:
     content = export_model(args.dataset, args.model, form=args.to, out=out)
     print("\n".join(_lines(content, out)))
     return 0
+
+
+def _place(dataset: str, model: str, form: str) -> str:
+    return f"{layout.model_folder(dataset)}/{model}.{form}"
 
 
 def _check(args: argparse.Namespace, params: Params) -> None:

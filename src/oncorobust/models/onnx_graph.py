@@ -8,6 +8,9 @@ import numpy as np
 from oncorobust.base.errors import InputError
 from oncorobust.models.onnx_checks import images_of, opset_of
 
+_MOVING = ("Transpose", "Reshape", "Squeeze", "Unsqueeze", "Cast", "Concat")
+"""Operators that exporters put between a weight and its layer, which onnx2torch wants to be a constant."""
+
 
 class Graph:
     """The graph of a checked model."""
@@ -26,7 +29,7 @@ class Graph:
         self._shapes = {one.name: [axis.dim_value for axis in one.type.tensor_type.shape.dim] for one in values}
 
     def nodes(self) -> Iterator[Any]:
-        """Yield copies of the nodes but constants, identities and dropout, whose values go to where they are used."""
+        """Yield copies of the nodes but constants, identities and dropout, whose values go where they are used."""
         import onnx
 
         passed: dict[str, str] = {}
@@ -38,12 +41,26 @@ class Graph:
             node.input[:] = [passed.get(name, name) for name in node.input]
             if node.op_type == "Constant":
                 self._constants[node.output[0]] = _constant(node)
+            elif node.op_type in _MOVING and all(name in self._constants for name in node.input):
+                self._constants[node.output[0]] = self._computed(node)
             elif node.op_type not in ("Identity", "Dropout"):
                 yield node
             elif node.output[0] == end:
                 yield onnx.helper.make_node("Identity", node.input[:1], node.output[:1], name=node.name)
             else:
                 passed[node.output[0]] = node.input[0]
+
+    def _computed(self, node: Any) -> Any:
+        """Return the tensor that a node makes of constants, by the reference implementation of ONNX."""
+        from onnx import helper, numpy_helper
+        from onnx.reference import ReferenceEvaluator
+
+        constants = [_named(self._constants[name], name) for name in dict.fromkeys(node.input)]
+        result = helper.make_empty_tensor_value_info(node.output[0])
+        graph = helper.make_graph([node], "constant", [], [result], constants)
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", self.written)])
+        (values,) = ReferenceEvaluator(model).run(None, {})
+        return numpy_helper.from_array(np.asarray(values), node.output[0])
 
     def shape(self, name: str) -> list[int]:
         """Return the shape of a value, with 0 for an axis of any length; [] where it is unknown."""
