@@ -172,7 +172,7 @@ def results(root: Path) -> dict[str, bytes]:
     return {
         name: one
         for name, one in contents(root).items()
-        if name.startswith(("reports/", "data/processed/", "models/")) and not name.endswith(("clean.keras", ".html"))
+        if name.startswith(("reports/", "data/processed/", "models/")) and not name.endswith(".html")
     }
 
 

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import keras
+
 from oncorobust.backend.runtime import prepare
 from oncorobust.base import layout
 from oncorobust.base.errors import InputError
@@ -89,6 +91,7 @@ def _size(request: Request, listed: Listed) -> int:
         sides = read_input_size(str(request.model), n_classes=len(listed.class_names))
     except InputError as error:
         raise InputError(f"{error} (classes of {request.manifest}: {', '.join(listed.class_names)})") from error
+    keras.utils.clear_session()  # Keras counts the layers that it names, and writes the names into the model's file
     if request.size is not None:
         return request.size
     known = [side for side in sides if side is not None]
