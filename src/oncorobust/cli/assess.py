@@ -11,10 +11,11 @@ import errno
 import os
 from contextlib import chdir
 from fractions import Fraction
+from importlib.util import find_spec
 from pathlib import Path
 
 from oncorobust.base import layout
-from oncorobust.base.errors import InputError
+from oncorobust.base.errors import InputError, missing_package
 from oncorobust.base.progress import Stopped
 from oncorobust.pipeline.assessment_record import check_folder, check_request
 from oncorobust.pipeline.assessment_settings import EPSILONS, MAX_IMAGES, Request
@@ -77,6 +78,8 @@ def run(args: argparse.Namespace) -> int:
     request, folder = _request(args), args.out.absolute()
     if request.torch_source is not None:
         _need_normalisation(request)
+        if find_spec("torch") is None:
+            raise missing_package("torch", extra="networks")
         os.environ.setdefault("KERAS_BACKEND", "torch")  # before Keras is first imported
     listed = check_request(request)
     check_folder(folder)
