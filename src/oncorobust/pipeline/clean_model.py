@@ -7,6 +7,7 @@ from oncorobust.base.schema.version import read_results
 from oncorobust.models.build import build_model, model_record
 from oncorobust.models.own import check_class_order
 from oncorobust.pipeline.model_training import ModelTraining, TrainedModel
+from oncorobust.pipeline.stage_log import tell
 from oncorobust.settings.own_models import Brought
 from oncorobust.settings.pipeline import Dataset
 from oncorobust.training.expected_accuracy import accuracy_as_brought
@@ -31,6 +32,10 @@ def clean_model(opened: ModelTraining, settings: Dataset) -> TrainedModel:
     batch_size = settings.train.batch_size
     if model.expected_accuracy is not None:
         found = accuracy_as_brought(network, validation, settings=model, batch_size=batch_size)
+        tell(
+            f"train {opened.dataset}: as brought, {model.named} is right on {found:.1%} of the validation images; "
+            f"{model.expected_accuracy.value:.1%} was expected"
+        )
         record |= {"accuracy_as_brought": found, "expected_accuracy": model.expected_accuracy.value}
     if model.fine_tune:
         return opened.fit(train, network, settings.train, record=record, decided_by=[model])
