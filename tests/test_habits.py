@@ -27,7 +27,8 @@ def test_continuous_integration_checks_and_tests_on_every_python() -> None:
     assert PROJECT["requires-python"] == ">=3.11,<3.13"
     assert jobs["test"]["strategy"]["matrix"]["python"] == ["3.11", "3.12"]
     actions = [step["uses"] for job in jobs.values() for step in job["steps"] if "uses" in step]
-    assert len(actions) == 4
+    assert commands["test-torch"][-1] == "make test-torch"
+    assert len(actions) == 6
     assert all(re.fullmatch(r"actions/[a-z-]+@v[0-9]+", action) for action in actions), actions
 
 
