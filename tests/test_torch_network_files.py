@@ -127,3 +127,27 @@ def test_arguments_that_would_fill_the_memory_are_refused(architecture: str, arg
 def test_a_program_is_bytes(array: np.ndarray) -> None:
     with pytest.raises(InputError, match="expected a program as bytes"):
         _bytes_of(array)
+
+
+def test_a_clone_is_refused_with_the_way_out(saved: Path) -> None:
+    clone = keras.models.clone_model(read_model(saved))
+    with pytest.raises(InputError, match="save the model and read its file instead"):
+        clone(np.zeros((2, 32, 32, 3), np.float32))
+
+
+def test_a_batch_of_one_image_in_training_is_refused_with_the_way_out(saved: Path) -> None:
+    with pytest.raises(InputError, match="got one image, the rest of an epoch: choose another batch_size"):
+        read_model(saved)(np.zeros((1, 32, 32, 3), np.float32), training=True)
+
+
+def test_a_file_without_the_weights_of_the_layer_is_refused(saved: Path, tmp_path: Path) -> None:
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(tmp_path / "empty.h5", "w") as file:
+        file.create_group("layers")
+    path = tmp_path / "empty.keras"
+    with zipfile.ZipFile(saved) as source, zipfile.ZipFile(path, "w") as target:
+        target.writestr("config.json", source.read("config.json"))
+        target.writestr("metadata.json", source.read("metadata.json"))
+        target.write(tmp_path / "empty.h5", "model.weights.h5")
+    with pytest.raises(InputError, match="expected 184 weights of timm, got 0"):
+        read_model(path)

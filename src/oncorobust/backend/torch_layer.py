@@ -66,7 +66,15 @@ class TorchLayer(keras.layers.Layer):
             self.held.stay_in_evaluation()
             drawing = nullcontext() if self._drops_by is None else self._dropping(self._drops_by)
         with self.held.layers.logits_alone(), drawing:
-            return self._network.logits_of(images)
+            try:
+                return self._network.logits_of(images)
+            except ValueError as error:  # PyTorch's batch normalisation refuses one number per channel
+                if not training or len(images) != 1:
+                    raise
+                raise InputError(
+                    "expected batches of two images or more for batch normalisation in training, got one image, the "
+                    f"rest of an epoch: choose another batch_size ({error})"
+                ) from error
 
     @property
     def has_dropout(self) -> bool:
