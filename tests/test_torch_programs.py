@@ -249,6 +249,31 @@ def test_a_layer_that_is_called_twice_keeps_one_weight():
     torch.testing.assert_close(read(exported(module))(images()), module(images()), rtol=0, atol=1e-6)
 
 
+def test_two_layers_with_one_weight_step_as_one():
+    class Tied(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.second = nn.Conv2d(3, 3, 3, padding=1), nn.Conv2d(3, 3, 3, padding=1)
+            self.second.weight = self.first.weight
+
+        def forward(self, x):
+            return self.second(torch.relu(self.first(x))).mean((2, 3))
+
+    torch.manual_seed(2)
+    native = Tied()
+    module = read(exported(native, torch.rand(2, 3, 8, 8)))
+    assert module.get_parameter("first.weight") is module.get_parameter("second.weight")
+    assert len(list(module.parameters())) == len(list(native.parameters())) == 3
+    x = torch.rand(4, 3, 8, 8)
+    for network in (native, module):
+        optimizer = torch.optim.Adam(network.parameters(), lr=0.1)
+        for _ in range(2):
+            optimizer.zero_grad()
+            network(x).square().sum().backward()
+            optimizer.step()
+    torch.testing.assert_close(module(x), native(x))
+
+
 def test_a_program_for_the_core_operators_gives_the_same_logits():
     program = torch.export.export(cnn(), (images(),), dynamic_shapes=(batch(),)).run_decompositions()
     stream = io.BytesIO()

@@ -13,6 +13,7 @@ from typing import Any, no_type_check
 import keras
 
 from oncorobust.backend.torch_classifier import ModuleNetwork, TorchClassifier
+from oncorobust.base.errors import InputError
 
 
 class TorchLayer(keras.layers.Layer):
@@ -48,7 +49,15 @@ class TorchLayer(keras.layers.Layer):
             yield
 
     def call(self, images: Any, training: bool | None = None) -> Any:
-        """Return logits; with `training`, the module runs in training mode, and its buffers change."""
+        """Return logits; with `training`, the module runs in training mode, and its buffers change.
+
+        Raises InputError for a layer without a module, as a clone is.
+        """
+        if not hasattr(self, "held"):
+            raise InputError(
+                f"expected a layer that holds a PyTorch module, got {self.name!r} without one: a clone or a copy from "
+                "a configuration has none; save the model and read its file instead"
+            )
         if training:
             self.held.module.train()
             words = keras.ops.convert_to_numpy(self._random.next()).astype("uint64")
@@ -57,7 +66,15 @@ class TorchLayer(keras.layers.Layer):
             self.held.stay_in_evaluation()
             drawing = nullcontext() if self._drops_by is None else self._dropping(self._drops_by)
         with self.held.layers.logits_alone(), drawing:
-            return self._network.logits_of(images)
+            try:
+                return self._network.logits_of(images)
+            except ValueError as error:  # PyTorch's batch normalisation refuses one number per channel
+                if not training or len(images) != 1:
+                    raise
+                raise InputError(
+                    "expected batches of two images or more for batch normalisation in training, got one image, the "
+                    f"rest of an epoch: choose another batch_size ({error})"
+                ) from error
 
     @property
     def has_dropout(self) -> bool:

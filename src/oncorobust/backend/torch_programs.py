@@ -51,6 +51,7 @@ def load_program(
     program = _program_class()(module, graph)
     program.cut_off = cut_off
     _forget(program, constants)
+    _tie(program)
     _make_float32(program)
     for layer in program.modules():
         layer.training = False
@@ -184,6 +185,16 @@ def _forget(program: Any, constants: Sequence[str]) -> None:
     for name in constants:
         path, _, field = name.rpartition(".")
         program.get_submodule(path)._non_persistent_buffers_set.add(field)
+
+
+def _tie(program: Any) -> None:
+    """Let names of one tensor share one parameter: a program gives each its own, which training would step apart."""
+    known: dict[tuple[Any, ...], Any] = {}
+    for name, one in [*program.named_parameters(remove_duplicate=False)]:
+        path, _, field = name.rpartition(".")
+        place = (one.data_ptr(), one.shape, one.stride(), one.dtype)
+        if one.numel():
+            program.get_submodule(path)._parameters[field] = known.setdefault(place, one)
 
 
 def _make_float32(program: Any) -> None:

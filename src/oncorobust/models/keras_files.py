@@ -11,6 +11,7 @@ metrics, optimiser) are not read.
 """
 
 import json
+import re
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -31,10 +32,19 @@ _PARTS = {
 }
 """Modules of Keras that a network is made of."""
 
+_TORCH_NETWORK = {
+    "class_name": "TorchNetwork",
+    "module": "oncorobust.models.torch_network",
+    "registered_name": "oncorobust>TorchNetwork",
+}
+
 _PLAIN_BYTES = 64 * 2**20  # the configuration of a network with 700 layers takes 1 MiB
 _MOST_PACKED = 20  # ratio; Keras does not compress, and float32 weights compress to nine tenths
 
 _LONGEST_REASON = 240  # characters; Keras repeats the whole configuration of a layer that it cannot build
+
+_COUNTED = re.compile(r"A total of \d+ objects could not be loaded\.")
+"""How Keras begins the error of objects whose weights do not fit."""
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 
@@ -61,6 +71,8 @@ def read_model(path: str | Path) -> keras.Model:
     except InputError:
         raise
     except Exception as error:
+        if own := _own_error(error):
+            raise InputError(f"{own} in {path}") from error
         # Keras, zipfile and json raise ValueError, TypeError, KeyError, OSError and more for a file they cannot use.
         reason = _reason(error)[:_LONGEST_REASON]
         other = f" (written by Keras {version}, read by {keras.__version__})" if version != keras.__version__ else ""
@@ -72,9 +84,21 @@ def read_model(path: str | Path) -> keras.Model:
     return model
 
 
+def _own_error(error: BaseException | None) -> InputError | None:
+    """Return the error of this project's own layer that Keras wrapped in another one."""
+    while error is not None and not isinstance(error, InputError):
+        error = error.__context__
+    return error
+
+
 def _reason(error: Exception) -> str:
-    """Return the first sentence of an error, with what follows where it ends in a colon."""
+    """Return the first sentence of an error, with what follows where it ends in a colon.
+
+    Of objects whose weights do not fit, which Keras counts first, that is the error of one of them.
+    """
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    if len(lines) > 1 and _COUNTED.match(lines[0]):
+        del lines[0]
     told = lines[0]
     for line in lines[1:]:
         if not told.endswith(":"):
@@ -122,7 +146,7 @@ def _refuse_code(config: Any, path: str) -> None:
 
 def _is_torch_network(entry: Mapping[str, Any]) -> bool:
     """Say whether an object is the layer that holds a PyTorch network, whose description and program it checks."""
-    return entry.get("registered_name") == "oncorobust>TorchNetwork"
+    return {name: entry.get(name) for name in _TORCH_NETWORK} == _TORCH_NETWORK
 
 
 def _is_part(module: object) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from oncorobust.backend.torch_limits import limited_building
 from oncorobust.base.errors import InputError
 from oncorobust.models.monai_families import family_arguments, find_family, gradient_through_shortcuts, logits_alone
 from oncorobust.models.network_arguments import Settled, data_settled, first_line, import_package, nearest, settle
@@ -51,7 +52,8 @@ def timm_network(architecture: str, *, arguments: Mapping[str, Any], channels: i
     given = settle(arguments, [*settled, _NO_WEIGHTS, classifier], network=network)
     del given[classifier.name]  # not an argument of every network
     try:
-        return timm.create_model(architecture, **given)
+        with limited_building(given):
+            return timm.create_model(architecture, **given)
     except Exception as error:
         raise _not_built(network, arguments, error) from error
 
@@ -103,7 +105,8 @@ def monai_network(architecture: str, *, arguments: Mapping[str, Any], channels: 
         )
     build = getattr(nets, name)
     try:
-        module = (logits_alone(build) if family.tanh else build)(**given)
+        with limited_building(given):
+            module = (logits_alone(build) if family.tanh else build)(**given)
     except Exception as error:
         raise _not_built(network, arguments, error) from error
     if gradient_through_shortcuts(module):
@@ -146,6 +149,8 @@ def _check_names(given: Mapping[str, Any], known: Mapping[str, bool], *, network
 
 
 def _not_built(network: str, arguments: Mapping[str, Any], error: Exception) -> InputError:
+    if isinstance(error, InputError):
+        return InputError(f"{network}: {error}")
     if lacking := re.search(r"No module named '(\w+)", str(error)):
         return InputError(f"{network} needs the package {lacking[1]}: pip install {lacking[1]}")
     return InputError(f"{network} cannot be built with the arguments {dict(arguments)}: {first_line(error)}")

@@ -13,6 +13,7 @@ import numpy as np
 
 from oncorobust.backend.torch_layer import TorchLayer
 from oncorobust.base.errors import InputError
+from oncorobust.models.torch_descriptions import check_description
 from oncorobust.models.torch_sources import network_of
 
 _PROGRAM = "program"
@@ -28,7 +29,10 @@ class TorchNetwork(TorchLayer):
     @no_type_check  # as in TorchLayer
     def __init__(self, *, network: Mapping[str, Any], seed: int, **settings: Any) -> None:
         """network: description of `torch_sources.described`. seed: of the random numbers in training."""
-        super().__init__(n_classes=int(network["n_classes"]), seed=seed, **settings)
+        check_description(network)
+        super().__init__(n_classes=network["n_classes"], seed=seed, **settings)
+        if self.compute_dtype != "float32":
+            raise InputError(f"expected a PyTorch network that computes in float32, got {self.compute_dtype}")
         self.network = dict(network)
         self._program = None
 
@@ -61,7 +65,7 @@ class TorchNetwork(TorchLayer):
 
     def load_own_variables(self, store: Any) -> None:
         """Build the network, and read its weights and buffers. Raises InputError for one that does not fit."""
-        program = np.asarray(store[_PROGRAM]).tobytes() if _PROGRAM in store else None
+        program = _bytes_of(store[_PROGRAM]) if _PROGRAM in store else None
         self.open(program, where=self.name)
         variables = [*self._trainable_variables, *self._non_trainable_variables]
         found = [key for key in store.keys() if key != _PROGRAM]  # noqa: SIM118 Keras's stores cannot be iterated
@@ -69,3 +73,10 @@ class TorchNetwork(TorchLayer):
             raise InputError(f"expected {len(variables)} weights of {self.network['source']}, got {len(found)}")
         for number, variable in enumerate(variables):
             variable.assign(store[str(number)])
+
+
+def _bytes_of(numbers: Any) -> bytes:
+    """Return the bytes of a program. Raises InputError for an array of another type, before it is read."""
+    if numbers.dtype != np.uint8 or numbers.ndim != 1:
+        raise InputError(f"expected a program as bytes, got {numbers.dtype} of shape {numbers.shape}")
+    return np.asarray(numbers).tobytes()
