@@ -406,7 +406,7 @@ def test_the_summary_tells_each_number_with_its_interval() -> None:
     ("options", "told"),
     [
         (["--model", "none.keras"], r"oncorobust: --model: expected a file, got none at .*/none.keras"),
-        (["--model", "slices/weights.pth"], r"--model: expected a .keras, .pt2 or .onnx file, got weights.pth, .*as .pt2"),
+        (["--model", "weights.pth"], r"--model: expected a .keras, .pt2 or .onnx file, got weights.pth, .*as .pt2"),
         (["--manifest", "none.csv"], r"oncorobust: --manifest: expected a file, got none at .*/none.csv"),
         (
             ["--manifest", "unlabelled/list.csv"],
@@ -448,6 +448,7 @@ def test_bad_input_is_refused_before_anything_is_written(
     for name, one in others.items():
         (tmp_path / name).mkdir()
         one.to_csv(tmp_path / name / "list.csv", index=False)
+    (tmp_path / "weights.pth").touch()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("oncorobust.cli.assess.log_to", lambda _: pytest.fail("the log was opened"))
     before, usual = contents(tmp_path), ["--model", "model.keras", "--manifest", "slices/list.csv", "--out", "found"]
