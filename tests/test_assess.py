@@ -406,7 +406,10 @@ def test_the_summary_tells_each_number_with_its_interval() -> None:
     ("options", "told"),
     [
         (["--model", "none.keras"], r"oncorobust: --model: expected a file, got none at .*/none.keras"),
-        (["--model", "weights.pth"], r"--model: expected a .keras, .pt2 or .onnx file, got weights.pth, .*as .pt2"),
+        (
+            ["--model", "weights.pth"],
+            r"oncorobust: --model: expected a .keras, .pt2 or .onnx file, got weights.pth, which",
+        ),
         (["--manifest", "none.csv"], r"oncorobust: --manifest: expected a file, got none at .*/none.csv"),
         (
             ["--manifest", "unlabelled/list.csv"],
