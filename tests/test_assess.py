@@ -406,6 +406,10 @@ def test_the_summary_tells_each_number_with_its_interval() -> None:
     ("options", "told"),
     [
         (["--model", "none.keras"], r"oncorobust: --model: expected a file, got none at .*/none.keras"),
+        (
+            ["--model", "weights.pth"],
+            r"oncorobust: --model: expected a .keras, .pt2 or .onnx file, got weights.pth, which",
+        ),
         (["--manifest", "none.csv"], r"oncorobust: --manifest: expected a file, got none at .*/none.csv"),
         (
             ["--manifest", "unlabelled/list.csv"],
@@ -447,6 +451,7 @@ def test_bad_input_is_refused_before_anything_is_written(
     for name, one in others.items():
         (tmp_path / name).mkdir()
         one.to_csv(tmp_path / name / "list.csv", index=False)
+    (tmp_path / "weights.pth").touch()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("oncorobust.cli.assess.log_to", lambda _: pytest.fail("the log was opened"))
     before, usual = contents(tmp_path), ["--model", "model.keras", "--manifest", "slices/list.csv", "--out", "found"]

@@ -54,7 +54,7 @@ class TorchLayer(keras.layers.Layer):
         Raises InputError for a layer without a module, as a clone is.
         """
         if not hasattr(self, "held"):
-            raise InputError(
+            raise _told_plainly(
                 f"expected a layer that holds a PyTorch module, got {self.name!r} without one: a clone or a copy from "
                 "a configuration has none; save the model and read its file instead"
             )
@@ -71,7 +71,7 @@ class TorchLayer(keras.layers.Layer):
             except ValueError as error:  # PyTorch's batch normalisation refuses one number per channel
                 if not training or len(images) != 1:
                     raise
-                raise InputError(
+                raise _told_plainly(
                     "expected batches of two images or more for batch normalisation in training, got one image, the "
                     f"rest of an epoch: choose another batch_size ({error})"
                 ) from error
@@ -117,6 +117,13 @@ class TorchLayer(keras.layers.Layer):
         with torch.random.fork_rng(devices):
             torch.manual_seed(seed)
             yield
+
+
+def _told_plainly(message: str) -> InputError:
+    """Return an error to which Keras adds no lines of its own: it takes one with this mark as told already."""
+    error = InputError(message)
+    error._keras_call_info_injected = True  # type: ignore[attr-defined]
+    return error
 
 
 def _tensors(module: Any) -> Iterator[tuple[str, Any]]:

@@ -28,6 +28,9 @@ from oncorobust.settings.load import load_params, read_yaml
 
 _PARAMS = "params.yaml"
 _HEADER = "# Written by `oncorobust assess`; the pipeline reads it too. A rerun of the command compares it.\n"
+_PICKLES = (".pt", ".pth", ".ckpt", ".bin", ".pkl")
+"""Endings of files of PyTorch that may hold a pickle, which are never opened."""
+
 _BEFORE = {layout.LOGS_FOLDER, layout.CACHE, layout.ASSESSMENT_LOCK}
 """What an assessment that stopped before its record may leave."""
 _COMPUTE = ("numpy", "keras", "adversarial-robustness-toolbox")
@@ -41,6 +44,11 @@ def check_request(request: Request) -> Listed:
     for option, file in (("--model", request.model), ("--manifest", request.manifest)):
         if not file.is_file():
             raise InputError(f"{option}: expected a file, got none at {file}")
+    if request.model.suffix.lower() in _PICKLES:
+        raise InputError(
+            f"--model: expected a .keras, .pt2 or .onnx file, got {request.model.name}, which can run code when it is "
+            "read: save the network as .pt2 with torch.export.save, where you trust it"
+        )
     listed = read_listed(request.manifest, classes=request.classes)
     names = ", ".join(listed.class_names)
     if len(listed.class_names) > 2 and listed.class_order == "sorted":
