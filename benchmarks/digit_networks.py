@@ -19,12 +19,11 @@ from torch import nn
 SIZE, N_CLASSES, N_HELD_OUT, BATCH_SIZE = 32, 10, 500, 32
 MEAN, STD = 0.1, 0.28
 
-VIT = {"img_size": SIZE, "patch_size": 8}
 NETWORKS: dict[str, tuple[Callable[[], nn.Module], int, float]] = {
     "resnet18": (partial(torchvision.models.resnet18, num_classes=N_CLASSES), 1, 1e-3),
     "convnext_atto": (partial(timm.create_model, "convnext_atto", num_classes=N_CLASSES), 2, 2e-3),
     "densenet121": (partial(DenseNet121, 2, 3, N_CLASSES), 1, 1e-3),
-    "vit_tiny": (partial(timm.create_model, "vit_tiny_patch16_224", num_classes=N_CLASSES, **VIT), 2, 5e-4),
+    "vit_tiny": (partial(timm.create_model, "vit_tiny_patch16_224", num_classes=N_CLASSES, img_size=SIZE), 3, 1e-3),
 }
 """How each is built, its epochs of training and its learning rate."""
 

