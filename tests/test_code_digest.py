@@ -176,6 +176,7 @@ def edit(folder: Path) -> None:
         module.write("ADDED = 1\n")
 
 
+@pytest.mark.long
 def test_an_old_digest_is_refused_by_check_snakemake_and_record(edited: Path) -> None:
     edit(edited)
     difference = "train: src/oncorobust/training/loop.py has changed"

@@ -249,6 +249,7 @@ def test_columns_of_the_manifest_define_subgroups(results: Path) -> None:
             judge_policy("policy.yaml", load_params())
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_the_stage_is_in_both_graphs_and_an_edited_policy_repeats_the_report_and_no_attack(tmp_path: Path) -> None:
     params = toy.small_params() | {"acceptance": ["policies/site_a.yaml"]}

@@ -148,6 +148,7 @@ def test_train_reads_the_users_models_and_weights(tmp_path: Path) -> None:
     assert "train lists own/classifier.keras, which it no longer reads" in out_of_step(folder)
 
 
+@pytest.mark.long
 def test_refresh_writes_a_new_data_set_everywhere_and_keeps_comments(tmp_path: Path) -> None:
     folder = toy.make_toy(tmp_path)
     in_step = (folder / "dvc.yaml").read_text()
@@ -241,6 +242,7 @@ def test_a_data_set_that_is_not_hardened_has_one_model_in_both_graphs(tmp_path: 
     assert (folder / "dvc.yaml").read_text() == in_step
 
 
+@pytest.mark.long
 def test_without_certificates_there_is_no_stage_certify_in_either_graph(tmp_path: Path) -> None:
     folder = toy.make_toy(tmp_path)
     in_step = (folder / "dvc.yaml").read_text()
@@ -263,6 +265,7 @@ def test_without_certificates_there_is_no_stage_certify_in_either_graph(tmp_path
     assert (folder / "dvc.yaml").read_text() == in_step
 
 
+@pytest.mark.long
 def test_a_model_for_certificates_is_trained_certified_and_not_attacked_in_both_graphs(tmp_path: Path) -> None:
     folder = toy.make_toy(tmp_path)
     in_step = (folder / "dvc.yaml").read_text()

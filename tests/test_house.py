@@ -69,8 +69,8 @@ def test_make_help_lists_every_target() -> None:
     printed = toy.run(ROOT, "make help")
     targets = [line.split()[1] for line in printed.splitlines() if line.startswith("  make ")]
     assert targets[:5] == ["help", "setup", "lock", "demo", "test"]
-    assert targets[5:10] == ["test-quick", "test-long", "test-statistics", "test-core", "test-conda"]
-    assert targets[10:] == ["test-slurm", "test-faults", "fuzz", "check", "docs", "clean"]
+    assert targets[5:10] == ["test-quick", "test-long", "test-statistics", "test-core", "test-torch"]
+    assert targets[10:] == ["test-conda", "test-slurm", "test-faults", "fuzz", "check", "docs", "clean"]
 
 
 def test_make_demo_runs_records_and_says_where(tmp_path: Path) -> None:

@@ -251,6 +251,7 @@ def test_only_leaves_without_another_value_are_left_out() -> None:
     assert FIXED - no_other == set(OTHER_MEMBERS), "a test of its own below"
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize("name", OTHER_MEMBERS)
 def test_another_member_of_a_union_invalidates_its_stage(folder: Path, repo: Repo, name: str) -> None:
@@ -345,10 +346,12 @@ def test_comments_docstrings_and_blank_lines_invalidate_nothing(folder: Path, re
             file.write_text(text)
 
 
+@pytest.mark.long
 def test_another_model_of_the_users_trains_again(folder: Path, repo: Repo) -> None:
     assert needed_with(folder, repo, toy.OWN_MODEL, "another model\n") == closed(["train"], ["mnist", "slices"])
 
 
+@pytest.mark.long
 def test_other_files_invalidate_nothing(folder: Path, repo: Repo) -> None:
     for path in (
         "src/oncorobust/cli/main.py",

@@ -114,6 +114,7 @@ def test_record_does_not_put_new_parameters_on_old_results(folder: Path) -> None
     assert "harden@mnist" in toy.run(folder, "dvc status")
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_clone_pulls_syncs_and_has_nothing_to_do(ran: Path) -> None:
     clone = ran.parent / "clone"  # beside the first checkout, so that the remote is found

@@ -25,7 +25,7 @@ _MOST_ENTRIES = 100_000
 _LONGEST_TEXT = 64 * 2**20  # bytes; the program of a network with 700 layers takes 3 MiB
 
 _NUMBERS = re.compile(r"data/(weights/weight|constants/tensor)_\d{1,6}", re.ASCII)
-_PROGRAM = "models/model.json"
+_PROGRAM = "/".join(("models", "model.json"))  # inside the archive
 _CONFIGS = ("data/weights/model_weights_config.json", "data/constants/model_constants_config.json")
 _KNOWN = {_PROGRAM, *_CONFIGS, "archive_format", "archive_version", "byteorder"}
 _LEFT_OUT = ("data/sample_inputs/model.pt", ".data/", "extra/", ".format_version", ".storage_alignment")
