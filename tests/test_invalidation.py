@@ -13,6 +13,7 @@ The data set slices is left alone: its stages must never be among the answers fo
 import re
 from collections.abc import Iterator
 from contextlib import chdir
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -264,6 +265,7 @@ def test_another_member_of_a_union_invalidates_its_stage(folder: Path, repo: Rep
     )
 
 
+@cache
 def library_files_of_stages() -> dict[str, set[str]]:
     """Stages by the library file, data file or script that they declare."""
     users: dict[str, set[str]] = {}
