@@ -81,6 +81,13 @@ def test_the_terminal_has_warnings_alone_and_the_log_has_everything(tmp_path: Pa
     assert log_of(tmp_path).count("== 20") == log_of(tmp_path).count("library noise") == 2, "a log is appended to"
 
 
+def test_a_backend_that_is_not_installed_is_named_with_the_way_out(tmp_path: Path) -> None:
+    script(tmp_path, imports="raise ModuleNotFoundError('no', name='jax')")
+    done = execute(tmp_path)
+    assert done.stderr.endswith("or set KERAS_BACKEND to tensorflow or torch (log: logs/train/mnist.log)\n")
+    assert "error: the package jax (KERAS_BACKEND=jax) is not installed: pip install 'jax'" in done.stderr
+
+
 @pytest.mark.parametrize("place", ["imports", "body"])
 def test_a_bug_gives_its_last_line_and_keeps_its_traceback_in_the_log(tmp_path: Path, place: str) -> None:
     script(tmp_path, **{place: "raise ValueError('a\\nbug')"})

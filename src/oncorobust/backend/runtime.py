@@ -14,7 +14,7 @@ import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 
-from oncorobust.base.errors import InputError
+from oncorobust.base.errors import missing_backend
 
 
 def prepare(*, threads: int, seed: int) -> str:
@@ -31,7 +31,7 @@ def prepare(*, threads: int, seed: int) -> str:
         # XLA reads this when it starts; without it, the order of sums on a GPU varies.
         os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_gpu_deterministic_ops=true".strip()
     if importlib.util.find_spec(os.environ["KERAS_BACKEND"]) is None:
-        raise InputError(_no_backend(os.environ["KERAS_BACKEND"]))
+        raise missing_backend(os.environ["KERAS_BACKEND"])
     import keras
 
     backend: str = keras.backend.backend()
@@ -58,17 +58,6 @@ def torch_device() -> str:
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
-
-
-def _no_backend(wanted: str) -> str:
-    known = {"tensorflow": "oncorobust[tensorflow]", "torch": "oncorobust[torch]", "jax": "jax"}
-    if wanted not in known:
-        return f"expected KERAS_BACKEND to be {', '.join(known)}, got {wanted!r}"
-    others = " or ".join(name for name in known if name != wanted)
-    return (
-        f"the package {wanted} (KERAS_BACKEND={wanted}) is not installed: pip install '{known[wanted]}', "
-        f"or set KERAS_BACKEND to {others}"
-    )
 
 
 def _prepare_tensorflow(threads: int) -> None:

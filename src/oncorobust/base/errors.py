@@ -4,6 +4,9 @@ A message says where the problem is (the file, and the row, key or field in it),
 Messages quote text from outside, so control characters, which could move a terminal's cursor, are shown as escapes.
 """
 
+BACKENDS = {"tensorflow": "oncorobust[tensorflow]", "torch": "oncorobust[torch]", "jax": "jax"}
+"""What to install for each backend of Keras."""
+
 
 class InputError(ValueError):
     """Unusable parameters, files or images; the message says where, what was found and what was expected."""
@@ -17,3 +20,14 @@ class InputError(ValueError):
 def missing_package(package: str, *, extra: str) -> InputError:
     """Return the error for a package that is not installed, naming the extra of this one that brings it."""
     return InputError(f"the package {package} is not installed: pip install 'oncorobust[{extra}]'")
+
+
+def missing_backend(wanted: str) -> InputError:
+    """Return the error for a backend of Keras that is not installed, or that is none."""
+    if wanted not in BACKENDS:
+        return InputError(f"expected KERAS_BACKEND to be {', '.join(BACKENDS)}, got {wanted!r}")
+    others = " or ".join(name for name in BACKENDS if name != wanted)
+    return InputError(
+        f"the package {wanted} (KERAS_BACKEND={wanted}) is not installed: pip install '{BACKENDS[wanted]}', "
+        f"or set KERAS_BACKEND to {others}"
+    )

@@ -24,6 +24,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
 
+from oncorobust.base.errors import BACKENDS, missing_backend
 from oncorobust.base.layout import LOGS_FOLDER
 from oncorobust.pipeline.home import use_project_home
 
@@ -120,4 +121,8 @@ def _write(text: str, *, to_terminal: bool) -> None:
 def _tell_bug(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """Write the traceback to the log and its last line to the terminal."""
     note("".join(traceback.format_exception(kind, error, trace)).rstrip())
-    tell(error_line(traceback.format_exception_only(error)[-1].strip()))
+    # Keras imports its backend before `backend.runtime.prepare` can look for it.
+    if isinstance(error, ModuleNotFoundError) and error.name in BACKENDS:
+        tell(error_line(str(missing_backend(error.name))))
+    else:
+        tell(error_line(traceback.format_exception_only(error)[-1].strip()))
