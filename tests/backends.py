@@ -12,6 +12,9 @@ import pytest
 BACKEND = keras.backend.backend()
 BACKENDS = ("tensorflow", "torch", "jax")
 
+on_torch = pytest.mark.skipif(BACKEND != "torch", reason="Keras runs on another backend: KERAS_BACKEND=torch")
+"""Marks a test of PyTorch modules, which need Keras on PyTorch."""
+
 
 def passes_on(backend: str, file: str) -> str:
     """What pytest printed when all tests of a file but its `other_backends` passed there.

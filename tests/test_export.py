@@ -13,7 +13,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from backends import BACKEND, passes_on
+from backends import on_torch, passes_on
 from keras import layers
 
 from oncorobust.backend.functions import compile_logits
@@ -27,7 +27,6 @@ from oncorobust.pipeline.exported_model import export_model
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'oncorobust[torch]'")
 ROOT = Path(__file__).parents[1]
 SIZE = 16
-on_torch = pytest.mark.skipif(BACKEND != "torch", reason="Keras runs on another backend: KERAS_BACKEND=torch")
 X = np.random.default_rng(1).random((5, SIZE, SIZE, 3), dtype=np.float32)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from backends import BACKEND, passes_on
+from backends import on_torch, passes_on
 from torch_modules import MEAN, STD, natively, nn, torch
 
 from oncorobust.backend.functions import compile_gradient, compile_logits, selected_logits
@@ -26,7 +26,6 @@ timm = pytest.importorskip("timm", reason="timm is not installed: pip install ti
 nets = pytest.importorskip("monai.networks.nets", reason="MONAI is not installed: pip install monai")
 save_file = pytest.importorskip("safetensors.torch", reason="pip install safetensors").save_file
 
-on_torch = pytest.mark.skipif(BACKEND != "torch", reason="Keras runs on another backend: KERAS_BACKEND=torch")
 needs_einops = pytest.mark.skipif(find_spec("einops") is None, reason="MONAI's ViT needs einops: pip install einops")
 SMALL_VIT = {"img_size": 32, "patch_size": 8, "hidden_size": 24, "mlp_dim": 32, "num_layers": 2, "num_heads": 2}
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from backends import BACKEND
+from backends import on_torch
 from onnx_files import (
     FLOAT,
     constant,
@@ -172,7 +172,7 @@ def test_a_vision_transformer_of_timm_gives_the_native_logits_and_gradients(expo
     check_same(read(export(module, images[:2])), module, images)
 
 
-@pytest.mark.skipif(BACKEND != "torch", reason="Keras runs on another backend: KERAS_BACKEND=torch")
+@on_torch
 def test_the_engine_takes_the_module():
     module = convolutional()
     model = torch_classifier(read(legacy_export(module, X[:2])), image_shape=SHAPE, n_classes=3)

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from backends import BACKEND, passes_on
+from backends import on_torch, passes_on
 from models import images_in_memory
 from msgspec.structs import replace
 from test_paper_attacks import TABLE_S1
@@ -31,7 +31,6 @@ from oncorobust.evaluation.protocols import attack_tables
 from oncorobust.evaluation.resumable_rows import ResumableRows
 from oncorobust.models.torch_module import torch_classifier
 
-on_torch = pytest.mark.skipif(BACKEND != "torch", reason="Keras runs on another backend: KERAS_BACKEND=torch")
 X = np.random.default_rng(0).uniform(0.2, 0.8, (6, *SHAPE)).astype(np.float32)
 
 

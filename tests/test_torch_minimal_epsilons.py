@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from backends import BACKEND, passes_on
+from backends import on_torch, passes_on
 from test_paper_attacks import TABLE_S1
 from torch_modules import nn, torch
 
@@ -18,7 +18,6 @@ from oncorobust.models.torch_module import torch_classifier
 
 timm = pytest.importorskip("timm", reason="timm is not installed: pip install timm")
 
-on_torch = pytest.mark.skipif(BACKEND != "torch", reason="Keras runs on another backend: KERAS_BACKEND=torch")
 N_CLASSES, N_STEPS, LARGEST_EPSILON = 4, 40, 0.5
 MEAN, STD = 0.5, 0.25
 STAGES = ("fgsm", "bim", "pgd", "fmn")

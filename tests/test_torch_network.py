@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from backends import BACKEND, passes_on
+from backends import BACKEND, on_torch, passes_on
 from models import Quiet, two_classes
 from msgspec.structs import replace
 from recipes import HARDEN, NO_COPIES, TRAIN
@@ -24,8 +24,11 @@ from oncorobust.base.progress import Stopped
 from oncorobust.base.run_state import RunState
 from oncorobust.models.build import build_model, model_record
 from oncorobust.models.dropout import dropout_logits
+from oncorobust.models.exported import write_exported
 from oncorobust.models.exported_weights import write_weights
 from oncorobust.models.keras_files import read_model
+from oncorobust.models.onnx_networks import read_onnx
+from oncorobust.models.torch_programs import read_program
 from oncorobust.models.vgg16 import load_classifier, save_model
 from oncorobust.settings.own_models import ExpectedAccuracy, Onnx, Preprocessing, Timm, TorchExport
 from oncorobust.training.expected_accuracy import accuracy_as_brought
@@ -33,7 +36,6 @@ from oncorobust.training.recipes import harden, train
 
 timm = pytest.importorskip("timm", reason="timm is not installed: pip install 'oncorobust[networks]'")
 safetensors = pytest.importorskip("safetensors.torch", reason="safetensors is not installed")
-on_torch = pytest.mark.skipif(BACKEND != "torch", reason="Keras runs on another backend: KERAS_BACKEND=torch")
 
 SIZE = 32
 X = np.random.default_rng(0).uniform(0, 1, (5, SIZE, SIZE, 3)).astype(np.float32)
@@ -391,6 +393,23 @@ def test_weights_are_written_for_plain_pytorch(weights, tmp_path):
     np.testing.assert_allclose(compile_logits(model)(X), expected, rtol=0, atol=1e-5 * float(expected.abs().max()))
     assert record["network"]["architecture"] == "resnet10t"
     assert record["largest_difference"] <= 1e-5
+
+
+@on_torch
+@pytest.mark.parametrize("form", ["pt2", "onnx"])
+def test_an_export_has_the_preprocessing_inside_and_each_weight_once(form, weights, tmp_path):
+    if form == "onnx":
+        pytest.importorskip("onnxscript", reason="onnxscript is not installed")
+    preprocessing = Preprocessing(mean=(0.5,), std=(0.25,), channels="bgr", size=(40, 40))
+    model = built(settings_of(weights, preprocessing))
+    path = tmp_path / f"network.{form}"
+    write_exported(model, path, form=form)
+    held = sum(variable.numpy().nbytes for variable in model.variables)
+    assert held < path.stat().st_size < 1.2 * held
+    read = {"pt2": read_program, "onnx": read_onnx}[form](path.read_bytes(), where=path.name)
+    expected = compile_logits(model)(X)
+    found = read(channels_first(X)).detach()
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
 
 
 @on_torch

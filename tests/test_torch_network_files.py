@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from backends import BACKEND
+from backends import on_torch
 
 from oncorobust.base.errors import InputError
 from oncorobust.models.keras_files import read_model
@@ -18,7 +18,7 @@ from oncorobust.models.torch_network import TorchNetwork, _bytes_of
 
 pytest.importorskip("torch", reason="PyTorch is not installed")
 pytest.importorskip("timm", reason="timm is not installed: pip install 'oncorobust[networks]'")
-pytestmark = pytest.mark.skipif(BACKEND != "torch", reason="Keras runs on another backend: KERAS_BACKEND=torch")
+pytestmark = on_torch
 
 DESCRIBED = {
     "source": "timm",

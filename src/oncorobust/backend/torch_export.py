@@ -2,7 +2,8 @@
 
 The program takes images (n, c, h, w) of any n, and holds each weight once, by its path in Keras. Keras's own layers
 hold their weights out of sight of torch.export, which would then write them twice: as parameters that nothing uses, and
-as constants. So the weights are parameters of a module of our own, which calls the model without state.
+as constants. So the weights are parameters of a module of our own, which lends them to the model. A network of
+PyTorch inside the model is a part of that module, under `networks`.
 """
 
 import warnings
@@ -12,6 +13,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from oncorobust.backend.torch_layer import TorchLayer
 from oncorobust.base.arrays import Logits
 from oncorobust.base.errors import missing_package
 
@@ -83,15 +85,16 @@ def _channels_first(model: keras.Model) -> Any:
     class ChannelsFirst(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self._names = {id(one): _register(self, one) for one in model.variables if _is_weight(one)}
+            networks = [layer for layer in model.layers if isinstance(layer, TorchLayer)]
+            self.networks = torch.nn.ModuleList([layer.held.module for layer in networks])
+            theirs = {id(one) for layer in networks for one in layer.variables}
+            own = [one for one in model.variables if _is_weight(one) and id(one) not in theirs]
+            self._lent = [(one, _register(self, one)) for one in own]
 
         def forward(self, images: Any) -> Any:
-            trainable, others = (
-                [getattr(self, self._names[id(one)]) if id(one) in self._names else one.value for one in variables]
-                for variables in (model.trainable_variables, model.non_trainable_variables)
-            )
-            logits, _ = model.stateless_call(trainable, others, images.permute(0, 2, 3, 1), training=False)
-            return logits
+            values = [(variable, getattr(self, name)) for variable, name in self._lent]
+            with keras.StatelessScope(state_mapping=values):
+                return model(images.permute(0, 2, 3, 1), training=False)
 
     return ChannelsFirst().eval()
 

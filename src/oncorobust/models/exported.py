@@ -10,10 +10,8 @@ import numpy as np
 from oncorobust.backend.functions import compile_logits
 from oncorobust.backend.runtime import backend_version
 from oncorobust.backend.torch_export import export_program, onnx_model, program_logits, save_program
+from oncorobust.base.arrays import Logits
 from oncorobust.base.errors import InputError
-
-FORMS = ("onnx", "pt2")
-"""Endings of files that a model can be written to."""
 
 TOLERANCE = 1e-5
 """Largest accepted difference of a logit, relative to the largest logit."""
@@ -24,10 +22,10 @@ _BATCHES = (1, 3)
 def write_exported(model: keras.Model, path: Path, *, form: str) -> dict[str, Any]:
     """Write a model for images (n, h, w, c) to a file for images (n, c, h, w), and compare the logits of both.
 
-    form: one of FORMS; an ONNX file is run by ONNX Runtime, a .pt2 file by PyTorch. Keras runs on PyTorch, on the CPU.
-    Returns what the file was compared with, the largest difference relative to the largest logit (both null where ONNX
-    Runtime is not installed, which a warning tells), and the versions of the packages. Raises InputError for a
-    difference above the tolerance.
+    form: `onnx`, which ONNX Runtime runs, or `pt2`, which PyTorch runs. Keras runs on PyTorch, on the CPU. Returns what
+    the file was compared with, the largest difference relative to the largest logit (both null where ONNX Runtime is
+    not installed, which a warning tells), and the versions of the packages. Raises InputError for a difference above
+    the tolerance.
     """
     program = export_program(model)
     if form == "pt2":
@@ -40,6 +38,11 @@ def write_exported(model: keras.Model, path: Path, *, form: str) -> dict[str, An
     if run is not None:
         record["largest_difference"] = _compare(model, run, by)
     return record
+
+
+def relative_difference(found: Logits, expected: Logits) -> float:
+    """Return the largest difference of logits, relative to the largest logit."""
+    return float(np.abs(found - expected).max() / max(np.abs(expected).max(), 1e-30))
 
 
 def _runtime(path: Path) -> tuple[str, Any]:
@@ -60,7 +63,7 @@ def _compare(model: keras.Model, run: Any, by: str) -> float:
     for n in _BATCHES:
         images = rng.random((n, channels, height, width), dtype=np.float32)
         expected = logits(np.ascontiguousarray(images.transpose(0, 2, 3, 1)))
-        found.append(float(np.abs(run(images) - expected).max() / max(np.abs(expected).max(), 1e-30)))
+        found.append(relative_difference(run(images), expected))
     if not (largest := max(found)) <= TOLERANCE:  # NaN as well
         raise InputError(
             f"expected the logits of the Keras model, got relative differences up to {largest:.3g} from {by} "

@@ -9,7 +9,7 @@ import numpy as np
 from oncorobust.backend.functions import compile_logits
 from oncorobust.backend.runtime import backend_version
 from oncorobust.base.errors import InputError, missing_package
-from oncorobust.models.exported import TOLERANCE
+from oncorobust.models.exported import TOLERANCE, relative_difference
 from oncorobust.models.torch_network import TorchNetwork
 from oncorobust.models.torch_sources import network_of
 
@@ -32,8 +32,7 @@ def write_weights(model: keras.Model, path: Path) -> dict[str, Any]:
     save_file({name: tensor.detach().clone().contiguous() for name, tensor in layer.state().items()}, path)
     again = network_of(layer.network, layer.program, where=layer.name, weights=str(path))
     images = np.random.default_rng(0).random((_N_IMAGES, *layer.held.image_shape), dtype=np.float32)
-    expected = compile_logits(layer.held)(images)
-    found = float(np.abs(compile_logits(again)(images) - expected).max() / max(np.abs(expected).max(), 1e-30))
+    found = relative_difference(compile_logits(again)(images), compile_logits(layer.held)(images))
     if not found <= TOLERANCE:  # NaN as well
         raise InputError(
             f"expected the logits of the network with its weights in {path}, got differences of {found:.3g}"
