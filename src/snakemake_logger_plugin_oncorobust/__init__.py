@@ -67,7 +67,8 @@ class LogHandler(LogHandlerBase):
 
     def _say(self, now: float, text: str) -> None:
         minutes, seconds = divmod(round(now - self._began), 60)
-        print(f"[{minutes}:{seconds:02}] {text}", file=sys.stderr, flush=True)
+        sys.stderr.write(f"[{minutes}:{seconds:02}] {text}\n")  # one call, so that lines of several threads do not mix
+        sys.stderr.flush()
 
     @property
     def writes_to_stream(self) -> bool:

@@ -64,10 +64,7 @@ def read_model(path: str | Path) -> keras.Model:
         if older:
             raise InputError(f"expected a Keras 3 model (.keras), got {older} in {path}")
         _refuse_code(config, str(path))
-        if any(map(_is_torch_network, _objects(config))):
-            need_torch_backend()
-            import oncorobust.models.torch_network  # noqa: F401 Keras then knows the layer
-        model = keras.saving.load_model(str(path), compile=False, safe_mode=True)
+        model = keras.saving.load_model(str(path), _own_layers(config), compile=False, safe_mode=True)
     except InputError:
         raise
     except Exception as error:
@@ -82,6 +79,16 @@ def read_model(path: str | Path) -> keras.Model:
     if not isinstance(model, keras.Model):
         raise InputError(f"expected a Keras 3 model (.keras), got a {type(model).__name__} in {path}")
     return model
+
+
+def _own_layers(config: Any) -> dict[str, Any]:
+    """Return this project's own layer by its name in files, if a configuration has it."""
+    if not any(map(_is_torch_network, _objects(config))):
+        return {}
+    need_torch_backend()
+    from oncorobust.models.torch_network import TorchNetwork
+
+    return {_TORCH_NETWORK["registered_name"]: TorchNetwork}
 
 
 def _own_error(error: BaseException | None) -> InputError | None:

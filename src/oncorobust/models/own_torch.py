@@ -18,9 +18,10 @@ from oncorobust.base.files import file_sha256
 from oncorobust.models.checks import check_logits
 from oncorobust.models.fitting import fit_images
 from oncorobust.models.torch_network import TorchNetwork
-from oncorobust.models.torch_sources import described, program_of, weights_of
+from oncorobust.models.torch_sources import described, monai_name, program_of, weights_of
 from oncorobust.models.vgg16 import layer_seed
 from oncorobust.settings.base import tag
+from oncorobust.settings.model_rules import NO_WEIGHTS
 from oncorobust.settings.own_models import Monai, Onnx, Timm, TorchExport, TorchModel
 
 
@@ -44,11 +45,13 @@ def torch_record(settings: TorchModel) -> dict[str, Any]:
     match settings:
         case TorchExport() | Onnx():
             architecture, file = None, settings.path
-        case Timm() | Monai():
+        case Timm():
             architecture, file = settings.architecture, settings.weights
+        case Monai():
+            architecture, file = monai_name(settings)[0], settings.weights
         case _:
             raise ValueError(f"expected a network of PyTorch, got {type(settings).__name__}")
-    sha256 = file_sha256(file) if program_of(settings) is not None or weights_of(settings) is not None else None
+    sha256 = None if file == NO_WEIGHTS else file_sha256(file)
     return {"source": tag(settings), "architecture": architecture, "weights": file, "weights_sha256": sha256}
 
 

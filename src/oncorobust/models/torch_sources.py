@@ -36,11 +36,9 @@ def described(settings: TorchModel, *, size: int, n_classes: int) -> dict[str, A
     match settings:
         case Timm():
             about |= {"architecture": settings.architecture, "arguments": dict(settings.arguments)}
-        case Monai(bundle=str(bundle)):
-            architecture, arguments = read_bundle(bundle)
-            about |= {"architecture": architecture, "arguments": dict(arguments)}
         case Monai():
-            about |= {"architecture": settings.architecture, "arguments": dict(settings.arguments)}
+            architecture, arguments = monai_name(settings)
+            about |= {"architecture": architecture, "arguments": arguments}
     return about | {
         "image_shape": [height, width, 1 if preprocessing.channels == "grey" else 3],
         "n_classes": n_classes,
@@ -51,13 +49,22 @@ def described(settings: TorchModel, *, size: int, n_classes: int) -> dict[str, A
     }
 
 
+def monai_name(settings: Monai) -> tuple[str | None, dict[str, Any]]:
+    """Return name and arguments of a network of MONAI, from its bundle where the settings name one."""
+    if settings.bundle is not None:
+        return read_bundle(settings.bundle)
+    return settings.architecture, dict(settings.arguments)
+
+
 def program_of(settings: TorchModel) -> bytes | None:
     """Return the bytes of a source that is a program; None for a name. Raises InputError naming the file."""
     match settings:
         case TorchExport():
             return program_bytes(settings.path)
         case Onnx():
-            return Path(settings.path).read_bytes()
+            if not (path := Path(settings.path)).is_file():
+                raise InputError(f"{path}: expected an ONNX model, got no such file")
+            return path.read_bytes()
     return None
 
 
@@ -111,9 +118,7 @@ def _module(network: Mapping[str, Any], program: bytes | None, where: str) -> An
         if program is None:
             raise InputError(f"expected the program of a {source} network, got none in {where}")
         return read_program(program, where=where) if source == "torch_export" else read_onnx(program, where=where)
-    build = {"timm": timm_network, "monai": monai_network}.get(source)
-    if build is None:
-        raise InputError(f"expected a network of torch_export, onnx, timm or monai, got {source!r} in {where}")
+    build = timm_network if source == "timm" else monai_network
     return build(
         network["architecture"],
         arguments=network["arguments"],
