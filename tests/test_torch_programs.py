@@ -23,7 +23,7 @@ from oncorobust.base.errors import InputError
 from oncorobust.models.torch_module import torch_classifier
 from oncorobust.models.torch_program_operators import check_operator
 from oncorobust.models.torch_program_sizes import checked_size
-from oncorobust.models.torch_programs import program_bytes, read_program
+from oncorobust.models.torch_programs import program_bytes, program_size, read_program
 
 SIZE = 32
 MODEL, WEIGHTS = "models/model.json", "data/weights/model_weights_config.json"
@@ -105,6 +105,14 @@ def cnn_file() -> bytes:
 
 def read(content: bytes) -> Any:
     return read_program(content, where="model.pt2")
+
+
+def test_a_program_states_the_size_of_its_images(tmp_path: Path) -> None:
+    any_size = {"dynamic_shapes": ({0: torch.export.Dim("n"), 2: torch.export.Dim("h"), 3: torch.export.Dim("w")},)}
+    sizeless = nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2)).eval()
+    for content, size in ((cnn_file(), (SIZE, SIZE)), (exported(sizeless, **any_size), (None, None))):
+        (tmp_path / "model.pt2").write_bytes(content)
+        assert program_size(tmp_path / "model.pt2") == size
 
 
 def changed(

@@ -129,7 +129,7 @@ def test_an_assessment_of_a_program_has_the_native_networks_accuracy(clone: Path
         label = f"c{answer if number % 3 else (answer + 1) % 10}"  # right on 8 of 12
         rows.append(f"i{number},files/{number}.png,{label},p{number}")
     (tmp_path / "list.csv").write_text("\n".join(["image_id,path,label,patient_id", *rows]), encoding="utf-8")
-    options = f"--mean 0.5 --std 0.25 --size {SIZE} --epsilons 0.01 0.02 --max-images 4 --threads 1"
+    options = "--mean 0.5 --std 0.25 --epsilons 0.01 0.02 --max-images 4 --threads 1"
     program, names = clone / "own" / "kept.pt2", " ".join(classes)
     told = toy.run(
         tmp_path, f"oncorobust assess --model {program} --manifest list.csv --out out --classes {names} {options}"

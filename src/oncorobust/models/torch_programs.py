@@ -37,6 +37,16 @@ def program_bytes(path: str | Path) -> bytes:
     return content
 
 
+def program_size(path: str | Path) -> tuple[int | None, int | None]:
+    """Return height and width of the images that a .pt2 file takes, None for any. Unit: pixels. It needs no PyTorch.
+
+    Raises InputError as `read_program` does for the description of the program.
+    """
+    with _naming(str(path)):
+        description = checked_description(ProgramArchive(Path(path).read_bytes()).description())
+    return description.image_shape[1], description.image_shape[2]
+
+
 def read_program(content: bytes, *, where: str) -> Any:
     """Return the program in a .pt2 file as a torch.nn.Module on the CPU, from images (n, c, h, w) to its outputs.
 

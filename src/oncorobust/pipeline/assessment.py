@@ -22,6 +22,7 @@ from oncorobust.base.schema.version import read_results
 from oncorobust.base.watched_inputs import watching
 from oncorobust.formats.manifest import Listed
 from oncorobust.models.own import read_input_size
+from oncorobust.models.torch_programs import program_size
 from oncorobust.pipeline.assessment_record import open_folder, record_of, write_record
 from oncorobust.pipeline.assessment_settings import DATASET, Request, params_content
 from oncorobust.pipeline.raw_tree import edits
@@ -82,26 +83,33 @@ def _opened(request: Request, listed: Listed) -> dict[str, Any]:
 
 
 def _size(request: Request, listed: Listed) -> int:
-    """Return the side of the images: as asked for, or the longer side of a Keras model's input."""
-    if request.torch_source is not None:
-        if request.size is None:
-            raise InputError(f"--size: expected the side of the images of {request.model} in pixels, got none")
-        return request.size
-    try:
-        sides = read_input_size(str(request.model), n_classes=len(listed.class_names))
-    except InputError as error:
-        raise InputError(f"{error} (classes of {request.manifest}: {', '.join(listed.class_names)})") from error
-    keras.utils.clear_session()  # Keras counts the layers that it names, and writes the names into the model's file
+    """Return the side of the images: as asked for, or the longer side of the model's input."""
+    sides = _sides(request, listed)
     if request.size is not None:
         return request.size
     known = [side for side in sides if side is not None]
     if not known:
-        raise InputError(f"--size: expected the side of the images in pixels, because {request.model} takes any size")
+        raise InputError(f"--size: expected the side of the images in pixels, which {request.model} does not state")
     if not _SIZES[0] <= max(known) <= _SIZES[1]:
         raise InputError(
             f"{request.model}: expected an input of {_SIZES[0]} to {_SIZES[1]} pixels, got {max(known)}: choose --size"
         )
     return max(known)
+
+
+def _sides(request: Request, listed: Listed) -> tuple[int | None, int | None]:
+    """Return height and width of the model's input, None for any or where the file does not tell."""
+    match request.torch_source:
+        case "torch_export":
+            return program_size(request.model)
+        case "onnx":
+            return None, None
+    try:
+        sides = read_input_size(str(request.model), n_classes=len(listed.class_names))
+    except InputError as error:
+        raise InputError(f"{error} (classes of {request.manifest}: {', '.join(listed.class_names)})") from error
+    keras.utils.clear_session()  # Keras counts the layers that it names, and writes the names into the model's file
+    return sides
 
 
 def _stages(params: Params, record: dict[str, Any]) -> list[_Stage]:
