@@ -108,7 +108,8 @@ def read(content: bytes) -> Any:
 
 
 def test_a_program_states_the_size_of_its_images(tmp_path: Path) -> None:
-    any_size = {"dynamic_shapes": ({0: torch.export.Dim("n"), 2: torch.export.Dim("h"), 3: torch.export.Dim("w")},)}
+    auto = torch.export.Dim.AUTO
+    any_size = {"dynamic_shapes": ({0: torch.export.Dim("n"), 2: auto, 3: auto},)}
     sizeless = nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2)).eval()
     for content, size in ((cnn_file(), (SIZE, SIZE)), (exported(sizeless, **any_size), (None, None))):
         (tmp_path / "model.pt2").write_bytes(content)
