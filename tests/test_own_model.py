@@ -4,6 +4,7 @@ import json
 import warnings
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -389,13 +390,13 @@ def test_models_are_read_in_safe_mode_and_not_compiled(tmp_path: Path, monkeypat
     flat(layers.Dense(2)).save(tmp_path / "model.keras")
     asked = {}
 
-    def load_model(path: str, **options: bool) -> keras.Model:
+    def load_model(path: str, **options: Any) -> keras.Model:
         asked.update(options)
         return flat(layers.Dense(2))
 
     monkeypatch.setattr(keras.saving, "load_model", load_model)
     read_model(tmp_path / "model.keras")
-    assert asked == {"compile": False, "safe_mode": True}
+    assert asked == {"custom_objects": {}, "compile": False, "safe_mode": True}
 
 
 def test_parts_named_outside_of_the_file_are_not_unpacked(tmp_path: Path) -> None:

@@ -64,12 +64,13 @@ def read_model(path: str | Path) -> keras.Model:
         if older:
             raise InputError(f"expected a Keras 3 model (.keras), got {older} in {path}")
         _refuse_code(config, str(path))
-        model = keras.saving.load_model(str(path), _own_layers(config), compile=False, safe_mode=True)
+        own = _own_layers(config)
+        model = keras.saving.load_model(str(path), custom_objects=own, compile=False, safe_mode=True)
     except InputError:
         raise
     except Exception as error:
-        if own := _own_error(error):
-            raise InputError(f"{own} in {path}") from error
+        if told := _own_error(error):
+            raise InputError(f"{told} in {path}") from error
         # Keras, zipfile and json raise ValueError, TypeError, KeyError, OSError and more for a file they cannot use.
         reason = _reason(error)[:_LONGEST_REASON]
         other = f" (written by Keras {version}, read by {keras.__version__})" if version != keras.__version__ else ""
