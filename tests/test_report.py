@@ -15,7 +15,8 @@ from results_fixture import DATASETS, REPOSITORY, FakeDataset, write_results
 from oncorobust.base.errors import InputError
 from oncorobust.report.figure_text import figure_captions
 from oncorobust.report.model_text import hardening_of, model_sentence, noise_sentences, training_text
-from oncorobust.report.page import read_image
+from oncorobust.report.page_inline import content_security_policy, inline
+from oncorobust.report.page_parts import read_image
 from oncorobust.report.page_text import findings, search_line
 from oncorobust.report.selective_text import rule_findings
 from oncorobust.report.tables.cell import Interval, PairedTest, tables_from_json
@@ -69,12 +70,19 @@ def test_the_same_results_give_the_same_bytes(root):
 
 def test_nothing_is_loaded_from_outside(page):
     for tag, attributes in Reader(page).tags:
-        assert tag not in ("script", "link", "iframe", "object")
+        assert tag not in ("link", "iframe", "object")
         for name in ("src", "href", "srcset", "data", "action"):
             target = attributes.get(name, "#")
             assert target.startswith(("#", "data:image/png;base64,")), (tag, target[:60])
     assert "url(" not in page
     assert "@import" not in page
+
+
+def test_the_policy_of_the_page_allows_its_scripts_and_no_other(page):
+    (policy,) = [one["content"] for tag, one in Reader(page).tags if one.get("http-equiv") == "Content-Security-Policy"]
+    scripts = re.findall(r"<script>(.*?)</script>", page, flags=re.DOTALL)
+    assert policy == content_security_policy(scripts)
+    assert len(scripts) == len(inline().scripts) > 0
 
 
 def test_images_have_alternatives_and_heads_have_scopes(page):
@@ -416,7 +424,8 @@ def test_no_mark_without_synthetic_data_and_hostile_names_stay_text(tmp_path):
         assert finished.returncode == 0, finished.stderr
     page = (tmp_path / "run/reports/index.html").read_text(encoding="utf-8")
     tags = Reader(page).tags
-    assert not [tag for tag, attributes in tags if tag == "script" or attributes.get("alt") == "title"]
+    assert not [tag for tag, attributes in tags if attributes.get("alt") == "title"]
+    assert [tag for tag, _ in tags].count("script") == len(inline().scripts)
     assert "&lt;script&gt;1 + 1&lt;/script&gt;" in page
     assert "SYNTHETIC" not in page
 

@@ -8,7 +8,8 @@ from oncorobust.base.files import whole_outputs
 from oncorobust.base.schema.version import read_results
 from oncorobust.pipeline.policy_files import by_name
 from oncorobust.pipeline.table_outputs import read_gates
-from oncorobust.report.page import read_dataset_part, read_image, render_report
+from oncorobust.report.page import render_report
+from oncorobust.report.page_parts import read_dataset_part, read_image
 from oncorobust.report.tables.cell import tables_from_json
 from oncorobust.report.tables.validity import refuse_red
 from oncorobust.settings.pipeline import Params
