@@ -130,7 +130,7 @@ def running_browser(folder: Path) -> Iterator[Browser]:
     flags += ["--no-sandbox"] if os.geteuid() == 0 else []
     script = f'exec "$0" "$@" 3<&{read_commands} 4>&{write_answers}'
     process = subprocess.Popen(
-        ["sh", "-c", script, str(CHROMIUM), *flags],
+        ["bash", "-c", script, str(CHROMIUM), *flags],
         pass_fds=(read_commands, write_answers),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

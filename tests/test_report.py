@@ -13,13 +13,16 @@ import yaml
 from results_fixture import DATASETS, REPOSITORY, FakeDataset, write_results
 
 from oncorobust.base.errors import InputError
+from oncorobust.base.layout import MODELS
 from oncorobust.report.figure_text import figure_captions
 from oncorobust.report.model_text import hardening_of, model_sentence, noise_sentences, training_text
+from oncorobust.report.page_curve import curve_files, model_curves
 from oncorobust.report.page_inline import content_security_policy, inline
 from oncorobust.report.page_parts import read_image
 from oncorobust.report.page_text import findings, search_line
 from oncorobust.report.selective_text import rule_findings
 from oncorobust.report.tables.cell import Interval, PairedTest, tables_from_json
+from oncorobust.report.tables.row_statistics import read_rows
 
 STAGES = ("tabulate", "plot", "report")
 
@@ -102,6 +105,23 @@ def test_numbers_are_the_tables(root, page):
         '<td class="paper" data-row="PGD:0.002" data-column="lidc" data-field="paper" data-v="0.2692">26.92<', page
     )
     assert "oncorobust trace &#34;Table 1&#34; --row PGD:0.001 --column lidc" in page
+
+
+def test_a_card_shows_cells_of_table_s5_and_its_band_has_their_intervals(root, page, monkeypatch):
+    cells = json.loads((root / "reports/tables/cells.json").read_text())["cells"]
+    attack = {model: json.loads((root / f"reports/lidc/{model}/attack.json").read_text()) for model in MODELS}
+    monkeypatch.chdir(root)
+    curves = model_curves("lidc", attack, {file: read_rows(file) for file in curve_files("lidc", attack)}, seed=0)
+    for curve, field in zip(curves, ("original_strict", "adversarially_trained_strict"), strict=True):
+        place = {"table": "Table S5", "row": "ALL", "column": "lidc", "field": field}
+        (cell,) = [one for one in cells if {key: one[key] for key in place} == place]
+        attributes = " ".join(f'data-{key}="{value}"' for key, value in place.items())
+        value, low, high = (
+            f"{100 * one:.0f}" for one in (cell["value"], *(cell["interval"][end] for end in ("low", "high")))
+        )
+        assert f"<td {attributes}><b>{value}\u00a0%</b> <small>{low} to {high}</small></td>" in page
+        (point,) = [one for one in curve.points if one.epsilon == 0.002]
+        assert (point.low, point.high) == pytest.approx((cell["interval"]["low"], cell["interval"]["high"]))
 
 
 @pytest.mark.parametrize(

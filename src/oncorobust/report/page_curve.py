@@ -12,8 +12,7 @@ import pandas as pd
 
 from oncorobust.base.epsilons import epsilon_from_key
 from oncorobust.base.seeds import child_seed
-from oncorobust.evaluation.intervals import Estimate
-from oncorobust.evaluation.resampling import N_DRAWS, draw_patients
+from oncorobust.evaluation.resampling import N_DRAWS, Estimate, draw_patients
 from oncorobust.report.shown_attacks import PGD
 from oncorobust.report.tables.cell import RowsSource
 from oncorobust.report.tables.intervals import ratio_estimates
