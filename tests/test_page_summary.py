@@ -71,6 +71,17 @@ def test_a_collapsed_training_and_images_without_a_gradient_stand_on_the_card() 
     assert list(page_summary._warnings(SimpleNamespace(training={"clean": trained()}, attack={}))) == []
 
 
+def test_a_model_with_a_red_check_or_collapsed_weights_is_marked_beside_its_numbers() -> None:
+    part = SimpleNamespace(training={"clean": trained(4, kept=True), "adversarial": trained(4), "noise": trained()})
+    assert page_summary._spoiled(part, [gate("clean", "green"), gate("adversarial", "not done")]) == {
+        "clean": "collapsed"
+    }
+    assert page_summary._spoiled(part, [gate("adversarial", "green", "red")]) == {
+        "clean": "collapsed",
+        "adversarial": "not valid",
+    }
+
+
 def verdict(dataset: str, outcome: str, *, small: bool = False) -> dict[str, object]:
     return {"dataset": dataset, "outcome": outcome, "subgroup": {"small": small}}
 

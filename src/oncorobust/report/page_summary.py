@@ -61,7 +61,8 @@ class Light:
 class Card:
     """A data set on the first screen.
 
-    spoiled: whether a warning makes the numbers no evidence. verdicts: policy and outcome on this data set.
+    spoiled: models whose numbers are no evidence, with the reason in a word or two. verdicts: policy and outcome on
+    this data set. measure: name of the accuracy that the curve shows.
     """
 
     key: str
@@ -69,6 +70,7 @@ class Card:
     sample: str
     hardening: str
     lines: tuple[CardLine, ...]
+    spoiled: Mapping[str, str]
     warnings: tuple[str, ...]
     lights: tuple[Light, ...]
     verdicts: tuple[tuple[str, str], ...]
@@ -99,6 +101,7 @@ def cards(
             sample=_sample(part),
             hardening=hardening_of(part.training),
             lines=tuple(_lines(part, columns[part.key], tables, measure, measures_of(protocols)[0], epsilon)),
+            spoiled=_spoiled(part, [one for one in gates if one.dataset == part.key]),
             warnings=tuple(_warnings(part)),
             lights=tuple(_lights([one for one in gates if one.dataset == part.key])),
             verdicts=tuple(
@@ -181,6 +184,12 @@ def _warnings(part: DatasetPart) -> Iterator[str]:
     flagged = [f"{percent(one)} ({MODELS[model]})" for model, one in without.items() if one > FEW_WITHOUT_GRADIENT]
     if flagged:
         yield f"Images without a gradient: {', '.join(flagged)}. Accuracy under attack may be too high."
+
+
+def _spoiled(part: DatasetPart, gates: Sequence[Gate]) -> dict[str, str]:
+    """Return the models with a red check, and those whose kept weights collapsed."""
+    red = {one.model: "not valid" for one in gates if any(check.status == "red" for check in one.checks)}
+    return {model: "collapsed" for model, one in part.training.items() if one["collapsed"]} | red
 
 
 def _lights(gates: Sequence[Gate]) -> Iterator[Light]:
