@@ -72,12 +72,13 @@ rule report:
         expand("data/processed/{dataset}/{file}", dataset=DATASETS, file=["summary.json", "contact_sheet.png"]),
         of_all_models("reports/{dataset}/{model}/{file}", runs=TRAINED, file=["training.json", "curves.png"]),
         of_all_models("reports/{dataset}/{model}/attack.json"),
+        of_all_models("reports/{dataset}/{model}/{file}", file=["predictions.csv", "intervals.csv"]),
         of_certified_models("certify.json"),
         expand("reports/acceptance/{policy}.json", policy=POLICIES),
     output:
         "reports/index.html",
     params:
-        **tracked("run.datasets", "acceptance", "report", "validity"),
+        **tracked("seed", "run.datasets", "acceptance", "report", "validity"),
         code=code("report"),
     log:
         "logs/report.log",

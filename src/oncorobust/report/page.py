@@ -8,6 +8,7 @@ the tables' cells, shown as `tables.numbers` shows them; `page_text` and `model_
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -20,6 +21,7 @@ from oncorobust.report.figure_text import figure_captions
 from oncorobust.report.model_text import hardening_of, model_sentence, noise_sentences, training_text
 from oncorobust.report.page_inline import TEMPLATES, inline
 from oncorobust.report.page_parts import MODELS, DatasetPart, embedded
+from oncorobust.report.page_summary import cards
 from oncorobust.report.page_tables import table_view
 from oncorobust.report.page_text import PROTOCOLS, findings, percent, readable_unit_of, search_line
 from oncorobust.report.seed_text import seed_findings
@@ -44,14 +46,16 @@ def render_report(
     gates: Sequence[Gate],
     figures: Sequence[bytes],
     verdicts: Sequence[Mapping[str, Any]],
+    epsilon: float,
     assessment: Mapping[str, Any] | None = None,
 ) -> str:
     """Return the page as HTML.
 
     datasets: in the order of the tables' columns. tables: all of `tables.build`. gates: the checks of each model.
-    figures: Figures 1 to 6 as PNG. verdicts: contents of the verdict files of the policies. assessment: content of
-    assessment.json, which then stands in place of the commands of a repository; None for a run of the pipeline. Raises
-    InputError where the tables have other data sets, or data sets hold different protocols.
+    figures: Figures 1 to 6 as PNG. verdicts: contents of the verdict files of the policies. epsilon: of the accuracies
+    under attack on the first screen, that of Table S5. assessment: content of assessment.json, which then stands in
+    place of the commands of a repository; None for a run of the pipeline. Raises InputError where the tables have other
+    data sets, or data sets hold different protocols.
     """
     columns = {column.key: column for column in tables[0].columns}
     if [part.key for part in datasets] != list(columns):
@@ -76,6 +80,7 @@ def render_report(
     has = {"hardened": bool(hardening), "certified": certified, "strict": "strict" in protocols, "always": True}
     return environment.get_template("report.html.j2").render(
         parts=[(part, columns[part.key], _sentences(part, columns[part.key], by_name, protocols)) for part in datasets],
+        cards=cards(datasets, by_name, gates=gates, verdicts=verdicts, protocols=protocols, epsilon=epsilon),
         protocols=[text for protocol, text in PROTOCOLS.items() if protocol in protocols],
         searches=[
             (columns[part.key], name, search_line(part.attack[model], part.summary))
@@ -103,7 +108,7 @@ def render_report(
             for part in datasets
             if part.certify
         ],
-        gates=gates,
+        gates=[list(of) for _, of in groupby(gates, key=lambda one: one.dataset)],
         gate_caption=CAPTION,
         policies=[policy_view(one, titles, units={part.key: part.unit for part in datasets}) for one in verdicts],
         mark=watermark(gates),

@@ -9,7 +9,9 @@ from typing import Any
 from oncorobust.base import layout
 from oncorobust.base.errors import InputError
 from oncorobust.base.schema.version import read_results
+from oncorobust.report.page_curve import ModelCurve, curve_files, model_curves
 from oncorobust.report.page_text import sampled_unit
+from oncorobust.report.tables.row_statistics import read_rows
 
 MODELS = {layout.CLEAN: "clean", layout.ADVERSARIAL: "adversarially trained", layout.NOISE: "noise-trained"}
 """The models of a data set, in order, and their names on the page."""
@@ -19,7 +21,8 @@ MODELS = {layout.CLEAN: "clean", layout.ADVERSARIAL: "adversarially trained", la
 class DatasetPart:
     """What the page shows of one data set besides the tables: summary.json, metrics by model, PNG images.
 
-    certify: certify.json by model, empty without certificates.
+    certify: certify.json by model, empty without certificates. over_epsilon: accuracy of each attacked model. curves:
+    of each training, as PNG.
     """
 
     key: str
@@ -27,6 +30,7 @@ class DatasetPart:
     training: Mapping[str, Mapping[str, Any]]
     attack: Mapping[str, Mapping[str, Any]]
     certify: Mapping[str, Mapping[str, Any]]
+    over_epsilon: tuple[ModelCurve, ...]
     contact_sheet: bytes
     curves: Mapping[str, bytes]
 
@@ -42,16 +46,22 @@ class DatasetPart:
 
 
 def read_dataset_part(
-    dataset: str, *, attacked: Sequence[str], trained: Sequence[str], certified: Sequence[str] = ()
+    dataset: str, *, attacked: Sequence[str], trained: Sequence[str], certified: Sequence[str], seed: int
 ) -> DatasetPart:
-    """Read what the page shows of a data set from the work tree. attacked, trained, certified: names of its models."""
+    """Read what the page shows of a data set from the work tree.
+
+    attacked, trained, certified: names of its models. seed: of the run, for the samples of patients behind the bands.
+    """
     processed = layout.processed(dataset)
+    attack = {model: read_results(layout.results_file(dataset, model, "attack.json")) for model in attacked}
+    rows = {file: read_rows(file) for file in curve_files(dataset, attack)}
     return DatasetPart(
         key=dataset,
         summary=read_results(f"{processed}/summary.json"),
         training={model: read_results(layout.results_file(dataset, model, "training.json")) for model in trained},
-        attack={model: read_results(layout.results_file(dataset, model, "attack.json")) for model in attacked},
+        attack=attack,
         certify={model: read_results(layout.results_file(dataset, model, "certify.json")) for model in certified},
+        over_epsilon=model_curves(dataset, attack, rows, seed=seed),
         contact_sheet=read_image(f"{processed}/contact_sheet.png"),
         curves={model: read_image(layout.results_file(dataset, model, "curves.png")) for model in trained},
     )

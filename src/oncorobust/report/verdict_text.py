@@ -53,6 +53,15 @@ def policy_view(content: Mapping[str, Any], titles: Mapping[str, str], *, units:
     )
 
 
+def dataset_outcome(content: Mapping[str, Any], dataset: str) -> str:
+    """Return the outcome of a verdict file on one data set (`acceptance.overall`); empty where it judges none of it."""
+    held = [one for one in content["verdicts"] if one["dataset"] == dataset]
+    found = {one["outcome"] for one in held if not (one["subgroup"]["small"] and one["outcome"] == "undecided")}
+    if not held or "not met" in found:
+        return "not met" if held else ""
+    return "met" if found == {"met"} else "undecided"
+
+
 def _line(one: Mapping[str, Any], title: str, unit: str) -> VerdictLine:
     return VerdictLine(
         dataset=title,

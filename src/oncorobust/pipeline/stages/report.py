@@ -16,7 +16,7 @@ from oncorobust.settings.pipeline import Params
 
 
 def report(params: Params, *, assessment: Mapping[str, Any] | None = None) -> None:
-    """Read the tables, the figures, the verdicts and the results of each data set, and write the page.
+    """Read the tables, the figures, the verdicts, the results and the rows of each data set, and write the page.
 
     assessment: as for `render_report`. Raises InputError where a check is red and the settings say `fail`, or naming a
     file that is missing or unreadable.
@@ -27,13 +27,20 @@ def report(params: Params, *, assessment: Mapping[str, Any] | None = None) -> No
         refuse_red(gates)
     page = render_report(
         [
-            read_dataset_part(name, attacked=models, trained=trained[name], certified=params.certified.get(name, ()))
+            read_dataset_part(
+                name,
+                attacked=models,
+                trained=trained[name],
+                certified=params.certified.get(name, ()),
+                seed=params.seed,
+            )
             for name, models in params.models.items()
         ],
         tables=tables_from_json(read_results(layout.CELLS)),
         gates=gates,
         figures=[read_image(layout.figure_file(number, "png")) for number in range(1, 7)],
         verdicts=[read_results(layout.acceptance_file(name)) for name in by_name(params.acceptance)],
+        epsilon=params.report.adversarial_training_epsilon,
         assessment=assessment,
     )
     with whole_outputs(layout.PAGE) as (draft,):
