@@ -62,7 +62,7 @@ class Light:
 class Card:
     """A data set on the first screen.
 
-    spoiled: whether a warning makes the numbers no evidence. verdicts: policy and outcome on this data set.
+    warnings: with the name of their model. verdicts: policy and outcome on this data set.
     """
 
     key: str
