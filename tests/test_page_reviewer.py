@@ -38,7 +38,8 @@ def test_the_sample_is_counted_from_rows_without_attack():
 
 
 def test_images_without_patients_are_split_by_image():
-    assert sample_of(part(9, 8), PREDICTIONS).split == "by image"
+    found = sample_of(part(9, 8), PREDICTIONS)
+    assert (found.split, found.n_patients) == ("by image", None)
 
 
 def test_drawing():

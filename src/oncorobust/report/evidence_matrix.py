@@ -133,6 +133,7 @@ _LINES: tuple[tuple[Standard, str, Callable[[Run], Answer]], ...] = (
             "Table C",
             "certificates of the smoothed model, each right with a stated probability; no exact verification",
             because="certify is null for all data sets",
+            field="certified",
         ),
     ),
     (of.STATISTICAL, "Uncertainty of each measure", _in_section("reviewer", "Intervals by patient and their methods")),

@@ -24,11 +24,14 @@ class TableMethods:
 
 @dataclass(frozen=True)
 class Sample:
-    """The attacked images of a data set. split: what is in one split as a whole."""
+    """The attacked images of a data set.
+
+    n_patients: None where no patients are known. split: what is in one split as a whole.
+    """
 
     n_images: int
     n_test_images: int
-    n_patients: int
+    n_patients: int | None
     by_class: str
     split: str
 
@@ -41,15 +44,14 @@ class Sample:
 def sample_of(part: Described, predictions: pd.DataFrame) -> Sample:
     """Return the attacked images of a data set. predictions: rows of predictions.csv of the clean model."""
     clean = predictions[predictions["attack"] == "none"]
-    counts = clean["label"].value_counts()
-    names = part.summary["class_names"]
-    unit = part.summary["split_unit"] if sampled_unit(part.summary) == "patients" else "image"
+    counts, names = clean["label"].value_counts(), part.summary["class_names"]
+    has_patients = sampled_unit(part.summary) == "patients"
     return Sample(
         n_images=len(clean),
         n_test_images=part.attack[CLEAN]["n_test_images"],
-        n_patients=clean["patient_id"].nunique(),
+        n_patients=clean["patient_id"].nunique() if has_patients else None,
         by_class=", ".join(f"{name}: {counts.get(label, 0)}" for label, name in enumerate(names)),
-        split=f"by {unit}",
+        split=f"by {part.summary['split_unit'] if has_patients else 'image'}",
     )
 
 
