@@ -81,6 +81,7 @@ def test_calibration_is_that_of_table_e():
         )
     ]
     (found,) = board_of([made_table("Table E", cells)]).calibration
+    assert (found.row, found.column) == ("clean:Baseline", "lidc")
     assert (found.title, found.model, found.error, found.brier) == (
         "Lung CT",
         "clean",

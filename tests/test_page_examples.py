@@ -4,8 +4,10 @@ import io
 
 import numpy as np
 import pandas as pd
+import pytest
 from PIL import Image
 
+from oncorobust.base.errors import InputError
 from oncorobust.data.dataset import LabelledImages
 from oncorobust.report.page_examples import SHOWN, clean_errors, most_sensitive, shown_id, thumbnail
 
@@ -89,6 +91,12 @@ def test_no_more_than_some_are_shown_and_all_are_counted():
 
 def test_none_is_shown_where_there_is_none():
     assert most_sensitive(ranking(min_epsilon=[np.inf] * 4), images_of(4), readable=HU).shown == ()
+
+
+def test_an_image_that_the_data_set_lacks_is_named():
+    rows = ranking(min_epsilon=[0.001] * 4)
+    with pytest.raises(InputError, match=r"made: expected image i3 of the rows in index\.csv, got none"):
+        most_sensitive(rows, images_of(3), readable=HU)
 
 
 def test_a_thumbnail_has_the_pixels_of_the_processed_image():

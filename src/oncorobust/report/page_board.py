@@ -29,13 +29,17 @@ _SYNTHETIC_LIMIT = "Anything about patients from {titles}: these images were gen
 
 @dataclass(frozen=True)
 class Calibration:
-    """Calibration error and Brier score of a model without attack, with their intervals."""
+    """Calibration error and Brier score of a model without attack, with their intervals.
+
+    row, column: their place in Table E.
+    """
 
     title: str
     model: str
     error: str
     brier: str
-    trace: str
+    row: str
+    column: str
 
 
 @dataclass(frozen=True)
@@ -106,7 +110,8 @@ def _calibrations(table: Table, models: Mapping[str, str]) -> Iterator[Calibrati
                     model=name,
                     error=display_estimate(error, "score"),
                     brier=display_estimate(brier, "score"),
-                    trace=f'oncorobust trace "{table.name}" --row {row} --column {column.key}',
+                    row=row,
+                    column=column.key,
                 )
 
 

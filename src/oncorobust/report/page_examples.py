@@ -9,6 +9,7 @@ import pandas as pd
 from PIL import Image
 
 from oncorobust.base.epsilons import epsilon_text
+from oncorobust.base.errors import InputError
 from oncorobust.data.dataset import LabelledImages
 from oncorobust.report.tables.numbers import ReadableUnit, in_units
 
@@ -43,7 +44,8 @@ class Examples:
 def clean_errors(predictions: pd.DataFrame, images: LabelledImages) -> Examples:
     """Return the images that are wrong without attack, those with the largest margin of the wrong class first.
 
-    predictions: rows of predictions.csv of one model. images: the processed data set.
+    predictions: rows of predictions.csv of one model. images: the processed data set. Raises InputError for an image
+    that the data set lacks.
     """
     rows = predictions[predictions["attack"] == "none"]
     rows = rows[rows["label"] != rows["predicted"]].sort_values(["margin", "image_id"])
@@ -55,7 +57,7 @@ def most_sensitive(ranking: pd.DataFrame, images: LabelledImages, *, readable: R
     """Return the images that are right without attack and flip at the smallest epsilon, the smallest first.
 
     ranking: rows of sensitivity.csv of one model; the strict search counts where there is one, else PGD's grid.
-    readable: epsilon 1 in a unit that readers know.
+    readable: epsilon 1 in a unit that readers know. Raises InputError for an image that the data set lacks.
     """
     column = "first_flipped" if "first_flipped" in ranking else "min_epsilon"
     rows = ranking[(ranking["label"] == ranking["predicted"]) & np.isfinite(ranking[column])]
@@ -68,8 +70,11 @@ def _examples(rows: pd.DataFrame, told: Iterator[str], images: LabelledImages) -
     places = {name: place for place, name in enumerate(images.image_ids)}
     names = images.class_names
     for (_, row), text in zip(rows.head(SHOWN).iterrows(), told, strict=False):
-        pixels = images.images(np.array([places[row["image_id"]]]))[0]
-        yield Example(thumbnail(pixels), shown_id(row["image_id"]), names[row["label"]], names[row["predicted"]], text)
+        image_id = row["image_id"]
+        if image_id not in places:
+            raise InputError(f"{images.name}: expected image {shown_id(image_id)} of the rows in index.csv, got none")
+        pixels = images.images(np.array([places[image_id]]))[0]
+        yield Example(thumbnail(pixels), shown_id(image_id), names[row["label"]], names[row["predicted"]], text)
 
 
 def thumbnail(image: np.ndarray) -> bytes:
