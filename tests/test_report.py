@@ -553,3 +553,45 @@ def test_a_data_set_that_is_not_hardened_stands_beside_one_that_is(tmp_path):
 def test_a_model_that_was_not_trained_and_not_validated_says_so():
     training = {"epochs_run": 0, "best": {"epoch": 0}, "last": {"epoch": 0}, "collapsed_epochs": [], "collapsed": False}
     assert training_text(training).sentences == "Not trained."
+
+
+class Sentences(HTMLParser):
+    """Collects the sentences of paragraphs, list items and captions."""
+
+    PLACES = ("p", "li", "dd", "figcaption")
+
+    def __init__(self, page):
+        super().__init__()
+        self.texts, self.inside = [], False
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):  # noqa: ARG002
+        if tag in self.PLACES:
+            self.texts.append("")
+            self.inside = True
+
+    def handle_endtag(self, tag):
+        self.inside = self.inside and tag not in self.PLACES
+
+    def handle_data(self, data):
+        if self.inside:
+            self.texts[-1] += data
+
+    @property
+    def sentences(self):
+        return [one for text in self.texts for one in re.split(r"(?<=[.;]) ", text)]
+
+
+def test_no_sentence_mixes_two_epsilons(page):
+    found = [(set(re.findall(r"epsilon (0\.\d+)", one)), one) for one in Sentences(page).sentences]
+    assert sum(len(epsilons) == 1 for epsilons, _ in found) > 10
+    assert [one for epsilons, one in found if len(epsilons) > 1] == []
+
+
+def test_three_readers_find_their_sections(page):
+    tags = Reader(page).tags
+    ids = {attributes.get("id") for _, attributes in tags}
+    assert {"radiologist", "reviewer", "board", "evidence", "training-lidc-clean", "validity-lidc-clean"} <= ids
+    anchors = {attributes["href"][1:] for tag, attributes in tags if tag == "a" and attributes["href"].startswith("#")}
+    assert anchors - ids == set()
+    assert "complian" not in page.lower()

@@ -21,6 +21,7 @@ from oncorobust.report.figure_text import figure_captions
 from oncorobust.report.model_text import hardening_of, model_sentence, noise_sentences, training_text
 from oncorobust.report.page_inline import TEMPLATES, inline
 from oncorobust.report.page_parts import MODELS, DatasetPart, embedded
+from oncorobust.report.page_readers import ReaderFiles, readers_view
 from oncorobust.report.page_summary import cards
 from oncorobust.report.page_tables import table_view
 from oncorobust.report.page_text import PROTOCOLS, findings, percent, readable_unit_of, search_line
@@ -34,6 +35,7 @@ from oncorobust.report.tables.training_seeds import TABLE_V
 from oncorobust.report.tables.validity import CAPTION, Gate, watermark
 from oncorobust.report.verdict_text import policy_view
 from oncorobust.settings.attacks import Protocol
+from oncorobust.settings.pipeline import Params
 
 _NEEDED = {3: "hardened", 5: "strict", 6: "certified"}
 """What a run must have for a figure to be shown, by the figure's number."""
@@ -47,15 +49,18 @@ def render_report(
     figures: Sequence[bytes],
     verdicts: Sequence[Mapping[str, Any]],
     epsilon: float,
+    files: ReaderFiles,
+    params: Params,
     assessment: Mapping[str, Any] | None = None,
 ) -> str:
     """Return the page as HTML.
 
     datasets: in the order of the tables' columns. tables: all of `tables.build`. gates: the checks of each model.
     figures: Figures 1 to 6 as PNG. verdicts: contents of the verdict files of the policies. epsilon: of the accuracies
-    under attack on the first screen, that of Table S5. assessment: content of assessment.json, which then stands in
-    place of the commands of a repository; None for a run of the pipeline. Raises InputError where the tables have other
-    data sets, or data sets hold different protocols.
+    under attack on the first screen, that of Table S5. files: rows and images behind the sections for three readers.
+    params: of the run. assessment: content of assessment.json, which then stands in place of the commands of a
+    repository; None for a run of the pipeline. Raises InputError where the tables have other data sets, or data sets
+    hold different protocols.
     """
     columns = {column.key: column for column in tables[0].columns}
     if [part.key for part in datasets] != list(columns):
@@ -77,6 +82,7 @@ def render_report(
     titles = {key: marked_title(column) for key, column in columns.items()}
     certified = any(part.certify for part in datasets)
     captions = figure_captions(protocols, two_classes=two_classes, paper=bool(beside_paper), certified=certified)
+    policies = [policy_view(one, titles, units={part.key: part.unit for part in datasets}) for one in verdicts]
     has = {"hardened": bool(hardening), "certified": certified, "strict": "strict" in protocols, "always": True}
     return environment.get_template("report.html.j2").render(
         parts=[(part, columns[part.key], _sentences(part, columns[part.key], by_name, protocols)) for part in datasets],
@@ -110,7 +116,17 @@ def render_report(
         ],
         gates=[list(of) for _, of in groupby(gates, key=lambda one: one.dataset)],
         gate_caption=CAPTION,
-        policies=[policy_view(one, titles, units={part.key: part.unit for part in datasets}) for one in verdicts],
+        policies=policies,
+        readers=readers_view(
+            datasets,
+            tables,
+            files,
+            gates=gates,
+            policies=policies,
+            params=params,
+            models=MODELS,
+            assessment=assessment,
+        ),
         mark=watermark(gates),
         synthetic=[column.title for column in columns.values() if column.synthetic],
         all_synthetic=all(column.synthetic for column in columns.values()),

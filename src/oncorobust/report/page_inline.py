@@ -15,7 +15,7 @@ from oncorobust.base.errors import InputError
 TEMPLATES = "report/templates"
 """Folder of the templates, style sheets and scripts, below the package."""
 
-STYLES = ("style.css",)
+STYLES = ("style.css", "clinical.css")
 """Style sheets in the order of the page."""
 
 SCRIPTS = ("page.js",)

@@ -10,13 +10,14 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from oncorobust.base.epsilons import FEW_WITHOUT_GRADIENT, epsilon_text
+from oncorobust.base.epsilons import epsilon_text
 from oncorobust.base.layout import ADVERSARIAL, CLEAN
 from oncorobust.report.measures import STRICT, TRUE, Measure, measures_of
 from oncorobust.report.model_text import hardening_of
+from oncorobust.report.model_warnings import ModelWarning, warnings_of
 from oncorobust.report.page_curve import curve_svg
 from oncorobust.report.page_parts import MODELS, DatasetPart
-from oncorobust.report.page_text import change_text, percent, readable_unit_of
+from oncorobust.report.page_text import change_text, readable_unit_of
 from oncorobust.report.shown_attacks import ALL, BASELINE, PGD, row_key
 from oncorobust.report.tables.cell import Cell, Table, TableColumn
 from oncorobust.report.tables.numbers import display_estimate, in_units
@@ -61,8 +62,8 @@ class Light:
 class Card:
     """A data set on the first screen.
 
-    spoiled: models whose numbers are no evidence, with the reason in a word or two. verdicts: policy and outcome on
-    this data set. measure: name of the accuracy that the curve shows.
+    spoiled: models whose numbers are no evidence, with the reason in a word or two. warnings: with the name of their
+    model. verdicts: policy and outcome on this data set. measure: name of the accuracy that the curve shows.
     """
 
     key: str
@@ -71,7 +72,7 @@ class Card:
     hardening: str
     lines: tuple[CardLine, ...]
     spoiled: Mapping[str, str]
-    warnings: tuple[str, ...]
+    warnings: tuple[tuple[str, ModelWarning], ...]
     lights: tuple[Light, ...]
     verdicts: tuple[tuple[str, str], ...]
     curve: Markup
@@ -166,24 +167,10 @@ def _shown(cell: Cell) -> Shown:
     return Shown(f"{value}\u00a0%", interval.strip("()"), cell.table, cell.row, cell.field)
 
 
-def _warnings(part: DatasetPart) -> Iterator[str]:
-    kept = [MODELS[model] for model, training in part.training.items() if training["collapsed"]]
-    if kept:
-        yield (
-            f"Collapsed training ({', '.join(kept)}): the kept weights are no better than one answer for all images. "
-            "Accuracy under attack is then no robustness."
-        )
-    passed = [
-        f"{', '.join(map(str, training['collapsed_epochs']))} ({MODELS[model]})"
-        for model, training in part.training.items()
-        if training["collapsed_epochs"] and not training["collapsed"]
-    ]
-    if passed:
-        yield f"Training collapsed in epochs {'; '.join(passed)}. The kept weights are of other epochs."
-    without = {model: attack["share_without_gradient"] for model, attack in part.attack.items()}
-    flagged = [f"{percent(one)} ({MODELS[model]})" for model, one in without.items() if one > FEW_WITHOUT_GRADIENT]
-    if flagged:
-        yield f"Images without a gradient: {', '.join(flagged)}. Accuracy under attack may be too high."
+def _warnings(part: DatasetPart) -> Iterator[tuple[str, ModelWarning]]:
+    """Yield the name of a model with each warning about it; the lights show the checks of the validity gate."""
+    for model, found in warnings_of(part, []).items():
+        yield from ((MODELS[model], one) for one in found)
 
 
 def _spoiled(part: DatasetPart, gates: Sequence[Gate]) -> dict[str, str]:

@@ -163,7 +163,9 @@ def _shown(table: Table, row: str, column: TableColumn, field: str) -> str:
 
 
 def shown_percent(cell: Cell) -> str:
-    """Return a share with its interval as the page's text gives it."""
+    """Return a share with its interval as the page's text gives it, or why there is none."""
+    if cell.value is None:
+        return display_estimate(cell, "percent")
     value, _, interval = display_estimate(cell, "percent").partition(" ")
     return f"{value}\u00a0%{interval and f' {interval}'}"
 

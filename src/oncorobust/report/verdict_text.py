@@ -6,6 +6,9 @@ from itertools import groupby
 from pathlib import PurePath
 from typing import Any
 
+ALL_IMAGES = "all images"
+"""Name of the group of all images, beside subgroups."""
+
 
 @dataclass(frozen=True)
 class VerdictLine:
@@ -97,7 +100,7 @@ def _heading(verdict: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _group_name(subgroup: Mapping[str, Any]) -> str:
-    name = f"{subgroup['column']} {subgroup['value']}" if subgroup["column"] else "all images"
+    name = f"{subgroup['column']} {subgroup['value']}" if subgroup["column"] else ALL_IMAGES
     return f"{name} (small)" if subgroup["small"] else name
 
 

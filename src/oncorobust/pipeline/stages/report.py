@@ -7,6 +7,7 @@ from oncorobust.base import layout
 from oncorobust.base.files import whole_outputs
 from oncorobust.base.schema.version import read_results
 from oncorobust.pipeline.policy_files import by_name
+from oncorobust.pipeline.reader_files import read_reader_files
 from oncorobust.pipeline.table_outputs import read_gates
 from oncorobust.report.page import render_report
 from oncorobust.report.page_parts import read_dataset_part, read_image
@@ -25,6 +26,7 @@ def report(params: Params, *, assessment: Mapping[str, Any] | None = None) -> No
     gates = read_gates()
     if params.validity.on_failure == "fail":
         refuse_red(gates)
+    tables = tables_from_json(read_results(layout.CELLS))
     page = render_report(
         [
             read_dataset_part(
@@ -36,11 +38,13 @@ def report(params: Params, *, assessment: Mapping[str, Any] | None = None) -> No
             )
             for name, models in params.models.items()
         ],
-        tables=tables_from_json(read_results(layout.CELLS)),
+        tables=tables,
         gates=gates,
         figures=[read_image(layout.figure_file(number, "png")) for number in range(1, 7)],
         verdicts=[read_results(layout.acceptance_file(name)) for name in by_name(params.acceptance)],
         epsilon=params.report.adversarial_training_epsilon,
+        files=read_reader_files(params, tables),
+        params=params,
         assessment=assessment,
     )
     with whole_outputs(layout.PAGE) as (draft,):
