@@ -91,7 +91,10 @@ def test_the_policy_of_the_page_allows_its_scripts_and_no_other(page):
 def test_images_have_alternatives_and_heads_have_scopes(page):
     tags = Reader(page).tags
     images = [attributes for tag, attributes in tags if tag == "img"]
-    assert len(images) == 6 + 3 + 6
+    small = [
+        one for one in images if " of " in one["alt"] and ", answered " in one["alt"]
+    ]  # clean errors and sensitive images
+    assert len(images) - len(small) == 6 + 3 + 6 and small
     assert all(attributes["alt"].strip() for attributes in images)
     assert all(attributes.get("scope") in ("col", "colgroup", "row") for tag, attributes in tags if tag == "th")
     assert ("html", {"lang": "en"}) in tags
