@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from oncorobust.base.layout import CLEAN
+from oncorobust.base.layout import CELLS, CLEAN
 from oncorobust.report.described import Described
 from oncorobust.report.page_text import sampled_unit
 from oncorobust.report.tables.cell import Cell, Table
@@ -97,5 +97,5 @@ def interval_sentence(tables: Iterable[Table]) -> str:
     return (
         f"{len(found):,} intervals of {' and '.join(sorted(levels))} %, each for itself and not adjusted for their "
         f"number. Resampling draws patients with all their images, {' or '.join(sorted(draws))} times; its seeds "
-        "follow from the seed of the run and stand in reports/tables/cells.json."
+        f"follow from the seed of the run and stand in {CELLS}."
     )
