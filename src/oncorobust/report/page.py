@@ -22,9 +22,9 @@ from oncorobust.report.model_text import hardening_of, model_sentence, noise_sen
 from oncorobust.report.page_inline import TEMPLATES, inline
 from oncorobust.report.page_parts import MODELS, DatasetPart, embedded
 from oncorobust.report.page_readers import ReaderFiles, readers_view
-from oncorobust.report.page_summary import cards
+from oncorobust.report.page_summary import attacked_by, cards
 from oncorobust.report.page_tables import table_view
-from oncorobust.report.page_text import PROTOCOLS, findings, percent, readable_unit_of, search_line
+from oncorobust.report.page_text import PROTOCOLS, SearchLine, findings, percent, readable_unit_of, search_line
 from oncorobust.report.seed_text import seed_findings
 from oncorobust.report.selective_text import rule_findings
 from oncorobust.report.tables.cell import Table, TableColumn
@@ -65,6 +65,57 @@ def render_report(
     columns = {column.key: column for column in tables[0].columns}
     if [part.key for part in datasets] != list(columns):
         raise InputError(f"cells.json: data sets {list(columns)} (expected {[part.key for part in datasets]})")
+    protocols = attack_protocols({part.key: part.attack for part in datasets})
+    by_name = {one.name: one for one in tables}
+    beside_paper = [column.title for column in columns.values() if column.paper]
+    hardening = " or ".join(dict.fromkeys(filter(None, (hardening_of(part.training) for part in datasets))))
+    titles = {key: marked_title(column) for key, column in columns.items()}
+    policies = [policy_view(one, titles, units={part.key: part.unit for part in datasets}) for one in verdicts]
+    return (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            parts=[
+                (part, columns[part.key], _sentences(part, columns[part.key], by_name, protocols)) for part in datasets
+            ],
+            cards=cards(datasets, by_name, gates=gates, verdicts=verdicts, protocols=protocols, epsilon=epsilon),
+            protocols=[text for protocol, text in PROTOCOLS.items() if protocol in protocols],
+            attacked_by=attacked_by(datasets, protocols),
+            searches=_searches(datasets, columns) if "strict" in protocols else [],
+            tables=[
+                table_view(table, {part.key: readable_unit_of(part.summary) for part in datasets}) for table in tables
+            ],
+            figures=_figures(figures, datasets, protocols, paper=bool(beside_paper), hardened=bool(hardening)),
+            certificates=_certificates(datasets, columns, by_name[TABLE_C]),
+            gates=[list(of) for _, of in groupby(gates, key=lambda one: one.dataset)],
+            gate_caption=CAPTION,
+            policies=policies,
+            readers=readers_view(
+                datasets,
+                tables,
+                files,
+                gates=gates,
+                policies=policies,
+                params=params,
+                models=MODELS,
+                assessment=assessment,
+            ),
+            mark=watermark(gates),
+            synthetic=[column.title for column in columns.values() if column.synthetic],
+            all_synthetic=all(column.synthetic for column in columns.values()),
+            models=MODELS,
+            beside_paper=beside_paper,
+            hardening=hardening,
+            comparisons=comparison_sentences(by_name["Table N"]),
+            trained=[(part, columns[part.key], trained) for part in datasets if (trained := part.trained)],
+            flag_limit=FEW_WITHOUT_GRADIENT,
+            assessment=assessment,
+            inline=inline(),
+        )
+    )
+
+
+def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("oncorobust", TEMPLATES),
         autoescape=True,
@@ -74,71 +125,55 @@ def render_report(
         undefined=StrictUndefined,
     )
     environment.filters.update(percent=percent, embedded=embedded, training_text=training_text)
-    protocols = attack_protocols({part.key: part.attack for part in datasets})
-    by_name = {one.name: one for one in tables}
-    two_classes = any(len(part.summary["class_names"]) == 2 for part in datasets)
-    beside_paper = [column.title for column in columns.values() if column.paper]
-    hardening = " or ".join(dict.fromkeys(filter(None, (hardening_of(part.training) for part in datasets))))
-    titles = {key: marked_title(column) for key, column in columns.items()}
+    return environment
+
+
+def _searches(
+    datasets: Sequence[DatasetPart], columns: Mapping[str, TableColumn]
+) -> list[tuple[TableColumn, str, SearchLine]]:
+    """Return the strict search of each attacked model."""
+    return [
+        (columns[part.key], name, search_line(part.attack[model], part.summary))
+        for part in datasets
+        for model, name in MODELS.items()
+        if model in part.attack
+    ]
+
+
+def _figures(
+    figures: Sequence[bytes],
+    datasets: Sequence[DatasetPart],
+    protocols: frozenset[Protocol],
+    *,
+    paper: bool,
+    hardened: bool,
+) -> list[tuple[int, bytes, str]]:
+    """Return number, image and caption of each figure for which the run has results."""
     certified = any(part.certify for part in datasets)
-    captions = figure_captions(protocols, two_classes=two_classes, paper=bool(beside_paper), certified=certified)
-    policies = [policy_view(one, titles, units={part.key: part.unit for part in datasets}) for one in verdicts]
-    has = {"hardened": bool(hardening), "certified": certified, "strict": "strict" in protocols, "always": True}
-    return environment.get_template("report.html.j2").render(
-        parts=[(part, columns[part.key], _sentences(part, columns[part.key], by_name, protocols)) for part in datasets],
-        cards=cards(datasets, by_name, gates=gates, verdicts=verdicts, protocols=protocols, epsilon=epsilon),
-        protocols=[text for protocol, text in PROTOCOLS.items() if protocol in protocols],
-        searches=[
-            (columns[part.key], name, search_line(part.attack[model], part.summary))
-            for part in datasets
-            for model, name in MODELS.items()
-            if "strict" in protocols and model in part.attack
-        ],
-        tables=[table_view(table, {part.key: readable_unit_of(part.summary) for part in datasets}) for table in tables],
-        figures=[
-            (number, *shown)
-            for number, shown in enumerate(zip(figures, captions, strict=True), start=1)
-            if has[_NEEDED.get(number, "always")]
-        ],
-        certificates=[
-            (
-                columns[part.key],
-                certificate_sentences(
-                    by_name[TABLE_C],
-                    columns[part.key],
-                    part.certify,
-                    readable_unit_of(part.summary),
-                    unit=part.unit,
-                ),
-            )
-            for part in datasets
-            if part.certify
-        ],
-        gates=[list(of) for _, of in groupby(gates, key=lambda one: one.dataset)],
-        gate_caption=CAPTION,
-        policies=policies,
-        readers=readers_view(
-            datasets,
-            tables,
-            files,
-            gates=gates,
-            policies=policies,
-            params=params,
-            models=MODELS,
-            assessment=assessment,
-        ),
-        mark=watermark(gates),
-        synthetic=[column.title for column in columns.values() if column.synthetic],
-        all_synthetic=all(column.synthetic for column in columns.values()),
-        models=MODELS,
-        beside_paper=beside_paper,
-        hardening=hardening,
-        comparisons=comparison_sentences(by_name["Table N"]),
-        trained=[(part, columns[part.key], trained) for part in datasets if (trained := part.trained)],
-        flag_limit=FEW_WITHOUT_GRADIENT,
-        assessment=assessment,
-        inline=inline(),
-    )
+    two_classes = any(len(part.summary["class_names"]) == 2 for part in datasets)
+    captions = figure_captions(protocols, two_classes=two_classes, paper=paper, certified=certified)
+    has = {"hardened": hardened, "certified": certified, "strict": "strict" in protocols, "always": True}
+    return [
+        (number, *shown)
+        for number, shown in enumerate(zip(figures, captions, strict=True), start=1)
+        if has[_NEEDED.get(number, "always")]
+    ]
+
+
+def _certificates(
+    datasets: Sequence[DatasetPart], columns: Mapping[str, TableColumn], table: Table
+) -> list[tuple[TableColumn, list[str]]]:
+    """Return what is guaranteed of the models of each data set with certificates. table: Table C."""
+    return [
+        (
+            columns[part.key],
+            certificate_sentences(
+                table, columns[part.key], part.certify, readable_unit_of(part.summary), unit=part.unit
+            ),
+        )
+        for part in datasets
+        if part.certify
+    ]
 
 
 def _sentences(

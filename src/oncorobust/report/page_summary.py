@@ -119,10 +119,20 @@ def _name(measure: Measure) -> str:
     return "strict robust accuracy" if measure == STRICT else "accuracy under PGD (true labels)"
 
 
+def attacked_by(datasets: Sequence[DatasetPart], protocols: frozenset[Protocol]) -> str:
+    """Return how the models were attacked, in a few words."""
+    told = ["the paper’s protocol (FGSM, BIM, PGD)"] if "paper" in protocols else []
+    if "strict" in protocols:
+        n_attacks = len(datasets[0].attack[CLEAN]["strict"]["attacks"])
+        told.append(f"the strict protocol (worst case over {n_attacks} attacks)")
+    return " and ".join(told)
+
+
 def _sample(part: DatasetPart) -> str:
-    attack = part.attack[CLEAN]
+    """Return the network and how many test images of how many patients were attacked."""
+    attack, training = part.attack[CLEAN], part.training[CLEAN]
     patients = f" of {attack['n_patients']} patients" if part.unit == "patients" and "n_patients" in attack else ""
-    return f"{attack['n_images']} test images{patients}"
+    return f"{training['architecture'] or training['weights']}, {attack['n_images']} test images{patients}"
 
 
 def _lines(
