@@ -130,7 +130,7 @@ def write_results(
             if "strict" in protocols:
                 _write_threats(folder, dataset, answers, flips)
             _write_rank(folder, shared, dataset, answers, flips, intervals, protocols)
-            _write_examples(folder, dataset, labels, predicted, rng)
+            _write_examples(folder, dataset, answers, rng)
             if dataset.certified:
                 _write_certificates(folder, shared, answers, flips)
             _write_training(folder, key, model, dataset)
@@ -220,8 +220,8 @@ def _write_attack(folder, shared, dataset, answers, flips, intervals, protocols)
     accuracies = _write_predictions(folder, dataset, answers, flips, attacked="paper" in protocols)
     if "paper" in protocols:
         content["robust_accuracy"] = accuracies
+    (intervals if "strict" in protocols else intervals.head(0)).to_csv(folder / "intervals.csv", index=False)
     if "strict" in protocols:
-        intervals.to_csv(folder / "intervals.csv", index=False)
         content["strict"] = _strict_metrics(intervals, _epsilons(dataset))
     _write_json(folder / "attack.json", content)
 
@@ -398,7 +398,8 @@ def _write_certificates(folder, shared, answers, flips):
     _write_json(folder / "certify.json", about | certify_metrics(rows))
 
 
-def _write_examples(folder, dataset, labels, predicted, rng):
+def _write_examples(folder, dataset, answers, rng):
+    labels, predicted = answers["label"].to_numpy(), answers["predicted"].to_numpy()
     k, epsilon, n_classes = 4, dataset.grid[2], len(dataset.class_names)
     images = np.stack([_blob(rng) for _ in range(k)])
     signs = rng.choice([-1.0, 1.0], size=(3, *images.shape))
@@ -417,7 +418,32 @@ def _write_examples(folder, dataset, labels, predicted, rng):
         labels=labels[:k],
         image_ids=np.array([f"image-{i}" for i in range(k)]),
         epsilon=np.float64(epsilon),
+        **_gallery(dataset, answers, images),
     )
+
+
+def _gallery(dataset, answers, images):
+    """Examples of three images at every epsilon: the first flips nowhere, the others from the second and third on."""
+    epsilons, k = np.array(_epsilons(dataset)), 3
+    rng = np.random.default_rng(k)
+    signs = rng.choice([-1.0, 1.0], size=images[:k].shape)
+    adversarial = [np.clip(images[:k] + epsilon * signs, 0, 1) for epsilon in epsilons]
+    predicted = answers["predicted"].to_numpy()[:k]
+    clean = 3.0 * np.eye(len(dataset.class_names))[predicted]
+    flipped = 4.0 * np.eye(len(dataset.class_names))[_others(predicted, len(dataset.class_names))]
+    from_place = np.array([len(epsilons), 1, 2])
+    logits = [np.where((place >= from_place)[:, None], flipped, clean) for place in range(len(epsilons))]
+    return {
+        "gallery_epsilons": epsilons,
+        "gallery_image_ids": answers["image_id"].to_numpy(dtype=str)[:k],
+        "gallery_reasons": np.array(["least sensitive", "most sensitive", "flips"]),
+        "gallery_labels": answers["label"].to_numpy()[:k],
+        "gallery_images": images[:k],
+        "gallery_adversarial": np.stack(adversarial).astype("float32"),
+        "gallery_logits_clean": clean.astype("float32"),
+        "gallery_logits": np.stack(logits).astype("float32"),
+        "gallery_attacks": np.full((len(epsilons), k), "fgsm"),
+    }
 
 
 def _write_training(folder, key, model, dataset):

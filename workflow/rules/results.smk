@@ -77,7 +77,7 @@ rule report:
         of_all_models("reports/{dataset}/{model}/{file}", runs=TRAINED, file=["training.json", "curves.png"]),
         of_all_models(
             "reports/{dataset}/{model}/{file}",
-            file=["attack.json", "predictions.csv", "intervals.csv", "sensitivity.csv"],
+            file=["attack.json", "examples.npz", "predictions.csv", "intervals.csv", "sensitivity.csv"],
         ),
         of_certified_models("certify.json"),
         expand("reports/acceptance/{policy}.json", policy=POLICIES),

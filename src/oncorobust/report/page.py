@@ -19,6 +19,7 @@ from oncorobust.report.certificate_text import certificate_sentences
 from oncorobust.report.comparison_text import comparison_sentences
 from oncorobust.report.figure_text import figure_captions
 from oncorobust.report.model_text import hardening_of, model_sentence, noise_sentences, training_text
+from oncorobust.report.page_exhibits import Exhibits, exhibit_views
 from oncorobust.report.page_inline import TEMPLATES, inline
 from oncorobust.report.page_parts import MODELS, DatasetPart, embedded
 from oncorobust.report.page_readers import ReaderFiles, readers_view
@@ -51,6 +52,7 @@ def render_report(
     epsilon: float,
     files: ReaderFiles,
     params: Params,
+    exhibits: Mapping[str, Exhibits],
     assessment: Mapping[str, Any] | None = None,
 ) -> str:
     """Return the page as HTML.
@@ -58,9 +60,9 @@ def render_report(
     datasets: in the order of the tables' columns. tables: all of `tables.build`. gates: the checks of each model.
     figures: Figures 1 to 6 as PNG. verdicts: contents of the verdict files of the policies. epsilon: of the accuracies
     under attack on the first screen, that of Table S5. files: rows and images behind the sections for three readers.
-    params: of the run. assessment: content of assessment.json, which then stands in place of the commands of a
-    repository; None for a run of the pipeline. Raises InputError where the tables have other data sets, or data sets
-    hold different protocols.
+    exhibits: of the gallery and the table of images, by data set. params: of the run. assessment: content of
+    assessment.json, which then stands in place of the commands of a repository; None for a run of the pipeline. Raises
+    InputError where the tables have other data sets, or data sets hold different protocols.
     """
     columns = {column.key: column for column in tables[0].columns}
     if [part.key for part in datasets] != list(columns):
@@ -70,6 +72,7 @@ def render_report(
     beside_paper = [column.title for column in columns.values() if column.paper]
     hardening = " or ".join(dict.fromkeys(filter(None, (hardening_of(part.training) for part in datasets))))
     titles = {key: marked_title(column) for key, column in columns.items()}
+    views = exhibit_views(datasets, exhibits, titles)
     policies = [policy_view(one, titles, units={part.key: part.unit for part in datasets}) for one in verdicts]
     return (
         _environment()
@@ -110,6 +113,8 @@ def render_report(
             trained=[(part, columns[part.key], trained) for part in datasets if (trained := part.trained)],
             flag_limit=FEW_WITHOUT_GRADIENT,
             assessment=assessment,
+            gallery=views.gallery,
+            images=views.images,
             inline=inline(),
         )
     )

@@ -2,6 +2,7 @@
 
 import argparse
 
+from oncorobust.evaluation.gallery import gallery_arrays
 from oncorobust.evaluation.paper import example_images, gradient_warning
 from oncorobust.evaluation.protocols import attack_metrics, attack_tables, in_published_order
 from oncorobust.evaluation.ties import images_at_ties, tie_warning
@@ -31,4 +32,8 @@ def attack(arguments: argparse.Namespace, params: Params) -> None:
         if warning:
             opened.progress.warn(warning)
     shown = example_images(classifier, data, epsilon=settings.example_epsilon, settings=attacks, seed=seed)
+    opened.progress.begin(0)
+    shown |= gallery_arrays(
+        classifier, data, tables, epsilons=epsilons, settings=attacks, seed=seed, notify=opened.progress.update
+    )
     opened.write("attack", tables, metrics, shown)

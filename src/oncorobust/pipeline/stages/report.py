@@ -10,6 +10,7 @@ from oncorobust.pipeline.policy_files import by_name
 from oncorobust.pipeline.reader_files import read_reader_files
 from oncorobust.pipeline.table_outputs import read_gates
 from oncorobust.report.page import render_report
+from oncorobust.report.page_exhibits import read_exhibits
 from oncorobust.report.page_parts import read_dataset_part, read_image
 from oncorobust.report.tables.cell import tables_from_json
 from oncorobust.report.tables.validity import refuse_red
@@ -45,6 +46,7 @@ def report(params: Params, *, assessment: Mapping[str, Any] | None = None) -> No
         epsilon=params.report.adversarial_training_epsilon,
         files=read_reader_files(params, tables),
         params=params,
+        exhibits={name: read_exhibits(name, models) for name, models in params.models.items()},
         assessment=assessment,
     )
     with whole_outputs(layout.PAGE) as (draft,):
