@@ -14,12 +14,13 @@ from oncorobust.base.layout import MODELS
 from oncorobust.report.figures.accuracy_over_epsilon import figure_2
 from oncorobust.report.figures.before_and_after import figure_3
 from oncorobust.report.figures.examples import choose_examples, figure_1, magnify
+from oncorobust.report.figures.house import to_png, to_svg
 from oncorobust.report.figures.image_bounds import figure_6
 from oncorobust.report.figures.minimal_epsilons import figure_5
 from oncorobust.report.figures.plot_data import read_examples, read_plot_data
 from oncorobust.report.figures.robustness_curves import accuracy_curve, worst_case_curve
 from oncorobust.report.figures.selective_prediction import figure_4
-from oncorobust.report.figures.style import intensity_axis, to_png, to_svg
+from oncorobust.report.figures.style import intensity_axis
 from oncorobust.report.measures import PREDICTED, STRICT, TRUE
 from oncorobust.report.tables.paper_numbers import load_paper_table
 from oncorobust.settings.pipeline import Column, Report

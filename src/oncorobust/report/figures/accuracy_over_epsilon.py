@@ -4,8 +4,9 @@ FGSM, PGD and BIM stand with solid lines for predicted labels and dashed lines f
 over all attacks as a heavy black line, each with the band of its 95 % intervals, and the paper's Table 1 as hollow
 diamonds where the data set has a column of it. A dotted line marks 1 - clean accuracy for two classes: the accuracy
 with predicted labels cannot fall below it, because an attack on a misclassified image corrects it. Curves of a protocol
-that was not run are left out. Where a data set has certificates, two green lines are of the smoothed clean model: its
-certified accuracy, a lower bound, and its accuracy under an attack on itself, an upper bound (`tables.certificates`).
+that was not run are left out. Where a data set has certificates, two light blue lines are of the smoothed clean model:
+its certified accuracy, a lower bound, and its accuracy under an attack on itself, an upper bound
+(`tables.certificates`).
 
 Source: Joel et al., doi 10.1101/2021.01.17.21249704, Figure 2.
 """
@@ -18,6 +19,7 @@ from matplotlib.lines import Line2D
 
 from oncorobust.report import measures
 from oncorobust.report.figures.certified import Certified
+from oncorobust.report.figures.house import house_style
 from oncorobust.report.figures.legends import attack_handles, in_rows, strict_handles
 from oncorobust.report.figures.panels import panel_figure
 from oncorobust.report.figures.robustness_curves import accuracy_curve, last_attack, worst_case_curve
@@ -29,7 +31,6 @@ from oncorobust.report.figures.style import (
     accuracy_axis,
     draw_band,
     epsilon_axes,
-    house_style,
     panel_title,
     protocols_of,
     stamp_synthetic,

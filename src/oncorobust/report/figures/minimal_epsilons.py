@@ -4,7 +4,7 @@ A curve is the share of the correctly classified images that withstand an epsilo
 an interval, so there are two: the line follows first flipped, an upper bound of the curve sought, and a strip reaches
 down to that of last safe, a lower bound. The band is at each epsilon the 95 % interval over patients, from its lower
 end for last safe to its upper end for first flipped. Images that no attack flips are right-censored at the reach, the
-largest epsilon searched; a cross marks their share there, and the panel says how many they are.
+largest epsilon searched; a cross marks their share there, and the title says how many they are.
 
 Without the strict protocol the figure says why it is empty.
 """
@@ -12,30 +12,29 @@ Without the strict protocol the figure says why it is empty.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from oncorobust.base.layout import ADVERSARIAL, CLEAN
+from oncorobust.report.figures.house import empty_figure, house_style
 from oncorobust.report.figures.panels import panel_figure
 from oncorobust.report.figures.style import (
     BAND,
     PlotData,
     accuracy_axis,
-    empty_figure,
     epsilon_axes,
-    house_style,
     panel_title,
     protocols_of,
     stamp_synthetic,
 )
 from oncorobust.report.figures.survival_curves import Survival
+from oncorobust.report.palette import BLACK, BLUE
 
-_MODELS: dict[str, tuple[str, dict[str, Any]]] = {
-    CLEAN: ("clean model", {"color": "#0072B2", "linestyle": "--"}),
-    ADVERSARIAL: ("adversarially trained model", {"color": "black", "linestyle": "-"}),
+MODELS: dict[str, tuple[str, dict[str, Any]]] = {
+    CLEAN: ("clean model", {"color": BLUE, "linestyle": "--"}),
+    ADVERSARIAL: ("adversarially trained model", {"color": BLACK, "linestyle": "-"}),
 }
 """Title and style of each model."""
 
@@ -54,19 +53,18 @@ def figure_5(datasets: Sequence[PlotData]) -> Figure:
             _panel,
             panel_inches=2.75,
             y_label="correct images that withstand epsilon (%)",
-            handles=_legend([model for model in _MODELS if any(model in data.survival for data in datasets)]),
+            handles=_legend([model for model in MODELS if any(model in data.survival for data in datasets)]),
             legend_columns=3,
         )
 
 
 def _panel(axes: Axes, data: PlotData) -> None:
-    for model, (_, style) in _MODELS.items():
+    for model, (_, style) in MODELS.items():
         if model in data.survival:
             _draw(axes, data.survival[model], style)
     accuracy_axis(axes)
     epsilon_axes(axes, data)
-    _tell_censored(axes, data)
-    axes.set_title(panel_title(data))
+    axes.set_title(f"{panel_title(data)}\n{_censored(data)}".rstrip(), fontsize=8)
     stamp_synthetic(axes, data)
 
 
@@ -79,28 +77,18 @@ def _draw(axes: Axes, shown: Survival, style: Mapping[str, Any]) -> None:
         axes.plot(x[-1], 100 * shown.first_flipped[-1], "x", markersize=5, color=colour, clip_on=False)
 
 
-def _tell_censored(axes: Axes, data: PlotData) -> None:
-    """Write how many images of each model are censored, in the corner that the curves leave free."""
-    lines = [
-        f"{_LINES[_MODELS[model][1]['linestyle']]}: {one.n_censored} of {one.n_images} censored"
+def _censored(data: PlotData) -> str:
+    """Return how many images of each model are censored; empty without a curve."""
+    told = [
+        f"{_LINES[MODELS[model][1]['linestyle']]} {one.n_censored} of {one.n_images}"
         for model, one in data.survival.items()
     ]
-    halfway = [one.first_flipped[np.searchsorted(one.epsilon, one.epsilon[-1] / 2)] for one in data.survival.values()]
-    above = max(halfway, default=0.0) < 0.75
-    axes.annotate(
-        "\n".join(lines),
-        (0.97, 0.97) if above else (0.03, 0.03),
-        xycoords="axes fraction",
-        ha="right" if above else "left",
-        va="top" if above else "bottom",
-        fontsize=6.5,
-        color="0.25",
-    )
+    return f"censored: {', '.join(told)}" if told else ""
 
 
 def _legend(models: Sequence[str]) -> list[Line2D | Patch]:
     return [
-        *(Line2D([], [], label=_MODELS[model][0], **_MODELS[model][1]) for model in models),
+        *(Line2D([], [], label=MODELS[model][0], **MODELS[model][1]) for model in models),
         Patch(color="0.3", alpha=_STRIP["alpha"], linewidth=0, label="from last safe to first flipped"),
         Patch(color="0.3", alpha=0.12, linewidth=0, label="95 % interval over patients"),
         Line2D([], [], color="0.3", linestyle="", marker="x", markersize=5, label="censored at the largest epsilon"),
