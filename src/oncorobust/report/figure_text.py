@@ -10,7 +10,7 @@ _FIGURE_2: dict[Protocol, str] = {
 }
 _FLOOR = "Dotted: for two classes, the minimum of the accuracy with predicted labels, 1 − clean accuracy."
 _CERTIFIED_CURVES = (
-    "Light blue: the smoothed clean model, not the model itself. Solid: certified accuracy, a lower bound of its "
+    "Light blue: the smoothed clean model, not the model itself. Dash-dotted: certified accuracy, a lower bound of its "
     "accuracy under any change within epsilon, with its 95 % interval. Dotted: its accuracy under an attack on itself, "
     "an upper bound."
 )

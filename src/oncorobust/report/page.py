@@ -18,6 +18,7 @@ from oncorobust.report.certificate_text import certificate_sentences
 from oncorobust.report.comparison_text import comparison_sentences
 from oncorobust.report.figure_text import figure_captions
 from oncorobust.report.model_text import hardening_of, model_sentence, noise_sentences, training_text
+from oncorobust.report.page_charts import charts_view, embedded_svg
 from oncorobust.report.page_inline import TEMPLATES, inline
 from oncorobust.report.page_parts import MODELS, DatasetPart, embedded
 from oncorobust.report.page_tables import table_view
@@ -43,15 +44,17 @@ def render_report(
     tables: Sequence[Table],
     gates: Sequence[Gate],
     figures: Sequence[bytes],
+    curves: Mapping[str, Any],
     verdicts: Sequence[Mapping[str, Any]],
     assessment: Mapping[str, Any] | None = None,
 ) -> str:
     """Return the page as HTML.
 
     datasets: in the order of the tables' columns. tables: all of `tables.build`. gates: the checks of each model.
-    figures: Figures 1 to 6 as PNG. verdicts: contents of the verdict files of the policies. assessment: content of
-    assessment.json, which then stands in place of the commands of a repository; None for a run of the pipeline. Raises
-    InputError where the tables have other data sets, or data sets hold different protocols.
+    figures: Figures 1 to 6 as SVG. curves: content of curves.json. verdicts: contents of the verdict files of the
+    policies. assessment: content of assessment.json, which then stands in place of the commands of a repository; None
+    for a run of the pipeline. Raises InputError where the tables have other data sets, or data sets hold different
+    protocols.
     """
     columns = {column.key: column for column in tables[0].columns}
     if [part.key for part in datasets] != list(columns):
@@ -64,7 +67,9 @@ def render_report(
         keep_trailing_newline=True,
         undefined=StrictUndefined,
     )
-    environment.filters.update(percent=percent, embedded=embedded, training_text=training_text)
+    environment.filters.update(
+        percent=percent, embedded=embedded, embedded_svg=embedded_svg, training_text=training_text
+    )
     protocols = attack_protocols({part.key: part.attack for part in datasets})
     by_name = {one.name: one for one in tables}
     two_classes = any(len(part.summary["class_names"]) == 2 for part in datasets)
@@ -117,6 +122,7 @@ def render_report(
         flag_limit=FEW_WITHOUT_GRADIENT,
         assessment=assessment,
         inline=inline(),
+        charts=charts_view(curves),
     )
 
 

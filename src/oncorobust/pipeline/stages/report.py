@@ -9,7 +9,8 @@ from oncorobust.base.schema.version import read_results
 from oncorobust.pipeline.policy_files import by_name
 from oncorobust.pipeline.table_outputs import read_gates
 from oncorobust.report.page import render_report
-from oncorobust.report.page_parts import read_dataset_part, read_image
+from oncorobust.report.page_charts import read_svg
+from oncorobust.report.page_parts import read_dataset_part
 from oncorobust.report.tables.cell import tables_from_json
 from oncorobust.report.tables.validity import refuse_red
 from oncorobust.settings.pipeline import Params
@@ -32,7 +33,8 @@ def report(params: Params, *, assessment: Mapping[str, Any] | None = None) -> No
         ],
         tables=tables_from_json(read_results(layout.CELLS)),
         gates=gates,
-        figures=[read_image(layout.figure_file(number, "png")) for number in range(1, 7)],
+        figures=[read_svg(layout.figure_file(number, "svg")) for number in range(1, 7)],
+        curves=read_results(layout.CURVES),
         verdicts=[read_results(layout.acceptance_file(name)) for name in by_name(params.acceptance)],
         assessment=assessment,
     )

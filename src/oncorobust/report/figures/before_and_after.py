@@ -10,22 +10,26 @@ Source: Joel et al., doi 10.1101/2021.01.17.21249704, Figure 3.
 
 import textwrap
 from collections.abc import Sequence
-from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from oncorobust.base.epsilons import epsilon_text
-from oncorobust.base.layout import ADVERSARIAL
+from oncorobust.base.layout import ADVERSARIAL, CLEAN
+from oncorobust.report.figures.drawn_curve import (
+    MODEL_TITLES,
+    DrawnCurve,
+    LineStyle,
+    attacked_curve,
+    draw_curve,
+    worst_case,
+)
 from oncorobust.report.figures.house import WIDTH_INCHES, empty_figure, house_style, settle
 from oncorobust.report.figures.legends import attack_handles, in_rows, strict_handles
-from oncorobust.report.figures.robustness_curves import accuracy_curve, last_attack, worst_case_curve
 from oncorobust.report.figures.style import (
-    STRICT,
     PlotData,
     accuracy_axis,
-    draw_band,
     epsilon_axes,
     panel_title,
     protocols_of,
@@ -37,10 +41,8 @@ from oncorobust.report.shown_attacks import ATTACKS
 _ROW_INCHES, _ROW_LETTERS = 1.78, 26
 """Height of a row of panels, and the letters that fit on a line beside it."""
 
-_MODELS: tuple[tuple[str, dict[str, Any]], ...] = (
-    ("clean", {"linestyle": "--", "fillstyle": "none"}),
-    ("adversarial", {"linestyle": "-", "fillstyle": "full"}),
-)
+_LOOKS: dict[str, tuple[LineStyle, bool]] = {CLEAN: ("--", True), ADVERSARIAL: ("-", False)}
+"""Line style of each model, and whether its markers are hollow."""
 
 
 def figure_3(datasets: Sequence[PlotData], *, table_epsilon: float) -> Figure:
@@ -74,17 +76,23 @@ def figure_3(datasets: Sequence[PlotData], *, table_epsilon: float) -> Figure:
         return settle(figure)
 
 
-def _panel(axes: Axes, data: PlotData, measure: Measure, table_epsilon: float) -> None:
-    for model, style in _MODELS:
-        metrics = data.attack[model]
+def curves_of_figure_3(data: PlotData, measure: Measure) -> list[DrawnCurve]:
+    """Return the curves of a data set's panel."""
+    found = []
+    for model, (line, hollow) in _LOOKS.items():
         for attack in ATTACKS:
-            x, y = accuracy_curve(metrics, attack=attack.name, measure=measure)
-            axes.plot(x, y, color=attack.colour, marker=attack.marker, **style)
-            draw_band(axes, data, x, model=model, attack=attack.name, measure=measure, colour=attack.colour)
+            title = f"{attack.title}, {MODEL_TITLES[model]}"
+            found.append(
+                attacked_curve(data, model=model, attack=attack, measure=measure, title=title, line=line, hollow=hollow)
+            )
         if measure.protocol == "strict":
-            x, y = worst_case_curve(metrics)
-            axes.plot(x, y, **STRICT, linestyle=style["linestyle"])
-            draw_band(axes, data, x, model=model, attack=last_attack(metrics), measure=measure, colour="black")
+            found.append(worst_case(data, model=model, title=f"strict (all attacks), {MODEL_TITLES[model]}", line=line))
+    return found
+
+
+def _panel(axes: Axes, data: PlotData, measure: Measure, table_epsilon: float) -> None:
+    for curve in curves_of_figure_3(data, measure):
+        draw_curve(axes, curve)
     accuracy_axis(axes)
     epsilon_axes(axes, data)
     axes.axvline(table_epsilon, color="0.5", linewidth=0.9, linestyle=":")

@@ -6,7 +6,6 @@ the same at every coverage but for chance. The bands are 95 % intervals over pat
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,23 +17,24 @@ from oncorobust.base.seeds import child_seed
 from oncorobust.evaluation.resampling import LEVEL, N_DRAWS, draw_patients
 from oncorobust.evaluation.risk_coverage import curve_band
 from oncorobust.evaluation.scored_rows import score_names, scored
+from oncorobust.report.figures.drawn_curve import DrawnCurve, LineStyle, draw_curve
 from oncorobust.report.figures.house import house_style
 from oncorobust.report.figures.panels import panel_figure
-from oncorobust.report.figures.style import BAND, PlotData, panel_title, stamp_synthetic
+from oncorobust.report.figures.style import PlotData, panel_title, stamp_synthetic
 from oncorobust.report.palette import BLACK, BLUE, GREEN, GREY, PURPLE, SKY, VERMILLION
 
-SCORES: dict[str, tuple[str, str, str]] = {
-    "min_epsilon": ("minimal epsilon (paper)", VERMILLION, "-"),
-    "min_epsilon_strict": ("minimal epsilon (strict)", BLACK, "-"),
-    "confidence": ("softmax maximum", BLUE, "-"),
-    "margin": ("margin", BLUE, ":"),
-    "entropy": ("entropy", SKY, "--"),
-    "mc_dropout": ("MC dropout", GREEN, "-"),
-    "augmentation": ("augmentation", GREEN, "--"),
-    "noise_flips": ("noise", PURPLE, "-."),
-    "random": ("random", GREY, "-"),
+SCORES: dict[str, tuple[str, str, LineStyle, str]] = {
+    "min_epsilon": ("minimal epsilon (paper)", VERMILLION, "-", "o"),
+    "min_epsilon_strict": ("minimal epsilon (strict)", BLACK, "-", "s"),
+    "confidence": ("softmax maximum", BLUE, "-", "^"),
+    "margin": ("margin", BLUE, ":", "v"),
+    "entropy": ("entropy", SKY, "--", "D"),
+    "mc_dropout": ("MC dropout", GREEN, "-", "P"),
+    "augmentation": ("augmentation", GREEN, "--", "X"),
+    "noise_flips": ("noise", PURPLE, "-.", "<"),
+    "random": ("random", GREY, "--", ""),
 }
-"""Title, colour and line style of each score."""
+"""Title, colour, line style and marker of each score."""
 
 _COVERAGES = tuple(np.linspace(0.05, 1.0, 96).tolist())
 
@@ -64,16 +64,24 @@ def figure_4(datasets: Sequence[PlotData]) -> Figure:
             _panel,
             panel_inches=2.6,
             y_label="risk: errors among accepted (%)",
-            handles=[Line2D([], [], label=SCORES[name][0], **_style(name)) for name in held],
+            handles=[_handle(name) for name in held],
             legend_columns=5,
         )
 
 
-def _panel(axes: Axes, data: PlotData) -> None:
+def curves_of_figure_4(data: PlotData) -> list[DrawnCurve]:
+    """Return the curves of a data set's panel."""
+    found = []
     for name in (one for one in SCORES if one in data.risks):
-        curve = 100 * data.risks[name]
-        axes.plot(curve["coverage"], curve["risk"], **_style(name))
-        axes.fill_between(curve["coverage"], curve["low"], curve["high"], color=SCORES[name][1], **BAND)
+        title, colour, line, marker = SCORES[name]
+        x, y, low, high = (100 * data.risks[name][one].to_numpy() for one in ("coverage", "risk", "low", "high"))
+        found.append(DrawnCurve(title, x, y, low, high, colour, line, marker))
+    return found
+
+
+def _panel(axes: Axes, data: PlotData) -> None:
+    for curve in curves_of_figure_4(data):
+        draw_curve(axes, curve)
     axes.set_xlim(0, 100)
     axes.set_ylim(-2, 102)
     axes.set_yticks(range(0, 101, 20))
@@ -85,5 +93,6 @@ def _panel(axes: Axes, data: PlotData) -> None:
     stamp_synthetic(axes, data)
 
 
-def _style(name: str) -> dict[str, Any]:
-    return {"color": SCORES[name][1], "linestyle": SCORES[name][2]}
+def _handle(name: str) -> Line2D:
+    title, colour, line, marker = SCORES[name]
+    return Line2D([], [], label=title, color=colour, linestyle=line, marker=marker)

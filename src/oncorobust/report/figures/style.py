@@ -21,9 +21,7 @@ from oncorobust.base.arrays import Images
 from oncorobust.base.units import readable_unit
 from oncorobust.report.figures.bands import Bands
 from oncorobust.report.figures.certified import Certified
-from oncorobust.report.figures.robustness_curves import Curve
 from oncorobust.report.figures.survival_curves import Survival
-from oncorobust.report.measures import Measure
 from oncorobust.report.palette import BLACK, SKY
 from oncorobust.report.tables.protocols import attack_protocols
 from oncorobust.report.tables.render import SYNTHETIC
@@ -115,12 +113,6 @@ def accuracy_axis(axes: Axes) -> None:
     axes.set_yticks(range(0, 101, 20))
     axes.grid(axis="y", color="0.9", linewidth=0.6)
     axes.set_axisbelow(True)
-
-
-def draw_band(axes: Axes, data: PlotData, x: Curve, *, model: str, attack: str, measure: Measure, colour: str) -> None:
-    """Fill the interval around a curve; x: its epsilons."""
-    low, high = data.bands[model, attack, measure.ending]
-    axes.fill_between(x, low, high, color=colour, **BAND)
 
 
 def panel_title(data: PlotData) -> str:
