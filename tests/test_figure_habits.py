@@ -1,4 +1,4 @@
-"""What journals ask of figures: widths, sizes of text, embedded fonts, intervals, units, and colours for all readers."""
+"""What journals ask of figures: widths, sizes of text, embedded fonts, intervals, units, and colours."""
 
 import contextlib
 import io

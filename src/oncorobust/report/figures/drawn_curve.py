@@ -90,8 +90,8 @@ def certified_curves(data: PlotData) -> Iterator[DrawnCurve]:
     """
     found = data.certified
     if found is not None:
-        title, looks = f"smoothed model, sigma {found.sigma:g}", {"width": CERTIFIED["linewidth"]}
-        lower = (found.epsilon, found.certified, found.low, found.high, CERTIFIED["color"], "-.")
-        upper = (found.attack_epsilon, found.attacked, None, None, CERTIFIED["color"], ":")
-        yield DrawnCurve(f"certified, {title}", *lower, **looks, step="pre")
-        yield DrawnCurve(f"attack, {title}", *upper, **looks, step="post")
+        title, colour, width = f"smoothed model, sigma {found.sigma:g}", CERTIFIED["color"], CERTIFIED["linewidth"]
+        lower = (found.epsilon, found.certified, found.low, found.high, colour)
+        upper = (found.attack_epsilon, found.attacked, None, None, colour)
+        yield DrawnCurve(f"certified, {title}", *lower, "-.", width=width, step="pre")
+        yield DrawnCurve(f"attack, {title}", *upper, ":", width=width, step="post")
