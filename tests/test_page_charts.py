@@ -12,9 +12,12 @@ from pathlib import Path
 import pytest
 from jinja2 import Environment, PackageLoader
 from results_fixture import DATASETS, write_results
+from schema_check import document_problems
 
 from oncorobust.base.errors import InputError
 from oncorobust.base.layout import CELLS
+from oncorobust.base.schema.curves import CURVES as CURVES_SCHEMA
+from oncorobust.base.schema.version import write_results as write_results_json
 from oncorobust.pipeline.stages.tabulate import tabulate
 from oncorobust.report.figures.charts import charts_to_json
 from oncorobust.report.figures.plot_data import read_all_plot_data
@@ -44,8 +47,8 @@ CURVES = [
         "shown": True,
         "x": [0.0, 0.005, 0.01],
         "y": [80.0, 70.0, 0.0],
-        "low": None,
-        "high": None,
+        "low": [None, None, None],
+        "high": [None, None, None],
     },
 ]
 PANEL = {
@@ -118,6 +121,11 @@ def test_every_figure_has_its_panels_and_each_panel_says_synthetic_and_the_unit(
     assert charts["figures"]["3"][0]["title"] == "LIDC (n = 40), predicted labels"
     assert charts["figures"]["2"][0]["x"] == {"label": "epsilon (pixel range 0 to 1)", "unit": "HU", "scale": 1400.0}
     assert charts["figures"]["4"][0]["x"]["unit"] is None
+
+
+def test_the_file_of_the_curves_is_that_of_its_schema(results, tmp_path: Path) -> None:
+    write_results_json(tmp_path / "curves.json", results[0])
+    assert document_problems(tmp_path / "curves.json", CURVES_SCHEMA) == []
 
 
 def test_data_of_the_charts_cannot_end_its_element() -> None:

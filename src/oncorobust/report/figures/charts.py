@@ -75,8 +75,8 @@ def _curve(curve: DrawnCurve) -> dict[str, Any]:
         "shown": curve.title.partition(",")[0] not in _FIRST_HIDDEN,
         "x": [float(f"{one:.6g}") for one in curve.x.tolist()],
         "y": _rounded(curve.y),
-        "low": None if curve.low is None else _rounded(curve.low),
-        "high": None if curve.high is None else _rounded(curve.high),
+        "low": [None] * len(curve.x) if curve.low is None else _rounded(curve.low),
+        "high": [None] * len(curve.x) if curve.high is None else _rounded(curve.high),
     }
 
 

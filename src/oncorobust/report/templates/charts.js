@@ -28,7 +28,7 @@
   function at(curve, x) {
     const place = point(curve, x);
     if (place < 0 || curve.y[place] === null) return null;
-    const ends = curve.low && curve.low[place] !== null ? ` (${percent(curve.low[place])} to ${percent(curve.high[place])})` : "";
+    const ends = curve.low[place] !== null ? ` (${percent(curve.low[place])} to ${percent(curve.high[place])})` : "";
     return `${percent(curve.y[place])} %${ends}`;
   }
 
@@ -61,7 +61,7 @@
       const shared = { paths, points: { show: curve.x.length < 20 && !curve.step, size: 6 } };
       series.push({ ...shared, stroke, width: curve.width * 1.3, dash: DASHES[curve.line] });
       tables.push([curve.x, curve.y]);
-      if (curve.low) {
+      if (curve.low.some(one => one !== null)) {
         const edge = { paths, points: { show: false }, stroke: "transparent", width: 0 };
         series.push(edge, edge);
         bands.push({ series: [series.length - 2, series.length - 1], fill: `color-mix(in srgb, ${stroke} 13%, transparent)` });
