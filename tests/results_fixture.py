@@ -521,3 +521,12 @@ def _png(size: tuple[int, int]) -> bytes:
     stream = io.BytesIO()
     Image.new("L", size, color=128).save(stream, format="PNG")
     return stream.getvalue()
+
+
+def write_empty_figures(root: Path) -> None:
+    """Write figures without content and no curve, for tests of pages that look at neither."""
+    folder = root / "reports/figures"
+    folder.mkdir()
+    for number in range(1, 7):
+        (folder / f"figure{number}.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg"/>')
+    (folder / "curves.json").write_text('{"figures": {}, "schema_version": 1}')

@@ -14,12 +14,13 @@ from oncorobust.base.layout import MODELS
 from oncorobust.report.figures.accuracy_over_epsilon import figure_2
 from oncorobust.report.figures.before_and_after import figure_3
 from oncorobust.report.figures.examples import choose_examples, figure_1, magnify
+from oncorobust.report.figures.house import to_pdf, to_png, to_svg
 from oncorobust.report.figures.image_bounds import figure_6
 from oncorobust.report.figures.minimal_epsilons import figure_5
 from oncorobust.report.figures.plot_data import read_examples, read_plot_data
 from oncorobust.report.figures.robustness_curves import accuracy_curve, worst_case_curve
 from oncorobust.report.figures.selective_prediction import figure_4
-from oncorobust.report.figures.style import intensity_axis, to_png, to_svg
+from oncorobust.report.figures.style import intensity_axis
 from oncorobust.report.measures import PREDICTED, STRICT, TRUE
 from oncorobust.report.tables.paper_numbers import load_paper_table
 from oncorobust.settings.pipeline import Column, Report
@@ -136,8 +137,8 @@ def test_figure_3_has_both_models_under_both_labels_and_strictly(datasets):
         for attack in ("fgsm", "pgd", "bim", "converged"):
             x, y = accuracy_curve(datasets[0].attack[model], attack=attack, measure=STRICT)
             assert np.column_stack([x, y]).tolist() in strict
-    assert "LIDC (n = 40)\ntrue labels" in texts(figure)
-    assert "LIDC (n = 40)\nstrict" in texts(figure)
+    assert [axes.get_title() for axes in figure.axes] == ["predicted labels", "true labels", "strict", *[""] * 6]
+    assert figure.axes[0].get_ylabel() == "LIDC (n = 40)\naccuracy (%)"
 
 
 def test_figure_1_gives_class_and_probability(datasets):
@@ -177,14 +178,16 @@ def test_any_number_of_data_sets_and_the_same_bytes(datasets, count):
         figure_6,
     ):
         first, second = draw(chosen), draw(chosen)
-        assert to_png(first) == to_png(second)
         assert to_svg(first) == to_svg(second) == to_svg(first)
+        assert to_pdf(first) == to_pdf(second)
 
 
 def test_no_date_and_no_reference_in_the_files(datasets):
     figure = figure_2(datasets[:1], paper=PAPER)
     assert b"Software" not in to_png(figure)
+    assert to_png(figure) == to_png(figure_2(datasets[:1], paper=PAPER))
     assert b"<dc:date>" not in to_svg(figure)
+    assert not any(one in to_pdf(figure) for one in (b"Date", b"Producer", b"Creator"))
 
 
 def test_examples_of_other_classes_are_refused(root, monkeypatch, tmp_path):
@@ -205,12 +208,12 @@ def test_broken_examples_are_named(tmp_path):
         read_examples(tmp_path / "b.npz")
 
 
-def test_figure_4_draws_the_risk_of_every_score_and_bands_of_the_minimal_epsilons(root, datasets):
+def test_figure_4_draws_the_risk_of_every_score_with_its_band(root, datasets):
     figure = figure_4(datasets)
     assert len(figure.axes) == len(datasets)
     for axes, data in zip(figure.axes, datasets, strict=True):
         assert list(data.risks)[:3] == ["min_epsilon", "min_epsilon_strict", "confidence"]
-        assert (len(axes.lines), len(axes.collections)) == (8, 2)
+        assert (len(axes.lines), len(axes.collections)) == (8, 8)
     rows = pd.read_csv(root / "reports/lidc/clean/scores.csv").query("split == 'test'")
     at_all = datasets[0].risks["margin"].iloc[-1]
     assert (at_all["coverage"], at_all["risk"]) == (1.0, pytest.approx((rows["label"] != rows["predicted"]).mean()))

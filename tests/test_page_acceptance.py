@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import yaml
 from policies import policy_of, write_policy
-from results_fixture import DATASETS, REPOSITORY, write_results
+from results_fixture import DATASETS, REPOSITORY, write_empty_figures, write_results
 from toy_pipeline import write_params
 
 from oncorobust.report.verdict_text import policy_view
@@ -38,10 +38,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_results(root, {"phantom": DATASETS["phantom"]})
     index = pd.read_csv(root / "reports/phantom/clean/predictions.csv").drop_duplicates("image_id")[["image_id"]]
     index.assign(sex=["F", "M"] * 15).to_csv(root / "data/processed/phantom/index.csv", index=False)
-    (root / "reports/figures").mkdir()
-    sheet = (root / "data/processed/phantom/contact_sheet.png").read_bytes()
-    for number in range(1, 7):
-        (root / f"reports/figures/figure{number}.png").write_bytes(sheet)
+    write_empty_figures(root)
     run_stage(root, "tabulate")
     return root
 

@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 
 import pytest
 import yaml
-from results_fixture import DATASETS, REPOSITORY, FakeDataset, write_results
+from results_fixture import DATASETS, REPOSITORY, FakeDataset, write_empty_figures, write_results
 
 from oncorobust.base.errors import InputError
 from oncorobust.base.layout import MODELS
@@ -251,10 +251,7 @@ def test_the_strict_search_is_told_in_units(root, page):
 @pytest.mark.parametrize("protocol", ["paper", "strict"])
 def test_a_page_of_one_protocol_does_not_speak_of_the_other(tmp_path, protocol):
     write_results(tmp_path / "run", {"lidc": DATASETS["lidc"]}, protocols=(protocol,))
-    (tmp_path / "run/reports/figures").mkdir()
-    for number in range(1, 7):  # test_figures draws them
-        sheet = tmp_path / "run/data/processed/lidc/contact_sheet.png"
-        (tmp_path / f"run/reports/figures/figure{number}.png").write_bytes(sheet.read_bytes())
+    write_empty_figures(tmp_path / "run")  # test_figures draws them
     for stage in ("tabulate", "report"):
         finished = run_stage(stage, tmp_path / "run")
         assert finished.returncode == 0, finished.stderr

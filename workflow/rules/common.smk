@@ -121,7 +121,8 @@ ARTEFACTS = [
     *REPEATED,
     *expand("reports/tables/{table}.{form}", table=TABLES, form=["csv", "md"]),
     *["reports/tables/cells.json", "reports/tables/validity.json", "reports/metrics.json"],
-    *expand("reports/figures/{figure}.{form}", figure=FIGURES, form=["png", "svg"]),
+    *expand("reports/figures/{figure}.{form}", figure=FIGURES, form=["png", "svg", "pdf"]),
+    "reports/figures/curves.json",
     "reports/index.html",
     *expand("reports/acceptance/{policy}.json", policy=POLICIES),
 ]

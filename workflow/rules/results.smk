@@ -46,7 +46,8 @@ rule plot:
         gates="reports/tables/validity.json",
     output:
         [shown(f"reports/figures/{figure}.png", "Figures") for figure in FIGURES],
-        expand("reports/figures/{figure}.svg", figure=FIGURES),
+        expand("reports/figures/{figure}.{form}", figure=FIGURES, form=["svg", "pdf"]),
+        "reports/figures/curves.json",
     params:
         **tracked("seed", "run.datasets", "report"),
         code=code("plot"),
@@ -68,7 +69,8 @@ rule report:
     input:
         "reports/tables/cells.json",
         "reports/tables/validity.json",
-        expand("reports/figures/{figure}.png", figure=FIGURES),
+        expand("reports/figures/{figure}.svg", figure=FIGURES),
+        "reports/figures/curves.json",
         expand(
             "data/processed/{dataset}/{file}",
             dataset=DATASETS,

@@ -10,7 +10,7 @@ from oncorobust.settings.load import load_params
 
 
 def main() -> None:
-    """Read the results of all data sets, and write each figure as PNG and SVG."""
+    """Read the results of all data sets, and write each figure as PNG, SVG and PDF."""
     parse()
     plot(load_params())
 

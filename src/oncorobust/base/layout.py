@@ -38,6 +38,9 @@ RAW_TREE_FILE = "raw_tree.csv"
 PAGE = f"{REPORTS_FOLDER}/index.html"
 TABLES = f"{REPORTS_FOLDER}/tables"
 FIGURES = f"{REPORTS_FOLDER}/figures"
+FIGURE_FORMS = ("png", "svg", "pdf")
+CURVES = f"{FIGURES}/curves.json"
+"""Values of the curves of Figures 2 to 5, which the page draws again as charts."""
 CELLS = f"{TABLES}/cells.json"
 METRICS = f"{REPORTS_FOLDER}/metrics.json"
 """Every number of the tables with its interval, for `dvc metrics diff`."""
@@ -165,7 +168,7 @@ def table_file(name: str) -> str:
 
 
 def figure_file(number: int, form: str) -> str:
-    """Return the file of Figure `number`; form: `png` or `svg`."""
+    """Return the file of Figure `number`; form: one of FIGURE_FORMS."""
     return f"{FIGURES}/figure{number}.{form}"
 
 

@@ -20,9 +20,9 @@ from oncorobust.base.errors import InputError
 from oncorobust.base.files import whole_outputs, write_csv
 from oncorobust.base.schema.version import parse_results
 from oncorobust.pipeline.dvc_lock import StageRecord, parse_lock
+from oncorobust.report.figures.house import to_png
 from oncorobust.report.figures.pareto import Accuracies, Experiment, Front, clean_robust_front, front_frame
 from oncorobust.report.figures.pareto_figure import front_figure
-from oncorobust.report.figures.style import to_png
 from oncorobust.settings.load import load_params
 from oncorobust.trace.repository import State
 

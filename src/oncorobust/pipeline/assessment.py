@@ -117,7 +117,7 @@ def _stages(params: Params, record: dict[str, Any]) -> list[_Stage]:
         return [layout.results_file(DATASET, layout.CLEAN, name) for name in names]
 
     model = [layout.model_file(DATASET, layout.CLEAN), layout.answers_file(DATASET, layout.CLEAN)]
-    figures = [layout.figure_file(number, form) for number in range(1, 7) for form in ("png", "svg")]
+    figures = [layout.figure_file(number, form) for number in range(1, 7) for form in layout.FIGURE_FORMS]
     attacked = of_model("predictions.csv", "intervals.csv", "threats.csv", "attack.json", "examples.npz")
     ranked = of_model("sensitivity.csv", "scores.csv", "rank.json")
 
@@ -131,7 +131,7 @@ def _stages(params: Params, record: dict[str, Any]) -> list[_Stage]:
         _Stage("rank", "ranking and scores", lambda: rank(_WHOLE, params), ranked),
         _Stage("validate", "validity", lambda: validate(DATASET, layout.CLEAN, params), of_model("validity.json")),
         _Stage("tabulate", "tables", lambda: tabulate(params), [layout.CELLS, layout.METRICS, layout.GATES]),
-        _Stage("plot", "figures", lambda: plot(params), figures),
+        _Stage("plot", "figures", lambda: plot(params), [*figures, layout.CURVES]),
         _Stage("report", "page", write_page, [layout.PAGE]),
     ]
 

@@ -24,6 +24,7 @@ from oncorobust.base.files import whole_outputs, write_csv
 from oncorobust.base.schema.version import write_results
 from oncorobust.models.answers import record_answers
 from oncorobust.models.vgg16 import save_model
+from oncorobust.report.figures.house import to_png
 from oncorobust.report.figures.training_curves import training_curves
 from oncorobust.training.history import collapsed_epochs
 from oncorobust.training.loop import Trained
@@ -75,4 +76,4 @@ def write_training(model: keras.Model, trained: Trained, *, dataset: str, name: 
         write_csv(history_draft, trained.history)
         title = f"{dataset}, {name} training{' (SYNTHETIC images)' if record['synthetic'] else ''}"
         curves = training_curves(trained.history, best_epoch=trained.best_epoch, title=title)
-        curves.savefig(curves_draft, dpi=120, metadata={"Software": None})
+        curves_draft.write_bytes(to_png(curves))

@@ -10,9 +10,9 @@ _FIGURE_2: dict[Protocol, str] = {
 }
 _FLOOR = "Dotted: for two classes, the minimum of the accuracy with predicted labels, 1 − clean accuracy."
 _CERTIFIED_CURVES = (
-    "Green: the smoothed clean model, not the model itself. Solid: certified accuracy, a lower bound of its accuracy "
-    "under any change within epsilon, with its 95 % interval. Dotted: its accuracy under an attack on itself, an upper "
-    "bound."
+    "Light blue: the smoothed clean model, not the model itself. Dash-dotted: certified accuracy, a lower bound of its "
+    "accuracy under any change within epsilon, with its 95 % interval. Dotted: its accuracy under an attack on itself, "
+    "an upper bound."
 )
 _FIGURE_3: dict[Protocol, str] = {
     "paper": "Predicted labels and true labels: the label that the paper’s attacks move away from.",
@@ -47,8 +47,8 @@ def figure_captions(
         "intervals as bands. "
         f"{_join(_FIGURE_3, protocols)} Dotted: the epsilon of Table S5.",
         "Selective prediction with the clean models: the share of errors among the accepted images over their share of "
-        "all images, by the score that decides which images are accepted. Bands: 95 % intervals of the minimal "
-        "epsilons. A score that tells right from wrong answers lies below the random one.",
+        "all images, by the score that decides which images are accepted. Bands: 95 % intervals. "
+        "A score that tells right from wrong answers lies below the random one.",
         "Minimal epsilons under the strict protocol: the share of a model’s correctly classified images that withstand "
         "an epsilon, for the clean (dashed) and the adversarially trained model (solid). The line follows first "
         "flipped; the strip below it reaches to last safe, and the curve sought lies between them. Bands: 95 % "

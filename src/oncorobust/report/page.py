@@ -19,6 +19,7 @@ from oncorobust.report.certificate_text import certificate_sentences
 from oncorobust.report.comparison_text import comparison_sentences
 from oncorobust.report.figure_text import figure_captions
 from oncorobust.report.model_text import hardening_of, model_sentence, noise_sentences, training_text
+from oncorobust.report.page_charts import charts_view, embedded_svg
 from oncorobust.report.page_exhibits import Exhibits, exhibit_views
 from oncorobust.report.page_inline import TEMPLATES, inline
 from oncorobust.report.page_parts import MODELS, DatasetPart, embedded
@@ -48,6 +49,7 @@ def render_report(
     tables: Sequence[Table],
     gates: Sequence[Gate],
     figures: Sequence[bytes],
+    curves: Mapping[str, Any],
     verdicts: Sequence[Mapping[str, Any]],
     epsilon: float,
     files: ReaderFiles,
@@ -58,11 +60,11 @@ def render_report(
     """Return the page as HTML.
 
     datasets: in the order of the tables' columns. tables: all of `tables.build`. gates: the checks of each model.
-    figures: Figures 1 to 6 as PNG. verdicts: contents of the verdict files of the policies. epsilon: of the accuracies
-    under attack on the first screen, that of Table S5. files: rows and images behind the sections for three readers.
-    exhibits: of the gallery and the table of images, by data set. params: of the run. assessment: content of
-    assessment.json, which then stands in place of the commands of a repository; None for a run of the pipeline. Raises
-    InputError where the tables have other data sets, or data sets hold different protocols.
+    figures: Figures 1 to 6 as SVG. curves: content of curves.json. verdicts: contents of the verdict files of the
+    policies. epsilon: of the accuracies under attack on the first screen, that of Table S5. files: rows and images
+    behind the sections for three readers. exhibits: of the gallery and the table of images, by data set. params: of the
+    run. assessment: content of assessment.json, which then stands in place of the commands of a repository; None for a
+    run of the pipeline. Raises InputError where the tables have other data sets, or data sets hold different protocols.
     """
     columns = {column.key: column for column in tables[0].columns}
     if [part.key for part in datasets] != list(columns):
@@ -116,6 +118,7 @@ def render_report(
             gallery=views.gallery,
             images=views.images,
             inline=inline(),
+            charts=charts_view(curves),
         )
     )
 
@@ -129,7 +132,9 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
         undefined=StrictUndefined,
     )
-    environment.filters.update(percent=percent, embedded=embedded, training_text=training_text)
+    environment.filters.update(
+        percent=percent, embedded=embedded, embedded_svg=embedded_svg, training_text=training_text
+    )
     return environment
 
 

@@ -1,11 +1,9 @@
-"""The paper's attacks as tables and figures show them, and the keys of table rows.
-
-Colours are from the palette of Okabe and Ito (jfly.uni-koeln.de/color), which colour-blind people can tell apart.
-"""
+"""The paper's attacks as tables and figures show them, and the keys of table rows."""
 
 from dataclasses import dataclass
 
 from oncorobust.base.epsilons import epsilon_text
+from oncorobust.report.palette import BLUE, GREEN, VERMILLION
 
 
 @dataclass(frozen=True)
@@ -18,9 +16,9 @@ class ShownAttack:
     marker: str
 
 
-FGSM = ShownAttack("fgsm", "FGSM", "#0072B2", "o")
-PGD = ShownAttack("pgd", "PGD", "#D55E00", "s")
-BIM = ShownAttack("bim", "BIM", "#009E73", "^")
+FGSM = ShownAttack("fgsm", "FGSM", BLUE, "o")
+PGD = ShownAttack("pgd", "PGD", VERMILLION, "s")
+BIM = ShownAttack("bim", "BIM", GREEN, "^")
 
 ATTACKS = (FGSM, PGD, BIM)
 """The attacks in the order of the paper's tables, which is that of `attacks.names.PAPER_ATTACKS`."""

@@ -8,6 +8,7 @@
     rank        sensitivity.csv, rank.json                             stage rank
     validity    validity.json; validity.csv and validity.json of all models   stages validate and tabulate
     tables      the CSV files of the tables, cells.json                stage tabulate
+    curves      curves.json                                            stage plot
     acceptance  verdicts on policies, declarations of policies         stages accept and attack
     files       all of them in the order of the stages
 

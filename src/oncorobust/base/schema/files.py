@@ -11,6 +11,7 @@ from oncorobust.base.schema.attack import (
 )
 from oncorobust.base.schema.cells import CELLS, METRICS
 from oncorobust.base.schema.certify import CERTIFICATES, CERTIFY
+from oncorobust.base.schema.curves import CURVES
 from oncorobust.base.schema.entries import Document, Table
 from oncorobust.base.schema.evidence_tables import (
     TABLE_C,
@@ -58,6 +59,6 @@ TABLES: tuple[Table, ...] = (
 
 DOCUMENTS: tuple[Document, ...] = (
     *(SUMMARY, ANSWERS, TRAINING, DECLARATION, ATTACK, RANK, CERTIFY, VALIDITY),
-    *(CELLS, METRICS, GATES, ACCEPTANCE),
+    *(CELLS, METRICS, GATES, CURVES, ACCEPTANCE),
 )
 """Every JSON file."""

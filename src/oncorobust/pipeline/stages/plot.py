@@ -3,6 +3,7 @@
 from oncorobust.pipeline.table_outputs import read_mark
 from oncorobust.report.figures.accuracy_over_epsilon import figure_2
 from oncorobust.report.figures.before_and_after import figure_3
+from oncorobust.report.figures.charts import charts_to_json
 from oncorobust.report.figures.examples import figure_1
 from oncorobust.report.figures.image_bounds import figure_6
 from oncorobust.report.figures.minimal_epsilons import figure_5
@@ -14,7 +15,7 @@ from oncorobust.settings.pipeline import Params
 
 
 def plot(params: Params) -> None:
-    """Read the results of all data sets, and write each figure as PNG and SVG.
+    """Read the results of all data sets, and write each figure as PNG, SVG and PDF, and their curves.
 
     Raises InputError naming a file that is missing or unreadable.
     """
@@ -27,4 +28,4 @@ def plot(params: Params) -> None:
         figure_5(datasets),
         figure_6(datasets),
     ]
-    write_figures(figures, mark=read_mark())
+    write_figures(figures, charts_to_json(datasets), mark=read_mark())

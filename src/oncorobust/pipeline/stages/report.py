@@ -10,8 +10,9 @@ from oncorobust.pipeline.policy_files import by_name
 from oncorobust.pipeline.reader_files import read_reader_files
 from oncorobust.pipeline.table_outputs import read_gates
 from oncorobust.report.page import render_report
+from oncorobust.report.page_charts import read_svg
 from oncorobust.report.page_exhibits import read_exhibits
-from oncorobust.report.page_parts import read_dataset_part, read_image
+from oncorobust.report.page_parts import read_dataset_part
 from oncorobust.report.tables.cell import tables_from_json
 from oncorobust.report.tables.validity import refuse_red
 from oncorobust.settings.pipeline import Params
@@ -41,7 +42,8 @@ def report(params: Params, *, assessment: Mapping[str, Any] | None = None) -> No
         ],
         tables=tables,
         gates=gates,
-        figures=[read_image(layout.figure_file(number, "png")) for number in range(1, 7)],
+        figures=[read_svg(layout.figure_file(number, "svg")) for number in range(1, 7)],
+        curves=read_results(layout.CURVES),
         verdicts=[read_results(layout.acceptance_file(name)) for name in by_name(params.acceptance)],
         epsilon=params.report.adversarial_training_epsilon,
         files=read_reader_files(params, tables),

@@ -4,8 +4,9 @@ FGSM, PGD and BIM stand with solid lines for predicted labels and dashed lines f
 over all attacks as a heavy black line, each with the band of its 95 % intervals, and the paper's Table 1 as hollow
 diamonds where the data set has a column of it. A dotted line marks 1 - clean accuracy for two classes: the accuracy
 with predicted labels cannot fall below it, because an attack on a misclassified image corrects it. Curves of a protocol
-that was not run are left out. Where a data set has certificates, two green lines are of the smoothed clean model: its
-certified accuracy, a lower bound, and its accuracy under an attack on itself, an upper bound (`tables.certificates`).
+that was not run are left out. Where a data set has certificates, two light blue lines are of the smoothed clean model:
+its certified accuracy, a lower bound, and its accuracy under an attack on itself, an upper bound
+(`tables.certificates`).
 
 Source: Joel et al., doi 10.1101/2021.01.17.21249704, Figure 2.
 """
@@ -16,30 +17,33 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from oncorobust.report import measures
-from oncorobust.report.figures.certified import Certified
+from oncorobust.base.layout import CLEAN
+from oncorobust.report.figures.drawn_curve import (
+    DrawnCurve,
+    LineStyle,
+    attacked_curve,
+    certified_curves,
+    draw_curve,
+    worst_case,
+)
+from oncorobust.report.figures.house import house_style
 from oncorobust.report.figures.legends import attack_handles, in_rows, strict_handles
 from oncorobust.report.figures.panels import panel_figure
-from oncorobust.report.figures.robustness_curves import accuracy_curve, last_attack, worst_case_curve
 from oncorobust.report.figures.style import (
-    BAND,
     CERTIFIED,
-    STRICT,
     PlotData,
     accuracy_axis,
-    draw_band,
     epsilon_axes,
-    house_style,
     panel_title,
     protocols_of,
     stamp_synthetic,
 )
-from oncorobust.report.measures import PREDICTED, TRUE
+from oncorobust.report.measures import PREDICTED, TRUE, Measure
 from oncorobust.report.shown_attacks import ATTACKS, row_place
 from oncorobust.report.tables.paper_numbers import PaperTable
 from oncorobust.settings.attacks import Protocol
 
-_LINE_STYLES = {TRUE: "--", PREDICTED: "-"}
+_LINE_STYLES: dict[Measure, LineStyle] = {PREDICTED: "-", TRUE: "--"}
 
 
 def figure_2(datasets: Sequence[PlotData], *, paper: PaperTable) -> Figure:
@@ -60,35 +64,30 @@ def figure_2(datasets: Sequence[PlotData], *, paper: PaperTable) -> Figure:
         )
 
 
-def _panel(axes: Axes, data: PlotData, paper: PaperTable, protocols: frozenset[Protocol]) -> None:
-    metrics = data.attack["clean"]
+def curves_of_figure_2(data: PlotData) -> list[DrawnCurve]:
+    """Return the curves of a data set's panel."""
+    protocols = protocols_of([data])
+    found = []
     if "paper" in protocols:
         for attack in ATTACKS:
-            for measure, style in _LINE_STYLES.items():
-                x, y = accuracy_curve(metrics, attack=attack.name, measure=measure)
-                axes.plot(x, y, style, color=attack.colour, marker=attack.marker)
-                draw_band(axes, data, x, model="clean", attack=attack.name, measure=measure, colour=attack.colour)
-        if len(data.class_names) == 2:
-            _mark_floor(axes, 100 * (1 - metrics["clean_accuracy"]))
+            for measure, line in _LINE_STYLES.items():
+                title = f"{attack.title}, {measure.heading}"
+                found.append(attacked_curve(data, model=CLEAN, attack=attack, measure=measure, title=title, line=line))
     if "strict" in protocols:
-        x, y = worst_case_curve(metrics)
-        axes.plot(x, y, **STRICT)
-        worst = last_attack(metrics)
-        draw_band(axes, data, x, model="clean", attack=worst, measure=measures.STRICT, colour="black")
-    if data.certified is not None:
-        _draw_certified(axes, data.certified)
+        found.append(worst_case(data, model=CLEAN, title="strict (all attacks)"))
+    return [*found, *certified_curves(data)]
+
+
+def _panel(axes: Axes, data: PlotData, paper: PaperTable, protocols: frozenset[Protocol]) -> None:
+    for curve in curves_of_figure_2(data):
+        draw_curve(axes, curve)
+    if "paper" in protocols and len(data.class_names) == 2:
+        _mark_floor(axes, 100 * (1 - data.attack[CLEAN]["clean_accuracy"]))
     accuracy_axis(axes)
     epsilon_axes(axes, data)
     _mark_paper(axes, data, paper)
     axes.set_title(panel_title(data))
     stamp_synthetic(axes, data)
-
-
-def _draw_certified(axes: Axes, found: Certified) -> None:
-    """Draw the certified accuracy, which falls after each certified epsilon, and the attack, at each of its grid."""
-    axes.step(found.epsilon, found.certified, "-", where="pre", **CERTIFIED)
-    axes.fill_between(found.epsilon, found.low, found.high, step="pre", color=CERTIFIED["color"], **BAND)
-    axes.step(found.attack_epsilon, found.attacked, ":", where="post", **CERTIFIED)
 
 
 def _mark_paper(axes: Axes, data: PlotData, paper: PaperTable) -> None:
@@ -141,7 +140,7 @@ def _certified_handles(datasets: Sequence[PlotData]) -> list[list[Line2D]]:
     told = ", ".join(f"{sigma:g}{f' ({title})' if len(sigmas) > 1 else ''}" for title, sigma in sigmas.items())
     return [
         [
-            Line2D([], [], **CERTIFIED, label="certified (smoothed)"),
+            Line2D([], [], linestyle="-.", **CERTIFIED, label="certified (smoothed)"),
             Line2D([], [], linestyle=":", **CERTIFIED, label="attack on smoothed"),
             Line2D([], [], linestyle="", label=f"smoothed model: sigma {told}"),
         ]

@@ -13,6 +13,7 @@ first.
 Source: Joel et al., doi 10.1101/2021.01.17.21249704, Figure 1.
 """
 
+import textwrap
 from collections.abc import Sequence
 
 import numpy as np
@@ -23,14 +24,18 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from oncorobust.base.arrays import Image
 from oncorobust.base.epsilons import epsilon_text
-from oncorobust.report.figures.style import Examples, PlotData, house_style, intensity_axis, settle
+from oncorobust.report.figures.house import WIDTH_INCHES, house_style, settle
+from oncorobust.report.figures.style import Examples, PlotData, intensity_axis
 from oncorobust.report.shown_attacks import ATTACKS, PGD
 from oncorobust.report.tables.render import SYNTHETIC
 
 _CHANGED = "#A33B00"
 """A vermillion dark enough for text."""
 
-_CAPTION_POINTS, _CAPTION_LETTERS = 8.0, 22  # the size and length that fit below an image; longer texts are smaller
+_CAPTION_LETTERS = 22
+"""That fit on a line below an image; a caption has at most two lines."""
+
+_ROW_INCHES = 1.55
 
 _WIDTHS = [1.0, *[1.0, 0.42] * len(ATTACKS)]
 
@@ -41,7 +46,7 @@ def figure_1(datasets: Sequence[PlotData]) -> Figure:
     rows = [(data, one) for data in datasets for one in choose_examples(data.examples, count=per_dataset)]
     with house_style():
         engine = ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.03, wspace=0.0, hspace=0.02)
-        figure = Figure(figsize=(7.6, 1.62 * len(rows) + 0.2), layout=engine)
+        figure = Figure(figsize=(WIDTH_INCHES, _ROW_INCHES * len(rows) + 0.2), layout=engine)
         panels = figure.subplots(len(rows), len(_WIDTHS), squeeze=False, width_ratios=_WIDTHS)
         for axes in panels.flat:
             axes.set(xticks=[], yticks=[])
@@ -98,10 +103,9 @@ def _row_label(data: PlotData, one: int) -> str:
 def _write_prediction(axes: Axes, data: PlotData, probabilities: Float[np.ndarray, " classes"], before: int) -> None:
     predicted = int(probabilities.argmax())
     changed = predicted != before
-    text = f"{'✗ ' if changed else ''}{data.class_names[predicted]}: {100 * probabilities[predicted]:.0f} %"
+    text = f"{'✗ ' if changed else ''}{data.class_names[predicted]}: {100 * probabilities[predicted]:.0f}\u00a0%"
     axes.set_xlabel(
-        text,
-        fontsize=_CAPTION_POINTS * min(1, _CAPTION_LETTERS / len(text)),
+        "\n".join(textwrap.wrap(text, width=_CAPTION_LETTERS, max_lines=2, placeholder=" …")),
         color=_CHANGED if changed else "black",
         fontweight="bold" if changed else "normal",
         labelpad=2.5,

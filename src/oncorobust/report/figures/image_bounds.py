@@ -19,15 +19,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from oncorobust.report.figures.certified import Certified
+from oncorobust.report.figures.house import empty_figure, house_style
 from oncorobust.report.figures.panels import panel_figure
-from oncorobust.report.figures.style import (
-    CERTIFIED,
-    PlotData,
-    empty_figure,
-    epsilon_axes,
-    house_style,
-    stamp_synthetic,
-)
+from oncorobust.report.figures.style import CERTIFIED, PlotData, epsilon_axes, stamp_synthetic
 
 _MOST_IMAGES = 60
 """Lines of a panel; of more images, evenly chosen ones are shown."""
@@ -82,10 +76,11 @@ def _chosen(images: pd.DataFrame) -> pd.DataFrame:
 
 def _draw_itself(axes: Axes, chosen: pd.DataFrame, y: np.ndarray, largest: float) -> None:
     low = chosen["last_safe"].to_numpy()
-    high = np.minimum(chosen["first_flipped_itself"].to_numpy(), _BEYOND * largest)
-    axes.hlines(y, low, high, color=_ITSELF, linewidth=1.2, zorder=3)
+    high = chosen["first_flipped_itself"].to_numpy()
+    flipped = high <= largest
+    axes.hlines(y, low, np.minimum(high, largest), color=_ITSELF, linewidth=1.2, zorder=3)
     axes.plot(low, y, "|", color=_ITSELF, markersize=4, zorder=3)
-    axes.plot(high, y, "|", color=_ITSELF, markersize=4, zorder=3)
+    axes.plot(high[flipped], y[flipped], "|", color=_ITSELF, markersize=4, zorder=3)
 
 
 def _told(found: Certified, n_shown: int) -> str:

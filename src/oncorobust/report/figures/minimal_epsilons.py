@@ -4,40 +4,38 @@ A curve is the share of the correctly classified images that withstand an epsilo
 an interval, so there are two: the line follows first flipped, an upper bound of the curve sought, and a strip reaches
 down to that of last safe, a lower bound. The band is at each epsilon the 95 % interval over patients, from its lower
 end for last safe to its upper end for first flipped. Images that no attack flips are right-censored at the reach, the
-largest epsilon searched; a cross marks their share there, and the panel says how many they are.
+largest epsilon searched; a cross marks their share there, and the title says how many they are.
 
 Without the strict protocol the figure says why it is empty.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from oncorobust.base.layout import ADVERSARIAL, CLEAN
+from oncorobust.report.figures.drawn_curve import MODEL_TITLES, DrawnCurve, LineStyle, draw_curve
+from oncorobust.report.figures.house import empty_figure, house_style
 from oncorobust.report.figures.panels import panel_figure
 from oncorobust.report.figures.style import (
-    BAND,
     PlotData,
     accuracy_axis,
-    empty_figure,
     epsilon_axes,
-    house_style,
     panel_title,
     protocols_of,
     stamp_synthetic,
 )
 from oncorobust.report.figures.survival_curves import Survival
+from oncorobust.report.palette import BLACK, BLUE
 
-_MODELS: dict[str, tuple[str, dict[str, Any]]] = {
-    CLEAN: ("clean model", {"color": "#0072B2", "linestyle": "--"}),
-    ADVERSARIAL: ("adversarially trained model", {"color": "black", "linestyle": "-"}),
-}
-"""Title and style of each model."""
+_LOOKS: dict[str, tuple[str, LineStyle]] = {CLEAN: (BLUE, "--"), ADVERSARIAL: (BLACK, "-")}
+"""Colour and line style of each model."""
+
+_LAST_SAFE: dict[str, LineStyle] = {CLEAN: ":", ADVERSARIAL: "-."}
 
 _LINES = {"--": "dashed", "-": "solid"}
 
@@ -54,53 +52,54 @@ def figure_5(datasets: Sequence[PlotData]) -> Figure:
             _panel,
             panel_inches=2.75,
             y_label="correct images that withstand epsilon (%)",
-            handles=_legend([model for model in _MODELS if any(model in data.survival for data in datasets)]),
+            handles=_legend([model for model in _LOOKS if any(model in data.survival for data in datasets)]),
             legend_columns=3,
         )
 
 
+def curves_of_figure_5(data: PlotData) -> list[tuple[DrawnCurve, DrawnCurve]]:
+    """Return the curves of each model, of first flipped with the band, and of last safe."""
+    return [_both_ends(data.survival[model], model) for model in _LOOKS if model in data.survival]
+
+
+def _both_ends(shown: Survival, model: str) -> tuple[DrawnCurve, DrawnCurve]:
+    title, (colour, line) = MODEL_TITLES[model], _LOOKS[model]
+    band = (100 * shown.low, 100 * shown.high)
+    upper = DrawnCurve(
+        f"first flipped, {title}", shown.epsilon, 100 * shown.first_flipped, *band, colour, line, step="post"
+    )
+    lower = DrawnCurve(
+        f"last safe, {title}", shown.epsilon, 100 * shown.last_safe, None, None, colour, _LAST_SAFE[model], step="post"
+    )
+    return upper, lower
+
+
 def _panel(axes: Axes, data: PlotData) -> None:
-    for model, (_, style) in _MODELS.items():
-        if model in data.survival:
-            _draw(axes, data.survival[model], style)
+    for upper, lower in curves_of_figure_5(data):
+        draw_curve(axes, upper)
+        axes.fill_between(upper.x, lower.y, upper.y, color=upper.colour, **_STRIP)
+    for model, shown in data.survival.items():
+        if shown.n_censored:
+            share, colour = 100 * shown.first_flipped[-1], _LOOKS[model][0]
+            axes.plot(shown.epsilon[-1], share, "x", markersize=5, color=colour, clip_on=False)
     accuracy_axis(axes)
     epsilon_axes(axes, data)
-    _tell_censored(axes, data)
-    axes.set_title(panel_title(data))
+    axes.set_title(f"{panel_title(data)}\n{_censored(data)}".rstrip(), fontsize=8)
     stamp_synthetic(axes, data)
 
 
-def _draw(axes: Axes, shown: Survival, style: Mapping[str, Any]) -> None:
-    x, colour = shown.epsilon, style["color"]
-    axes.step(x, 100 * shown.first_flipped, where="post", **style)
-    axes.fill_between(x, 100 * shown.last_safe, 100 * shown.first_flipped, color=colour, **_STRIP)
-    axes.fill_between(x, 100 * shown.low, 100 * shown.high, color=colour, step="post", **BAND)
-    if shown.n_censored:
-        axes.plot(x[-1], 100 * shown.first_flipped[-1], "x", markersize=5, color=colour, clip_on=False)
-
-
-def _tell_censored(axes: Axes, data: PlotData) -> None:
-    """Write how many images of each model are censored, in the corner that the curves leave free."""
-    lines = [
-        f"{_LINES[_MODELS[model][1]['linestyle']]}: {one.n_censored} of {one.n_images} censored"
-        for model, one in data.survival.items()
-    ]
-    halfway = [one.first_flipped[np.searchsorted(one.epsilon, one.epsilon[-1] / 2)] for one in data.survival.values()]
-    above = max(halfway, default=0.0) < 0.75
-    axes.annotate(
-        "\n".join(lines),
-        (0.97, 0.97) if above else (0.03, 0.03),
-        xycoords="axes fraction",
-        ha="right" if above else "left",
-        va="top" if above else "bottom",
-        fontsize=6.5,
-        color="0.25",
-    )
+def _censored(data: PlotData) -> str:
+    """Return how many images of each model are censored; empty without a curve."""
+    told = [f"{_LINES[_LOOKS[model][1]]} {one.n_censored} of {one.n_images}" for model, one in data.survival.items()]
+    return f"censored: {', '.join(told)}" if told else ""
 
 
 def _legend(models: Sequence[str]) -> list[Line2D | Patch]:
     return [
-        *(Line2D([], [], label=_MODELS[model][0], **_MODELS[model][1]) for model in models),
+        *(
+            Line2D([], [], label=MODEL_TITLES[model], color=_LOOKS[model][0], linestyle=_LOOKS[model][1])
+            for model in models
+        ),
         Patch(color="0.3", alpha=_STRIP["alpha"], linewidth=0, label="from last safe to first flipped"),
         Patch(color="0.3", alpha=0.12, linewidth=0, label="95 % interval over patients"),
         Line2D([], [], color="0.3", linestyle="", marker="x", markersize=5, label="censored at the largest epsilon"),

@@ -1,18 +1,27 @@
-"""Writing of the figures, with the mark of red checks of the validity gate above each."""
+"""Writing of the figures, with the mark of red checks of the validity gate above each, and of their curves."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from matplotlib.figure import Figure
 
 from oncorobust.base.files import whole_outputs
-from oncorobust.base.layout import figure_file
-from oncorobust.report.figures.style import stamp_mark, to_png, to_svg
+from oncorobust.base.layout import CURVES, FIGURE_FORMS, figure_file
+from oncorobust.base.schema.version import write_results
+from oncorobust.report.figures.house import to_pdf, to_png, to_svg
+from oncorobust.report.figures.style import stamp_mark
+
+_BYTES_OF = {"png": to_png, "svg": to_svg, "pdf": to_pdf}
 
 
-def write_figures(figures: Sequence[Figure], *, mark: str) -> None:
-    """Write Figures 1, 2 and so on as PNG and SVG, all of them or none; mark: of red checks, empty for none."""
-    files = [figure_file(number, form) for number in range(1, len(figures) + 1) for form in ("png", "svg")]
-    with whole_outputs(*files) as drafts:
-        for figure, png, svg in zip(figures, drafts[::2], drafts[1::2], strict=True):
-            png.write_bytes(to_png(stamp_mark(figure, mark)))
-            svg.write_bytes(to_svg(figure))
+def write_figures(figures: Sequence[Figure], curves: Mapping[str, Any], *, mark: str) -> None:
+    """Write Figures 1, 2 and so on in each form, and curves.json, all of them or none.
+
+    mark: of red checks, empty for none.
+    """
+    numbered = [(number, form) for number in range(1, len(figures) + 1) for form in FIGURE_FORMS]
+    marked = [stamp_mark(figure, mark) for figure in figures]
+    with whole_outputs(*(figure_file(number, form) for number, form in numbered), CURVES) as drafts:
+        write_results(drafts[-1], curves)
+        for draft, (number, form) in zip(drafts[:-1], numbered, strict=True):
+            draft.write_bytes(_BYTES_OF[form](marked[number - 1]))

@@ -7,10 +7,11 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from oncorobust.report.figures.style import WIDTH_INCHES, PlotData, settle
+from oncorobust.report.figures.house import WIDTH_INCHES, settle
+from oncorobust.report.figures.style import PlotData
 
 _MOST_COLUMNS = 3
-_LEGEND_INCHES, _LEGEND_WIDTH_INCHES = 0.75, 6.4
+_LEGEND_INCHES = 0.75
 
 
 def panel_figure(
@@ -28,9 +29,7 @@ def panel_figure(
     """
     n_columns = min(_MOST_COLUMNS, len(datasets))
     n_rows = math.ceil(len(datasets) / n_columns)
-    # The legend needs its width below a single panel too.
-    width = _LEGEND_WIDTH_INCHES if n_columns < _MOST_COLUMNS else WIDTH_INCHES
-    figure = Figure(figsize=(width, panel_inches * n_rows + _LEGEND_INCHES), layout="constrained")
+    figure = Figure(figsize=(WIDTH_INCHES, panel_inches * n_rows + _LEGEND_INCHES), layout="constrained")
     panels = figure.subplots(n_rows, n_columns, squeeze=False)
     for axes, data in zip(panels.flat, datasets, strict=False):
         draw(axes, data)

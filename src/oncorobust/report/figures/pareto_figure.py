@@ -14,12 +14,13 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from oncorobust.base.epsilons import epsilon_text
+from oncorobust.report.figures.house import ONE_COLUMN_INCHES, house_style, settle
 from oncorobust.report.figures.pareto import Front, Point
-from oncorobust.report.figures.style import house_style, settle
+from oncorobust.report.palette import BLACK, BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILLION
 from oncorobust.report.tables.render import SYNTHETIC
 
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-"""Okabe and Ito's palette without black, which marks the clean model, and yellow, which is too light for a marker."""
+_COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY)
+"""The palette without black, which marks the clean model."""
 
 _MARKERS = "os^vP<X"
 """Six colours and seven markers, taken in turn, tell 42 experiments apart."""
@@ -28,13 +29,13 @@ _MARKERS = "os^vP<X"
 def front_figure(front: Front, *, title: str) -> Figure:
     """Return the figure; title: the data set's."""
     with house_style():
-        figure = Figure(figsize=(5.6, 4.4 + 0.16 * len(front.points)), layout="constrained")
+        figure = Figure(figsize=(ONE_COLUMN_INCHES, 3.6 + 0.17 * len(front.points)), layout="constrained")
         axes = figure.subplots()
         _draw_points(axes, front.points)
         axes.set_xlabel("validation accuracy (%)")
-        axes.set_ylabel(f"validation accuracy under PGD at epsilon {epsilon_text(front.epsilon)} (%)")
+        axes.set_ylabel(f"validation accuracy under PGD\nat epsilon {epsilon_text(front.epsilon)} (%)")
         mark = f" ({SYNTHETIC} images)" if front.synthetic else ""
-        axes.set_title(f"{title}{mark}: accuracy with and without attack")
+        axes.set_title(f"{title}{mark}")
         meanings = [
             Line2D([], [], color="0.6", marker="o", label="on the front"),
             Line2D([], [], color="0.6", marker="o", fillstyle="none", linestyle="", label="dominated by another"),
@@ -43,8 +44,8 @@ def front_figure(front: Front, *, title: str) -> Figure:
         figure.legend(
             handles=[*points, *meanings],
             loc="outside lower center",
-            ncols=2,
-            title="Accuracies are those of validation images, not of test images.",
+            ncols=1,
+            title="Accuracies of validation images, not of test images",
             title_fontsize=7,
         )
         return settle(figure)
@@ -70,7 +71,7 @@ def _draw_points(axes: Axes, points: Sequence[Point]) -> None:
 
 def _looks() -> Iterator[tuple[str, str]]:
     """Yield colour and marker of each point: the clean model's, then those of the experiments in turn."""
-    yield "black", "D"
+    yield BLACK, "D"
     yield from zip(cycle(_COLOURS), cycle(_MARKERS), strict=False)
 
 

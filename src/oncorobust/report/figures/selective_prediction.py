@@ -2,12 +2,10 @@
 
 The images with the largest scores are answered: coverage is their share, risk the share of errors among them. Images of
 equal score enter together. A score that tells right from wrong answers lies below that of random numbers, whose risk is
-the same at every coverage but for chance. The bands are 95 % intervals over patients, of the minimal epsilons alone, so
-that they can be seen.
+the same at every coverage but for chance. The bands are 95 % intervals over patients.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,29 +17,25 @@ from oncorobust.base.seeds import child_seed
 from oncorobust.evaluation.resampling import LEVEL, N_DRAWS, draw_patients
 from oncorobust.evaluation.risk_coverage import curve_band
 from oncorobust.evaluation.scored_rows import score_names, scored
+from oncorobust.report.figures.drawn_curve import DrawnCurve, LineStyle, draw_curve
+from oncorobust.report.figures.house import house_style
 from oncorobust.report.figures.panels import panel_figure
-from oncorobust.report.figures.style import (
-    BAND,
-    PlotData,
-    house_style,
-    panel_title,
-    stamp_synthetic,
-)
+from oncorobust.report.figures.style import PlotData, panel_title, stamp_synthetic
+from oncorobust.report.palette import BLACK, BLUE, GREEN, GREY, PURPLE, SKY, VERMILLION
 
-_SHOWN: dict[str, tuple[str, str, str]] = {
-    "min_epsilon": ("minimal epsilon (paper)", "#D55E00", "-"),
-    "min_epsilon_strict": ("minimal epsilon (strict)", "black", "-"),
-    "confidence": ("softmax maximum", "#0072B2", "-"),
-    "margin": ("margin", "#0072B2", ":"),
-    "entropy": ("entropy", "#56B4E9", "--"),
-    "mc_dropout": ("MC dropout", "#009E73", "-"),
-    "augmentation": ("augmentation", "#009E73", "--"),
-    "noise_flips": ("noise", "#CC79A7", "-."),
-    "random": ("random", "0.6", "-"),
+SCORES: dict[str, tuple[str, str, LineStyle, str]] = {
+    "min_epsilon": ("minimal epsilon (paper)", VERMILLION, "-", "o"),
+    "min_epsilon_strict": ("minimal epsilon (strict)", BLACK, "-", "s"),
+    "confidence": ("softmax maximum", BLUE, "-", "^"),
+    "margin": ("margin", BLUE, ":", "v"),
+    "entropy": ("entropy", SKY, "--", "D"),
+    "mc_dropout": ("MC dropout", GREEN, "-", "P"),
+    "augmentation": ("augmentation", GREEN, "--", "X"),
+    "noise_flips": ("noise", PURPLE, "-.", "<"),
+    "random": ("random", GREY, "--", ""),
 }
-"""Title, colour and line style of each score."""
+"""Title, colour, line style and marker of each score."""
 
-_WITH_BAND = ("min_epsilon", "min_epsilon_strict")
 _COVERAGES = tuple(np.linspace(0.05, 1.0, 96).tolist())
 
 Risks = Mapping[str, pd.DataFrame]
@@ -63,27 +57,35 @@ def risk_curves(dataset: str, scores: pd.DataFrame, *, seed: int) -> Risks:
 
 def figure_4(datasets: Sequence[PlotData]) -> Figure:
     """Return Figure 4."""
-    held = [name for name in _SHOWN if any(name in data.risks for data in datasets)]
+    held = [name for name in SCORES if any(name in data.risks for data in datasets)]
     with house_style():
         return panel_figure(
             datasets,
             _panel,
             panel_inches=2.6,
             y_label="risk: errors among accepted (%)",
-            handles=[Line2D([], [], label=_SHOWN[name][0], **_style(name)) for name in held],
+            handles=[_handle(name) for name in held],
             legend_columns=5,
         )
 
 
+def curves_of_figure_4(data: PlotData) -> list[DrawnCurve]:
+    """Return the curves of a data set's panel."""
+    found = []
+    for name in (one for one in SCORES if one in data.risks):
+        title, colour, line, marker = SCORES[name]
+        x, y, low, high = (100 * data.risks[name][one].to_numpy() for one in ("coverage", "risk", "low", "high"))
+        found.append(DrawnCurve(title, x, y, low, high, colour, line, marker))
+    return found
+
+
 def _panel(axes: Axes, data: PlotData) -> None:
-    for name in (one for one in _SHOWN if one in data.risks):
-        curve = 100 * data.risks[name]
-        axes.plot(curve["coverage"], curve["risk"], **_style(name))
-        if name in _WITH_BAND:
-            colour = _SHOWN[name][1]
-            axes.fill_between(curve["coverage"], curve["low"], curve["high"], color=colour, **BAND)
+    for curve in curves_of_figure_4(data):
+        draw_curve(axes, curve)
     axes.set_xlim(0, 100)
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(-2, 102)
+    axes.set_yticks(range(0, 101, 20))
+    axes.spines["top"].set_visible(False)
     axes.grid(axis="y", color="0.9", linewidth=0.6)
     axes.set_axisbelow(True)
     axes.set_xlabel("coverage (%)")
@@ -91,5 +93,6 @@ def _panel(axes: Axes, data: PlotData) -> None:
     stamp_synthetic(axes, data)
 
 
-def _style(name: str) -> dict[str, Any]:
-    return {"color": _SHOWN[name][1], "linestyle": _SHOWN[name][2]}
+def _handle(name: str) -> Line2D:
+    title, colour, line, marker = SCORES[name]
+    return Line2D([], [], label=title, color=colour, linestyle=line, marker=marker)

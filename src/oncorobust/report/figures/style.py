@@ -1,21 +1,15 @@
-"""The common style of the figures, and figures as bytes that depend on the data alone.
+"""The common style of the figures: what they show, lines, axes and marks.
 
 Each attack has its own colour and marker (`report.shown_attacks`), and line styles carry the second distinction, so
 that no meaning rests on colour alone. The lower axis is epsilon for pixel values in [0, 1]; the upper axis gives it in
-units that readers know (`base.units`).
-
-PNG and SVG carry no date and have fixed identifiers and glyphs as paths, because DVC compares bytes. Figures are built
-without pyplot: no global state, no display.
+units that readers know (`base.units`). Sizes and fonts are those of `figures.house`.
 """
 
-import io
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int, Shaped
@@ -27,9 +21,8 @@ from oncorobust.base.arrays import Images
 from oncorobust.base.units import readable_unit
 from oncorobust.report.figures.bands import Bands
 from oncorobust.report.figures.certified import Certified
-from oncorobust.report.figures.robustness_curves import Curve
 from oncorobust.report.figures.survival_curves import Survival
-from oncorobust.report.measures import Measure
+from oncorobust.report.palette import BLACK, SKY
 from oncorobust.report.tables.protocols import attack_protocols
 from oncorobust.report.tables.render import SYNTHETIC
 from oncorobust.settings.attacks import Protocol
@@ -37,36 +30,14 @@ from oncorobust.settings.attacks import Protocol
 _LETTERS_PER_INCH, _LINE_INCHES = 14.0, 0.15
 """Of the bold letters of `stamp_mark`."""
 
-STRICT: dict[str, Any] = {"color": "black", "linewidth": 1.9}
+STRICT: dict[str, Any] = {"color": BLACK, "linewidth": 1.9}
 """The strict worst case over all attacks: a heavy black line without markers."""
 
-CERTIFIED: dict[str, Any] = {"color": "#117733", "linewidth": 1.7}
-"""The certified accuracy of the smoothed model: a green line, and an attack on that model in the same colour."""
+CERTIFIED: dict[str, Any] = {"color": SKY, "linewidth": 1.7}
+"""The certified accuracy of the smoothed model: a light blue line, and an attack on that model in the same colour."""
 
 BAND: dict[str, Any] = {"alpha": 0.07, "linewidth": 0, "zorder": 0.4}
 """The band of a curve: several may overlap, and the mark SYNTHETIC stands above them."""
-
-WIDTH_INCHES = 7.2
-"""Width of two columns of a journal page."""
-
-_STYLE: dict[Any, Any] = {
-    "font.family": "DejaVu Sans",
-    "font.size": 8,
-    "axes.titlesize": 9,
-    "axes.labelsize": 8,
-    "axes.spines.right": False,
-    "axes.linewidth": 0.6,
-    "xtick.labelsize": 7,
-    "ytick.labelsize": 7,
-    "legend.fontsize": 7.5,
-    "legend.frameon": False,
-    "lines.linewidth": 1.3,
-    "lines.markersize": 3.5,
-    "svg.fonttype": "path",
-    "svg.hashsalt": "oncorobust",
-    "text.usetex": False,
-    "text.parse_math": False,
-}
 
 
 @dataclass(frozen=True)
@@ -117,52 +88,6 @@ def protocols_of(datasets: Sequence[PlotData]) -> frozenset[Protocol]:
     return attack_protocols({data.key: data.attack for data in datasets})
 
 
-@contextmanager
-def house_style() -> Iterator[None]:
-    """Apply matplotlib's settings of all figures inside a block."""
-    with mpl.rc_context({**mpl.rcParamsDefault, **_STYLE}):
-        yield
-
-
-def empty_figure(reason: str) -> Figure:
-    """Return a figure that says why it is empty."""
-    with house_style():
-        figure = Figure(figsize=(6.6, 0.6))
-        figure.text(0.5, 0.5, reason, ha="center", va="center")
-        return settle(figure)
-
-
-def settle(figure: Figure) -> Figure:
-    """Lay out a finished figure once and fix the positions of its panels.
-
-    Positions are rounded to a ten-thousandth of the figure, because the last bits of the layout solver's result depend
-    on memory addresses, which would change the SVG file.
-    """
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")
-    for axes in figure.axes:
-        left, bottom, width, height = (round(float(one), 4) for one in axes.get_position(original=True).bounds)
-        axes.set_position((left, bottom, width, height))
-    return figure
-
-
-def to_png(figure: Figure) -> bytes:
-    """Return the figure as PNG with 150 dots per inch."""
-    return _render(figure, format="png", dpi=150, metadata={"Software": None})
-
-
-def to_svg(figure: Figure) -> bytes:
-    """Return the figure as SVG."""
-    return _render(figure, format="svg", metadata={"Date": None, "Creator": None})
-
-
-def _render(figure: Figure, **options: Any) -> bytes:
-    stream = io.BytesIO()
-    with house_style():
-        figure.savefig(stream, **options)
-    return stream.getvalue()
-
-
 def intensity_axis(data: PlotData) -> tuple[float, str]:
     """Return epsilon 1 in a unit that readers know, and the unit's name."""
     return readable_unit(data.intensity_range, data.intensity_unit)
@@ -188,12 +113,6 @@ def accuracy_axis(axes: Axes) -> None:
     axes.set_yticks(range(0, 101, 20))
     axes.grid(axis="y", color="0.9", linewidth=0.6)
     axes.set_axisbelow(True)
-
-
-def draw_band(axes: Axes, data: PlotData, x: Curve, *, model: str, attack: str, measure: Measure, colour: str) -> None:
-    """Fill the interval around a curve; x: its epsilons."""
-    low, high = data.bands[model, attack, measure.ending]
-    axes.fill_between(x, low, high, color=colour, **BAND)
 
 
 def panel_title(data: PlotData) -> str:

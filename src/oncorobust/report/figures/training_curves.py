@@ -11,18 +11,19 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from oncorobust.report.figures.house import WIDTH_INCHES, house_style, settle
+from oncorobust.report.palette import BLUE, GREEN, PURPLE, VERMILLION
 from oncorobust.training.history import collapsed_epochs
 
-# Palette of Okabe and Ito (jfly.uni-koeln.de/color), which colour-blind people can tell apart.
 _LINES = {
-    "loss": ("training", "#0072B2"),
-    "validation_loss": ("validation", "#D55E00"),
-    "accuracy": ("training", "#0072B2"),
-    "validation_accuracy": ("validation", "#D55E00"),
-    "validation_robust_accuracy": ("validation, under attack", "#009E73"),
-    "validation_noise_accuracy": ("validation, under noise", "#CC79A7"),
+    "loss": ("training", BLUE, "o", "-"),
+    "validation_loss": ("validation", VERMILLION, "s", "--"),
+    "accuracy": ("training", BLUE, "o", "-"),
+    "validation_accuracy": ("validation", VERMILLION, "s", "--"),
+    "validation_robust_accuracy": ("validation, under attack", GREEN, "^", "-"),
+    "validation_noise_accuracy": ("validation, under noise", PURPLE, "D", "-."),
 }
-"""Columns of the history that are drawn, with their names in the legend and their colours."""
+"""Columns of the history that are drawn, with their names in the legend, colours, markers and line styles."""
 
 
 def training_curves(history: pd.DataFrame, *, best_epoch: int, title: str) -> Figure:
@@ -30,26 +31,31 @@ def training_curves(history: pd.DataFrame, *, best_epoch: int, title: str) -> Fi
 
     history: one row per epoch. best_epoch: the epoch whose weights were kept.
     """
-    figure = Figure(figsize=(8, 3.4), layout="constrained")
-    figure.suptitle(title)
-    losses, accuracies = figure.subplots(1, 2)
+    with house_style():
+        figure = Figure(figsize=(WIDTH_INCHES, 2.9), layout="constrained")
+        figure.suptitle(title, fontsize=9)
+        losses, accuracies = figure.subplots(1, 2)
+        _draw_lines(losses, accuracies, history)
+        losses.set_ylabel("loss")
+        accuracies.set_ylabel("accuracy")
+        accuracies.yaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=0))
+        _mark_collapse(accuracies, history)
+        for panel in (losses, accuracies):
+            panel.axvline(best_epoch, color="0.3", linewidth=0.9, linestyle=":", label="epoch kept")
+            _shade_smaller_epsilon(panel, history)
+            panel.set_xlabel("epoch")
+            panel.xaxis.set_major_locator(MaxNLocator(integer=True))
+            panel.spines[["top", "right"]].set_visible(False)
+        handles, labels = accuracies.get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), columnspacing=1.2)
+        return settle(figure)
+
+
+def _draw_lines(losses: Axes, accuracies: Axes, history: pd.DataFrame) -> None:
     for column in history.columns.intersection(list(_LINES), sort=False):
         panel = losses if column.endswith("loss") else accuracies
-        label, colour = _LINES[column]
-        panel.plot(history["epoch"], history[column], color=colour, marker="o", markersize=3, label=label)
-    losses.set_ylabel("loss")
-    accuracies.set_ylabel("accuracy")
-    accuracies.yaxis.set_major_formatter(PercentFormatter(xmax=1))
-    _mark_collapse(accuracies, history)
-    for panel in (losses, accuracies):
-        panel.axvline(best_epoch, color="0.3", linewidth=0.9, linestyle=":", label="epoch kept")
-        _shade_smaller_epsilon(panel, history)
-        panel.set_xlabel("epoch")
-        panel.xaxis.set_major_locator(MaxNLocator(integer=True))
-        panel.spines[["top", "right"]].set_visible(False)
-    handles, labels = accuracies.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), fontsize="small", frameon=False)
-    return figure
+        label, colour, marker, line = _LINES[column]
+        panel.plot(history["epoch"], history[column], line, color=colour, marker=marker, label=label)
 
 
 def _mark_collapse(panel: Axes, history: pd.DataFrame) -> None:
