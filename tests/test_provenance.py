@@ -6,7 +6,8 @@ import json
 import shutil
 import subprocess
 import sys
-from functools import cache
+from collections import Counter
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -16,7 +17,6 @@ from results_fixture import DATASETS, REPOSITORY, TABLE_EPSILONS, params_content
 from oncorobust.base.errors import InputError
 from oncorobust.base.schema.version import SCHEMA_VERSION
 from oncorobust.cli import trace as trace_command
-from oncorobust.cli.trace import trace_cell
 from oncorobust.pipeline.code_digest import content_digest, file_digest
 from oncorobust.pipeline.dvc_lock import parse_lock, producer, way_back
 from oncorobust.report.tables.build import build_tables
@@ -26,9 +26,13 @@ from oncorobust.report.tables.paired_tests import with_tests
 from oncorobust.report.tables.render import to_frame
 from oncorobust.report.tables.row_statistics import read_rows
 from oncorobust.settings.load import parse_params
-from oncorobust.trace.check import find_cells, find_table
+from oncorobust.trace.find import find_cells, find_table
+from oncorobust.trace.follow import trace_all, trace_cell
 from oncorobust.trace.repository import State
-from oncorobust.trace.text import trace_text
+from oncorobust.trace.text import trace_text, whole_text
+
+OPENED = None
+"""Counts the files of the repository that are opened, while it is a Counter."""
 
 MODELS = ("clean", "adversarial")
 RAW_FILES = 12
@@ -136,6 +140,17 @@ def make_repository(root):
     return root
 
 
+def count_opened(event, arguments):
+    if OPENED is not None and event == "open" and isinstance(arguments[0], str | Path):
+        parts = Path(arguments[0]).parts
+        found = next((number for number, part in enumerate(parts) if part.startswith("repository")), None)
+        if found is not None:
+            OPENED["/".join(parts[found + 1 :])] += 1
+
+
+sys.addaudithook(count_opened)
+
+
 @pytest.fixture(scope="module")
 def unchanged(tmp_path_factory):
     return make_repository(tmp_path_factory.mktemp("repository"))
@@ -151,21 +166,59 @@ def trace(root, table="Table 1", row="PGD:0.002", column="lidc", field=None, rev
     return trace_cell(State(root, rev), table=table, row=row, column=column, field=field)
 
 
-def test_every_cell_of_every_table_agrees(unchanged, monkeypatch):
-    monkeypatch.setattr(trace_command, "parse_lock", cache(parse_lock))  # the same lock each time
+def test_every_cell_of_every_table_agrees(unchanged):
     tables = tables_from_json(json.loads((unchanged / "reports/tables/cells.json").read_text()))
-    traced = 0
-    for table in tables:
-        for row, column in sorted({(cell.row, cell.column) for cell in table.cells}):
-            result = trace(unchanged, table.name, row, column)
-            assert result.sound, trace_text(result)
-            traced += len(result.checks)
-    assert traced == sum(len(table.cells) for table in tables) > 350
+    result = trace_all(State(unchanged, None))
+    assert result.sound, whole_text(result)
+    assert [(table.name, [one.cell for one in checks]) for table, checks in result.checks] == [
+        (table.name, list(table.cells)) for table in tables
+    ]
+    assert sum(len(checks) for _, checks in result.checks) > 350
+    lines = whole_text(result).splitlines()
+    assert f"  AGREES     Table 1: {len(tables[0].cells)} cells" in lines and lines[-1] == "AGREES"
+
+
+def test_one_cell_is_checked_as_all_are(unchanged):
+    of_all = [one for _, checks in trace_all(State(unchanged, None)).checks for one in checks]
+    for words in (("Table 1", "PGD:0.002"), ("S5", "ALL"), ("2", "lidc"), ("T", "lesion:0.004")):
+        assert all(check in of_all for check in trace(unchanged, *words).checks)
+
+
+def test_all_cells_name_the_table_and_the_cell_that_differ(root):
+    path = root / "reports/lidc/clean/threats.csv"
+    frame = pd.read_csv(path)
+    robust = (frame.threat == "lesion") & (frame.epsilon == 0.001) & (frame.label == frame.predicted) & ~frame.flipped
+    frame.loc[frame.index[robust][0], "flipped"] = True
+    frame.to_csv(path, index=False)
+    result = trace_all(State(root, None))
+    wrong = [one.cell for _, checks in result.checks for one in checks if not one.agrees]
+    assert [(one.table, one.row, one.column, one.field) for one in wrong] == [
+        ("Table T", "lesion:0.001", "lidc", "original")
+    ]
+    text = whole_text(result)
+    assert "cells, 1 of them differ from their sources\n" in text
+    assert "row lesion:0.001, column lidc, field original" in text
+    assert "  reports/lidc/clean/threats.csv  md5 " in text.partition("Differs from dvc.lock\n")[2]
+    assert text.splitlines()[-1].startswith("DISAGREES") and not result.sound
+
+
+def test_all_cells_read_and_hash_each_file_once(unchanged, monkeypatch):
+    opened = Counter()
+    monkeypatch.setattr(sys.modules[__name__], "OPENED", opened)
+    trace_all(State(unchanged, None))
+    monkeypatch.setattr(sys.modules[__name__], "OPENED", None)
+    data = {path: count for path, count in opened.items() if path.startswith(("reports/", "models/", "dvc.lock"))}
+    assert len(data) > 30 and set(data.values()) == {1}, data
 
 
 def test_the_way_back_reaches_model_data_scripts_modules_and_raw_files(unchanged):
     result = trace(unchanged)
-    assert [stage.name for stage in result.stages] == ["tabulate", "attack@lidc-clean", "train@lidc", "preprocess@lidc"]
+    assert [stage.name for stage in result.way.stages] == [
+        "tabulate",
+        "attack@lidc-clean",
+        "train@lidc",
+        "preprocess@lidc",
+    ]
     text = trace_text(result)
     model = hashlib.md5(b"lidc clean").hexdigest()
     assert f"read       models/lidc/clean.keras  md5 {model}, 10 bytes" in text
@@ -280,7 +333,7 @@ def test_a_table_that_was_not_made_says_why(tmp_path):
 
 
 def test_both_models_stand_behind_table_s5(unchanged):
-    names = [stage.name for stage in trace(unchanged, "Table S5", "PGD", "mnist").stages]
+    names = [stage.name for stage in trace(unchanged, "Table S5", "PGD", "mnist").way.stages]
     assert {"attack@mnist-clean", "attack@mnist-adversarial", "train@mnist", "harden@mnist"} < set(names)
     assert names.index("attack@mnist-adversarial") < names.index("harden@mnist") < names.index("preprocess@mnist")
 
@@ -296,7 +349,7 @@ def test_one_altered_row_disagrees(root):
     assert not by_field["accuracy"].agrees
     assert by_field["accuracy_true_labels"].agrees and by_field["paper"].agrees
     assert abs(by_field["accuracy"].values["rows"] - by_field["accuracy"].cell.value) == pytest.approx(1 / 40)
-    assert "reports/lidc/clean/predictions.csv" in result.not_recorded
+    assert "reports/lidc/clean/predictions.csv" in result.way.not_recorded
     text = trace_text(result)
     assert "predictions.csv is not recorded: run `oncorobust record`" in text
     assert text.splitlines()[-1].startswith("DISAGREES")
@@ -414,19 +467,19 @@ def test_words_that_find_cells(unchanged, table, row, column, fields):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ({"table": "Table 3"}, r"expected a table \(Table 1, Table 2, Table S5, Table G, Table T\), got 'Table 3'"),
-        ({"row": "PGD:0.003"}, r"expected --row of Table 1 to be one of Baseline, FGSM:0.001, .*, got PGD:0.003"),
+        ({"table": "Table 3"}, r"expected a table or figure \(Table 1, Table 2, .*Table T.*\), got 'Table 3'"),
+        ({"row": "PGD:0.003"}, r"--row of Table 1 to be one of PGD:0.00\d, .*, Baseline.*, got PGD:0.003"),
         ({"row": None}, r"expected --row of Table 1 to be one of Baseline, .*, got None"),
-        ({"column": "CIFAR"}, r"to name one of lidc \(LIDC\), mnist \(MNIST\), phantom \(MRI phantom\), got CIFAR"),
+        ({"column": "CIFAR"}, r"to name one of .*lidc \(LIDC\).*, got CIFAR"),
         ({"column": "m"}, r"expected --column to name one of .*, got m"),
         ({"column": None}, r"expected --column to name one of .*, got None"),
         (
             {"field": "precision"},
-            r"--field of Table 1 to be one of accuracy, accuracy_true_labels, accuracy_strict, paper, got precision",
+            r"--field of Table 1 to be one of paper, accuracy_strict, accuracy_true_labels, accuracy, got precision",
         ),
         (
             {"table": "Table T", "row": "full:0.001", "column": "mnist"},
-            r"no value at full:0.001, mnist",
+            r"no value at full:0.001, mnist, None \(rows with a value for mnist: tied:0.1, ",
         ),
         ({"column": "phantom", "field": "paper"}, r"no value at PGD:0.002, phantom, paper"),
     ],
@@ -516,9 +569,9 @@ def test_an_earlier_revision_comes_out_of_git_and_dvc(root):
     (root / "reports/tables/cells.json").write_text("{}")
     result = trace(root, rev="HEAD")
     assert result.sound, trace_text(result)
-    assert [stage.name for stage in result.stages] == ["tabulate", "attack"]
-    assert result.state.startswith("commit ")
-    with pytest.raises(InputError, match=r"git show nowhere:\./reports/tables/cells\.json failed"):
+    assert [stage.name for stage in result.way.stages] == ["tabulate", "attack"]
+    assert result.way.state.startswith("commit ")
+    with pytest.raises(InputError, match=r"expected --rev to be a git revision of this repository, got nowhere"):
         trace(root, rev="nowhere")
     shutil.rmtree(root / ".dvc/cache")
     with pytest.raises(

@@ -10,8 +10,10 @@ that leaves out the same share in each sample. A count has none. A cell that sta
 here too.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -73,8 +75,9 @@ def with_intervals(tables: Iterable[Table], rows: Rows, *, seed: int, n_draws: i
 def _by_samples(cells: Iterable[Cell], rows: Rows, *, seed: int, n_draws: int) -> dict[_Place, Cell]:
     """Return the cells with their estimates by place; those of a data set share their samples of patients."""
     shared: dict[tuple[str, tuple[str, ...]], list[Cell]] = {}
+    patients_of = _patients_by_cell(rows)
     for cell in cells:
-        shared.setdefault((cell.column, row_patients(cell, rows)), []).append(cell)
+        shared.setdefault((cell.column, patients_of(cell)), []).append(cell)
     found: dict[_Place, Cell] = {}
     for (dataset, patients), members in shared.items():
         own_seed = child_seed(seed, "patients", dataset)
@@ -104,13 +107,29 @@ def computed_again(cell: Cell, rows: Rows) -> Cell:
 
     The samples of patients are those of its interval; a value without an interval does not depend on them.
     """
-    seed, n_draws = (0, 1) if cell.interval is None else (cell.interval.seed, cell.interval.n_draws)
-    if compares_groups(cell):
-        estimates = group_estimates(cell.rows, rows, seed=seed, n_draws=n_draws)
-        return _with_estimate(cell, estimates[cell.rows[0].statistic], seed=seed, n_draws=n_draws)
-    draws = draw_patients(row_patients(cell, rows), n_draws=n_draws, seed=seed)
-    (estimate,) = cell_estimates([cell], rows, draws)
-    return _with_estimate(cell, estimate, seed=seed, n_draws=n_draws)
+    return all_computed_again([cell], rows)[0]
+
+
+def all_computed_again(cells: Sequence[Cell], rows: Rows) -> list[Cell]:
+    """Return each cell as `computed_again` does; cells with the same samples of patients share them."""
+    patients_of = _patients_by_cell(rows)
+    shared: dict[tuple[Any, ...], list[int]] = {}
+    for position, cell in enumerate(cells):
+        samples = (0, 1) if cell.interval is None else (cell.interval.seed, cell.interval.n_draws)
+        files = tuple(one.file for one in cell.rows)
+        of = files if compares_groups(cell) else (cell.column, patients_of(cell))
+        shared.setdefault((compares_groups(cell), samples, of), []).append(position)
+    found: dict[int, Cell] = {}
+    for (in_groups, (seed, n_draws), of), positions in shared.items():
+        members = [cells[one] for one in positions]
+        if in_groups:
+            by_statistic = group_estimates(members[0].rows, rows, seed=seed, n_draws=n_draws)
+            estimates = [by_statistic[one.rows[0].statistic] for one in members]
+        else:
+            estimates = cell_estimates(members, rows, draw_patients(of[1], n_draws=n_draws, seed=seed))
+        for position, cell, estimate in zip(positions, members, estimates, strict=True):
+            found[position] = _with_estimate(cell, estimate, seed=seed, n_draws=n_draws)
+    return [found[position] for position in range(len(cells))]
 
 
 def row_files(tables: Iterable[Table]) -> list[str]:
@@ -118,11 +137,23 @@ def row_files(tables: Iterable[Table]) -> list[str]:
     return sorted({one.file for table in tables for cell in table.cells for one in cell.rows})
 
 
-def row_patients(cell: Cell, rows: Rows) -> tuple[str, ...]:
-    """Return all test patients of the files that a cell names, also those whose images are not in the cell, sorted."""
-    frames = [rows[file] for file in {one.file for one in cell.rows}]
-    tested = [frame[frame["split"] == "test"] if "split" in frame else frame for frame in frames]
-    return tuple(sorted({str(one) for frame in tested for one in frame["patient_id"]}))
+def _patients_by_cell(rows: Rows) -> Callable[[Cell], tuple[str, ...]]:
+    """Return a function that gives all test patients of the files that a cell names, sorted.
+
+    They include patients whose images are not in the cell. Each file is looked through once.
+    """
+
+    @cache
+    def of_file(file: str) -> frozenset[str]:
+        frame = rows[file]
+        tested = frame[frame["split"] == "test"] if "split" in frame else frame
+        return frozenset(map(str, tested["patient_id"].unique()))
+
+    @cache
+    def of_files(files: frozenset[str]) -> tuple[str, ...]:
+        return tuple(sorted(frozenset[str]().union(*map(of_file, files))))
+
+    return lambda cell: of_files(frozenset(one.file for one in cell.rows))
 
 
 def cell_estimates(cells: Iterable[Cell], rows: Rows, draws: Draws) -> list[Estimate]:
