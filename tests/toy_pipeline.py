@@ -66,7 +66,8 @@ OUTPUTS = {
     "repeat": [f"reports/{{dataset}}/seeds/{{seed}}/{name}" for name in ("predictions.csv", "intervals.csv")],
     "tabulate": [f"reports/tables/{name}.{form}" for name in TABLES for form in ("csv", "md")]
     + ["reports/tables/cells.json", "reports/tables/validity.json", "reports/metrics.json"],
-    "plot": [f"reports/figures/figure{number}.{form}" for number in (1, 2, 3, 4, 5, 6) for form in ("png", "svg")],
+    "plot": [f"reports/figures/figure{number}.{form}" for number in (1, 2, 3, 4, 5, 6) for form in ("png", "svg")]
+    + ["reports/figures/points.json"],
     "report": ["reports/index.html"],
     "accept": ["reports/acceptance/{policy}.json"],
 }

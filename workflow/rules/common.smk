@@ -122,6 +122,7 @@ ARTEFACTS = [
     *expand("reports/tables/{table}.{form}", table=TABLES, form=["csv", "md"]),
     *["reports/tables/cells.json", "reports/tables/validity.json", "reports/metrics.json"],
     *expand("reports/figures/{figure}.{form}", figure=FIGURES, form=["png", "svg"]),
+    "reports/figures/points.json",
     "reports/index.html",
     *expand("reports/acceptance/{policy}.json", policy=POLICIES),
 ]

@@ -47,6 +47,7 @@ rule plot:
     output:
         [shown(f"reports/figures/{figure}.png", "Figures") for figure in FIGURES],
         expand("reports/figures/{figure}.svg", figure=FIGURES),
+        points="reports/figures/points.json",
     params:
         **tracked("seed", "run.datasets", "report"),
         code=code("plot"),

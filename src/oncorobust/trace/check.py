@@ -19,9 +19,9 @@ import pandas as pd
 
 from oncorobust.base.errors import InputError
 from oncorobust.report.tables.cell import Cell, Interval, Table
-from oncorobust.report.tables.intervals import all_computed_again
 from oncorobust.report.tables.paired_tests import compares_models, difference_test
 from oncorobust.report.tables.paper_numbers import PaperTable
+from oncorobust.report.tables.recomputed import all_computed_again
 from oncorobust.report.tables.render import csv_column
 from oncorobust.report.tables.row_statistics import rows_value, same_number
 from oncorobust.report.tables.sources import sum_of_metrics

@@ -12,6 +12,7 @@ from oncorobust.base.errors import InputError
 from oncorobust.base.layout import CELLS, POINTS
 from oncorobust.base.schema.version import parse_results
 from oncorobust.pipeline.dvc_lock import Lock, parse_lock, recorded_md5
+from oncorobust.report.figures.series import points_from_json
 from oncorobust.report.tables.cell import Cell, Table, tables_from_json
 from oncorobust.report.tables.paper_numbers import PaperTable, parse_paper_table
 from oncorobust.report.tables.row_statistics import read_rows
@@ -54,7 +55,7 @@ class Reading:
             points = self.state.read(POINTS)
         except InputError:
             return tables
-        return (*tables, *tables_from_json(parse_results(points, where=POINTS)))
+        return (*tables, *points_from_json(parse_results(points, where=POINTS)).to_tables())
 
     @cached_property
     def _parsed(self) -> dict[str, Any]:

@@ -10,10 +10,9 @@ that leaves out the same share in each sample. A count has none. A cell that sta
 here too.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import cache
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -33,6 +32,7 @@ from oncorobust.evaluation.resampling import (
 from oncorobust.evaluation.share_bounds import Term
 from oncorobust.report.tables.cell import Cell, Interval, RowsSource, Statistic, Table
 from oncorobust.report.tables.group_estimates import compares_groups, group_estimates
+from oncorobust.report.tables.point_estimates import POINT_ESTIMATES
 from oncorobust.report.tables.row_estimates import is_row_estimate, row_estimate
 from oncorobust.report.tables.row_statistics import ratio_parts, selected
 from oncorobust.report.tables.rule_estimates import (
@@ -75,7 +75,7 @@ def with_intervals(tables: Iterable[Table], rows: Rows, *, seed: int, n_draws: i
 def _by_samples(cells: Iterable[Cell], rows: Rows, *, seed: int, n_draws: int) -> dict[_Place, Cell]:
     """Return the cells with their estimates by place; those of a data set share their samples of patients."""
     shared: dict[tuple[str, tuple[str, ...]], list[Cell]] = {}
-    patients_of = _patients_by_cell(rows)
+    patients_of = patients_by_cell(rows)
     for cell in cells:
         shared.setdefault((cell.column, patients_of(cell)), []).append(cell)
     found: dict[_Place, Cell] = {}
@@ -83,7 +83,7 @@ def _by_samples(cells: Iterable[Cell], rows: Rows, *, seed: int, n_draws: int) -
         own_seed = child_seed(seed, "patients", dataset)
         draws = draw_patients(patients, n_draws=n_draws, seed=own_seed)
         for cell, estimate in zip(members, cell_estimates(members, rows, draws), strict=True):
-            found[_place(cell)] = _with_estimate(cell, estimate, seed=own_seed, n_draws=n_draws)
+            found[_place(cell)] = with_estimate(cell, estimate, seed=own_seed, n_draws=n_draws)
     return found
 
 
@@ -98,38 +98,8 @@ def _by_groups(cells: Iterable[Cell], rows: Rows, *, seed: int, n_draws: int) ->
         estimates = group_estimates(members[0].rows, rows, seed=own_seed, n_draws=n_draws)
         for cell in members:
             estimate = estimates[cell.rows[0].statistic]
-            found[_place(cell)] = _with_estimate(cell, estimate, seed=own_seed, n_draws=n_draws)
+            found[_place(cell)] = with_estimate(cell, estimate, seed=own_seed, n_draws=n_draws)
     return found
-
-
-def computed_again(cell: Cell, rows: Rows) -> Cell:
-    """Return the cell with the interval, and without metrics the value, computed again from the rows that it names.
-
-    The samples of patients are those of its interval; a value without an interval does not depend on them.
-    """
-    return all_computed_again([cell], rows)[0]
-
-
-def all_computed_again(cells: Sequence[Cell], rows: Rows) -> list[Cell]:
-    """Return each cell as `computed_again` does; cells with the same samples of patients share them."""
-    patients_of = _patients_by_cell(rows)
-    shared: dict[tuple[Any, ...], list[int]] = {}
-    for position, cell in enumerate(cells):
-        samples = (0, 1) if cell.interval is None else (cell.interval.seed, cell.interval.n_draws)
-        files = tuple(one.file for one in cell.rows)
-        of = files if compares_groups(cell) else (cell.column, patients_of(cell))
-        shared.setdefault((compares_groups(cell), samples, of), []).append(position)
-    found: dict[int, Cell] = {}
-    for (in_groups, (seed, n_draws), of), positions in shared.items():
-        members = [cells[one] for one in positions]
-        if in_groups:
-            by_statistic = group_estimates(members[0].rows, rows, seed=seed, n_draws=n_draws)
-            estimates = [by_statistic[one.rows[0].statistic] for one in members]
-        else:
-            estimates = cell_estimates(members, rows, draw_patients(of[1], n_draws=n_draws, seed=seed))
-        for position, cell, estimate in zip(positions, members, estimates, strict=True):
-            found[position] = _with_estimate(cell, estimate, seed=seed, n_draws=n_draws)
-    return [found[position] for position in range(len(cells))]
 
 
 def row_files(tables: Iterable[Table]) -> list[str]:
@@ -137,7 +107,7 @@ def row_files(tables: Iterable[Table]) -> list[str]:
     return sorted({one.file for table in tables for cell in table.cells for one in cell.rows})
 
 
-def _patients_by_cell(rows: Rows) -> Callable[[Cell], tuple[str, ...]]:
+def patients_by_cell(rows: Rows) -> Callable[[Cell], tuple[str, ...]]:
     """Return a function that gives all test patients of the files that a cell names, sorted.
 
     They include patients whose images are not in the cell. Each file is looked through once.
@@ -175,6 +145,8 @@ def _other_estimate(
     source = cell.rows[0]
     if source.statistic in OF_SEEDS:
         return seed_estimate(cell.rows, rows)
+    if source.statistic in POINT_ESTIMATES:
+        return POINT_ESTIMATES[source.statistic](rows[source.file], source)
     if is_row_estimate(source):
         return row_estimate(rows[source.file], source, draws)
     judge = _OF_SCORES.get(source.statistic)
@@ -240,7 +212,8 @@ def _thresholds(frame: pd.DataFrame, source: RowsSource, draws: Draws) -> np.nda
     return np.concatenate([[0.0], values[finite]])[nearest]
 
 
-def _with_estimate(cell: Cell, estimate: Estimate, *, seed: int, n_draws: int) -> Cell:
+def with_estimate(cell: Cell, estimate: Estimate, *, seed: int, n_draws: int) -> Cell:
+    """Return a cell with its estimate; seed, n_draws: of the samples of patients behind it."""
     cell = replace(cell, n_patients=estimate.n_patients)
     if not cell.metrics:
         cell = replace(cell, value=estimate.value, n_images=estimate.n_images)

@@ -85,6 +85,10 @@ STATISTIC_WORDS: Mapping[Statistic, str] = {
     f"accepted, {_RULE}",
     "wrong_accepted_adaptive": f"share of the test images that an attack within epsilon {{epsilon}} that knows the "
     f"rule makes answered wrong and accepted, {_RULE}",
+    "share_withstanding": "share of the images predicted as labelled that no attack changes within epsilon {epsilon}",
+    "share_safe": "share of the images predicted as labelled on which every attack failed at more than {epsilon}",
+    "risk_at_coverage": f"share of errors among the accepted images {_RULE}, at coverage {{coverage}}",
+    "value_of_image": "{column} of the image {image_id}",
     "median_difference": "median first flipped epsilon of the images predicted as labelled, second group minus first",
     "probability_smaller": "probability that an image of the first group has the smaller minimal epsilon, of the "
     "images predicted as labelled",
