@@ -78,8 +78,9 @@ rule report:
     output:
         "reports/index.html",
     params:
-        **tracked("run.datasets", "acceptance", "report", "validity"),
+        **tracked("seed", "run", "attacks", "datasets", "acceptance", "report", "validity"),
         code=code("report"),
+        code_behind=[code(stage) for stage in SHOWN_CODE], # the page names the code behind its numbers
     log:
         "logs/report.log",
     benchmark:

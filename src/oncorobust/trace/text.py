@@ -10,12 +10,11 @@ the commands that make the result again, the files that differ from dvc.lock and
 import json
 from collections.abc import Iterable, Mapping, Sequence
 
-from oncorobust.base.epsilons import epsilon_text
 from oncorobust.base.layout import SCRIPTS
-from oncorobust.pipeline.code_record import is_code_path
+from oncorobust.pipeline.code_record import code_path, is_code_path
 from oncorobust.pipeline.dvc_lock import FileRecord, StageRecord, compare
 from oncorobust.report.tables.cell import Cell, Table
-from oncorobust.report.tables.words import cell_words, interval_words
+from oncorobust.report.tables.words import cell_words, interval_words, source_words
 from oncorobust.trace.check import Check
 from oncorobust.trace.follow import PathTrace, Trace, WholeTrace
 from oncorobust.trace.repository import Directory
@@ -139,35 +138,31 @@ def _source_lines(cells: Iterable[Cell]) -> list[str]:
     lines = []
     for cell in cells:
         lines += [f"  {cell.field}: {cell_words(cell)}", f"    {interval_words(cell)}"]
-        lines += [f"    {_sign(metric.sign)} {metric.file} {metric.pointer}" for metric in cell.metrics]
-        for rows in cell.rows:
-            where = " where " + ", ".join(f"{name} = {value}" for name, value in rows.where.items())
-            at = "" if rows.epsilon is None else f" at epsilon {epsilon_text(rows.epsilon)}"
-            of = "".join(f", {name} {value}" for name, value in rows.options.items())
-            lines.append(f"    {_sign(rows.sign)} {rows.statistic}{at}{of} of {rows.file}{where if rows.where else ''}")
-        if cell.paper is not None:
-            lines.append(f"    {cell.paper.file}, row {cell.paper.row}, column {cell.paper.column}")
+        lines += [f"    {one}" for one in source_words(cell)]
     return lines
-
-
-def _sign(sign: int) -> str:
-    return "+" if sign > 0 else "-"
 
 
 def _stage_block(stage: StageRecord, way: Way) -> str:
     lines = [stage.name, f"  command    {stage.command}"]
     lines += [f"  parameter  {key} = {json.dumps(value)}" for key, value in stage.parameters.items()]
     data = [("wrote", one) for one in stage.outputs]
-    data += [("read", one) for one in stage.inputs if not is_code_path(one.path)]
-    code = [("code", one) for one in stage.inputs if is_code_path(one.path)]
-    for kind, one in data + code:
+    code = _own_code(stage)
+    data += [("read", one) for one in stage.inputs if one not in code]
+    for kind, one in [*data, *(("code", one) for one in code)]:
         edits = way.edits.get(one.path, ())
         lines += (
             _edited_lines(kind, one, edits)
             if edits
             else _file_lines(kind, one, way.found, way.directories.get(one.path))
         )
-    return "\n".join([*lines, *(line for _, one in code for line in _code_lines(one, way))])
+    return "\n".join([*lines, *(line for one in code for line in _code_lines(one, way))])
+
+
+def _own_code(stage: StageRecord) -> list[FileRecord]:
+    """Return the digests of a stage's own code; the stage `report` reads those of others, too."""
+    found = [one for one in stage.inputs if is_code_path(one.path)]
+    own = code_path(stage.name.partition("@")[0])
+    return [one for one in found if one.path == own] or found
 
 
 def _code_lines(record: FileRecord, way: Way) -> list[str]:

@@ -72,6 +72,26 @@ def interval_words(cell: Cell) -> str:
     return f"{100 * one.level:g} % interval: {method}{patients}, seed {one.seed}, {one.n_draws} samples{test}"
 
 
+def source_words(cell: Cell) -> list[str]:
+    """Return each term of a cell's number: metrics with their pointers, then rows with filter and statistic."""
+    terms = [f"{_sign(one.sign)} {one.file} {one.pointer}" for one in cell.metrics]
+    terms += [_rows_term(one) for one in cell.rows]
+    if cell.paper is not None:
+        terms.append(f"{cell.paper.file}, row {cell.paper.row}, column {cell.paper.column}")
+    return terms
+
+
+def _rows_term(rows: RowsSource) -> str:
+    where = " where " + ", ".join(f"{name} = {value}" for name, value in rows.where.items())
+    at = "" if rows.epsilon is None else f" at epsilon {epsilon_text(rows.epsilon)}"
+    of = "".join(f", {name} {value}" for name, value in rows.options.items())
+    return f"{_sign(rows.sign)} {rows.statistic}{at}{of} of {rows.file}{where if rows.where else ''}"
+
+
+def _sign(sign: int) -> str:
+    return "+" if sign > 0 else "-"
+
+
 def _of_metrics(metrics: Sequence[MetricSource]) -> str:
     pointers = " + ".join(one.pointer for one in metrics)
     return f"number at {pointers} of {metrics[0].file} (of a list, its length)"
