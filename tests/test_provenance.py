@@ -500,6 +500,122 @@ def test_command_prints_and_returns_the_verdict(root, monkeypatch, capsys):
     assert trace_command.run(parser.parse_args(words)) == 1
 
 
+def of_path(root, path, rev=None):
+    return trace_path(State(root, rev), str(root / path))
+
+
+def test_an_output_is_traced_to_its_stage_and_all_before_it(unchanged):
+    result = of_path(unchanged, "reports/lidc/adversarial/attack.json")
+    names = [stage.name for stage in result.way.stages]
+    assert names == ["attack@lidc-adversarial", "harden@lidc", "preprocess@lidc"]
+    assert result.maker.name == names[0] and result.readers == ("tabulate",) and result.sound
+    md5 = hashlib.md5((unchanged / "reports/lidc/adversarial/attack.json").read_bytes()).hexdigest()
+    lines = path_text(result).splitlines()
+    assert lines[:5] == [
+        "reports/lidc/adversarial/attack.json; work tree without a commit",
+        f"  present    md5 {md5}",
+        f"  dvc.lock   md5 {md5}",
+        "  written by attack@lidc-adversarial",
+        "  read by    tabulate",
+    ]
+    assert (
+        "  snakemake --cores all reports/lidc/adversarial/attack.json    (or: dvc repro attack@lidc-adversarial; "
+        "the stage alone: python workflow/scripts/attack.py)"
+    ) in lines
+    assert lines[-1] == "AS RECORDED"
+
+
+@pytest.mark.parametrize("path", ["models/lidc/clean.keras", "reports/tables/table1.csv", "data/raw/lidc/00.png"])
+def test_other_paths_are_traced(unchanged, path):
+    result = of_path(unchanged, path)
+    assert (result.maker is None) == path.startswith("data/raw")
+    assert result.sound and path_text(result).splitlines()[-1] in (
+        "AS RECORDED",
+        "NO STAGE writes it: it is an input of the pipeline",
+    )
+
+
+def test_a_tampered_file_of_the_way_is_named(root):
+    recorded = hashlib.md5(b"lidc clean").hexdigest()
+    (root / "models/lidc/clean.keras").write_bytes(b"another model")
+    found = hashlib.md5(b"another model").hexdigest()
+    difference = f"  models/lidc/clean.keras  md5 {found}, in dvc.lock {recorded}"
+    for text, verdict in (
+        (trace_text(trace(root)), "AGREES"),
+        (path_text(of_path(root, "reports/lidc/clean/attack.json")), "NOT AS RECORDED"),
+        (whole_text(trace_all(State(root, None))), "AGREES"),
+    ):
+        assert difference in text.splitlines()
+        assert text.splitlines()[-1] == f"{verdict}, but models/lidc/clean.keras has changed since: run snakemake"
+    assert not trace(root).sound and not of_path(root, "models/lidc/clean.keras").sound
+
+
+def test_an_unknown_path_lists_the_most_similar_ones(unchanged, tmp_path):
+    message = (
+        r"no stage of dvc\.lock \(work tree without a commit\) wrote or read reports/lidc/clean/attak\.json; it has the "
+        r"paths reports/lidc/clean/attack\.json, .* and \d+ more, and the stages preprocess@lidc, .*tabulate"
+    )
+    with pytest.raises(InputError, match=message):
+        of_path(unchanged, "reports/lidc/clean/attak.json")
+    with pytest.raises(InputError, match=r"expected a path in the repository .*, got .*elsewhere"):
+        trace_path(State(unchanged, None), str(tmp_path / "elsewhere"))
+    with pytest.raises(InputError, match=r"work tree without a commit has no dvc\.lock.*run `oncorobust record`"):
+        of_path(tmp_path, "reports/x.json")
+
+
+def test_a_revision_without_the_stage_or_the_table_says_so(root):
+    git(root, "init", "-q")
+    git(root, "add", "dvc.lock")
+    git(root, "commit", "-q", "-m", "before the tables")
+    with pytest.raises(InputError, match=r"commit [0-9a-f]{40} has no file reports/tables/cells\.json"):
+        trace(root, rev="HEAD")
+    lock = yaml.safe_load((root / "dvc.lock").read_text())
+    del lock["stages"]["tabulate"]
+    (root / "dvc.lock").write_text(yaml.safe_dump(lock))
+    git(root, "commit", "-q", "-a", "-m", "without tabulate")
+    assert of_path(root, "reports/tables/table1.csv", rev="HEAD~1").maker.name == "tabulate"
+    with pytest.raises(InputError, match=r"no stage of dvc\.lock \(commit .*\) wrote or read reports/tables/table1"):
+        of_path(root, "reports/tables/table1.csv", rev="HEAD")
+    with pytest.raises(InputError, match=r"expected --rev to be a git revision of this repository, got v9"):
+        of_path(root, "reports/tables/table1.csv", rev="v9")
+
+
+@pytest.mark.parametrize(
+    ("words", "kind", "keys"),
+    [
+        (["S5", "--row", "ALL", "--column", "mnist"], "cell", {"checks", "table"}),
+        (["models/lidc/clean.keras"], "path", {"path", "written_by", "read_by", "recorded_md5", "present_md5"}),
+        (["--all"], "all", {"tables"}),
+    ],
+)
+def test_json_has_the_facts_of_the_text(unchanged, monkeypatch, capsys, words, kind, keys):
+    monkeypatch.chdir(unchanged)
+    parser = argparse.ArgumentParser()
+    trace_command.add_arguments(parser)
+    assert trace_command.run(parser.parse_args([*words, "--json"])) == 0
+    content = json.loads(capsys.readouterr().out)
+    assert content["traced"] == kind and content["sound"] and keys < set(content)
+    assert content["differs_from_lock"] == [] and content["stages"][0]["command"].startswith("python workflow/")
+    assert content["stages"][0]["code"][MODULES[2]] == file_digest(unchanged / MODULES[2])
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], r"expected a table, a figure or a path, or --all"),
+        (["Table 1", "--all"], r"expected a table, a figure or a path, or --all"),
+        (["--all", "--row", "PGD"], r"--row, --series, --column and --field belong to a table or a figure"),
+        (["models/lidc/clean.keras", "--column", "lidc"], r"--row, --series, --column and --field belong to a table"),
+    ],
+)
+def test_arguments_that_do_not_fit_together_are_refused(unchanged, monkeypatch, words, message):
+    monkeypatch.chdir(unchanged)
+    parser = argparse.ArgumentParser()
+    trace_command.add_arguments(parser)
+    with pytest.raises(InputError, match=message):
+        trace_command.run(parser.parse_args(words))
+
+
 def test_missing_tables_are_named(tmp_path):
     with pytest.raises(InputError, match=r"expected a file, got .*reports/tables/cells\.json"):
         trace(tmp_path)

@@ -155,7 +155,7 @@ def _phrase(source: RowsSource, n_images: int | None) -> str:
     return STATISTIC_WORDS[source.statistic].format_map(words)
 
 
-def _option(value: str | float) -> str:
+def _option(value: str | int | float) -> str:
     return value if isinstance(value, str) else epsilon_text(value)
 
 
