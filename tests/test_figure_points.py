@@ -154,7 +154,7 @@ def test_places_give_the_same_number_again():
         ({"table": "Figure 2", "row": "PGD, strict:0.002"}, r"--row of Figure 2 to be one of .*and \d+ more, got PGD"),
         (
             {"table": "Figure 2", "row": "all attacks, strict:0", "column": "xyz"},
-            r"--column to name one of .*, got xyz",
+            r"--column to name one of .* got xyz",
         ),
     ],
 )

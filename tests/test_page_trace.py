@@ -1,4 +1,4 @@
-"""The page's dialog of a number: its data, which hold no fact that is newer than the page, and its script in a browser."""
+"""The page's dialog of a number: its data, without facts that are newer than the page, and its script in a browser."""
 
 import html
 import json
@@ -14,9 +14,8 @@ from results_fixture import REPOSITORY
 from oncorobust.report.page_trace import SHOWN_CODE, STAGE_PARAMETERS, Facts, known_md5s, trace_view
 from oncorobust.report.tables.cell import Cell, Field, Interval, MetricSource, RowsSource, Table, TableColumn
 
-ATTACK, ROWS, RANKED = (
-    f"reports/lidc/{name}" for name in ("clean/attack.json", "adversarial/intervals.csv", "clean/scores.csv")
-)
+ATTACK, ROWS = "reports/lidc/clean/attack.json", "reports/lidc/adversarial/intervals.csv"
+RANKED = "reports/lidc/clean/scores.csv"
 INTERVAL = Interval(0.1, 0.9, 0.95, "BCa bootstrap", 7, 10_000)
 FACTS = Facts(
     md5s=known_md5s(
@@ -31,7 +30,7 @@ FACTS = Facts(
         "attacks": {"table_epsilons": [0.002], "protocols": ["strict"], "strict": {"threats": []}},
         "report": {"title": "</script><b>"},
         "datasets": {
-            "lidc": dict.fromkeys(("preprocess", "augment", "model", "train", "harden", "attack", "rank"), {"x": 1})
+            "lidc": {key: {"x": 1} for key in ("preprocess", "augment", "model", "train", "harden", "attack", "rank")}
         },
     },
 )
@@ -75,8 +74,8 @@ def test_a_cell_names_its_words_sources_files_and_stages(data):
     words, interval, terms, files, stages = told(data, "strict")
     assert words.startswith("share of the 12 attacked test images that are predicted as labelled and that no attack")
     assert interval == (
-        "95 % interval: bias-corrected and accelerated bootstrap of patients with all their images; 9 patients, seed 7, "
-        "10000 samples"
+        "95 % interval: bias-corrected and accelerated bootstrap of patients with all their images; 9 patients, seed "
+        "7, 10000 samples"
     )
     assert terms == [f"+ robust_accuracy at epsilon 0.002 of {ROWS} where attack = converged"]
     assert files == [
@@ -170,6 +169,6 @@ def test_a_click_on_a_number_shows_its_origin_and_closing_returns_the_focus(tmp_
     assert (found["buttons"], found["open"], found["focused"], found["closed"]) == (1, True, True, True)
     assert found["text"].startswith("0.50")
     assert "Table 1, row PGD:0.002, data set lidc: share of the 12 attacked test images" in found["text"]
-    assert "data/processed/lidc/images.npy  MD5 " + "b" * 32 in found["text"]
-    assert "models/lidc/adversarial.keras  MD5: the command states it" in found["text"]
+    assert "data/processed/lidc/images.npy, MD5 " + "b" * 32 in found["text"]
+    assert "models/lidc/adversarial.keras, MD5: the command states it" in found["text"]
     assert "oncorobust trace 'Table 1' --row PGD:0.002 --column lidc --field strict" in found["text"]

@@ -27,9 +27,9 @@ from oncorobust.report.tables.render import to_frame
 from oncorobust.report.tables.row_statistics import read_rows
 from oncorobust.settings.load import parse_params
 from oncorobust.trace.find import find_cells, find_table
-from oncorobust.trace.follow import trace_all, trace_cell
+from oncorobust.trace.follow import trace_all, trace_cell, trace_path
 from oncorobust.trace.repository import State
-from oncorobust.trace.text import trace_text, whole_text
+from oncorobust.trace.text import path_text, trace_text, whole_text
 
 OPENED = None
 """Counts the files of the repository that are opened, while it is a Counter."""
@@ -552,8 +552,8 @@ def test_a_tampered_file_of_the_way_is_named(root):
 
 def test_an_unknown_path_lists_the_most_similar_ones(unchanged, tmp_path):
     message = (
-        r"no stage of dvc\.lock \(work tree without a commit\) wrote or read reports/lidc/clean/attak\.json; it has the "
-        r"paths reports/lidc/clean/attack\.json, .* and \d+ more, and the stages preprocess@lidc, .*tabulate"
+        r"no stage of dvc\.lock \(work tree without a commit\) wrote or read reports/lidc/clean/attak\.json; it has "
+        r"the paths reports/lidc/clean/attack\.json, .* and \d+ more, and the stages preprocess@lidc, .*tabulate"
     )
     with pytest.raises(InputError, match=message):
         of_path(unchanged, "reports/lidc/clean/attak.json")

@@ -156,7 +156,7 @@ def _phrase(source: RowsSource, n_images: int | None) -> str:
 
 
 def _option(value: str | int | float) -> str:
-    return value if isinstance(value, str) else epsilon_text(value)
+    return value if isinstance(value, str) else epsilon_text(float(value))
 
 
 def _condition(source: RowsSource) -> str:

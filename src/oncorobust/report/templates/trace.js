@@ -22,7 +22,7 @@
   }
 
   function stage(one) {
-    const modules = one.modules.map((at) => `${data.modules[at][0]}  digest ${data.modules[at][1]}`);
+    const modules = one.modules.map((at) => `${data.modules[at][0]}, digest ${data.modules[at][1]}`);
     const code = modules.length ? [folded(`Script and ${modules.length - 1} modules`, listed(modules))] : [];
     const parameters = listed(one.parameters.map((at) => data.texts[at]));
     return folded(one.command, element("p", "Parameters"), parameters, ...code);
@@ -31,7 +31,7 @@
   function show(key, text) {
     const [words, interval, terms, files, stages] = data.cells[key];
     const [table, row, column, field] = key.split("|");
-    const md5 = ([path, found]) => `${path}  ${found ? `MD5 ${found}` : "MD5: the command states it"}`;
+    const md5 = ([path, found]) => `${path}, MD5${found ? ` ${found}` : ": the command states it"}`;
     body.replaceChildren(
       element("p", element("b", text)),
       element("p", `${table}, row ${row}, data set ${column}: ${data.texts[words]}.`),
