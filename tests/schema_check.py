@@ -45,6 +45,7 @@ IN_JSON: dict[str, Callable[[Any], bool]] = {
     "list of strings": _list_of(str),
     "list of integers": _list_of(int),
     "list of numbers": _list_of((int, float)),
+    "list of numbers or null": _list_of((int, float, type(None))),
 }
 
 

@@ -6,9 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from results_fixture import DATASETS, params_content, write_results
+from schema_check import document_problems
 
 from oncorobust.base.errors import InputError
 from oncorobust.base.layout import CELLS, POINTS
+from oncorobust.base.schema.points import POINTS as POINTS_SCHEMA
 from oncorobust.base.schema.version import read_results
 from oncorobust.base.schema.version import write_results as write_json_results
 from oncorobust.report.figures.accuracy_over_epsilon import figure_2
@@ -139,6 +141,10 @@ def test_points_survive_writing_and_reading(made):
     assert points_from_json(read_results(root / POINTS)) == points
     with pytest.raises(InputError, match=r"points\.json: .*series.* \(expected the series of the figures\)"):
         points_from_json({"captions": {}, "units": {}, "columns": []})
+
+
+def test_the_file_fits_its_schema(made):
+    assert document_problems(made[0] / POINTS, POINTS_SCHEMA) == []
 
 
 def test_places_give_the_same_number_again():

@@ -19,8 +19,9 @@ def read_facts(
     summaries: content of summary.json by data set. training: of training.json by data set and model. Raises InputError
     naming a file that is missing or unreadable.
     """
+    read = {one["path"]: one["md5"] for one in read_results(layout.CELLS).get("files", [])}
     return Facts(
-        md5s=known_md5s(read_results(layout.CELLS).get("files", {}), summaries=summaries, training=training),
+        md5s=known_md5s(read, summaries=summaries, training=training),
         code={stage: parse_digests(Path(code_path(stage)).read_bytes()) for stage in SHOWN_CODE},
         parameters=read_yaml("params.yaml"),
     )

@@ -28,12 +28,13 @@ def write_tables(tables: Sequence[Table], gates: Sequence[Gate], *, files: Mappi
     markdown = [f"{TABLES}/{Path(path).stem}.md" for path in csv]
     frames = [gates_frame(gates), *map(to_frame, tables)]
     texts = [gates_markdown(gates), *map(to_markdown, tables)]
+    listed = [{"path": path, "md5": md5} for path, md5 in files.items()]
     with whole_outputs(*csv, *markdown, CELLS, METRICS, GATES) as drafts:
         for draft, frame in zip(drafts, frames, strict=False):
             write_csv(draft, frame)
         for draft, text in zip(drafts[len(csv) :], texts, strict=False):
             draft.write_text(text, encoding="utf-8")
-        write_results(drafts[-3], {**tables_to_json(tables), "files": dict(files)})
+        write_results(drafts[-3], {**tables_to_json(tables), "files": listed})
         write_results(drafts[-2], tables_to_metrics(tables))
         write_results(drafts[-1], gates_to_json(gates))
 

@@ -23,7 +23,8 @@ CELLS = Document(
     "the layout of every table, and every number with its sources",
     (
         VERSION,
-        Key("files/<path>", "string", NO_UNIT, "MD5 of a file that the numbers were computed from.", _HASHED),
+        Key("files/<position>/path", "string", NO_UNIT, "A file that the numbers were computed from.", _HASHED),
+        Key("files/<position>/md5", "string", NO_UNIT, "MD5 of that file.", _HASHED),
         Key(f"{_TABLE}/name", "string", NO_UNIT, "Name of the table, such as Table 1."),
         Key(f"{_TABLE}/file", "string", NO_UNIT, "CSV file of the table."),
         Key(f"{_TABLE}/caption", "string", NO_UNIT, "Caption of the table."),

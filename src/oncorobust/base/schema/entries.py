@@ -21,6 +21,7 @@ Type = Literal[
     "list of strings",
     "list of integers",
     "list of numbers",
+    "list of numbers or null",
 ]
 """Type of a value. A CSV file writes booleans as True and False and infinity as inf; a JSON file holds no infinity."""
 
