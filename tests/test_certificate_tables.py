@@ -12,9 +12,10 @@ from oncorobust.report.certificate_text import certificate_sentences
 from oncorobust.report.tables.build import build_tables
 from oncorobust.report.tables.cell import Cell, Table, TableColumn
 from oncorobust.report.tables.certificates import table_c
-from oncorobust.report.tables.intervals import computed_again, row_files, with_intervals
+from oncorobust.report.tables.intervals import row_files, with_intervals
 from oncorobust.report.tables.metrics import tables_to_metrics
 from oncorobust.report.tables.paired_tests import with_tests
+from oncorobust.report.tables.recomputed import all_computed_again
 from oncorobust.report.tables.row_statistics import read_rows
 from oncorobust.report.tables.validity import certificate_checks
 from oncorobust.settings.load import parse_params
@@ -114,7 +115,7 @@ def test_a_trace_computes_each_number_again(root: Path, tables: dict[str, Table]
     with contextlib.chdir(root):
         read = {file: read_rows(file) for file in row_files([tables["Table C"]])}
     for one in tables["Table C"].cells:
-        again = computed_again(one, read)
+        (again,) = all_computed_again([one], read)
         assert (again.value, again.interval) == (one.value, one.interval)
 
 

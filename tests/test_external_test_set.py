@@ -14,8 +14,8 @@ from schema_check import problems_below
 from toy_pipeline import COPIED, REPOSITORY, run, write_params
 
 from oncorobust.base.files import read_json
-from oncorobust.cli.trace import trace_cell
 from oncorobust.report.tables.cell import tables_from_json
+from oncorobust.trace.follow import trace_cell
 from oncorobust.trace.repository import State
 
 pytestmark = pytest.mark.slow

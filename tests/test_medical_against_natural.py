@@ -21,7 +21,8 @@ from oncorobust.report.tables.medical_against_natural import table_n, why_not_co
 from oncorobust.report.tables.paired_tests import compares_models
 from oncorobust.report.tables.render import to_frame, to_markdown
 from oncorobust.settings.pipeline import Column, Report
-from oncorobust.trace.check import Contents, check_cell
+from oncorobust.trace.check import check_cell
+from oncorobust.trace.reading import Contents
 
 REACH, N_DRAWS = 0.02, 400
 CASCADE = ("fgsm", "converged")

@@ -27,9 +27,9 @@ from oncorobust.base.schema.acceptance import ACCEPTANCE, DECLARATION
 from oncorobust.base.schema.attack import REPEATED_INTERVALS, REPEATED_PREDICTIONS
 from oncorobust.base.schema.files import DOCUMENTS, TABLES
 from oncorobust.base.schema.front import FRONT
-from oncorobust.cli.trace import trace_cell
 from oncorobust.pipeline.code_record import is_code_path, parse_digests
 from oncorobust.report.tables.cell import tables_from_json
+from oncorobust.trace.follow import trace_cell
 from oncorobust.trace.repository import State
 
 pytestmark = pytest.mark.slow

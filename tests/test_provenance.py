@@ -6,7 +6,8 @@ import json
 import shutil
 import subprocess
 import sys
-from functools import cache
+from collections import Counter
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -16,7 +17,6 @@ from results_fixture import DATASETS, REPOSITORY, TABLE_EPSILONS, params_content
 from oncorobust.base.errors import InputError
 from oncorobust.base.schema.version import SCHEMA_VERSION
 from oncorobust.cli import trace as trace_command
-from oncorobust.cli.trace import trace_cell
 from oncorobust.pipeline.code_digest import content_digest, file_digest
 from oncorobust.pipeline.dvc_lock import parse_lock, producer, way_back
 from oncorobust.report.tables.build import build_tables
@@ -26,9 +26,13 @@ from oncorobust.report.tables.paired_tests import with_tests
 from oncorobust.report.tables.render import to_frame
 from oncorobust.report.tables.row_statistics import read_rows
 from oncorobust.settings.load import parse_params
-from oncorobust.trace.check import find_cells, find_table
+from oncorobust.trace.find import find_cells, find_table
+from oncorobust.trace.follow import trace_all, trace_cell, trace_path
 from oncorobust.trace.repository import State
-from oncorobust.trace.text import trace_text
+from oncorobust.trace.text import path_text, trace_text, whole_text
+
+OPENED = None
+"""Counts the files of the repository that are opened, while it is a Counter."""
 
 MODELS = ("clean", "adversarial")
 RAW_FILES = 12
@@ -136,6 +140,17 @@ def make_repository(root):
     return root
 
 
+def count_opened(event, arguments):
+    if OPENED is not None and event == "open" and isinstance(arguments[0], str | Path):
+        parts = Path(arguments[0]).parts
+        found = next((number for number, part in enumerate(parts) if part.startswith("repository")), None)
+        if found is not None:
+            OPENED["/".join(parts[found + 1 :])] += 1
+
+
+sys.addaudithook(count_opened)
+
+
 @pytest.fixture(scope="module")
 def unchanged(tmp_path_factory):
     return make_repository(tmp_path_factory.mktemp("repository"))
@@ -151,21 +166,59 @@ def trace(root, table="Table 1", row="PGD:0.002", column="lidc", field=None, rev
     return trace_cell(State(root, rev), table=table, row=row, column=column, field=field)
 
 
-def test_every_cell_of_every_table_agrees(unchanged, monkeypatch):
-    monkeypatch.setattr(trace_command, "parse_lock", cache(parse_lock))  # the same lock each time
+def test_every_cell_of_every_table_agrees(unchanged):
     tables = tables_from_json(json.loads((unchanged / "reports/tables/cells.json").read_text()))
-    traced = 0
-    for table in tables:
-        for row, column in sorted({(cell.row, cell.column) for cell in table.cells}):
-            result = trace(unchanged, table.name, row, column)
-            assert result.sound, trace_text(result)
-            traced += len(result.checks)
-    assert traced == sum(len(table.cells) for table in tables) > 350
+    result = trace_all(State(unchanged, None))
+    assert result.sound, whole_text(result)
+    assert [(table.name, [one.cell for one in checks]) for table, checks in result.checks] == [
+        (table.name, list(table.cells)) for table in tables
+    ]
+    assert sum(len(checks) for _, checks in result.checks) > 350
+    lines = whole_text(result).splitlines()
+    assert f"  AGREES     Table 1: {len(tables[0].cells)} cells" in lines and lines[-1] == "AGREES"
+
+
+def test_one_cell_is_checked_as_all_are(unchanged):
+    of_all = [one for _, checks in trace_all(State(unchanged, None)).checks for one in checks]
+    for words in (("Table 1", "PGD:0.002"), ("S5", "ALL"), ("2", "lidc"), ("T", "lesion:0.004")):
+        assert all(check in of_all for check in trace(unchanged, *words).checks)
+
+
+def test_all_cells_name_the_table_and_the_cell_that_differ(root):
+    path = root / "reports/lidc/clean/threats.csv"
+    frame = pd.read_csv(path)
+    robust = (frame.threat == "lesion") & (frame.epsilon == 0.001) & (frame.label == frame.predicted) & ~frame.flipped
+    frame.loc[frame.index[robust][0], "flipped"] = True
+    frame.to_csv(path, index=False)
+    result = trace_all(State(root, None))
+    wrong = [one.cell for _, checks in result.checks for one in checks if not one.agrees]
+    assert [(one.table, one.row, one.column, one.field) for one in wrong] == [
+        ("Table T", "lesion:0.001", "lidc", "original")
+    ]
+    text = whole_text(result)
+    assert "cells, 1 of them differ from their sources\n" in text
+    assert "row lesion:0.001, column lidc, field original" in text
+    assert "  reports/lidc/clean/threats.csv  md5 " in text.partition("Differs from dvc.lock\n")[2]
+    assert text.splitlines()[-1].startswith("DISAGREES") and not result.sound
+
+
+def test_all_cells_read_and_hash_each_file_once(unchanged, monkeypatch):
+    opened = Counter()
+    monkeypatch.setattr(sys.modules[__name__], "OPENED", opened)
+    trace_all(State(unchanged, None))
+    monkeypatch.setattr(sys.modules[__name__], "OPENED", None)
+    data = {path: count for path, count in opened.items() if path.startswith(("reports/", "models/", "dvc.lock"))}
+    assert len(data) > 30 and set(data.values()) == {1}, data
 
 
 def test_the_way_back_reaches_model_data_scripts_modules_and_raw_files(unchanged):
     result = trace(unchanged)
-    assert [stage.name for stage in result.stages] == ["tabulate", "attack@lidc-clean", "train@lidc", "preprocess@lidc"]
+    assert [stage.name for stage in result.way.stages] == [
+        "tabulate",
+        "attack@lidc-clean",
+        "train@lidc",
+        "preprocess@lidc",
+    ]
     text = trace_text(result)
     model = hashlib.md5(b"lidc clean").hexdigest()
     assert f"read       models/lidc/clean.keras  md5 {model}, 10 bytes" in text
@@ -280,7 +333,7 @@ def test_a_table_that_was_not_made_says_why(tmp_path):
 
 
 def test_both_models_stand_behind_table_s5(unchanged):
-    names = [stage.name for stage in trace(unchanged, "Table S5", "PGD", "mnist").stages]
+    names = [stage.name for stage in trace(unchanged, "Table S5", "PGD", "mnist").way.stages]
     assert {"attack@mnist-clean", "attack@mnist-adversarial", "train@mnist", "harden@mnist"} < set(names)
     assert names.index("attack@mnist-adversarial") < names.index("harden@mnist") < names.index("preprocess@mnist")
 
@@ -296,7 +349,7 @@ def test_one_altered_row_disagrees(root):
     assert not by_field["accuracy"].agrees
     assert by_field["accuracy_true_labels"].agrees and by_field["paper"].agrees
     assert abs(by_field["accuracy"].values["rows"] - by_field["accuracy"].cell.value) == pytest.approx(1 / 40)
-    assert "reports/lidc/clean/predictions.csv" in result.not_recorded
+    assert "reports/lidc/clean/predictions.csv" in result.way.not_recorded
     text = trace_text(result)
     assert "predictions.csv is not recorded: run `oncorobust record`" in text
     assert text.splitlines()[-1].startswith("DISAGREES")
@@ -414,19 +467,19 @@ def test_words_that_find_cells(unchanged, table, row, column, fields):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ({"table": "Table 3"}, r"expected a table \(Table 1, Table 2, Table S5, Table G, Table T\), got 'Table 3'"),
-        ({"row": "PGD:0.003"}, r"expected --row of Table 1 to be one of Baseline, FGSM:0.001, .*, got PGD:0.003"),
+        ({"table": "Table 3"}, r"expected a table or figure \(Table 1, Table 2, .*Table T.*\), got 'Table 3'"),
+        ({"row": "PGD:0.003"}, r"--row of Table 1 to be one of PGD:0.00\d, .*, Baseline.*, got PGD:0.003"),
         ({"row": None}, r"expected --row of Table 1 to be one of Baseline, .*, got None"),
-        ({"column": "CIFAR"}, r"to name one of lidc \(LIDC\), mnist \(MNIST\), phantom \(MRI phantom\), got CIFAR"),
+        ({"column": "CIFAR"}, r"to name one of .*lidc \(LIDC\).*, got CIFAR"),
         ({"column": "m"}, r"expected --column to name one of .*, got m"),
         ({"column": None}, r"expected --column to name one of .*, got None"),
         (
             {"field": "precision"},
-            r"--field of Table 1 to be one of accuracy, accuracy_true_labels, accuracy_strict, paper, got precision",
+            r"--field of Table 1 to be one of paper, accuracy_strict, accuracy_true_labels, accuracy, got precision",
         ),
         (
             {"table": "Table T", "row": "full:0.001", "column": "mnist"},
-            r"no value at full:0.001, mnist",
+            r"no value at full:0.001, mnist, None \(rows with a value for mnist: tied:0.1, ",
         ),
         ({"column": "phantom", "field": "paper"}, r"no value at PGD:0.002, phantom, paper"),
     ],
@@ -445,6 +498,122 @@ def test_command_prints_and_returns_the_verdict(root, monkeypatch, capsys):
     assert capsys.readouterr().out.endswith("AGREES\n")
     (root / "dvc.lock").unlink()
     assert trace_command.run(parser.parse_args(words)) == 1
+
+
+def of_path(root, path, rev=None):
+    return trace_path(State(root, rev), str(root / path))
+
+
+def test_an_output_is_traced_to_its_stage_and_all_before_it(unchanged):
+    result = of_path(unchanged, "reports/lidc/adversarial/attack.json")
+    names = [stage.name for stage in result.way.stages]
+    assert names == ["attack@lidc-adversarial", "harden@lidc", "preprocess@lidc"]
+    assert result.maker.name == names[0] and result.readers == ("tabulate",) and result.sound
+    md5 = hashlib.md5((unchanged / "reports/lidc/adversarial/attack.json").read_bytes()).hexdigest()
+    lines = path_text(result).splitlines()
+    assert lines[:5] == [
+        "reports/lidc/adversarial/attack.json; work tree without a commit",
+        f"  present    md5 {md5}",
+        f"  dvc.lock   md5 {md5}",
+        "  written by attack@lidc-adversarial",
+        "  read by    tabulate",
+    ]
+    assert (
+        "  snakemake --cores all reports/lidc/adversarial/attack.json    (or: dvc repro attack@lidc-adversarial; "
+        "the stage alone: python workflow/scripts/attack.py)"
+    ) in lines
+    assert lines[-1] == "AS RECORDED"
+
+
+@pytest.mark.parametrize("path", ["models/lidc/clean.keras", "reports/tables/table1.csv", "data/raw/lidc/00.png"])
+def test_other_paths_are_traced(unchanged, path):
+    result = of_path(unchanged, path)
+    assert (result.maker is None) == path.startswith("data/raw")
+    assert result.sound and path_text(result).splitlines()[-1] in (
+        "AS RECORDED",
+        "NO STAGE writes it: it is an input of the pipeline",
+    )
+
+
+def test_a_tampered_file_of_the_way_is_named(root):
+    recorded = hashlib.md5(b"lidc clean").hexdigest()
+    (root / "models/lidc/clean.keras").write_bytes(b"another model")
+    found = hashlib.md5(b"another model").hexdigest()
+    difference = f"  models/lidc/clean.keras  md5 {found}, in dvc.lock {recorded}"
+    for text, verdict in (
+        (trace_text(trace(root)), "AGREES"),
+        (path_text(of_path(root, "reports/lidc/clean/attack.json")), "NOT AS RECORDED"),
+        (whole_text(trace_all(State(root, None))), "AGREES"),
+    ):
+        assert difference in text.splitlines()
+        assert text.splitlines()[-1] == f"{verdict}, but models/lidc/clean.keras has changed since: run snakemake"
+    assert not trace(root).sound and not of_path(root, "models/lidc/clean.keras").sound
+
+
+def test_an_unknown_path_lists_the_most_similar_ones(unchanged, tmp_path):
+    message = (
+        r"no stage of dvc\.lock \(work tree without a commit\) wrote or read reports/lidc/clean/attak\.json; it has "
+        r"the paths reports/lidc/clean/attack\.json, .* and \d+ more, and the stages preprocess@lidc, .*tabulate"
+    )
+    with pytest.raises(InputError, match=message):
+        of_path(unchanged, "reports/lidc/clean/attak.json")
+    with pytest.raises(InputError, match=r"expected a path in the repository .*, got .*elsewhere"):
+        trace_path(State(unchanged, None), str(tmp_path / "elsewhere"))
+    with pytest.raises(InputError, match=r"work tree without a commit has no dvc\.lock.*run `oncorobust record`"):
+        of_path(tmp_path, "reports/x.json")
+
+
+def test_a_revision_without_the_stage_or_the_table_says_so(root):
+    git(root, "init", "-q")
+    git(root, "add", "dvc.lock")
+    git(root, "commit", "-q", "-m", "before the tables")
+    with pytest.raises(InputError, match=r"commit [0-9a-f]{40} has no file reports/tables/cells\.json"):
+        trace(root, rev="HEAD")
+    lock = yaml.safe_load((root / "dvc.lock").read_text())
+    del lock["stages"]["tabulate"]
+    (root / "dvc.lock").write_text(yaml.safe_dump(lock))
+    git(root, "commit", "-q", "-a", "-m", "without tabulate")
+    assert of_path(root, "reports/tables/table1.csv", rev="HEAD~1").maker.name == "tabulate"
+    with pytest.raises(InputError, match=r"no stage of dvc\.lock \(commit .*\) wrote or read reports/tables/table1"):
+        of_path(root, "reports/tables/table1.csv", rev="HEAD")
+    with pytest.raises(InputError, match=r"expected --rev to be a git revision of this repository, got v9"):
+        of_path(root, "reports/tables/table1.csv", rev="v9")
+
+
+@pytest.mark.parametrize(
+    ("words", "kind", "keys"),
+    [
+        (["S5", "--row", "ALL", "--column", "mnist"], "cell", {"checks", "table"}),
+        (["models/lidc/clean.keras"], "path", {"path", "written_by", "read_by", "recorded_md5", "present_md5"}),
+        (["--all"], "all", {"tables"}),
+    ],
+)
+def test_json_has_the_facts_of_the_text(unchanged, monkeypatch, capsys, words, kind, keys):
+    monkeypatch.chdir(unchanged)
+    parser = argparse.ArgumentParser()
+    trace_command.add_arguments(parser)
+    assert trace_command.run(parser.parse_args([*words, "--json"])) == 0
+    content = json.loads(capsys.readouterr().out)
+    assert content["traced"] == kind and content["sound"] and keys < set(content)
+    assert content["differs_from_lock"] == [] and content["stages"][0]["command"].startswith("python workflow/")
+    assert content["stages"][0]["code"][MODULES[2]] == file_digest(unchanged / MODULES[2])
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], r"expected a table, a figure or a path, or --all"),
+        (["Table 1", "--all"], r"expected a table, a figure or a path, or --all"),
+        (["--all", "--row", "PGD"], r"--row, --series, --column and --field belong to a table or a figure"),
+        (["models/lidc/clean.keras", "--column", "lidc"], r"--row, --series, --column and --field belong to a table"),
+    ],
+)
+def test_arguments_that_do_not_fit_together_are_refused(unchanged, monkeypatch, words, message):
+    monkeypatch.chdir(unchanged)
+    parser = argparse.ArgumentParser()
+    trace_command.add_arguments(parser)
+    with pytest.raises(InputError, match=message):
+        trace_command.run(parser.parse_args(words))
 
 
 def test_missing_tables_are_named(tmp_path):
@@ -516,9 +685,9 @@ def test_an_earlier_revision_comes_out_of_git_and_dvc(root):
     (root / "reports/tables/cells.json").write_text("{}")
     result = trace(root, rev="HEAD")
     assert result.sound, trace_text(result)
-    assert [stage.name for stage in result.stages] == ["tabulate", "attack"]
-    assert result.state.startswith("commit ")
-    with pytest.raises(InputError, match=r"git show nowhere:\./reports/tables/cells\.json failed"):
+    assert [stage.name for stage in result.way.stages] == ["tabulate", "attack"]
+    assert result.way.state.startswith("commit ")
+    with pytest.raises(InputError, match=r"expected --rev to be a git revision of this repository, got nowhere"):
         trace(root, rev="nowhere")
     shutil.rmtree(root / ".dvc/cache")
     with pytest.raises(

@@ -16,7 +16,8 @@ from oncorobust.report.tables.render import to_frame, to_markdown
 from oncorobust.report.tables.seed_spread import seed_estimate
 from oncorobust.report.tables.training_seeds import Repeats, table_v
 from oncorobust.settings.pipeline import Column, Report
-from oncorobust.trace.check import Contents, check_cell
+from oncorobust.trace.check import check_cell
+from oncorobust.trace.reading import Contents
 
 REPORT = Report(columns={"lidc": Column(title="LIDC", paper="CT")}, adversarial_training_epsilon=0.002)
 MAIN, SEEDS = 7, (1, 2)

@@ -29,6 +29,8 @@ from snakemake.api import SnakemakeApi
 from snakemake.settings.enums import Quietness
 from snakemake.settings.types import DAGSettings, OutputSettings, RerunTrigger, ResourceSettings
 
+from oncorobust.report.page_trace import SHOWN_CODE
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 STAGES = ["acquire", "preprocess", "train", "harden", "smooth", "attack", "rank", "certify", "validate", "repeat"]
 STAGES += ["tabulate", "plot", "report", "accept"]
@@ -69,6 +71,7 @@ OUTPUTS = {
     "plot": [
         *(f"reports/figures/figure{number}.{form}" for number in (1, 2, 3, 4, 5, 6) for form in ("png", "svg", "pdf")),
         "reports/figures/curves.json",
+        "reports/figures/points.json",
     ],
     "report": ["reports/index.html"],
     "accept": ["reports/acceptance/{policy}.json"],
@@ -279,7 +282,10 @@ def _stage_step(stage: Any, values: dict[str, Any]) -> Step:
     params["code"] = hashlib.md5(
         Path(code).read_bytes()
     ).hexdigest()  # dvc.yaml lists the file, the Snakefile states its MD5
-    return Step(stage.cmd, inputs - {code}, frozenset(one.def_path for one in stage.outs), params)
+    behind = [f"workflow/code/{name}.txt" for name in SHOWN_CODE if f"workflow/code/{name}.txt" in inputs - {code}]
+    if behind:
+        params["code_behind"] = [hashlib.md5(Path(one).read_bytes()).hexdigest() for one in behind]
+    return Step(stage.cmd, inputs - {code, *behind}, frozenset(one.def_path for one in stage.outs), params)
 
 
 def _toy_script(stage: str, real: str) -> str:

@@ -30,6 +30,7 @@ from oncorobust.pipeline.interruption import pass_on
 from oncorobust.pipeline.policy_files import policies_of, policy_reads
 from oncorobust.pipeline.raw_tree import mark_edited
 from oncorobust.pipeline.resource_use import read_budget
+from oncorobust.report.page_trace import SHOWN_CODE
 from oncorobust.settings.load import check_overrides, read_yaml
 
 try:
@@ -122,7 +123,7 @@ ARTEFACTS = [
     *expand("reports/tables/{table}.{form}", table=TABLES, form=["csv", "md"]),
     *["reports/tables/cells.json", "reports/tables/validity.json", "reports/metrics.json"],
     *expand("reports/figures/{figure}.{form}", figure=FIGURES, form=["png", "svg", "pdf"]),
-    "reports/figures/curves.json",
+    *["reports/figures/curves.json", "reports/figures/points.json"],
     "reports/index.html",
     *expand("reports/acceptance/{policy}.json", policy=POLICIES),
 ]

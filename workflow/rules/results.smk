@@ -47,7 +47,7 @@ rule plot:
     output:
         [shown(f"reports/figures/{figure}.png", "Figures") for figure in FIGURES],
         expand("reports/figures/{figure}.{form}", figure=FIGURES, form=["svg", "pdf"]),
-        "reports/figures/curves.json",
+        *["reports/figures/curves.json", "reports/figures/points.json"],
     params:
         **tracked("seed", "run.datasets", "report"),
         code=code("plot"),
@@ -88,6 +88,7 @@ rule report:
     params:
         **tracked("seed", "run", "attacks", "datasets", "acceptance", "report", "validity"),
         code=code("report"),
+        code_behind=[code(stage) for stage in SHOWN_CODE], # the page names the code behind its numbers
     log:
         "logs/report.log",
     benchmark:

@@ -42,6 +42,8 @@ FIGURE_FORMS = ("png", "svg", "pdf")
 CURVES = f"{FIGURES}/curves.json"
 """Values of the curves of Figures 2 to 5, which the page draws again as charts."""
 CELLS = f"{TABLES}/cells.json"
+POINTS = f"{FIGURES}/points.json"
+"""Every point that the figures draw, with its sources, in the form of cells.json."""
 METRICS = f"{REPORTS_FOLDER}/metrics.json"
 """Every number of the tables with its interval, for `dvc metrics diff`."""
 GATES = f"{TABLES}/validity.json"

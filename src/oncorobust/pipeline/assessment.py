@@ -131,7 +131,7 @@ def _stages(params: Params, record: dict[str, Any]) -> list[_Stage]:
         _Stage("rank", "ranking and scores", lambda: rank(_WHOLE, params), ranked),
         _Stage("validate", "validity", lambda: validate(DATASET, layout.CLEAN, params), of_model("validity.json")),
         _Stage("tabulate", "tables", lambda: tabulate(params), [layout.CELLS, layout.METRICS, layout.GATES]),
-        _Stage("plot", "figures", lambda: plot(params), [*figures, layout.CURVES]),
+        _Stage("plot", "figures", lambda: plot(params), [*figures, layout.CURVES, layout.POINTS]),
         _Stage("report", "page", write_page, [layout.PAGE]),
     ]
 

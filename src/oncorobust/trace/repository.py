@@ -1,4 +1,4 @@
-"""Access to the repository's files in the work tree or at a git revision.
+"""Access to the repository's files in the work tree or at a git revision; each file is hashed once.
 
 At a revision, files in git come from `git show`. Rows are too large for git. They come from the work tree if its file
 has the recorded MD5, otherwise from DVC's cache or remote (`dvc.api.open`), where their MD5 is compared with dvc.lock.
@@ -9,6 +9,7 @@ import re
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from oncorobust.base.errors import InputError
@@ -37,23 +38,41 @@ class Directory:
 class State:
     """The repository at `root`, at a git revision or, with None, its work tree.
 
-    A revision's file is read from git once.
+    A revision's file is read from git once, and a file is hashed when it is first read or asked for: make a new State
+    after a change of the files.
     """
 
     root: Path
     revision: str | None
     _read: dict[str, bytes] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _md5s: dict[str, str | None] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def read(self, path: str) -> bytes:
         """Return a file of the work tree or, at a revision, of git. Raises InputError when there is none."""
         if self.revision is not None:
             if path not in self._read:
-                self._read[path] = self._git("show", f"{self.revision}:./{path}")
+                self._read[path] = self._show(path)
             return self._read[path]
         try:
-            return (self.root / path).read_bytes()
+            content = (self.root / path).read_bytes()
         except OSError as error:
             raise InputError(f"expected a file, got {error}") from error
+        self._md5s.setdefault(path, _md5(content))
+        return content
+
+    def _show(self, path: str) -> bytes:
+        self._check_revision()
+        try:
+            return self._git("show", f"{self.revision}:./{path}")
+        except InputError as error:
+            raise InputError(f"{self.title()} has no file {path}") from error
+
+    def _check_revision(self) -> None:
+        """Raise InputError where git knows no commit of this name."""
+        try:
+            self._git("rev-parse", "--verify", "--quiet", f"{self.revision}^{{commit}}")
+        except InputError as error:
+            raise InputError(f"expected --rev to be a git revision of this repository, got {self.revision}") from error
 
     def read_recorded(self, path: str, md5: str | None) -> bytes:
         """Return a file that may be in DVC instead of git, with the recorded MD5; without a record, the present file.
@@ -62,8 +81,13 @@ class State:
         is of the present files. Raises InputError when there is no such file.
         """
         local = self.root / path
-        if local.is_file() and (self.revision is None or file_md5(local) == md5):
-            return local.read_bytes()
+        if local.is_file():
+            content = local.read_bytes()
+            found = _md5(content)
+            if self.revision is None:
+                self._md5s.setdefault(path, found)
+            if self.revision is None or found == md5:
+                return content
         if md5 is None:
             return self.read(path)
         content = self._from_dvc(path)
@@ -73,6 +97,11 @@ class State:
 
     def md5(self, path: str) -> str | None:
         """Return the MD5 of a file of the work tree or, at a revision, of git; None when there is none."""
+        if path not in self._md5s:
+            self._md5s[path] = self._present_md5(path)
+        return self._md5s[path]
+
+    def _present_md5(self, path: str) -> str | None:
         if self.revision is None:
             return file_md5(self.root / path) if (self.root / path).is_file() else None
         try:
@@ -118,19 +147,33 @@ class State:
             wanted=len(chosen) or None,
         )
 
-    def title(self) -> str:
-        """Return a description of the commit."""
+    @cached_property
+    def commit(self) -> str | None:
+        """The commit's full name: of the revision, or of HEAD; None without a commit.
+
+        Raises InputError where git knows no such revision.
+        """
         if self.revision is not None:
-            return f"commit {self._git('rev-parse', f'{self.revision}^{{commit}}').decode().strip()}"
+            self._check_revision()
         try:
-            commit = self._git("rev-parse", "HEAD").decode().strip()
-            changed = self._git("status", "--porcelain", "--untracked-files=no").strip()
+            return self._git("rev-parse", f"{self.revision or 'HEAD'}^{{commit}}").decode().strip()
         except InputError:
+            return None
+
+    def title(self) -> str:
+        """Return a description of the commit. Raises InputError where git knows no such revision."""
+        if self.revision is not None:
+            return f"commit {self.commit}"
+        if self.commit is None:
             return "work tree without a commit"
-        return f"work tree at commit {commit}" + (", with changes that are not committed" if changed else "")
+        changed = self._git("status", "--porcelain", "--untracked-files=no").strip()
+        return f"work tree at commit {self.commit}" + (", with changes that are not committed" if changed else "")
 
     def _git(self, *arguments: str) -> bytes:
-        finished = subprocess.run(["git", *arguments], cwd=self.root, capture_output=True, check=False)
+        try:
+            finished = subprocess.run(["git", *arguments], cwd=self.root, capture_output=True, check=False)
+        except OSError as error:
+            raise InputError(f"cannot run git: {error}") from error
         if finished.returncode:
             reason = finished.stderr.decode(errors="replace").strip()
             raise InputError(f"git {' '.join(arguments)} failed: {reason}")

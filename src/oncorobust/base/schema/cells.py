@@ -3,6 +3,7 @@
 from oncorobust.base import layout
 from oncorobust.base.schema.entries import EPSILON, FRACTION, NO_UNIT, VERSION, Document, Key
 
+_HASHED = "written by this version or a later one"
 _MARK = "Whether the images of the data set are synthetic."
 _OURS = "our own numbers"
 _IN_METRICS = "our own numbers that stand in a metrics file"
@@ -22,6 +23,8 @@ CELLS = Document(
     "the layout of every table, and every number with its sources",
     (
         VERSION,
+        Key("files/<position>/path", "string", NO_UNIT, "A file that the numbers were computed from.", _HASHED),
+        Key("files/<position>/md5", "string", NO_UNIT, "MD5 of that file.", _HASHED),
         Key(f"{_TABLE}/name", "string", NO_UNIT, "Name of the table, such as Table 1."),
         Key(f"{_TABLE}/file", "string", NO_UNIT, "CSV file of the table."),
         Key(f"{_TABLE}/caption", "string", NO_UNIT, "Caption of the table."),

@@ -24,6 +24,7 @@ from oncorobust.base.schema.evidence_tables import (
 )
 from oncorobust.base.schema.front import FRONT
 from oncorobust.base.schema.images import INDEX, SUMMARY
+from oncorobust.base.schema.points import POINTS
 from oncorobust.base.schema.rank import RANK, SCORES, SENSITIVITY
 from oncorobust.base.schema.tables import TABLE_1, TABLE_2, TABLE_G, TABLE_S5, TABLE_T
 from oncorobust.base.schema.training import ANSWERS, HISTORY, TRAINING
@@ -59,6 +60,6 @@ TABLES: tuple[Table, ...] = (
 
 DOCUMENTS: tuple[Document, ...] = (
     *(SUMMARY, ANSWERS, TRAINING, DECLARATION, ATTACK, RANK, CERTIFY, VALIDITY),
-    *(CELLS, METRICS, GATES, CURVES, ACCEPTANCE),
+    *(CELLS, METRICS, GATES, CURVES, POINTS, ACCEPTANCE),
 )
 """Every JSON file."""

@@ -63,6 +63,8 @@ INDEX = Table(
     ),
 )
 
+_HASHED = "written by this version or a later one"
+
 SUMMARY = Document(
     f"{layout.processed('<data set>')}/summary.json",
     "the processed data set: its size, classes, splits and intensities",
@@ -88,6 +90,8 @@ SUMMARY = Document(
         ),
         Key("counts/<split>/<class>", "integer", "images", "Number of images of a class in a split."),
         Key("patients/<split>", "integer", "patients", "Number of patients with an image in a split."),
+        Key("images_md5", "string", NO_UNIT, "MD5 of images.npy.", _HASHED),
+        Key("index_md5", "string", NO_UNIT, "MD5 of index.csv.", _HASHED),
         Key("split_unit", "string", NO_UNIT, "What is assigned to a split as a whole, as in params.yaml."),
         Key("notes", "list of strings", NO_UNIT, "What was left out or decided on the way, in words."),
     ),

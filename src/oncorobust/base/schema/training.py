@@ -102,6 +102,7 @@ TRAINING = Document(
         Key("loss", "string", NO_UNIT, "Loss of hardening: mixture, trades, noise or noise_adversarial.", _HARDENED),
         Key("sigma", "number", FRACTION, "Standard deviation of the noise in training, of pixels in [0, 1].", _NOISY),
         Key("noise", "string", NO_UNIT, "Noise in training: tied or untied across channels.", _NOISY),
+        Key("model_md5", "string", NO_UNIT, "MD5 of the model's file.", "written by this version or a later one"),
         Key("parameters", "integer", "parameters", "Number of parameters of the model."),
         Key("epochs_run", "integer", "epochs", "Number of epochs of training."),
         Key("ended", "string", NO_UNIT, "Why training ended: all epochs, patience, collapse or not trained."),

@@ -9,13 +9,16 @@ from oncorobust.report.figures.image_bounds import figure_6
 from oncorobust.report.figures.minimal_epsilons import figure_5
 from oncorobust.report.figures.output import write_figures
 from oncorobust.report.figures.plot_data import read_all_plot_data
+from oncorobust.report.figures.points import figure_points, with_values
 from oncorobust.report.figures.selective_prediction import figure_4
+from oncorobust.report.figures.series import row_files
 from oncorobust.report.tables.paper_numbers import load_paper_table
+from oncorobust.report.tables.row_statistics import read_rows
 from oncorobust.settings.pipeline import Params
 
 
 def plot(params: Params) -> None:
-    """Read the results of all data sets, and write each figure as PNG, SVG and PDF, and their curves.
+    """Read the results of all data sets, and write each figure as PNG, SVG and PDF, their curves and all points.
 
     Raises InputError naming a file that is missing or unreadable.
     """
@@ -28,4 +31,7 @@ def plot(params: Params) -> None:
         figure_5(datasets),
         figure_6(datasets),
     ]
-    write_figures(figures, charts_to_json(datasets), mark=read_mark())
+    points = figure_points(datasets)
+    rows = {file: read_rows(file) for file in row_files(one for one in points.series if not one.values)}
+    valued = with_values(points, datasets, rows, seed=params.seed)
+    write_figures(figures, charts_to_json(datasets), valued, mark=read_mark())

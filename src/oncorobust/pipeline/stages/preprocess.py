@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from oncorobust.base import layout
-from oncorobust.base.files import whole_outputs, write_csv
+from oncorobust.base.files import file_md5, whole_outputs, write_csv
 from oncorobust.base.schema.version import write_results
 from oncorobust.data.contact_sheet import draw_contact_sheet, write_contact_sheet
 from oncorobust.data.dataset import read_dataset, write_images
@@ -27,7 +27,8 @@ def preprocess(dataset: str, params: Params) -> None:
         made = process(raw, rules, dataset=dataset, seed=seed, is_trained_on=is_trained_on)
         write_images(images, made.images, shape=made.shape, on_progress=Progress(f"preprocess {dataset}").update)
         write_csv(index, made.index)
-        write_results(summary, content := made.complete_summary())
+        content = made.complete_summary() | {"images_md5": file_md5(images), "index_md5": file_md5(index)}
+        write_results(summary, content)
         data = read_dataset(images, index, summary)
         write_contact_sheet(sheet, draw_contact_sheet(data, content, settings=settings.augment, seed=seed))
         check_same(tree, Path(), dataset)

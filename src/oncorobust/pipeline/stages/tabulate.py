@@ -1,12 +1,13 @@
 """All tables with intervals, and the validity gate: the stage `tabulate`."""
 
+from oncorobust.base.files import file_md5
 from oncorobust.pipeline.table_outputs import write_tables
 from oncorobust.report.tables.build import build_tables, evidence_tables
 from oncorobust.report.tables.certificates import table_c
 from oncorobust.report.tables.intervals import row_files, with_intervals
 from oncorobust.report.tables.paired_tests import with_tests
 from oncorobust.report.tables.row_statistics import read_rows
-from oncorobust.report.tables.sources import read_metrics, read_summaries
+from oncorobust.report.tables.sources import metric_files, read_metrics, read_summaries
 from oncorobust.report.tables.training_seeds import Repeats
 from oncorobust.report.tables.validity import certificate_checks, gates_of, mark_tables
 from oncorobust.settings.pipeline import Params
@@ -29,4 +30,5 @@ def tabulate(params: Params) -> None:
     rows = {file: read_rows(file) for file in row_files(built)}
     tables = with_tests(with_intervals(built, rows, seed=repeats.seed), rows)
     gates = gates_of(validity, report, certified=certificate_checks(certify, rows, summaries))
-    write_tables(mark_tables(tables, gates), gates)
+    files = {file: file_md5(file) for file in sorted({*rows, *metric_files(built)})}
+    write_tables(mark_tables(tables, gates), gates, files=files)

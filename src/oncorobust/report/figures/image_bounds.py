@@ -51,7 +51,7 @@ def _panel(axes: Axes, data: PlotData) -> None:
     found = data.certified
     if found is None:
         raise ValueError(f"{data.key}: expected certificates")
-    chosen = _chosen(found.images[found.images["answered"]])
+    chosen = shown_images(found)
     largest, y = float(found.attack_epsilon[-1]), np.arange(len(chosen))
     _draw_itself(axes, chosen, y, largest)
     axes.barh(y, chosen["certified_epsilon"].clip(upper=largest), color=CERTIFIED["color"], height=0.62, alpha=0.85)
@@ -67,9 +67,9 @@ def _panel(axes: Axes, data: PlotData) -> None:
     stamp_synthetic(axes, data)
 
 
-def _chosen(images: pd.DataFrame) -> pd.DataFrame:
+def shown_images(found: Certified) -> pd.DataFrame:
     """Return the images to show, the largest certified epsilon first from below."""
-    ordered = images.sort_values("certified_epsilon", kind="stable")
+    ordered = found.images[found.images["answered"]].sort_values("certified_epsilon", kind="stable")
     places = np.unique(np.linspace(0, len(ordered) - 1, min(len(ordered), _MOST_IMAGES)).round().astype(int))
     return ordered.iloc[places] if len(ordered) else ordered
 

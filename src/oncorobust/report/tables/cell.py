@@ -23,6 +23,7 @@ from oncorobust.report.tables.statistic_names import (
     CertificateStatistic,
     GroupStatistic,
     GuaranteeStatistic,
+    PointStatistic,
     RuleAttackStatistic,
     SeedStatistic,
     SelectiveStatistic,
@@ -58,6 +59,7 @@ Statistic = Literal[
     AddedStatistic,
     RuleAttackStatistic,
     SeedStatistic,
+    PointStatistic,
 ]
 """Statistics over per-image rows (`row_statistics`, `row_estimates`).
 

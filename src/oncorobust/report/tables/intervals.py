@@ -12,6 +12,7 @@ here too.
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -31,6 +32,7 @@ from oncorobust.evaluation.resampling import (
 from oncorobust.evaluation.share_bounds import Term
 from oncorobust.report.tables.cell import Cell, Interval, RowsSource, Statistic, Table
 from oncorobust.report.tables.group_estimates import compares_groups, group_estimates
+from oncorobust.report.tables.point_estimates import POINT_ESTIMATES
 from oncorobust.report.tables.row_estimates import is_row_estimate, row_estimate
 from oncorobust.report.tables.row_statistics import ratio_parts, selected
 from oncorobust.report.tables.rule_estimates import (
@@ -73,14 +75,15 @@ def with_intervals(tables: Iterable[Table], rows: Rows, *, seed: int, n_draws: i
 def _by_samples(cells: Iterable[Cell], rows: Rows, *, seed: int, n_draws: int) -> dict[_Place, Cell]:
     """Return the cells with their estimates by place; those of a data set share their samples of patients."""
     shared: dict[tuple[str, tuple[str, ...]], list[Cell]] = {}
+    patients_of = patients_by_cell(rows)
     for cell in cells:
-        shared.setdefault((cell.column, row_patients(cell, rows)), []).append(cell)
+        shared.setdefault((cell.column, patients_of(cell)), []).append(cell)
     found: dict[_Place, Cell] = {}
     for (dataset, patients), members in shared.items():
         own_seed = child_seed(seed, "patients", dataset)
         draws = draw_patients(patients, n_draws=n_draws, seed=own_seed)
         for cell, estimate in zip(members, cell_estimates(members, rows, draws), strict=True):
-            found[_place(cell)] = _with_estimate(cell, estimate, seed=own_seed, n_draws=n_draws)
+            found[_place(cell)] = with_estimate(cell, estimate, seed=own_seed, n_draws=n_draws)
     return found
 
 
@@ -95,22 +98,8 @@ def _by_groups(cells: Iterable[Cell], rows: Rows, *, seed: int, n_draws: int) ->
         estimates = group_estimates(members[0].rows, rows, seed=own_seed, n_draws=n_draws)
         for cell in members:
             estimate = estimates[cell.rows[0].statistic]
-            found[_place(cell)] = _with_estimate(cell, estimate, seed=own_seed, n_draws=n_draws)
+            found[_place(cell)] = with_estimate(cell, estimate, seed=own_seed, n_draws=n_draws)
     return found
-
-
-def computed_again(cell: Cell, rows: Rows) -> Cell:
-    """Return the cell with the interval, and without metrics the value, computed again from the rows that it names.
-
-    The samples of patients are those of its interval; a value without an interval does not depend on them.
-    """
-    seed, n_draws = (0, 1) if cell.interval is None else (cell.interval.seed, cell.interval.n_draws)
-    if compares_groups(cell):
-        estimates = group_estimates(cell.rows, rows, seed=seed, n_draws=n_draws)
-        return _with_estimate(cell, estimates[cell.rows[0].statistic], seed=seed, n_draws=n_draws)
-    draws = draw_patients(row_patients(cell, rows), n_draws=n_draws, seed=seed)
-    (estimate,) = cell_estimates([cell], rows, draws)
-    return _with_estimate(cell, estimate, seed=seed, n_draws=n_draws)
 
 
 def row_files(tables: Iterable[Table]) -> list[str]:
@@ -118,11 +107,23 @@ def row_files(tables: Iterable[Table]) -> list[str]:
     return sorted({one.file for table in tables for cell in table.cells for one in cell.rows})
 
 
-def row_patients(cell: Cell, rows: Rows) -> tuple[str, ...]:
-    """Return all test patients of the files that a cell names, also those whose images are not in the cell, sorted."""
-    frames = [rows[file] for file in {one.file for one in cell.rows}]
-    tested = [frame[frame["split"] == "test"] if "split" in frame else frame for frame in frames]
-    return tuple(sorted({str(one) for frame in tested for one in frame["patient_id"]}))
+def patients_by_cell(rows: Rows) -> Callable[[Cell], tuple[str, ...]]:
+    """Return a function that gives all test patients of the files that a cell names, sorted.
+
+    They include patients whose images are not in the cell. Each file is looked through once.
+    """
+
+    @cache
+    def of_file(file: str) -> frozenset[str]:
+        frame = rows[file]
+        tested = frame[frame["split"] == "test"] if "split" in frame else frame
+        return frozenset(map(str, tested["patient_id"].unique()))
+
+    @cache
+    def of_files(files: frozenset[str]) -> tuple[str, ...]:
+        return tuple(sorted(frozenset[str]().union(*map(of_file, files))))
+
+    return lambda cell: of_files(frozenset(one.file for one in cell.rows))
 
 
 def cell_estimates(cells: Iterable[Cell], rows: Rows, draws: Draws) -> list[Estimate]:
@@ -144,6 +145,8 @@ def _other_estimate(
     source = cell.rows[0]
     if source.statistic in OF_SEEDS:
         return seed_estimate(cell.rows, rows)
+    if source.statistic in POINT_ESTIMATES:
+        return POINT_ESTIMATES[source.statistic](rows[source.file], source)
     if is_row_estimate(source):
         return row_estimate(rows[source.file], source, draws)
     judge = _OF_SCORES.get(source.statistic)
@@ -209,7 +212,8 @@ def _thresholds(frame: pd.DataFrame, source: RowsSource, draws: Draws) -> np.nda
     return np.concatenate([[0.0], values[finite]])[nearest]
 
 
-def _with_estimate(cell: Cell, estimate: Estimate, *, seed: int, n_draws: int) -> Cell:
+def with_estimate(cell: Cell, estimate: Estimate, *, seed: int, n_draws: int) -> Cell:
+    """Return a cell with its estimate; seed, n_draws: of the samples of patients behind it."""
     cell = replace(cell, n_patients=estimate.n_patients)
     if not cell.metrics:
         cell = replace(cell, value=estimate.value, n_images=estimate.n_images)

@@ -44,7 +44,7 @@ def ratio_parts(frame: pd.DataFrame, source: RowsSource) -> Parts | None:
         return None
     columns, ratio = _RATIOS[source.statistic]
     chosen = selected(frame, source, columns=("patient_id", *columns))
-    numerator, denominator = ratio(chosen, source.epsilon, *columns)
+    numerator, denominator = ratio(chosen, source, *columns)
     return Parts(chosen["patient_id"].to_numpy(), np.asarray(numerator, float), np.asarray(denominator, float))
 
 
@@ -80,44 +80,54 @@ def _all(frame: pd.DataFrame) -> pd.Series:
     return pd.Series(True, index=frame.index)
 
 
-def _accuracy(frame: pd.DataFrame, _: float | None) -> Ratio:
+def _accuracy(frame: pd.DataFrame, _: RowsSource) -> Ratio:
     return _right(frame), _all(frame)
 
 
-def _robust_accuracy(frame: pd.DataFrame, epsilon: float | None, first_flipped: str) -> Ratio:
-    return _right(frame) & (frame[first_flipped] > epsilon), _all(frame)
+def _robust_accuracy(frame: pd.DataFrame, source: RowsSource, first_flipped: str) -> Ratio:
+    return _right(frame) & (frame[first_flipped] > source.epsilon), _all(frame)
 
 
-def _robust_accuracy_threat(frame: pd.DataFrame, _: float | None, flipped: str) -> Ratio:
+def _robust_accuracy_threat(frame: pd.DataFrame, _: RowsSource, flipped: str) -> Ratio:
     return _right(frame) & ~frame[flipped], _all(frame)
 
 
-def _accuracy_kept(frame: pd.DataFrame, _: float | None, excluded: str) -> Ratio:
+def _accuracy_kept(frame: pd.DataFrame, _: RowsSource, excluded: str) -> Ratio:
     return _right(frame) & ~frame[excluded], ~frame[excluded]
 
 
-def _coverage(frame: pd.DataFrame, _: float | None, excluded: str) -> Ratio:
+def _coverage(frame: pd.DataFrame, _: RowsSource, excluded: str) -> Ratio:
     return ~frame[excluded], _all(frame)
 
 
-def _base_accuracy(frame: pd.DataFrame, _: float | None, base_predicted: str) -> Ratio:
+def _base_accuracy(frame: pd.DataFrame, _: RowsSource, base_predicted: str) -> Ratio:
     return frame["label"] == frame[base_predicted], _all(frame)
 
 
-def _smoothed_accuracy(frame: pd.DataFrame, _: float | None, abstained: str) -> Ratio:
+def _smoothed_accuracy(frame: pd.DataFrame, _: RowsSource, abstained: str) -> Ratio:
     return _right(frame) & ~frame[abstained], _all(frame)
 
 
-def _abstained_share(frame: pd.DataFrame, _: float | None, abstained: str) -> Ratio:
+def _abstained_share(frame: pd.DataFrame, _: RowsSource, abstained: str) -> Ratio:
     return frame[abstained], _all(frame)
 
 
-def _certified_accuracy(frame: pd.DataFrame, epsilon: float | None, abstained: str, certified: str) -> Ratio:
-    return _right(frame) & ~frame[abstained] & (frame[certified] >= epsilon), _all(frame)
+def _certified_accuracy(frame: pd.DataFrame, source: RowsSource, abstained: str, certified: str) -> Ratio:
+    return _right(frame) & ~frame[abstained] & (frame[certified] >= source.epsilon), _all(frame)
 
 
-def _smoothed_robust_accuracy(frame: pd.DataFrame, epsilon: float | None, abstained: str, first: str) -> Ratio:
-    return _right(frame) & ~frame[abstained] & (pd.to_numeric(frame[first]) > epsilon), _all(frame)
+def _smoothed_robust_accuracy(frame: pd.DataFrame, source: RowsSource, abstained: str, first: str) -> Ratio:
+    return _right(frame) & ~frame[abstained] & (pd.to_numeric(frame[first]) > source.epsilon), _all(frame)
+
+
+def _withstanding(frame: pd.DataFrame, source: RowsSource, first_flipped: str) -> Ratio:
+    return _right(frame) & (frame[first_flipped] > source.epsilon), _right(frame)
+
+
+def _safe(frame: pd.DataFrame, source: RowsSource, last_safe: str) -> Ratio:
+    """Images that are safe up to the reach, the largest epsilon searched, withstand it."""
+    safe = (frame[last_safe] > source.epsilon) | (frame[last_safe] >= float(source.options["reach"]))
+    return _right(frame) & safe, _right(frame)
 
 
 def _threshold(frame: pd.DataFrame, excluded: str, smallest: str) -> float:
@@ -140,6 +150,8 @@ _RATIOS: dict[Statistic, tuple[tuple[str, ...], Callable[..., Ratio]]] = {
     "smoothed_accuracy": (("abstained",), _smoothed_accuracy),
     "abstained_share": (("abstained",), _abstained_share),
     "certified_accuracy": (("abstained", "certified_epsilon"), _certified_accuracy),
+    "share_withstanding": (("first_flipped",), _withstanding),
+    "share_safe": (("last_safe",), _safe),
     "smoothed_robust_accuracy": (("abstained", "first_flipped"), _smoothed_robust_accuracy),
 }
 _OTHERS: dict[Statistic, tuple[tuple[str, ...], Callable[..., float]]] = {
@@ -149,7 +161,7 @@ _OTHERS: dict[Statistic, tuple[tuple[str, ...], Callable[..., float]]] = {
 }
 """The columns that a statistic needs besides label and predicted, and its function of rows and columns.
 
-A ratio is given the epsilon too, before the columns.
+A ratio is given the source too, before the columns.
 """
 
 

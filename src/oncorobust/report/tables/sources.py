@@ -16,7 +16,7 @@ from oncorobust.base.epsilons import epsilon_key
 from oncorobust.base.errors import InputError
 from oncorobust.base.layout import results_file, summary_file
 from oncorobust.base.schema.version import read_results
-from oncorobust.report.tables.cell import Cell, MetricSource, PaperSource, RowsSource, Statistic
+from oncorobust.report.tables.cell import Cell, MetricSource, PaperSource, RowsSource, Statistic, Table
 from oncorobust.report.tables.paper_numbers import PAPER_FOLDER, load_paper_table
 from oncorobust.settings.attacks import Protocol
 
@@ -40,6 +40,11 @@ CLEAN_ROWS: dict[Protocol, tuple[str, dict[str, str | float]]] = {
 def read_metrics(models: Mapping[str, Sequence[str]], file: str) -> Metrics:
     """Read a metrics file of each model; models: by data set. Raises InputError where one is missing."""
     return {name: {model: read_results(results_file(name, model, file)) for model in of} for name, of in models.items()}
+
+
+def metric_files(tables: Iterable[Table]) -> set[str]:
+    """Return the metrics files that the tables' cells name."""
+    return {one.file for table in tables for cell in table.cells for one in cell.metrics}
 
 
 def read_summaries(datasets: Iterable[str]) -> dict[str, Mapping[str, Any]]:

@@ -48,6 +48,15 @@ RuleAttackStatistic = Literal["wrong_accepted_none", "wrong_accepted_pgd", "wron
 GroupStatistic = Literal["median_difference", "probability_smaller"]
 """Statistics of two groups of images of different patients (`group_estimates`)."""
 
+PointStatistic = Literal["share_withstanding", "share_safe", "risk_at_coverage", "value_of_image"]
+"""What only figures draw (`row_statistics`, `point_estimates`).
+
+    share_withstanding    images predicted as labelled that no attack flips within an epsilon, of those so predicted
+    share_safe            the same by the largest epsilon at which all attacks failed
+    risk_at_coverage      share of errors among the images of the largest scores
+    value_of_image        a column of one image's row
+"""
+
 SeedStatistic = Literal[
     "mean_over_seeds",
     "smallest_over_seeds",

@@ -1,0 +1,186 @@
+"""The points of Figures 2 to 6 with their sources, from what the figures draw.
+
+The values of Figures 2 and 3 are read from the metrics by the pointer that each point states, and their intervals come
+from the same samples of patients as those of the tables. Figures 4 to 6 have their values from the curves and images
+that are drawn. Figure 1 shows images and has no points. The paper's diamonds in Figure 2 are the cells `paper` of
+Table 1, and its dotted line is 1 minus the cell Baseline.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from oncorobust.base.epsilons import epsilon_from_key, epsilon_text
+from oncorobust.base.layout import ADVERSARIAL, CLEAN, results_file
+from oncorobust.report.figures.certified import Certified
+from oncorobust.report.figures.image_bounds import shown_images
+from oncorobust.report.figures.robustness_curves import accuracies, last_attack
+from oncorobust.report.figures.series import Points, PointSource, Series, Varies, place_text
+from oncorobust.report.figures.style import PlotData, protocols_of
+from oncorobust.report.measures import STRICT, Measure, measures_of
+from oncorobust.report.shown_attacks import ATTACKS
+from oncorobust.report.tables.cell import RowsSource, Statistic, TableColumn, Unit
+from oncorobust.report.tables.intervals import with_intervals
+from oncorobust.report.tables.point_estimates import NO_INTERVAL_HERE
+from oncorobust.report.tables.protocols import largest_epsilon
+from oncorobust.report.tables.sources import Source, accuracy_source, clean_source, strict_source, sum_of_metrics
+
+_CAPTIONS = {
+    "Figure 1": "Figure 1 shows images and draws no points: trace reports/figures/figure1.png.",
+    "Figure 2": "Accuracy of the clean models under attack, by epsilon.",
+    "Figure 3": "Accuracy under attack before and after adversarial training, by epsilon.",
+    "Figure 4": "Risk of the clean models by score and coverage.",
+    "Figure 5": "Share of the correctly classified images that withstand an epsilon, by model.",
+    "Figure 6": "Bounds of each certified image that is drawn.",
+}
+_PERCENT: Unit = "percent"
+_UNITS: Mapping[str, Unit] = {**dict.fromkeys(_CAPTIONS, _PERCENT), "Figure 6": "epsilon"}
+
+
+def figure_points(datasets: Sequence[PlotData]) -> Points:
+    """Return the points of all figures; those of Figures 2, 3 and 5 have no values yet (`with_values`).
+
+    Raises InputError where the data sets were not all attacked under the same protocols.
+    """
+    measures = measures_of(protocols_of(datasets))
+    columns = tuple(
+        TableColumn(one.key, one.title, one.paper, one.attack[CLEAN]["n_images"], one.synthetic) for one in datasets
+    )
+    return Points(_CAPTIONS, _UNITS, columns, tuple(one for data in datasets for one in _series(data, measures)))
+
+
+def with_values(points: Points, datasets: Sequence[PlotData], rows: Mapping[str, pd.DataFrame], *, seed: int) -> Points:
+    """Return the points with their values and intervals. rows: by the name of their file. seed: of the run.
+
+    Raises InputError where a metrics file lacks a number, or rows lack a column.
+    """
+    metrics = {
+        results_file(data.key, model, "attack.json"): content
+        for data in datasets
+        for model, content in data.attack.items()
+    }
+    cells = [
+        replace(cell, value=sum_of_metrics(cell.metrics, metrics)) if cell.metrics else cell
+        for one in points.series
+        if not one.values
+        for cell in one.cells()
+    ]
+    (table,) = with_intervals([replace(points.to_tables()[0], cells=tuple(cells))], rows, seed=seed)
+    found = iter(table.cells)
+    series = (one if one.values else one.filled([next(found) for _ in one.places]) for one in points.series)
+    return replace(points, series=tuple(series))
+
+
+def _series(data: PlotData, measures: Sequence[Measure]) -> Iterator[Series]:
+    for measure in measures:
+        if measure is not STRICT:
+            yield from _accuracies("Figure 2", data, CLEAN, measure)
+    if STRICT in measures:
+        yield _worst_case("Figure 2", data, CLEAN)
+    if ADVERSARIAL in data.attack:
+        for model in (CLEAN, ADVERSARIAL):
+            for measure in measures:
+                yield from _accuracies("Figure 3", data, model, measure)
+            if STRICT in measures:
+                yield _worst_case("Figure 3", data, model)
+    yield from _risks(data)
+    yield from _survival(data)
+    if data.certified is not None:
+        yield from _certified(data.key, data.certified)
+        yield from _bounds(data, data.certified)
+
+
+def _accuracies(figure: str, data: PlotData, model: str, measure: Measure) -> Iterator[Series]:
+    for attack in ATTACKS:
+        yield _accuracy(figure, data, model, attack.name, measure, f"{attack.title}, {measure.heading}")
+
+
+def _worst_case(figure: str, data: PlotData, model: str) -> Series:
+    return _accuracy(figure, data, model, last_attack(data.attack[model]), STRICT, "all attacks, strict")
+
+
+def _accuracy(figure: str, data: PlotData, model: str, attack: str, measure: Measure, name: str) -> Series:
+    """Return a curve of accuracy over epsilon, which starts with the clean accuracy."""
+    epsilons = sorted(map(epsilon_from_key, accuracies(data.attack[model], attack=attack, measure=measure)))
+    clean = clean_source(data.key, model, protocol=measure.protocol)
+    if measure.attacked_label is None:
+        source = _point_source(strict_source(data.key, model, attack=attack, epsilon=0.0), "epsilon")
+    else:
+        label = measure.attacked_label
+        at_zero = accuracy_source(data.key, model, attack=attack, epsilon=0.0, attacked_label=label)
+        source = _point_source(at_zero, "where")
+    titled = name if figure == "Figure 2" else f"{model} model, {name}"
+    places = tuple(place_text(one) for one in (0.0, *epsilons))
+    first = PointSource(clean.rows[0], "nothing", clean.metrics[0])
+    return Series(figure, titled, data.key, source, first, places)
+
+
+def _point_source(at_zero: Source, varies: Varies) -> PointSource:
+    """Return the source of a curve from that of its point at epsilon 0."""
+    (metric,), (rows,) = at_zero.metrics, at_zero.rows
+    folder, _, _ = metric.pointer.rpartition("/")
+    return PointSource(rows, varies, replace(metric, pointer=f"{folder}/{{epsilon}}"))
+
+
+def _certified(dataset: str, found: Certified) -> Iterator[Series]:
+    """Yield the curves of the smoothed clean model in Figure 2."""
+    file = results_file(dataset, CLEAN, "certificates.csv")
+    where: dict[str, str | float] = {"split": "test", "sigma": found.sigma}
+    start = PointSource(RowsSource(file, dict(where), "smoothed_accuracy", 1), "nothing")
+    statistics: tuple[tuple[str, Statistic, np.ndarray], ...] = (
+        ("certified, smoothed model", "certified_accuracy", found.epsilon),
+        ("attack on smoothed model", "smoothed_robust_accuracy", found.attack_epsilon),
+    )
+    for name, statistic, epsilons in statistics:
+        source = PointSource(RowsSource(file, dict(where), statistic, 1), "epsilon")
+        yield Series("Figure 2", name, dataset, source, start, tuple(map(place_text, epsilons)))
+
+
+def _risks(data: PlotData) -> Iterator[Series]:
+    file = results_file(data.key, CLEAN, "scores.csv")
+    for score, curve in data.risks.items():
+        rows = RowsSource(file, {"split": "test"}, "risk_at_coverage", 1, None, {"score": score})
+        places, risks = tuple(map(epsilon_text, curve["coverage"])), curve["risk"].tolist()
+        yield _without_intervals("Figure 4", score, data.key, PointSource(rows, "coverage"), places, risks)
+
+
+def _survival(data: PlotData) -> Iterator[Series]:
+    for model, shown in data.survival.items():
+        attack = last_attack(data.attack[model])
+        file = results_file(data.key, model, "intervals.csv")
+        where: dict[str, str | float] = {"attack": attack}
+        reach = largest_epsilon(data.attack[model], attack=attack)
+        upper = RowsSource(file, dict(where), "share_withstanding", 1)
+        lower = RowsSource(file, dict(where), "share_safe", 1, None, {"reach": reach})
+        places = tuple(map(place_text, shown.epsilon))
+        for name, rows in (("first flipped", upper), ("last safe", lower)):
+            yield Series("Figure 5", f"{model} model, {name}", data.key, PointSource(rows, "epsilon"), None, places)
+
+
+def _bounds(data: PlotData, found: Certified) -> Iterator[Series]:
+    """Yield the bounds of each image that Figure 6 draws."""
+    images = shown_images(found)
+    places = tuple(map(str, images.index))
+    smoothed, itself = (results_file(data.key, CLEAN, one) for one in ("certificates.csv", "intervals.csv"))
+    of_smoothed: dict[str, Any] = {"split": "test", "sigma": found.sigma}
+    bounds = [
+        ("certified epsilon", "certified_epsilon", smoothed, "certified_epsilon", of_smoothed),
+        ("attack on smoothed model", "first_flipped", smoothed, "first_flipped", of_smoothed),
+    ]
+    if "strict" in data.attack[CLEAN]:
+        where = {"attack": last_attack(data.attack[CLEAN])}
+        bounds.append(("model itself, last safe", "last_safe", itself, "last_safe", where))
+        bounds.append(("model itself, first flipped", "first_flipped_itself", itself, "first_flipped", where))
+    for name, shown, file, column, where in bounds:
+        source = PointSource(RowsSource(file, dict(where), "value_of_image", 1, None, {"column": column}), "image_id")
+        yield _without_intervals("Figure 6", name, data.key, source, places, images[shown].tolist())
+
+
+def _without_intervals(
+    figure: str, name: str, dataset: str, source: PointSource, places: tuple[str, ...], values: Sequence[float]
+) -> Series:
+    drawn = tuple(float(one) if np.isfinite(one) else None for one in values)
+    return Series(figure, name, dataset, source, None, places, drawn, reasons=(NO_INTERVAL_HERE,) * len(drawn))
