@@ -48,6 +48,9 @@ RESULTS = f"{REPORTS_FOLDER}/results.json"
 WORKBOOK = f"{TABLES}/tables.xlsx"
 CARDS = f"{REPORTS_FOLDER}/cards"
 CITATIONS = f"{REPORTS_FOLDER}/citations.bib"
+ROBUST_POINTS = f"{REPORTS_FOLDER}/plots/robust_accuracy.csv"
+TRAINING_POINTS = f"{REPORTS_FOLDER}/plots/training_curves.csv"
+"""Points of the curves that `dvc plots show` draws."""
 ACCEPTANCE = f"{REPORTS_FOLDER}/acceptance"
 DECLARATIONS = f"{ACCEPTANCE}/declared"
 BENCHMARKS = f"{LOGS_FOLDER}/benchmarks"
@@ -177,6 +180,11 @@ def figure_file(number: int, form: str) -> str:
 def front_file(dataset: str, form: str) -> str:
     """Return the file of a data set's clean-against-robust front; form: `png` or `csv`."""
     return f"{REPORTS_FOLDER}/{dataset}/front.{form}"
+
+
+def headline_file(dataset: str, model: str) -> str:
+    """Return the file of the few numbers of a model that `dvc metrics show` prints."""
+    return results_file(dataset, model, "headline.yaml")
 
 
 def latex_file(csv: str) -> str:

@@ -18,13 +18,14 @@ _TABLES = ("Table S5", "Table 1", "Table T", "Table E", "Table C")
 _NAMES: dict[Statistic, str] = {
     "accuracy": "Accuracy",
     "robust_accuracy": "Robust accuracy",
-    "robust_accuracy_threat": "Accuracy under random noise",
+    "robust_accuracy_threat": "Accuracy under changes of the same size",
     "sensitivity": "Sensitivity",
     "specificity": "Specificity",
     "auc": "AUC",
     "certified_accuracy": "Certified accuracy of the smoothed model",
 }
-_NOISE = "noise"
+_NOISE, _SAME_SIZE = "noise", ("tied", "full")
+"""Threat model of the control, and those to compare it with at the same epsilon."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Measured:
     @property
     def is_control(self) -> bool:
         """Return whether the number is of the noise control."""
-        return self.cell.rows[0].statistic == "robust_accuracy_threat"
+        return self.cell.rows[0].where.get("threat") == _NOISE
 
     @property
     def title(self) -> str:
@@ -53,7 +54,9 @@ def measured_of(tables: Iterable[Table], dataset: str, model: str) -> tuple[Meas
     """Return the numbers of a model of a data set, each once, by name and then by epsilon."""
     by_name = {table.name: table for table in tables}
     held = (by_name[name] for name in _TABLES if name in by_name)
-    found = {(one.name, one.conditions, one.epsilon): one for table in held for one in _of_table(table, dataset, model)}
+    found: dict[tuple[str, str, float], Measured] = {}
+    for one in (one for table in held for one in _of_table(table, dataset, model)):
+        found.setdefault((one.name, one.conditions, one.epsilon), one)
     order = list(_NAMES.values())
     return tuple(sorted(found.values(), key=lambda one: (order.index(one.name), one.epsilon, one.conditions)))
 
@@ -73,7 +76,9 @@ def _place(cell: Cell, source: RowsSource) -> tuple[str, float] | None:
     attack, threat = source.where.get("attack"), source.where.get("threat")
     epsilon = source.epsilon or float(source.where.get("epsilon", 0.0))
     if source.statistic == "robust_accuracy_threat":
-        return ("control", epsilon) if threat == _NOISE else None
+        if threat == _NOISE:
+            return "random noise (control)", epsilon
+        return (f"{PGD.title} alone, threat model {threat}", epsilon) if threat in _SAME_SIZE else None
     if source.statistic not in _NAMES or threat is not None:
         return None
     if source.statistic == "certified_accuracy":

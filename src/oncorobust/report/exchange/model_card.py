@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from oncorobust.base.epsilons import epsilon_text
-from oncorobust.base.layout import ADVERSARIAL, CITATIONS, CLEAN, model_file
+from oncorobust.base.layout import ADVERSARIAL, CITATIONS, CLEAN, model_file, table_file
 from oncorobust.report.exchange.measured import Measured
 from oncorobust.report.model_text import hardening_of, model_sentence, training_text
 from oncorobust.report.page_text import readable_unit_of
@@ -148,7 +148,8 @@ def _data(facts: CardFacts) -> Iterator[str]:
     summary, classes = facts.summary, facts.summary["class_names"]
     low, high = summary["intensity_range"]
     yield f"Data set {_plain(facts.title)} (`{facts.dataset}`, format {summary['format']})."
-    yield f"{summary['n_images']} images, {summary['n_patients']} patients. Pixel value 0 is {low:g}, 1 is {high:g} ({summary['intensity_unit']})."
+    yield f"{summary['n_images']} images, {summary['n_patients']} patients."
+    yield f"Pixel value 0 is {low:g}, 1 is {high:g} ({summary['intensity_unit']})."
     yield ""
     yield from _table(
         ("Split", "Patients", *classes),
@@ -182,15 +183,15 @@ def _robustness(facts: CardFacts) -> Iterator[str]:
 
 def _control(numbers: Sequence[Measured]) -> str:
     if any(one.is_control for one in numbers):
-        return "Control: random noise of the same size, without a search for a harmful change."
+        return "Control: random noise of the same size as the attack's change, without a search for a harmful one."
     return "Control: not done, because the threat model `noise` was not run."
 
 
 def _validity(gate: Gate) -> Iterator[str]:
-    yield from _table(
-        ("Check", "Status", "Found", "Expected"),
-        ((one.name, one.status, one.finding, one.expected) for one in gate.checks),
-    )
+    """Return the status of each check; what was found may name images, and stays in the table of the run."""
+    yield from _table(("Check", "Status", "Expected"), ((one.name, one.status, one.expected) for one in gate.checks))
+    yield ""
+    yield f"What was found: `{table_file('validity')}` of the run."
 
 
 def _table(heads: Sequence[object], rows: Iterable[Sequence[object]]) -> Iterator[str]:
