@@ -20,6 +20,7 @@ from oncorobust.report.exchange.results import results_content
 from oncorobust.report.exchange.workbook import to_sheets
 from oncorobust.report.exchange.xlsx import write_workbook
 from oncorobust.report.tables.cell import Table, tables_from_json
+from oncorobust.report.tables.render import marked_title
 from oncorobust.report.tables.sources import Metrics, read_metrics, read_summaries
 from oncorobust.report.tables.validity import Gate, watermark
 from oncorobust.settings.pipeline import Params
@@ -44,7 +45,8 @@ def exchange(params: Params) -> None:
     }
     documents: dict[str, dict[str, Any]] = {layout.bom_file(one.dataset, one.model): ml_bom(one) for one in facts}
     documents[layout.RESULTS] = results_content(tables, mark=watermark(gates))
-    frames = _points(params.models, attack, {gate.dataset: gate.title for gate in gates})
+    marked = {one.key: marked_title(one) for one in tables[0].columns}
+    frames = _points(params.models, attack, marked)
     with whole_outputs(layout.WORKBOOK, *texts, *documents, *frames) as (workbook, *drafts):
         write_workbook(workbook, to_sheets(tables, gates))
         of = dict(zip((*texts, *documents, *frames), drafts, strict=True))
@@ -87,7 +89,7 @@ def _headline(facts: CardFacts, tables: Sequence[Table]) -> str:
 
 
 def _points(models: Mapping[str, Sequence[str]], attack: Metrics, titles: Mapping[str, str]) -> dict[str, pd.DataFrame]:
-    """Return the files of curves. titles: of the data sets."""
+    """Return the files of curves. titles: of the data sets, marked where their images are synthetic."""
     histories = {
         (dataset, model): pd.read_csv(layout.results_file(dataset, model, "history.csv"))
         for dataset, held in models.items()
