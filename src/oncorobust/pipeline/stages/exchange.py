@@ -9,6 +9,7 @@ import yaml
 from oncorobust.base import layout
 from oncorobust.base.files import file_md5, file_sha256, whole_outputs, write_csv, write_json
 from oncorobust.base.schema.version import read_results
+from oncorobust.pipeline.made_files import check_made
 from oncorobust.pipeline.table_outputs import read_gates
 from oncorobust.report.exchange.citations import citations
 from oncorobust.report.exchange.dvc_files import headline, robust_accuracy_points, training_points
@@ -65,6 +66,7 @@ def _facts(
     gates: Sequence[Gate],
 ) -> list[CardFacts]:
     """Return what is known about each model of each data set."""
+    check_made(*(layout.model_file(dataset, model) for dataset, held in models.items() for model in held))
     trainings, of = read_metrics(models, "training.json"), {(gate.dataset, gate.model): gate for gate in gates}
     return [
         CardFacts(

@@ -16,7 +16,7 @@ from oncorobust.report.tables.render import Heading, Layout, counts_text, lay_ou
 from oncorobust.report.tables.validity import CAPTION, Gate, marked
 
 _MOST_COLUMNS = 6
-_PREAMBLE = "% \\usepackage{array,booktabs,longtable}  % written by oncorobust\n"
+_PREAMBLE = "% \\usepackage[T1]{fontenc} \\usepackage{array,booktabs,longtable}  % written by oncorobust\n"
 _GAP = 0.02
 """Space between two columns, as a share of the width of the text."""
 _LABEL_WIDTH = 1.2
@@ -53,6 +53,8 @@ _ESCAPED = {
 }
 
 
+_RARE = "\u0126\u0127\u0138\u013f\u0140\u0149\u0166\u0167\u017f"
+"""Latin letters that the encoding T1 lacks."""
 _LIGATURE = re.compile(r"([-',])(?=\1)")
 """Characters that LaTeX would join with the next one."""
 _MINUS = re.compile(r"(?<![\w.-])-(?=\d)")
@@ -71,13 +73,15 @@ class Part:
 def escape_latex(text: str) -> str:
     """Return text that LaTeX shows as it is, on one line."""
     escaped = "".join(map(_escaped, re.sub(r"\s*[\n\r\t]\s*", " ", text)))
-    return _MINUS.sub(r"\\textminus{}", _LIGATURE.sub(r"\1{}", escaped))
+    return _LIGATURE.sub(r"\1{}", _MINUS.sub(r"\\textminus{}", escaped))
 
 
 def _escaped(character: str) -> str:
     if character in _ESCAPED:
         return _ESCAPED[character]
-    latin = character.isascii() or (character.isalpha() and "\u00c0" <= character <= "\u017f")
+    latin = character.isascii() or (
+        character.isalpha() and "\u00c0" <= character <= "\u017f" and character not in _RARE
+    )
     return character if latin and character.isprintable() else f"{{[}}U+{ord(character):04X}{{]}}"
 
 

@@ -43,7 +43,7 @@ _HEADER = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n'
 class SheetCell:
     """A cell: text, a number or nothing, and its style."""
 
-    value: str | float | None
+    value: str | float | int | None
     style: int = PLAIN
 
 
