@@ -27,6 +27,8 @@ INTENDED_USE = (
 _TYPES = {"Sensitivity": "recall", "AUC": "roc_auc"}
 """Types of metrics as the Hub names them; all others are `accuracy`, `specificity` or `certified_accuracy`."""
 
+_SPLITS = ("train", "validation", "test")
+
 
 @dataclass(frozen=True)
 class CardFacts:
@@ -154,8 +156,9 @@ def _data(facts: CardFacts) -> Iterator[str]:
     yield from _table(
         ("Split", "Patients", *classes),
         (
-            (split, summary["patients"][split], *(counts[one] for one in classes))
-            for split, counts in summary["counts"].items()
+            (split, summary["patients"].get(split, 0), *(summary["counts"][split][one] for one in classes))
+            for split in _SPLITS
+            if split in summary["counts"]
         ),
     )
 
