@@ -80,7 +80,7 @@ demo: setup ## run the pipeline with params.yaml and record the results
 	@echo
 	@echo "Next:  . $(VENV)/bin/activate, then"
 	@echo "  oncorobust trace \"Table 1\" --row PGD:0.002 --column mnist    trace a number to its sources"
-	@echo "  dvc exp run -S datasets.mnist.train.epochs=6                 try another value, then: dvc metrics diff --precision 8"
+	@echo "  dvc exp run -S datasets.mnist.train.epochs=6                 try another value, then: dvc metrics diff"
 	@echo "  oncorobust preset real                                       use real images; for your own data see README.md"
 
 test: $(VENV)/test-stamp debian ## run the tests

@@ -1,10 +1,11 @@
-"""Write the generated pages of the documentation, and the JSON schemas of params.yaml and of policies for editors.
+"""Write the generated pages of the documentation, and the JSON schemas of params.yaml, of policies and of results.json.
 
     python maintenance/write_reference.py [--into docs] [--schema params.schema.json]
 
 The pages are not committed: `make docs` writes them from the settings, the schema of the results, the argument parser
-and the public names of the package. The JSON schemas are committed, because editors read them from the checkout; tests
-compare them with the settings. That of policies, policy.schema.json, is written beside that of params.yaml.
+and the public names of the package. The JSON schemas are committed, because editors and readers of results find them in
+the checkout; tests compare them with the code. policy.schema.json and results.schema.json are written beside that of
+params.yaml.
 """
 
 import argparse
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-POLICY_SCHEMA = "policy.schema.json"
+PARAMS_SCHEMA, POLICY_SCHEMA, RESULTS_SCHEMA = "params.schema.json", "policy.schema.json", "results.schema.json"
 os.environ["COLUMNS"] = "100"  # argparse wraps its help at the terminal's width
 
 
@@ -30,10 +31,18 @@ def main() -> None:
     for name, text in pages().items():
         (parsed.into / name).parent.mkdir(parents=True, exist_ok=True)
         (parsed.into / name).write_text(text, encoding="utf-8")
+    for name, schema in schemas().items():
+        path = parsed.schema if name == PARAMS_SCHEMA else parsed.schema.with_name(name)
+        path.write_text(json.dumps(schema, indent=1) + "\n", encoding="utf-8")
+
+
+def schemas() -> dict[str, dict[str, Any]]:
+    """Return the JSON schemas of params.yaml, of policies and of results.json, by their file."""
     from settings_text import params_schema, policy_schema
 
-    for path, schema in ((parsed.schema, params_schema()), (parsed.schema.with_name(POLICY_SCHEMA), policy_schema())):
-        path.write_text(json.dumps(schema, indent=1) + "\n", encoding="utf-8")
+    from oncorobust.report.exchange.results import results_schema
+
+    return {PARAMS_SCHEMA: params_schema(), POLICY_SCHEMA: policy_schema(), RESULTS_SCHEMA: results_schema()}
 
 
 def pages() -> dict[str, str]:
@@ -60,7 +69,8 @@ def results_page() -> str:
         "`src/oncorobust/base/schema/`, and the tests compare each written file with it. The JSON files carry "
         f"`schema_version`, today {SCHEMA_VERSION}; a reader refuses another version. A name in angle brackets stands "
         "for each data set, model, attack and so on. CSV files write infinity as `inf` and booleans as `True` and "
-        "`False`. A slash in the name of a key separates the levels of a JSON file.\n"
+        "`False`. A slash in the name of a key separates the levels of a JSON file. `reports/results.json` has a JSON "
+        "schema of its own, `results.schema.json`.\n"
     ]
     for table in TABLES:
         parts.append(

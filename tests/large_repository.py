@@ -15,8 +15,8 @@ JOBS_AN_ENTRY = 10
 """acquire, preprocess, train, harden, and attack, rank and validate of two models; each shard adds attack and rank of
 both."""
 
-JOBS_IN_COMMON = 4
-"""tabulate, plot, report, and the target that asks for all."""
+JOBS_IN_COMMON = 5
+"""tabulate, plot, exchange, report, and the target that asks for all."""
 
 
 def large_params(n_entries: int) -> dict[str, Any]:

@@ -475,6 +475,11 @@ def _write_training(folder, key, model, dataset):
     answers = folder.parents[2] / "models" / key / f"{model}.answers.json"
     answers.parent.mkdir(parents=True, exist_ok=True)
     _write_json(answers, {**versions, "logits": [0.5, -0.25] * 8})
+    answers.with_name(f"{model}.keras").write_text(f"a {model} model of {key}")
+    columns = ["validation_accuracy", *(["validation_robust_accuracy"] if model == "adversarial" else [])]
+    checkpoints = [{"epoch": 0, **content["start"]}, content["best"], content["last"]]
+    history = pd.DataFrame([[one["epoch"], *(one[name] for name in columns)] for one in checkpoints])
+    history.set_axis(["epoch", *columns], axis=1).to_csv(folder / "history.csv", index=False)
     (folder / "curves.png").write_bytes(_png((80, 60)))
 
 

@@ -48,15 +48,19 @@ DIRECT = {  # what reads a subtree of params.yaml, by its dotted name; the longe
 }
 AFTER = {  # what must follow when a stage runs again
     "acquire": {"preprocess"},
-    "preprocess": {"train", "harden", "attack", "rank", "certify", "validate", "report"},
-    "train": {"harden", "attack@clean", "rank@clean", "certify@clean", "validate@clean", "report"},
-    "harden": {"attack@adversarial", "rank@adversarial", "certify@adversarial", "validate@adversarial", "report"},
-    "attack": {"rank", "validate", "tabulate", "plot", "report"},
+    "preprocess": {"train", "harden", "attack", "rank", "certify", "validate", "exchange", "report"},
+    "train": {"harden", "attack@clean", "rank@clean", "certify@clean", "validate@clean", "exchange", "report"},
+    "harden": {
+        *("attack@adversarial", "rank@adversarial", "certify@adversarial", "validate@adversarial"),
+        *("exchange", "report"),
+    },
+    "attack": {"rank", "validate", "tabulate", "plot", "exchange", "report"},
     "rank": {"tabulate", "report"},
     "certify": {"tabulate", "plot", "report"},
     "validate": {"tabulate"},
-    "tabulate": {"plot", "report"},
+    "tabulate": {"plot", "exchange", "report"},
     "plot": {"report"},
+    "exchange": set(),
     "report": set(),
 }
 OTHER_VALUES: dict[str, Any] = {  # where the next number or the opposite is not a valid value
@@ -385,7 +389,7 @@ def test_the_command_lines_agree(folder: Path) -> None:
     table = planned.partition("Job stats:")[2].partition("total")[0]
     counts = dict(re.findall(r"^(\w+) +(\d+)$", table, re.MULTILINE))
     stages = re.findall(r"Running stage '([^']+)'", reproduced)
-    # rank of both models changes, so do tabulate and the page; plot has another script
-    assert counts == {"all": "1", "rank": "2", "tabulate": "1", "plot": "1", "report": "1"}
+    # rank of both models changes, so do tabulate, exchange and the page; plot has another script
+    assert counts == {"all": "1", "rank": "2", "tabulate": "1", "plot": "1", "exchange": "1", "report": "1"}
     assert {"rank@mnist-clean", "rank@mnist-adversarial", "plot"} <= set(stages)
     assert not [stage for stage in stages if stage.startswith(("train", "attack", "rank@slices"))]

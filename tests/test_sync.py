@@ -66,7 +66,7 @@ def test_both_runners_write_the_same_bytes(ran: Path, tmp_path: Path) -> None:
     toy.run(other, "dvc repro -q")
     assert (other / "dvc.lock").read_bytes() == (ran / "dvc.lock").read_bytes()
     metrics = sorted(path.relative_to(ran) for path in (ran / "reports").rglob("*.json"))
-    assert len(metrics) == 2 * 5 + 3
+    assert len(metrics) == 2 * 5 + 3 + 1 + 2
     for path in metrics:
         assert (other / path).read_bytes() == (ran / path).read_bytes()
     toy.run(other, "oncorobust sync")
@@ -98,7 +98,7 @@ def test_record_does_not_put_new_parameters_on_old_results(folder: Path) -> None
             "harden@mnist",
             *(f"{stage}@mnist-adversarial" for stage in ("attack", "certify", "rank", "validate")),
             "validate@mnist-clean",  # which judges by what selected either model
-            *("tabulate", "plot", "report"),
+            *("tabulate", "plot", "exchange", "report"),
         ]
     )
     assert recorded.committed == sorted(
@@ -130,7 +130,8 @@ def test_a_clone_pulls_syncs_and_has_nothing_to_do(ran: Path) -> None:
 def test_experiments_and_differences_work_and_sync_carries_them_over(folder: Path) -> None:
     toy.run(folder, "dvc exp run -q -S datasets.mnist.rank.num_random_init=65")
     assert "datasets.mnist.rank.num_random_init" in toy.run(folder, "dvc params diff")
-    difference = toy.run(folder, "dvc metrics diff").splitlines()
+    ranked = [f"reports/mnist/{model}/rank.json" for model in ("clean", "adversarial")]
+    difference = toy.run(folder, f"dvc metrics diff --targets {' '.join(ranked)}").splitlines()
     # rank.json is the third output: num_random_init + 1 + 100 x letters of mnist and clean (10) or adversarial (16)
     changed = {tuple(line.split()) for line in difference[1:]}
     assert changed == {

@@ -33,7 +33,7 @@ from oncorobust.report.page_trace import SHOWN_CODE
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 STAGES = ["acquire", "preprocess", "train", "harden", "smooth", "attack", "rank", "certify", "validate", "repeat"]
-STAGES += ["tabulate", "plot", "report", "accept"]
+STAGES += ["tabulate", "plot", "exchange", "report", "accept"]
 LOGGER = "src/snakemake_logger_plugin_oncorobust"
 COPIED = ["Snakefile", "dvc.yaml", "environment.yml", ".dvcignore", ".gitignore", "pyproject.toml", "presets"]
 COPIED += ["environment.gpu.yml", "profiles", "workflow", "src/oncorobust", LOGGER, ".dvc/config", ".dvc/.gitignore"]
@@ -73,9 +73,25 @@ OUTPUTS = {
         "reports/figures/curves.json",
         "reports/figures/points.json",
     ],
+    "exchange": ["reports/results.json", "reports/citations.bib", "reports/tables/tables.xlsx"]
+    + [f"reports/tables/{name}.tex" for name in TABLES]
+    + ["reports/plots/robust_accuracy.csv", "reports/plots/training_curves.csv"]
+    + ["reports/cards/{dataset}-{model}.md", "reports/cards/{dataset}-{model}.cdx.json"]
+    + ["reports/{dataset}/{model}/headline.yaml"],
     "report": ["reports/index.html"],
     "accept": ["reports/acceptance/{policy}.json"],
 }
+
+
+def written(stage: str, words: dict[str, str], datasets: list[str]) -> set[str]:
+    """The outputs of a stage, repeated for the data set and the model of `words`; exchange writes of all of them."""
+    models = [{"dataset": name, "model": model} for name in datasets for model in ("clean", "adversarial")]
+    return {
+        pattern.format(**words, **one)
+        for pattern in OUTPUTS[stage]
+        for one in (models if "{model}" in pattern and "model" not in words else [{}])
+    }
+
 
 TOY_SCRIPT = '''"""Toy of {stage}: small files that depend on the seed, its {own}, the data set and the model."""
 
@@ -93,11 +109,18 @@ for name in {arguments}:
 words = vars(parser.parse_args())
 params = yaml.safe_load(Path("params.yaml").read_text())
 own = (params["datasets"].get(words.get("dataset"), {{}}).get("{stage}") or {{}}).get("{own}", 0)
-for number, pattern in enumerate({outputs}):
-    output = Path(pattern.format(**words))
+models = [dict(dataset=name, model=model) for name in params["run"]["datasets"] for model in ("clean", "adversarial")]
+outputs = [
+    (number, pattern.format(**words, **one))
+    for number, pattern in enumerate({outputs})
+    for one in (models if "{{model}}" in pattern and "model" not in words else [{{}}])  # exchange writes of all models
+]
+for number, output in outputs:
+    output = Path(output)
     output.parent.mkdir(parents=True, exist_ok=True)
     value = params["seed"] + own + number + 100 * len("".join(words.values()))
     texts = {{".json": '{{"accuracy": %d}}\\n', ".csv": "epoch,validation_accuracy\\n1,%d\\n"}}
+    texts |= {{".yaml": "accuracy: %d\\n"}}
     output.write_text(texts.get(output.suffix, "{stage} %d\\n") % value)
 if "{stage}" == "preprocess":  # as the real one: the runners compare it with the present tree
     raw_tree = importlib.import_module("oncorobust.pipeline.raw_tree")  # not counted as code of every toy stage

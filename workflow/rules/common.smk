@@ -104,6 +104,15 @@ REPEATED = [
     f"reports/{name}/seeds/{seed}/{file}" for name, seed in REPEATS for file in ["predictions.csv", "intervals.csv"]
 ]
 
+# What other programs read: JSON, LaTeX, XLSX, BibTeX, the points of DVC's plots, and files about each model.
+EXCHANGED = [
+    *["reports/results.json", "reports/citations.bib", "reports/tables/tables.xlsx"],
+    *expand("reports/tables/{table}.tex", table=TABLES),
+    *expand("reports/plots/{curves}.csv", curves=["robust_accuracy", "training_curves"]),
+    *of_all_models("reports/cards/{dataset}-{model}.{form}", form=["md", "cdx.json"]),
+    *of_all_models("reports/{dataset}/{model}/headline.yaml"),
+]
+
 # All artefacts, not only the last ones: metrics are in git, so a fresh clone would otherwise find nothing to do.
 ARTEFACTS = [
     *expand("data/raw/{dataset}", dataset=config["acquire"]),
@@ -124,6 +133,7 @@ ARTEFACTS = [
     *["reports/tables/cells.json", "reports/tables/validity.json", "reports/metrics.json"],
     *expand("reports/figures/{figure}.{form}", figure=FIGURES, form=["png", "svg", "pdf"]),
     *["reports/figures/curves.json", "reports/figures/points.json"],
+    *EXCHANGED,
     "reports/index.html",
     *expand("reports/acceptance/{policy}.json", policy=POLICIES),
 ]

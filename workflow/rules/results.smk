@@ -1,4 +1,4 @@
-# Tables, figures, the report page, and verdicts on policies.
+# Tables, figures, files for other programs, the report page, and verdicts on policies.
 
 
 rule tabulate:
@@ -61,6 +61,34 @@ rule plot:
         **asked("plot"),
     shell:
         "python workflow/scripts/plot.py"
+
+
+rule exchange:
+    message:
+        "Writing the results for other programs: JSON, LaTeX, XLSX, model cards and BibTeX."
+    input:
+        cells="reports/tables/cells.json",
+        gates="reports/tables/validity.json",
+        summaries=expand("data/processed/{dataset}/summary.json", dataset=DATASETS),
+        models=of_all_models("models/{dataset}/{model}.keras"),
+        described=of_all_models(
+            "reports/{dataset}/{model}/{file}", file=["attack.json", "training.json", "history.csv"]
+        ),
+    output:
+        EXCHANGED,
+    params:
+        **tracked("run.datasets"),
+        code=code("exchange"),
+    log:
+        "logs/exchange.log",
+    benchmark:
+        "logs/benchmarks/exchange.tsv"
+    conda:
+        ENVIRONMENT
+    resources:
+        **asked("exchange"),
+    shell:
+        "python workflow/scripts/exchange.py"
 
 
 rule report:

@@ -45,9 +45,17 @@ CELLS = f"{TABLES}/cells.json"
 POINTS = f"{FIGURES}/points.json"
 """Every point that the figures draw, with its sources, in the form of cells.json."""
 METRICS = f"{REPORTS_FOLDER}/metrics.json"
-"""Every number of the tables with its interval, for `dvc metrics diff`."""
+"""Every number of the tables with its interval, for `dvc metrics diff --targets`."""
 GATES = f"{TABLES}/validity.json"
 """Checks of the validity gate on all models, and the mark of results with a red check."""
+RESULTS = f"{REPORTS_FOLDER}/results.json"
+"""Every number of the tables, for other programs."""
+WORKBOOK = f"{TABLES}/tables.xlsx"
+CARDS = f"{REPORTS_FOLDER}/cards"
+CITATIONS = f"{REPORTS_FOLDER}/citations.bib"
+ROBUST_POINTS = f"{REPORTS_FOLDER}/plots/robust_accuracy.csv"
+TRAINING_POINTS = f"{REPORTS_FOLDER}/plots/training_curves.csv"
+"""Points of the curves that `dvc plots show` draws."""
 ACCEPTANCE = f"{REPORTS_FOLDER}/acceptance"
 DECLARATIONS = f"{ACCEPTANCE}/declared"
 BENCHMARKS = f"{LOGS_FOLDER}/benchmarks"
@@ -177,3 +185,23 @@ def figure_file(number: int, form: str) -> str:
 def front_file(dataset: str, form: str) -> str:
     """Return the file of a data set's clean-against-robust front; form: `png` or `csv`."""
     return f"{REPORTS_FOLDER}/{dataset}/front.{form}"
+
+
+def headline_file(dataset: str, model: str) -> str:
+    """Return the file of the few numbers of a model that `dvc metrics show` prints."""
+    return results_file(dataset, model, "headline.yaml")
+
+
+def latex_file(csv: str) -> str:
+    """Return the LaTeX file of the table with this CSV file."""
+    return f"{csv.removesuffix('.csv')}.tex"
+
+
+def card_file(dataset: str, model: str) -> str:
+    """Return the file of a model's card."""
+    return f"{CARDS}/{dataset}-{model}.md"
+
+
+def bom_file(dataset: str, model: str) -> str:
+    """Return the file of a model's bill of materials, in CycloneDX."""
+    return f"{CARDS}/{dataset}-{model}.cdx.json"

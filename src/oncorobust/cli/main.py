@@ -7,6 +7,7 @@
     accept   judge the results by a policy                usage    show memory and time of the last run's jobs
     export   write a model as ONNX or for PyTorch
     assess   measure a model on a folder of images
+    crate    write the run as a Workflow Run RO-Crate
 
 All commands but `assess` run in the root of the repository. An error in the input gives one line on standard error and
 status 1; of `accept` it gives status 3.
@@ -148,6 +149,13 @@ def build_parser(arguments: list[str]) -> argparse.ArgumentParser:
 
         export_command.add_arguments(export)
         export.set_defaults(run=export_command.run)
+
+    crate = _add(commands, "crate", None, "write the recorded run as a Workflow Run RO-Crate")
+    if arguments[:1] == ["crate"]:
+        from oncorobust.cli import crate as crate_command
+
+        crate_command.add_arguments(crate)
+        crate.set_defaults(run=crate_command.run)
 
     assess = _add(commands, "assess", None, "measure a finished model on a folder of images, without a repository")
     assess.set_defaults(in_repository=False)

@@ -1,13 +1,15 @@
 """Generation and check of the lists in dvc.yaml that follow from params.yaml, and of the digests of the code.
 
-DVC cannot insert a list into `deps`, and it does not check the names of data sets that it inserts into commands and
-paths. Therefore `refresh` checks params.yaml and writes six things into dvc.yaml: the names of the data sets and of
+DVC cannot insert a list into `deps` or `outs`, and it does not check the names of data sets that it inserts into
+commands and paths. Therefore `refresh` checks params.yaml and writes into dvc.yaml: the names of the data sets and of
 their models, the further training seeds (for `repeat`), the user's own models (for `train` and `repeat`), the policies
 and the files by which they judge (for `accept`), the files of every data set and policy (for the aggregate stages, by
-their `meta.reads`), and for each stage the file with the digests of its code (see `code_record`), which it also writes.
+their `meta.reads`), the files that `exchange` writes about every model (by its `meta.writes`), and for each stage the
+file with the digests of its code (see `code_record`), which it also writes.
 `check_in_step` raises InputError when any of them is out of date.
 """
 
+import re
 from collections.abc import Mapping
 from pathlib import Path, PurePath
 from typing import Any
@@ -90,6 +92,9 @@ def refresh(root: Path) -> bool:
             listed[:] = deps
         if "foreach" in entry and entry["foreach"] != _repeats(stage, values):
             entry["foreach"] = _in_flow_style(_repeats(stage, values))
+        for section, wanted in _outputs(entry, values).items():
+            if entry[section] != wanted:
+                entry[section] = wanted
     draft = path.with_name(".dvc.part.yaml")
     with draft.open("w", encoding="utf-8") as stream:
         rewriter.dump(content, stream)
@@ -111,6 +116,8 @@ def out_of_step(root: Path) -> list[str]:
         sentences += [f"{stage} lists {path}, which it no longer reads" for path in listed if path in needless]
         if sorted(listed) == sorted(deps) and listed != deps:
             sentences.append(f"{stage} lists its dependencies in another order")
+        changed = [section for section, wanted in _outputs(entry, values).items() if entry[section] != wanted]
+        sentences += [f"{stage} lists other {section} than params.yaml has models" for section in changed]
         sentences += digests_out_of_step(root, stage)
     return sentences
 
@@ -135,6 +142,22 @@ def _wanted(root: Path, stage: str, entry: Mapping[str, Any], values: Mapping[st
         data += own_files(values) if stage in ("train", "repeat") else []
         data += policy_reads(values, root) if stage == "accept" else []
     return [*data, code_path(stage)]
+
+
+def _outputs(entry: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """Return the outputs that a stage should list, by section, where `meta.writes` states some; all are kept in git."""
+    found = {}
+    for section, templates in entry.get("meta", {}).get("writes", {}).items():
+        patterns = [re.compile(re.sub(r"\\{\w+\\}", "[a-z0-9_]+", re.escape(template))) for template in templates]
+        by_hand = [one for one in entry[section] if not any(pattern.fullmatch(_path(one)) for pattern in patterns)]
+        made = [{path: {"cache": False}} for template in templates for path in _filled(template, values)]
+        found[section] = [*by_hand, *made]
+    return found
+
+
+def _path(output: str | Mapping[str, Any]) -> str:
+    """Return the path of an output of dvc.yaml, with or without properties."""
+    return output if isinstance(output, str) else next(iter(output))
 
 
 def _filled(template: str, values: Mapping[str, Any]) -> list[str]:

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-QUICK = ("validate", "tabulate", "plot", "report", "all")
+QUICK = ("validate", "tabulate", "plot", "exchange", "report", "all")
 """Rules whose jobs take seconds, whatever the settings."""
 
 

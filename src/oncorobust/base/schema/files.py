@@ -22,6 +22,7 @@ from oncorobust.base.schema.evidence_tables import (
     TABLE_OF_SEEDS,
     TABLE_R,
 )
+from oncorobust.base.schema.exchange import ROBUST_POINTS, TRAINING_POINTS
 from oncorobust.base.schema.front import FRONT
 from oncorobust.base.schema.images import INDEX, SUMMARY
 from oncorobust.base.schema.points import POINTS
@@ -54,6 +55,8 @@ TABLES: tuple[Table, ...] = (
     TABLE_C,
     TABLE_OF_SEEDS,
     TABLE_V,
+    ROBUST_POINTS,
+    TRAINING_POINTS,
     FRONT,
 )
 """Every CSV file."""

@@ -24,7 +24,8 @@ SYNTHETIC = "SYNTHETIC"
 INTERVAL_ENDINGS = ("_low", "_high")
 """Endings of the CSV columns with the ends of a number's interval."""
 
-_NATURAL: RowHead = "Natural set"
+NATURAL: RowHead = "Natural set"
+"""Row head under which a part of a row's key is the key of a second data set."""
 _NO_NUMBERS = (math.nan, math.nan, math.nan)
 
 
@@ -130,7 +131,7 @@ def row_labels(table: Table, row: str) -> tuple[str, ...]:
     """Return a label under each of the table's row heads; Baseline has no epsilon, and a data set has its title."""
     titles = {one.key: marked_title(one) for one in table.columns}
     parts = zip(row.split(":"), table.row_heads, strict=False)
-    labels = [titles[part] if head == _NATURAL else part for part, head in parts]
+    labels = [titles[part] if head == NATURAL else part for part, head in parts]
     return (*labels, *[""] * (len(table.row_heads) - len(labels)))
 
 
@@ -162,8 +163,8 @@ def marked_title(column: TableColumn) -> str:
 def counts_text(table: Table) -> str:
     """Return the number of attacked test images behind each data set's numbers, and what stands in brackets."""
     held = {cell.column for cell in table.cells}
-    if _NATURAL in table.row_heads:
-        held |= {row.split(":")[table.row_heads.index(_NATURAL)] for row in table.rows}
+    if NATURAL in table.row_heads:
+        held |= {row.split(":")[table.row_heads.index(NATURAL)] for row in table.rows}
     shown = (f"{marked_title(one)} n = {one.n_images}" for one in table.columns if one.key in held)
     brackets = " In brackets: 95 % interval over patients." if any(cell.interval for cell in table.cells) else ""
     return f"Attacked test images: {'; '.join(shown)}.{brackets}"
