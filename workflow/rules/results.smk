@@ -116,7 +116,7 @@ rule report:
     params:
         **tracked("seed", "run", "attacks", "datasets", "acceptance", "report", "validity"),
         code=code("report"),
-        code_behind=[code(stage) for stage in SHOWN_CODE], # the page names the code behind its numbers
+        code_behind=[code(stage) for stage in SHOWN_CODE],  # the page names the code behind its numbers
     log:
         "logs/report.log",
     benchmark:
