@@ -479,7 +479,8 @@ def _write_training(folder, key, model, dataset):
     columns = ["validation_accuracy", *(["validation_robust_accuracy"] if model == "adversarial" else [])]
     checkpoints = [{"epoch": 0, **content["start"]}, content["best"], content["last"]]
     history = pd.DataFrame([[one["epoch"], *(one[name] for name in columns)] for one in checkpoints])
-    history.set_axis(["epoch", *columns], axis=1).to_csv(folder / "history.csv", index=False)
+    history = history.set_axis(["epoch", *columns], axis=1).assign(collapsed=False)
+    history.to_csv(folder / "history.csv", index=False)
     (folder / "curves.png").write_bytes(_png((80, 60)))
 
 

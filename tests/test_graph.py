@@ -247,7 +247,7 @@ def test_a_data_set_that_is_not_hardened_has_one_model_in_both_graphs(tmp_path: 
     plan, stages = toy.snakemake_plan(folder, forceall=True), toy.dvc_steps(folder)
     assert plan.steps == stages
     assert plan.targets == frozenset().union(*(step.outputs for step in stages.values()))
-    assert len(stages) == 1 + 3 * 2 + 3 * 2 * 2 + 2 + 3 - 4 * len(not_hardened) - ("mnist" in not_hardened)
+    assert len(stages) == 1 + 3 * 2 + 3 * 2 * 2 + 2 + 4 - 4 * len(not_hardened) - ("mnist" in not_hardened)
     read = frozenset().union(*(step.inputs | step.outputs for step in stages.values()))
     assert not {path for path in read for name in not_hardened if f"{name}/adversarial" in path}
     toy.write_params(folder, toy.toy_params())

@@ -87,7 +87,7 @@ def written(stage: str, words: dict[str, str], datasets: list[str]) -> set[str]:
     """The outputs of a stage, repeated for the data set and the model of `words`; exchange writes of all of them."""
     models = [{"dataset": name, "model": model} for name in datasets for model in ("clean", "adversarial")]
     return {
-        pattern.format(**words, **one)
+        pattern.format(**{**words, **one})
         for pattern in OUTPUTS[stage]
         for one in (models if "{model}" in pattern and "model" not in words else [{}])
     }

@@ -186,9 +186,13 @@ def shards(stage):
     return files if len(files) > 1 else []
 
 
-def shown(path, category):
-    """Return an output that `snakemake --report` shows, with the caption file of its name."""
-    return report(path, caption=f"../report/{Path(path).stem}.rst", category=category)
+def shown(path, category, **labels):
+    """Return an output that `snakemake --report` shows, with the caption file of its name.
+
+    labels: columns of the report's list of files, such as the data set; the name of the file where there are none.
+    """
+    name = Path(path).stem
+    return report(path, caption=f"../report/{name}.rst", category=category, labels=labels or {"file": name})
 
 
 def raw_tree(wildcards):

@@ -30,7 +30,7 @@ rule preprocess:
         raw=raw_tree,
     output:
         **DATA,
-        contact_sheet=shown("data/processed/{dataset}/contact_sheet.png", "Data"),
+        contact_sheet=shown("data/processed/{dataset}/contact_sheet.png", "Data", dataset="{dataset}"),
         raw_tree=RAW_TREE,
     params:
         **tracked("seed", "datasets.{dataset}.preprocess", "datasets.{dataset}.augment"),

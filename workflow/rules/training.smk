@@ -12,7 +12,7 @@ rule train:
         answers="models/{dataset}/clean.answers.json",
         training="reports/{dataset}/clean/training.json",
         history="reports/{dataset}/clean/history.csv",
-        curves=shown("reports/{dataset}/clean/curves.png", "Training"),
+        curves=shown("reports/{dataset}/clean/curves.png", "Training", dataset="{dataset}", model="clean"),
     params:
         **tracked("seed", "run.threads"),
         **tracked("datasets.{dataset}.model", "datasets.{dataset}.augment", "datasets.{dataset}.train"),
@@ -43,7 +43,7 @@ rule harden:
         answers="models/{dataset}/adversarial.answers.json",
         training="reports/{dataset}/adversarial/training.json",
         history="reports/{dataset}/adversarial/history.csv",
-        curves=shown("reports/{dataset}/adversarial/curves.png", "Training"),
+        curves=shown("reports/{dataset}/adversarial/curves.png", "Training", dataset="{dataset}", model="adversarial"),
     params:
         **tracked("seed", "run.threads", "datasets.{dataset}.augment", "datasets.{dataset}.harden"),
         code=code("harden"),
@@ -73,7 +73,7 @@ rule smooth:
         answers="models/{dataset}/noise.answers.json",
         training="reports/{dataset}/noise/training.json",
         history="reports/{dataset}/noise/history.csv",
-        curves=shown("reports/{dataset}/noise/curves.png", "Training"),
+        curves=shown("reports/{dataset}/noise/curves.png", "Training", dataset="{dataset}", model="noise"),
     params:
         **tracked("seed", "run.threads", "datasets.{dataset}.augment", "datasets.{dataset}.smooth"),
         code=code("smooth"),

@@ -18,6 +18,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,16 @@ PIPELINE = {
     "voluptuous": "dvc",
 }
 """Packages that the extra `pipeline` installs, by module."""
+
+_WITH_MODULES = {
+    "trace": "trace a table cell back to its inputs, and check its value",
+    "front": "plot clean against robust accuracy of a data set's hardening experiments",
+    "accept": "judge the results by a policy, or declare the policy before a run",
+    "export": "write a model for ONNX Runtime or plain PyTorch, and compare it",
+    "crate": "write the recorded run as a Workflow Run RO-Crate",
+    "assess": "measure a finished model on a folder of images, without a repository",
+}
+"""Commands whose arguments need modules that the other commands do not need, each in the module of its name."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -121,49 +132,13 @@ def build_parser(arguments: list[str]) -> argparse.ArgumentParser:
     _add(commands, "where", _where, "list the paths of the results")
     _add(commands, "usage", _usage, "show memory and time of the last run's jobs, with lines for a cluster profile")
 
-    # The arguments of these commands need modules that the other commands do not need.
-    trace = _add(commands, "trace", None, "trace a table cell back to its inputs, and check its value")
-    if arguments[:1] == ["trace"]:
-        from oncorobust.cli import trace as trace_command
-
-        trace_command.add_arguments(trace)
-        trace.set_defaults(run=trace_command.run)
-
-    front = _add(commands, "front", None, "plot clean against robust accuracy of a data set's hardening experiments")
-    if arguments[:1] == ["front"]:
-        from oncorobust.cli import front as front_command
-
-        front_command.add_arguments(front)
-        front.set_defaults(run=front_command.run)
-
-    accept = _add(commands, "accept", None, "judge the results by a policy, or declare the policy before a run")
-    if arguments[:1] == ["accept"]:
-        from oncorobust.cli import accept as accept_command
-
-        accept_command.add_arguments(accept)
-        accept.set_defaults(run=accept_command.run)
-
-    export = _add(commands, "export", None, "write a model for ONNX Runtime or plain PyTorch, and compare it")
-    if arguments[:1] == ["export"]:
-        from oncorobust.cli import export as export_command
-
-        export_command.add_arguments(export)
-        export.set_defaults(run=export_command.run)
-
-    crate = _add(commands, "crate", None, "write the recorded run as a Workflow Run RO-Crate")
-    if arguments[:1] == ["crate"]:
-        from oncorobust.cli import crate as crate_command
-
-        crate_command.add_arguments(crate)
-        crate.set_defaults(run=crate_command.run)
-
-    assess = _add(commands, "assess", None, "measure a finished model on a folder of images, without a repository")
-    assess.set_defaults(in_repository=False)
-    if arguments[:1] == ["assess"]:
-        from oncorobust.cli import assess as assess_command
-
-        assess_command.add_arguments(assess)
-        assess.set_defaults(run=assess_command.run)
+    for name, purpose in _WITH_MODULES.items():
+        command = _add(commands, name, None, purpose)
+        if arguments[:1] == [name]:
+            module = import_module(f"oncorobust.cli.{name}")
+            module.add_arguments(command)
+            command.set_defaults(run=module.run)
+    commands.choices["assess"].set_defaults(in_repository=False)
     return parser
 
 

@@ -19,10 +19,9 @@ CONTEXT = [
     "https://w3id.org/ro/crate/1.1/context",
     {"md5": "https://w3id.org/ro/terms/workflow-run#md5"},
 ]
+_PROFILES = "https://w3id.org/ro/wfrun/"
 PROFILES = {
-    "https://w3id.org/ro/wfrun/process/0.5": "Process Run Crate",
-    "https://w3id.org/ro/wfrun/workflow/0.5": "Workflow Run Crate",
-    "https://w3id.org/ro/wfrun/provenance/0.5": "Provenance Run Crate",
+    **{f"{_PROFILES}{name.lower()}/0.5": f"{name} Run Crate" for name in ("Process", "Workflow", "Provenance")},
     "https://w3id.org/workflowhub/workflow-ro-crate/1.0": "Workflow RO-Crate",
 }
 ENGINE = "https://snakemake.github.io"
