@@ -103,8 +103,8 @@ def test_the_figure_draws_both_models_their_strips_bands_and_censored_images(tmp
         n_censored = int(np.isinf(rows["first_flipped"]).sum())
         crosses = [one.get_xydata().tolist() for one in axes.lines if one.get_marker() == "x"]
         assert ([[0.016, pytest.approx(100 * n_censored / len(rows))]] in crosses) == (n_censored > 0)
-        told.append(f"{'dashed' if model == 'clean' else 'solid'} {n_censored} of {len(rows)}")
-    assert axes.get_title().endswith(f"\ncensored: {', '.join(told)}")
+        told.append(f"{'dashed' if model == 'clean' else 'solid'}: {n_censored} of {len(rows)} censored")
+    assert axes.get_title().splitlines()[1:] == told
     assert "SYNTHETIC" in [one.get_text() for one in axes.texts]
     assert len(axes.collections) == 2 * 2
     assert legend_of(figure) == [

@@ -50,7 +50,7 @@ def figure_5(datasets: Sequence[PlotData]) -> Figure:
         return panel_figure(
             datasets,
             _panel,
-            panel_inches=2.75,
+            panel_inches=2.9,
             y_label="correct images that withstand epsilon (%)",
             handles=_legend([model for model in _LOOKS if any(model in data.survival for data in datasets)]),
             legend_columns=3,
@@ -84,14 +84,16 @@ def _panel(axes: Axes, data: PlotData) -> None:
             axes.plot(shown.epsilon[-1], share, "x", markersize=5, color=colour, clip_on=False)
     accuracy_axis(axes)
     epsilon_axes(axes, data)
-    axes.set_title(f"{panel_title(data)}\n{_censored(data)}".rstrip(), fontsize=8)
+    axes.set_title("\n".join([panel_title(data), *_censored(data)]), fontsize=8)
     stamp_synthetic(axes, data)
 
 
-def _censored(data: PlotData) -> str:
-    """Return how many images of each model are censored; empty without a curve."""
-    told = [f"{_LINES[_LOOKS[model][1]]} {one.n_censored} of {one.n_images}" for model, one in data.survival.items()]
-    return f"censored: {', '.join(told)}" if told else ""
+def _censored(data: PlotData) -> list[str]:
+    """Return how many images of each model are censored, a line for each."""
+    return [
+        f"{_LINES[_LOOKS[model][1]]}: {one.n_censored} of {one.n_images} censored"
+        for model, one in data.survival.items()
+    ]
 
 
 def _legend(models: Sequence[str]) -> list[Line2D | Patch]:
