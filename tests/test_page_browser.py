@@ -157,8 +157,9 @@ def test_no_width_scrolls_the_page_sideways(shown: Tab, width: int) -> None:
 
 
 def test_without_scripts_every_table_and_figure_is_there(shown: Tab, page: Path) -> None:
-    count = "[...document.querySelectorAll('table:not(.rows), figure img, svg')].filter((one) => one.checkVisibility()).length"
-    everything = shown.js("document.querySelectorAll('table:not(.rows), figure img, svg').length")
+    found = "document.querySelectorAll('table:not(.rows), figure img, svg')"
+    count = f"[...{found}].filter((one) => one.checkVisibility()).length"
+    everything = shown.js(f"{found}.length")
     assert shown.js(count) < everything, "tabs hide some"
     shown.send("Emulation.setScriptExecutionDisabled", value=True)
     shown.open(page)
