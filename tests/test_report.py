@@ -92,8 +92,10 @@ def test_images_have_alternatives_and_heads_have_scopes(page):
     tags = Reader(page).tags
     images = [attributes for tag, attributes in tags if tag == "img"]
     thumbnails = [one for one in images if one["alt"].startswith(("Wrong image", "Sensitive image"))]
-    assert len(images) - len(thumbnails) == 6 + 3 + 6
+    gallery = [one for one in images if one["alt"].startswith(("Image ", "Change within epsilon "))]
+    assert len(images) - len(thumbnails) - len(gallery) == 6 + 3 + 6
     assert 6 < len(thumbnails) <= 6 * (6 + 6)  # of each model, at most six wrong and six sensitive ones
+    assert len(gallery) == 3 * 2 * ((1 + 2 * 9) + (1 + 2 * 9) + (1 + 2 * 6)), "3 images, 2 models, 9, 9 and 6 epsilons"
     assert all(attributes["alt"].strip() for attributes in images)
     scopes = {attributes.get("scope") for tag, attributes in tags if tag == "th"}
     assert scopes <= {"col", "colgroup", "row", "rowgroup"}

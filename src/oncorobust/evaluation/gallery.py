@@ -7,7 +7,7 @@ The attacks run in float32, away from the model's own prediction, each within an
 first example at every epsilon, from one gradient per image. Where the example of a smaller epsilon, which lies in the
 larger ball too, has the smaller margin, it takes the place of the other: so margins do not rise with epsilon. Where an
 image has not flipped although its minimal epsilon says that it does, the attack that found this epsilon goes on from
-there (PGD for FGSM, BIM and PGD), and then the others of the cascade until one succeeds.
+there (PGD for FGSM, BIM and PGD), and then PGD.
 """
 
 from collections.abc import Sequence
@@ -184,8 +184,7 @@ class _Attacked:
         self, made: Sequence[_Made], flips: PerImage, won_by: np.ndarray, stages: Sequence[Stage], notify: Notify
     ) -> None:
         """Attack further where an image should have flipped, by its minimal epsilon; won_by (k,) goes first."""
-        first = [(stage, won_by == stage.name) for stage in stages]
-        turns = first + [(stage, np.full(len(self.x), True)) for stage in stages]
+        turns = [(stage, won_by == stage.name) for stage in stages] + [(stages[0], won_by != stages[0].name)]
         for place, (epsilon, one) in enumerate(zip(self._epsilons, made, strict=True)):
             if place:
                 one.keep(np.arange(len(self.x)), made[place - 1])

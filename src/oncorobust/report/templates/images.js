@@ -190,7 +190,7 @@
       parts.push(element("p", {}, link));
     }
     dialog.replaceChildren(...parts, close);
-    dialog.showModal();
+    if (!dialog.open) dialog.showModal();
   }
 
   document.getElementById("images-plain").hidden = true;
