@@ -72,7 +72,7 @@ def _data_sets_across(table: Table) -> Layout:
         table.row_heads,
         tuple(Heading(marked_title(column), one.heading, one.name in printed) for column, one in shown),
         tuple(
-            Line(_row_labels(table, row), tuple(_text(table, row, column.key, one.name) for column, one in shown))
+            Line(row_labels(table, row), tuple(_text(table, row, column.key, one.name) for column, one in shown))
             for row in table.rows
         ),
     )
@@ -103,7 +103,7 @@ def _data_sets_as_blocks(table: Table, units: Mapping[str, ReadableUnit]) -> Lay
             Line(
                 (
                     marked_title(column),
-                    *_row_labels(table, row),
+                    *row_labels(table, row),
                     *([_units_text(row, units[column.key])] if converted else []),
                 ),
                 tuple(_texts(table, row, column.key, shown)),
@@ -126,7 +126,7 @@ def _units_text(row: str, readable: ReadableUnit) -> str:
     return "" if last == BASELINE else in_units(float(last), readable)
 
 
-def _row_labels(table: Table, row: str) -> tuple[str, ...]:
+def row_labels(table: Table, row: str) -> tuple[str, ...]:
     """Return a label under each of the table's row heads; Baseline has no epsilon, and a data set has its title."""
     titles = {one.key: marked_title(one) for one in table.columns}
     parts = zip(row.split(":"), table.row_heads, strict=False)
