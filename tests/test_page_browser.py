@@ -101,7 +101,7 @@ def test_sorting_gives_what_pandas_gives(shown: Tab) -> None:
 
 def test_a_data_set_chosen_by_keyboard_is_shown_in_every_table(shown: Tab) -> None:
     shows = """(key) => [...document.querySelectorAll(".tabs")].map((group) => group.querySelector(
-        `:scope > [data-key=${key}]`)).filter((one) => one !== null).map((one) => one.checkVisibility())"""
+        `:scope > [data-key=${key}]`)).filter((one) => one !== null).map((one) => !one.hidden)"""
     assert set(shown.js(f"({shows})('lidc')")) == {True}
     assert set(shown.js(f"({shows})('mnist')")) == {False}
     shown.js("document.querySelector('[role=tab]').focus()")

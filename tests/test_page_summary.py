@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from results_fixture import DATASETS, write_results
@@ -10,6 +9,7 @@ from results_fixture import DATASETS, write_results
 from oncorobust.evaluation.validity import Check
 from oncorobust.report import page_summary
 from oncorobust.report.page_curve import CurvePoint, ModelCurve, curve_files, curve_svg, model_curves
+from oncorobust.report.page_parts import DatasetPart
 from oncorobust.report.page_summary import Light
 from oncorobust.report.page_text import change_text
 from oncorobust.report.tables.cell import Cell, Interval, PairedTest
@@ -56,23 +56,27 @@ def trained(*epochs: int, kept: bool = False) -> dict[str, object]:
     return {"collapsed_epochs": list(epochs), "collapsed": kept}
 
 
+def part_of(*, training: dict[str, object], attack: dict[str, object] | None = None) -> DatasetPart:
+    return DatasetPart("ct", {}, training, attack or {}, {}, (), b"", {})
+
+
 def test_a_collapsed_training_and_images_without_a_gradient_stand_on_the_card() -> None:
     attack = {"clean": {"share_without_gradient": 0.01}, "adversarial": {"share_without_gradient": 0.125}}
-    part = SimpleNamespace(training={"clean": trained(), "adversarial": trained(2, 3)}, attack=attack)
+    part = part_of(training={"clean": trained(), "adversarial": trained(2, 3)}, attack=attack)
     assert list(page_summary._warnings(part)) == [
         "Training collapsed in epochs 2, 3 (adversarially trained). The kept weights are of other epochs.",
         "Images without a gradient: 12.50\u00a0% (adversarially trained). Accuracy under attack may be too high.",
     ]
-    part = SimpleNamespace(training={"clean": trained(4, kept=True)}, attack={})
+    part = part_of(training={"clean": trained(4, kept=True)})
     assert list(page_summary._warnings(part)) == [
         "Collapsed training (clean): the kept weights are no better than one answer for all images. "
         "Accuracy under attack is then no robustness."
     ]
-    assert list(page_summary._warnings(SimpleNamespace(training={"clean": trained()}, attack={}))) == []
+    assert list(page_summary._warnings(part_of(training={"clean": trained()}))) == []
 
 
 def test_a_model_with_a_red_check_or_collapsed_weights_is_marked_beside_its_numbers() -> None:
-    part = SimpleNamespace(training={"clean": trained(4, kept=True), "adversarial": trained(4), "noise": trained()})
+    part = part_of(training={"clean": trained(4, kept=True), "adversarial": trained(4), "noise": trained()})
     assert page_summary._spoiled(part, [gate("clean", "green"), gate("adversarial", "not done")]) == {
         "clean": "collapsed"
     }
