@@ -150,16 +150,15 @@ def test_a_click_on_a_number_shows_its_origin_and_closing_returns_the_focus(tmp_
     partial = loader.get_template("_trace.html.j2").render(trace=trace_view([TABLE], FACTS))
     script = (Path(REPOSITORY) / "src/oncorobust/report/templates/trace.js").read_text(encoding="utf-8")
     numbers = "".join(
-        f'<td data-cell="{html.escape(key)}">{text}</td>'
-        for key, text in [
-            ("Table 1|PGD:0.002|lidc|strict", "<b>0.50</b>"),
-            ("Table 1|PGD:0.002|lidc|accuracy", ""),
-            ("Table 9|unknown|lidc|x", "1"),
+        f'<td data-row="{row}" data-column="lidc" data-field="{field}">{text}</td>'
+        for row, field, text in [
+            ("PGD:0.002", "strict", "<b>0.50</b>"),
+            ("PGD:0.002", "accuracy", ""),
+            ("unknown", "x", "1"),
         ]
     )
-    page = (
-        f"<!DOCTYPE html><table><tr>{numbers}</tr></table>{partial}<script>{script}</script><script>{SCRIPT}</script>"
-    )
+    table = f"<table data-table='Table 1'><tr>{numbers}</tr></table>"
+    page = f"<!DOCTYPE html>{table}{partial}<script>{script}</script><script>{SCRIPT}</script>"
     (tmp_path / "page.html").write_text(page, encoding="utf-8")
     options = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}", "--dump-dom"]
     options.append("--virtual-time-budget=2000")

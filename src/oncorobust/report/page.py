@@ -27,6 +27,7 @@ from oncorobust.report.page_readers import ReaderFiles, readers_view
 from oncorobust.report.page_summary import attacked_by, cards
 from oncorobust.report.page_tables import table_view
 from oncorobust.report.page_text import PROTOCOLS, SearchLine, findings, percent, readable_unit_of, search_line
+from oncorobust.report.page_trace import Facts, trace_view
 from oncorobust.report.seed_text import seed_findings
 from oncorobust.report.selective_text import rule_findings
 from oncorobust.report.tables.cell import Table, TableColumn
@@ -55,6 +56,7 @@ def render_report(
     files: ReaderFiles,
     params: Params,
     exhibits: Mapping[str, Exhibits],
+    facts: Facts | None,
     assessment: Mapping[str, Any] | None = None,
 ) -> str:
     """Return the page as HTML.
@@ -63,8 +65,9 @@ def render_report(
     figures: Figures 1 to 6 as SVG. curves: content of curves.json. verdicts: contents of the verdict files of the
     policies. epsilon: of the accuracies under attack on the first screen, that of Table S5. files: rows and images
     behind the sections for three readers. exhibits: of the gallery and the table of images, by data set. params: of the
-    run. assessment: content of assessment.json, which then stands in place of the commands of a repository; None for a
-    run of the pipeline. Raises InputError where the tables have other data sets, or data sets hold different protocols.
+    run. facts: what a click on a number tells; None without a repository to trace it in. assessment: content of
+    assessment.json, which then stands in place of the commands of a repository; None for a run of the pipeline. Raises
+    InputError where the tables have other data sets, or data sets hold different protocols.
     """
     columns = {column.key: column for column in tables[0].columns}
     if [part.key for part in datasets] != list(columns):
@@ -118,6 +121,7 @@ def render_report(
             gallery=views.gallery,
             images=views.images,
             inline=inline(),
+            trace=None if facts is None else trace_view(tables, facts),
             charts=charts_view(curves),
         )
     )

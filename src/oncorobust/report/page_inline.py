@@ -15,10 +15,10 @@ from oncorobust.base.errors import InputError
 TEMPLATES = "report/templates"
 """Folder of the templates, style sheets and scripts, below the package."""
 
-STYLES = ("style.css", "clinical.css", "gallery.css", "images.css", "uplot.css", "charts.css")
+STYLES = ("style.css", "clinical.css", "gallery.css", "images.css", "uplot.css", "charts.css", "trace.css")
 """Style sheets in the order of the page."""
 
-SCRIPTS = ("page.js", "gallery.js", "images.js", "uplot.js", "charts.js")
+SCRIPTS = ("page.js", "gallery.js", "images.js", "uplot.js", "charts.js", "trace.js")
 """Scripts in the order in which they run, each complete by itself."""
 
 

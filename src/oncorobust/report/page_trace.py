@@ -84,7 +84,7 @@ def trace_view(tables: Sequence[Table], facts: Facts) -> TraceView:
 
 
 def cell_key(cell: Cell) -> str:
-    """Return the key of a cell: the attribute `data-cell` of its number on the page."""
+    """Return the key of a cell: its table and the attributes data-row, data-column and data-field of its number."""
     return f"{cell.table}|{cell.row}|{cell.column}|{cell.field}"
 
 

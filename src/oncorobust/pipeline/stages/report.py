@@ -6,6 +6,7 @@ from typing import Any
 from oncorobust.base import layout
 from oncorobust.base.files import whole_outputs
 from oncorobust.base.schema.version import read_results
+from oncorobust.pipeline.page_facts import read_facts
 from oncorobust.pipeline.policy_files import by_name
 from oncorobust.pipeline.reader_files import read_reader_files
 from oncorobust.pipeline.table_outputs import read_gates
@@ -29,17 +30,19 @@ def report(params: Params, *, assessment: Mapping[str, Any] | None = None) -> No
     if params.validity.on_failure == "fail":
         refuse_red(gates)
     tables = tables_from_json(read_results(layout.CELLS))
+    parts = [
+        read_dataset_part(
+            name,
+            attacked=models,
+            trained=trained[name],
+            certified=params.certified.get(name, ()),
+            seed=params.seed,
+        )
+        for name, models in params.models.items()
+    ]
+    summaries, training = {one.key: one.summary for one in parts}, {one.key: one.training for one in parts}
     page = render_report(
-        [
-            read_dataset_part(
-                name,
-                attacked=models,
-                trained=trained[name],
-                certified=params.certified.get(name, ()),
-                seed=params.seed,
-            )
-            for name, models in params.models.items()
-        ],
+        parts,
         tables=tables,
         gates=gates,
         figures=[read_svg(layout.figure_file(number, "svg")) for number in range(1, 7)],
@@ -49,6 +52,7 @@ def report(params: Params, *, assessment: Mapping[str, Any] | None = None) -> No
         files=read_reader_files(params, tables),
         params=params,
         exhibits={name: read_exhibits(name, models) for name, models in params.models.items()},
+        facts=None if assessment else read_facts(summaries=summaries, training=training),
         assessment=assessment,
     )
     with whole_outputs(layout.PAGE) as (draft,):

@@ -16,6 +16,11 @@
   const folded = (title, ...children) => element("details", element("summary", title), ...children);
   const quoted = (word) => (/^[\w.:/-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`);
 
+  const keyOf = (cell) => {
+    const { row, column, field } = cell.dataset;
+    return [cell.closest("table").dataset.table, row, column, field].join("|");
+  };
+
   function command(table, row, column, field) {
     const place = row === column ? ["--row", row] : ["--row", row, "--column", column];
     return ["oncorobust trace", ...[table, ...place, "--field", field].map(quoted)].join(" ");
@@ -48,8 +53,8 @@
     dialog.showModal();
   }
 
-  for (const cell of document.querySelectorAll("td[data-cell]")) {
-    if (!(cell.dataset.cell in data.cells) || !cell.textContent.trim()) continue;
+  for (const cell of document.querySelectorAll("table[data-table] td[data-field]")) {
+    if (!(keyOf(cell) in data.cells) || !cell.textContent.trim()) continue;
     const button = element("button", ...cell.childNodes);
     button.type = "button";
     button.className = "trace-open";
@@ -60,7 +65,7 @@
     const button = event.target.closest(".trace-open");
     if (!button) return;
     opener = button;
-    show(button.closest("td").dataset.cell, button.textContent);
+    show(keyOf(button.closest("td")), button.textContent);
   });
   dialog.addEventListener("close", () => opener?.focus());
 })();
