@@ -115,6 +115,7 @@ def write_results(
         rng = np.random.default_rng([seed, position])
         _write_processed(root / "data" / "processed" / key, key, dataset, rng)
         labels = rng.integers(len(dataset.class_names), size=dataset.n_images)
+        _write_images(root / "data" / "processed" / key, _describe(key, labels, labels), dataset)
         for model, factor in (("clean", 1.0), ("adversarial", 2.5))[: 1 + dataset.hardened]:
             folder = root / "reports" / key / model
             folder.mkdir(parents=True)
@@ -485,6 +486,15 @@ def _write_processed(folder, key, dataset, rng):
         },
     )
     (folder / "contact_sheet.png").write_bytes(_png((160, 96)))
+
+
+def _write_images(folder, answers, dataset):
+    """index.csv and images.npy of the test images: as many grey levels as there are images, one for each."""
+    names = [dataset.class_names[label] for label in answers["label"]]
+    index = answers.drop(columns="predicted").assign(class_name=names, split="test", source="made")
+    index.to_csv(folder / "index.csv", index=False)
+    levels = np.linspace(0, 1, len(answers), dtype=np.float32)
+    np.save(folder / "images.npy", np.tile(levels[:, None, None, None], (1, 8, 8, 1)))
 
 
 def _png(size: tuple[int, int]) -> bytes:

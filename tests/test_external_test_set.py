@@ -136,7 +136,7 @@ def test_the_page_does_not_speak_of_training(ran: Path) -> None:
     page = (ran / "reports/index.html").read_text(encoding="utf-8")
     assert "<li>Model: own/finished.keras, evaluated without further training.</li>" in page
     assert "of the 20 test images that were attacked); 18 of all 24 test images." in page
-    for text in ("Adversarial training changes", "how adversarial training", "Figure 3", "harden.py", "by epoch"):
+    for text in ("after adversarial training", "how adversarial training", "Figure 3", "harden.py", "by epoch"):
         assert text not in page, text
     assert '<th class="label" scope="row">train</th>' not in page
 

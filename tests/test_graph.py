@@ -106,6 +106,19 @@ def test_imports_inside_functions_relative_imports_and_tables_count(library: Pat
     ]
 
 
+def test_a_folder_of_templates_that_a_module_names_counts_whole(library: Path) -> None:
+    (library / "script.py").write_text("from oncorobust import page\n")
+    package = library / "src" / "oncorobust"
+    (package / "page.py").write_text("FOLDER = 'page/templates'\n")
+    (package / "page" / "templates").mkdir(parents=True)
+    for name in ("_part.html.j2", "a.css", "a.js", "notes.txt"):
+        (package / "page" / "templates" / name).write_text("")
+    found = library_files(library, library / "script.py")
+    assert [one.rpartition("/")[2] for one in found] == ["__init__.py", "page.py", "_part.html.j2", "a.css", "a.js"]
+    (package / "page.py").write_text("FOLDER = 'templates'\n")
+    assert len(library_files(library, library / "script.py")) == 2
+
+
 def test_an_edited_import_is_seen_in_the_same_process(library: Path) -> None:
     script = library / "script.py"
     script.write_text("import oncorobust.errors\n")

@@ -1,13 +1,15 @@
 """The real pipeline, end to end, at a size of seconds: through Snakemake in one clone and through DVC in another.
 
-In `make test-long` Snakemake attacks and ranks in two shards too, while DVC always does so in one job, and both train
-with two further seeds.
+In `make test` the model is a small one of the user's own. In `make test-long` it is VGG16, Snakemake attacks and ranks
+in two shards, while DVC always does so in one job, and both train with two further seeds.
 
-Two hundred small images with a pattern that VGG16 can learn stand in for a data set; they say that they are synthetic.
+A hundred and twenty small images with a pattern that either model can learn stand in for a data set; they say that they
+are synthetic.
 """
 
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -34,14 +36,30 @@ pytestmark = pytest.mark.slow
 FEW = [0.01, 0.1, 0.5]
 
 
-def small_params() -> dict:
+OWN_MODEL = "own/classifier.keras"
+WRITE_OWN_MODEL = f"""
+import keras
+
+keras.utils.set_random_seed(0)
+layers = [keras.Input((32, 32, 3))]
+layers += [keras.layers.Conv2D(width, 5, strides=2, activation="relu", padding="same") for width in (8, 16)]
+layers += [keras.layers.GlobalMaxPooling2D(), keras.layers.Dense(2)]
+keras.Sequential(layers).save("{OWN_MODEL}")
+"""
+
+
+def small_params(*, vgg16: bool) -> dict:
     content = in_float32(yaml.safe_load((REPOSITORY / "presets" / "demo.yaml").read_text(encoding="utf-8")))
     block = content["datasets"].pop("mnist")
     block["preprocess"] |= {"format": {"name": "manifest"}, "max_images": None}
     block["augment"] |= {"copies": 1, "horizontal_flip": True, "max_rotation_degrees": 20}
-    block["model"] |= {"hidden_units": [16, 8], "dropout": 0.1}
-    block["train"] |= {"epochs": 3, "batch_size": 16}
-    block["train"]["optimizer"] = {"name": "adam", "learning_rate": 0.0003, "weight_decay": 0}
+    if vgg16:
+        block["model"] |= {"hidden_units": [16, 8], "dropout": 0.1}
+    else:
+        block["model"] = {"source": "path", "path": OWN_MODEL, "input_range": [-1, 1], "fine_tune": True}
+    block["train"] |= {"epochs": 3 if vgg16 else 12, "batch_size": 16}
+    learning_rate = 0.0003 if vgg16 else 0.003
+    block["train"]["optimizer"] = {"name": "adam", "learning_rate": learning_rate, "weight_decay": 0}
     block["harden"] |= {"epochs": 1, "max_iter": 2, "batch_size": 16, "epsilon": 0.03, "rel_eps_step": 0.5}
     block["harden"]["schedule"] = {"name": "constant"}
     block["attack"] |= {"epsilons": FEW, "max_images": 8}
@@ -77,6 +95,12 @@ def write_raw_tree(folder: Path) -> None:
     (folder / "SYNTHETIC.txt").write_text("Discs and squares, made by a test.\n")
 
 
+def write_own_model(folder: Path) -> None:
+    """Write an untrained model of a thousand weights for images of 32 pixels."""
+    (folder / OWN_MODEL).parent.mkdir()
+    run(folder, f"{sys.executable} -c '{WRITE_OWN_MODEL}'")
+
+
 @pytest.fixture(scope="module", params=["", pytest.param("--set-scatter test_images=2", marks=pytest.mark.long)])
 def shards(request) -> str:
     """How Snakemake divides the test images: one job for each model, or two shards."""
@@ -92,13 +116,15 @@ def runs(tmp_path_factory, shards) -> dict[str, Path]:
         copy = shutil.copytree if (REPOSITORY / name).is_dir() else shutil.copy
         (made["snakemake"] / name).parent.mkdir(parents=True, exist_ok=True)
         copy(REPOSITORY / name, made["snakemake"] / name)
-    content = small_params()
+    content = small_params(vgg16=bool(shards))
     content["run"]["seeds"] = [1, 2] if shards else []
     write_params(made["snakemake"], content)
     run(made["snakemake"], "oncorobust graph && git init -q && git add -A && git commit -q -m start")
     run(base, f"git clone -q {made['snakemake']} {made['dvc']}")
     for clone in ("snakemake", "dvc"):
         write_raw_tree(made[clone] / "data" / "raw" / "slices")
+    write_own_model(made["snakemake"])
+    shutil.copytree(made["snakemake"] / "own", made["dvc"] / "own")  # a second .keras file would hold another time
     made["audit"].mkdir()
     record = f"oncorobust record{' --shards 2' if shards else ''}"
     run(made["snakemake"], f"snakemake --cores 2 {shards} && {record} && git add -A && git commit -q -m results")

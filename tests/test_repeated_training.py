@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from test_pipeline import small_params, write_raw_tree
+from test_pipeline import small_params, write_own_model, write_raw_tree
 from toy_pipeline import COPIED, REPOSITORY, run, write_params
 
 from oncorobust.base.layout import repeat_state
@@ -50,10 +50,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         copy = shutil.copytree if (REPOSITORY / name).is_dir() else shutil.copy
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         copy(REPOSITORY / name, folder / name)
-    content = small_params()
+    content = small_params(vgg16=False)
     content["run"]["seeds"] = [1]
     write_params(folder, content)
     write_raw_tree(folder / "data" / "raw" / "slices")
+    write_own_model(folder)
     run(folder, "oncorobust graph")
     for words in ("preprocess", "train", "harden", "attack --model clean", "attack --model adversarial"):
         stage, _, options = words.partition(" ")
@@ -69,7 +70,7 @@ def rows_of(folder: Path, seed: int | None, model: str, name: str) -> pd.DataFra
         return rows[rows["model"] == model].drop(columns="model").reset_index(drop=True)
     rows = read_rows(folder / f"reports/slices/{model}/{name}.csv")
     if name == "predictions":
-        rows = rows[rows["epsilon"].isin([0.0, small_params()["report"]["adversarial_training_epsilon"]])]
+        rows = rows[rows["epsilon"].isin([0.0, small_params(vgg16=False)["report"]["adversarial_training_epsilon"]])]
     return rows.reset_index(drop=True)
 
 

@@ -13,12 +13,16 @@ import yaml
 from results_fixture import DATASETS, REPOSITORY, FakeDataset, write_results
 
 from oncorobust.base.errors import InputError
+from oncorobust.base.layout import MODELS
 from oncorobust.report.figure_text import figure_captions
 from oncorobust.report.model_text import hardening_of, model_sentence, noise_sentences, training_text
-from oncorobust.report.page import read_image
+from oncorobust.report.page_curve import curve_files, model_curves
+from oncorobust.report.page_inline import content_security_policy, inline
+from oncorobust.report.page_parts import read_image
 from oncorobust.report.page_text import findings, search_line
 from oncorobust.report.selective_text import rule_findings
 from oncorobust.report.tables.cell import Interval, PairedTest, tables_from_json
+from oncorobust.report.tables.row_statistics import read_rows
 
 STAGES = ("tabulate", "plot", "report")
 
@@ -69,7 +73,7 @@ def test_the_same_results_give_the_same_bytes(root):
 
 def test_nothing_is_loaded_from_outside(page):
     for tag, attributes in Reader(page).tags:
-        assert tag not in ("script", "link", "iframe", "object")
+        assert tag not in ("link", "iframe", "object")
         for name in ("src", "href", "srcset", "data", "action"):
             target = attributes.get(name, "#")
             assert target.startswith(("#", "data:image/png;base64,")), (tag, target[:60])
@@ -77,10 +81,20 @@ def test_nothing_is_loaded_from_outside(page):
     assert "@import" not in page
 
 
+def test_the_policy_of_the_page_allows_its_scripts_and_no_other(page):
+    (policy,) = [one["content"] for tag, one in Reader(page).tags if one.get("http-equiv") == "Content-Security-Policy"]
+    scripts = re.findall(r"<script>(.*?)</script>", page, flags=re.DOTALL)
+    assert policy == content_security_policy(scripts)
+    assert len(scripts) == len(inline().scripts) > 0
+
+
 def test_images_have_alternatives_and_heads_have_scopes(page):
     tags = Reader(page).tags
     images = [attributes for tag, attributes in tags if tag == "img"]
-    assert len(images) == 6 + 3 + 6
+    small = [
+        one for one in images if " of " in one["alt"] and ", answered " in one["alt"]
+    ]  # clean errors and sensitive images
+    assert len(images) - len(small) == 6 + 3 + 6 and small
     assert all(attributes["alt"].strip() for attributes in images)
     assert all(attributes.get("scope") in ("col", "colgroup", "row") for tag, attributes in tags if tag == "th")
     assert ("html", {"lang": "en"}) in tags
@@ -90,16 +104,35 @@ def test_numbers_are_the_tables(root, page):
     clean = json.loads((root / "reports/lidc/clean/attack.json").read_text())["clean_accuracy"]
     told = rf"Clean accuracy: {100 * clean:.0f}\u00a0% \(\d+ to \d+\) \({round(40 * clean)} of 40 test images\)\."
     assert re.search(told, page)
-    assert '<td class="paper">26.92</td>' in page
+    assert re.search(
+        '<td class="paper" data-row="PGD:0.002" data-column="lidc" data-field="paper" data-v="0.2692">26.92<', page
+    )
     assert "oncorobust trace &#34;Table 1&#34; --row PGD:0.001 --column lidc" in page
+
+
+def test_a_card_shows_cells_of_table_s5_and_its_band_has_their_intervals(root, page, monkeypatch):
+    cells = json.loads((root / "reports/tables/cells.json").read_text())["cells"]
+    attack = {model: json.loads((root / f"reports/lidc/{model}/attack.json").read_text()) for model in MODELS}
+    monkeypatch.chdir(root)
+    curves = model_curves("lidc", attack, {file: read_rows(file) for file in curve_files("lidc", attack)}, seed=0)
+    for curve, field in zip(curves, ("original_strict", "adversarially_trained_strict"), strict=True):
+        place = {"table": "Table S5", "row": "ALL", "column": "lidc", "field": field}
+        (cell,) = [one for one in cells if {key: one[key] for key in place} == place]
+        attributes = " ".join(f'data-{key}="{value}"' for key, value in place.items())
+        value, low, high = (
+            f"{100 * one:.0f}" for one in (cell["value"], *(cell["interval"][end] for end in ("low", "high")))
+        )
+        assert f"<td {attributes}><b>{value}\u00a0%</b> <small>{low} to {high}</small></td>" in page
+        (point,) = [one for one in curve.points if one.epsilon == 0.002]
+        assert (point.low, point.high) == pytest.approx((cell["interval"]["low"], cell["interval"]["high"]))
 
 
 @pytest.mark.parametrize(
     ("p_holm", "unit", "told"),
     [
-        (0.049, "patients", ", a difference of +5 percentage points (-10 to +20), p = 0.049."),
-        (0.05, "patients", "; no difference can be shown with 12 patients (p = 0.050)."),
-        (0.05, "images", "; no difference can be shown with 12 images (p = 0.050)."),
+        (0.049, "patients", "; a gain: +5 percentage points (-10 to +20), p = 0.049."),
+        (0.05, "patients", "; no difference shown with 12 patients (p = 0.050)."),
+        (0.05, "images", "; no difference shown with 12 images (p = 0.050)."),
     ],
 )
 def test_a_difference_is_told_only_where_the_adjusted_p_value_shows_one(root, p_holm, unit, told):
@@ -121,7 +154,8 @@ def test_a_difference_is_told_only_where_the_adjusted_p_value_shows_one(root, p_
     sentences = findings(
         column, by_name, attack, frozenset({"paper", "strict"}), unit=unit, hardening="adversarial training"
     )
-    (sentence,) = [one for one in sentences if "changes the strict robust accuracy" in one]
+    (sentence,) = [one for one in sentences if one.startswith("Strict robust accuracy at epsilon 0.002: ")]
+    assert " after adversarial training; " in sentence
     assert sentence.endswith(told)
 
 
@@ -136,12 +170,12 @@ def test_images_that_belong_to_no_patient_are_counted_as_images(root, page, tmp_
     assert run_stage("report", folder).returncode == 0
     changed = (folder / "reports/index.html").read_text(encoding="utf-8")
     data = changed[changed.index('<section id="data">') :]
-    mnist = data[data.index("<h3>MNIST</h3>") : data.index("<h3>MRI phantom")]
+    mnist = data[data.index('">MNIST</h3>') : data.index('">MRI phantom')]
     assert changed.count("Each patient is in one split.") == 2 and told in mnist
     assert '<th scope="col">images</th></tr>' in mnist and '<th scope="col">patients</th></tr>' not in mnist
-    summary = changed[changed.index('<section id="summary">') : changed.index('<section id="data">')]
-    assert re.search(r"no difference can be shown with \d+ patients", summary[: summary.index("<h3>MNIST")])
-    assert not re.search(r"\d+ patients", summary[summary.index("<h3>MNIST") : summary.index("<h3>MRI")])
+    told = changed[changed.index('<section id="findings">') : changed.index('<section id="data">')]
+    assert re.search(r"no difference shown with \d+ patients", told[: told.index('">MNIST</h3>')])
+    assert not re.search(r"\d+ patients", told[told.index('">MNIST</h3>') : told.index('">MRI phantom')])
 
 
 @pytest.mark.parametrize(
@@ -191,11 +225,17 @@ def test_both_protocols_are_told_and_the_gap_stands_after_the_papers_tables(page
 
 def test_threat_models_are_told_in_units(root, page):
     lesion = json.loads((root / "reports/lidc/clean/attack.json").read_text())["threats"]["lesion"]
-    labels = "".join(f'<th class="label" scope="row">{text}</th>' for text in ("LIDC", "lesion", "0.004", "5.6 HU"))
-    accuracy, robust = lesion["clean_accuracy"], lesion["robust_accuracy"]["eps_0_004"]
-    numbers = "".join(rf"<td>{100 * share:.0f}\xa0\(\d+\xa0to\xa0\d+\)</td>" for share in (accuracy, robust))
-    assert re.search(f"{re.escape(labels)}<td>32</td>{numbers}", page)
-    assert '<th class="label" scope="row">25.5 8-bit grey levels</th>' in page
+    labels = "".join(f'<th class="label" scope="row">{text}</th>' for text in ("lesion", "0.004"))
+    labels += '<th class="label" scope="row" data-v="0.004">5.6 HU</th>'
+    place = '<td data-row="lesion:0.004" data-column="lidc" data-field="{}" data-v="[^"]+">'
+    numbers = place.format("n_images") + "32</td>"
+    for field, share in (
+        ("original_clean", lesion["clean_accuracy"]),
+        ("original", lesion["robust_accuracy"]["eps_0_004"]),
+    ):
+        numbers += place.format(field) + rf"{100 * share:.0f} <small>\(\d+\xa0to\xa0\d+\)</small></td>"
+    assert re.search(re.escape(labels) + numbers, page)
+    assert '<th class="label" scope="row" data-v="0.1">25.5 8-bit grey levels</th>' in page
     assert "oncorobust trace &#34;Table T&#34; --row full:0.001 --column lidc" in page
 
 
@@ -331,7 +371,7 @@ def test_a_third_model_is_shown_with_its_training_its_certificates_and_no_attack
     assert "noise-trained model.</b> Trained for" in page
     assert page.count("smooth.py --dataset") == 1
     assert "--model noise" not in page
-    assert "Adversarial training changes the clean accuracy" in page
+    assert " after adversarial training; " in page
 
 
 def test_a_page_of_a_model_trained_under_noise_says_what_changed_the_accuracy(root, tmp_path):
@@ -343,9 +383,9 @@ def test_a_page_of_a_model_trained_under_noise_says_what_changed_the_accuracy(ro
         record.write_text(json.dumps(training))
     assert run_stage("report", folder).returncode == 0
     page = (folder / "reports/index.html").read_text(encoding="utf-8")
-    assert "Training under noise changes the clean accuracy" in page
+    assert " after training under noise; " in page
     assert "how training under noise changes it" in page
-    assert "Adversarial training changes" not in page
+    assert "after adversarial training" not in page
     assert "under noise 75.00\u00a0%" in page
 
 
@@ -416,7 +456,8 @@ def test_no_mark_without_synthetic_data_and_hostile_names_stay_text(tmp_path):
         assert finished.returncode == 0, finished.stderr
     page = (tmp_path / "run/reports/index.html").read_text(encoding="utf-8")
     tags = Reader(page).tags
-    assert not [tag for tag, attributes in tags if tag == "script" or attributes.get("alt") == "title"]
+    assert not [tag for tag, attributes in tags if attributes.get("alt") == "title"]
+    assert [tag for tag, _ in tags].count("script") == len(inline().scripts)
     assert "&lt;script&gt;1 + 1&lt;/script&gt;" in page
     assert "SYNTHETIC" not in page
 
@@ -505,7 +546,7 @@ def test_a_data_set_that_is_not_hardened_stands_beside_one_that_is(tmp_path):
         r"\| MRI phantom \(SYNTHETIC\) \| tied \| 0.004 \| 30 \|( \d+ \(\d+ to \d+\) \|){2}  \|  \|", tables["threats"]
     )
     page = (tmp_path / "run/reports/index.html").read_text(encoding="utf-8")
-    assert page.count("Adversarial training changes the clean accuracy") == 1
+    assert len(re.findall("<li>Clean accuracy: [^<]* after adversarial training; ", page)) == 1
     assert "attack.py --dataset phantom --model clean" in page
     assert "attack.py --dataset phantom --model adversarial" not in page
     assert "harden.py --dataset phantom" not in page
@@ -515,3 +556,45 @@ def test_a_data_set_that_is_not_hardened_stands_beside_one_that_is(tmp_path):
 def test_a_model_that_was_not_trained_and_not_validated_says_so():
     training = {"epochs_run": 0, "best": {"epoch": 0}, "last": {"epoch": 0}, "collapsed_epochs": [], "collapsed": False}
     assert training_text(training).sentences == "Not trained."
+
+
+class Sentences(HTMLParser):
+    """Collects the sentences of paragraphs, list items and captions."""
+
+    PLACES = ("p", "li", "dd", "figcaption")
+
+    def __init__(self, page):
+        super().__init__()
+        self.texts, self.inside = [], False
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):  # noqa: ARG002
+        if tag in self.PLACES:
+            self.texts.append("")
+            self.inside = True
+
+    def handle_endtag(self, tag):
+        self.inside = self.inside and tag not in self.PLACES
+
+    def handle_data(self, data):
+        if self.inside:
+            self.texts[-1] += data
+
+    @property
+    def sentences(self):
+        return [one for text in self.texts for one in re.split(r"(?<=[.;]) ", text)]
+
+
+def test_no_sentence_mixes_two_epsilons(page):
+    found = [(set(re.findall(r"epsilon (0\.\d+)", one)), one) for one in Sentences(page).sentences]
+    assert sum(len(epsilons) == 1 for epsilons, _ in found) > 10
+    assert [one for epsilons, one in found if len(epsilons) > 1] == []
+
+
+def test_three_readers_find_their_sections(page):
+    tags = Reader(page).tags
+    ids = {attributes.get("id") for _, attributes in tags}
+    assert {"radiologist", "reviewer", "board", "evidence", "training-lidc-clean", "validity-lidc-clean"} <= ids
+    anchors = {attributes["href"][1:] for tag, attributes in tags if tag == "a" and attributes["href"].startswith("#")}
+    assert anchors - ids == set()
+    assert "complian" not in page.lower()

@@ -100,7 +100,7 @@ def test_a_red_check_marks_every_table_every_figure_and_the_page(red_run: Path) 
     page = (red_run / "reports/index.html").read_text()
     assert f'<p class="banner" role="note"><b>{mark}.</b>' in page
     assert page.count(mark) == 1 + 12  # the banner and the caption of each table
-    assert '<td class="text flag">red</td>' in page
+    assert '<td class="text status flag">red</td>' in page
     assert problems_below(red_run)[0] == []
 
 

@@ -97,15 +97,22 @@ rule report:
         "reports/tables/cells.json",
         "reports/tables/validity.json",
         expand("reports/figures/{figure}.png", figure=FIGURES),
-        expand("data/processed/{dataset}/{file}", dataset=DATASETS, file=["summary.json", "contact_sheet.png"]),
+        expand(
+            "data/processed/{dataset}/{file}",
+            dataset=DATASETS,
+            file=["summary.json", "contact_sheet.png", "images.npy", "index.csv", "raw_tree.csv"],
+        ),
         of_all_models("reports/{dataset}/{model}/{file}", runs=TRAINED, file=["training.json", "curves.png"]),
-        of_all_models("reports/{dataset}/{model}/attack.json"),
+        of_all_models(
+            "reports/{dataset}/{model}/{file}",
+            file=["attack.json", "predictions.csv", "intervals.csv", "sensitivity.csv"],
+        ),
         of_certified_models("certify.json"),
         expand("reports/acceptance/{policy}.json", policy=POLICIES),
     output:
         "reports/index.html",
     params:
-        **tracked("run.datasets", "acceptance", "report", "validity"),
+        **tracked("seed", "run", "attacks", "datasets", "acceptance", "report", "validity"),
         code=code("report"),
     log:
         "logs/report.log",

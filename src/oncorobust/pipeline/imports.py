@@ -14,7 +14,7 @@ from oncorobust.pipeline.code_digest import Import, read_source
 
 _PACKAGE = "oncorobust"
 _SOURCE = "src"
-_DATA_SUFFIXES = {".csv", ".j2"}
+_DATA_SUFFIXES = {".css", ".csv", ".j2", ".js"}
 
 
 def stage_code(root: Path, stage: str) -> list[str]:
@@ -70,16 +70,17 @@ def _files_of(root: Path, module: str, importer: Path) -> list[Path]:
 
 
 def _data_files(root: Path) -> dict[str, list[Path]]:
-    """Return the tables and templates of the package under the names that a module may use.
+    """Return the tables, templates, style sheets and scripts of the package under the names that a module may use.
 
-    The names are the file's own, its path in the package, and its folder's whole path; the last part of the folder
-    alone, such as "paper", is a word with other uses.
+    The names are the file's own, its path in the package, and its folder's path, whole or in the package; the last part
+    of the folder alone, such as "paper", is a word with other uses.
     """
     package = root / _SOURCE / _PACKAGE
     found: dict[str, list[Path]] = {}
     for file in package.rglob("*"):
         if file.suffix in _DATA_SUFFIXES:
+            folder = file.parent.relative_to(package).as_posix()
             names = {file.name, file.relative_to(package).as_posix(), file.parent.relative_to(root).as_posix()}
-            for name in names:
+            for name in names | ({folder} if "/" in folder else set()):
                 found.setdefault(name, []).append(file)
     return found

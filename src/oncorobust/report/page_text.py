@@ -4,7 +4,7 @@ Sentences about a protocol appear only where a run holds it. Every number is a t
 only counts of images and epsilons in readable units are computed here.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,15 +63,13 @@ def findings(
     tables: by name. attack: attack.json by model. unit: of `sampled_unit`. hardening: what to call it; empty without a
     hardened model.
     """
+    s5, measure = tables["Table S5"], measures_of(protocols)[0]
     sentences = [_clean_accuracy(attack["clean"], tables["Table 1"], column)]
+    sentences += _changes(s5, column, BASELINE, "Clean accuracy", measure=measure, unit=unit, hardening=hardening)
     if "paper" in protocols:
         sentences += _paper_findings(column, tables, hardening=hardening, unit=unit)
     if "strict" in protocols:
         sentences += _strict_findings(column, tables, hardening=hardening, unit=unit)
-    if hardening:
-        s5, measure = tables["Table S5"], measures_of(protocols)[0]
-        change = _change(s5, column, BASELINE, "the clean accuracy", measure=measure, ending="", unit=unit)
-        sentences.append(f"{hardening.capitalize()} {change}")
     return sentences
 
 
@@ -93,12 +91,11 @@ def _paper_findings(column: TableColumn, tables: Mapping[str, Table], *, hardeni
     epsilon = _largest_epsilon(first)
     row = row_key(PGD.title, epsilon)
     predicted, true = (_shown(first, row, column, f"accuracy{one.ending}") for one in (PREDICTED, TRUE))
-    s5, what, ending = tables["Table S5"], "the accuracy under PGD", " (predicted labels)"
-    change = _change(s5, column, PGD.title, what, measure=PREDICTED, ending=ending, unit=unit)
+    what = "Accuracy under PGD (predicted labels)"
     return [
         f"Accuracy under PGD at epsilon {epsilon_text(epsilon)}: {predicted} with predicted labels, as in the paper; "
         f"{true} with true labels.",
-        *([f"{hardening.capitalize()} {change}"] if hardening else []),
+        *_changes(tables["Table S5"], column, PGD.title, what, measure=PREDICTED, unit=unit, hardening=hardening),
         _exclusion(second, column, "the most sensitive images", ending=PREDICTED.ending),
     ]
 
@@ -107,35 +104,47 @@ def _strict_findings(column: TableColumn, tables: Mapping[str, Table], *, harden
     first, second = tables["Table 1"], tables["Table 2"]
     epsilon = _largest_epsilon(first)
     strict = _shown(first, row_key(ALL, epsilon), column, f"accuracy{STRICT.ending}")
-    s5, what = tables["Table S5"], "the strict robust accuracy"
-    change = _change(s5, column, ALL, what, measure=STRICT, ending="", unit=unit)
+    what = "Strict robust accuracy"
     return [
         f"Strict robust accuracy, the worst case over all attacks, at epsilon {epsilon_text(epsilon)}: {strict}.",
-        *([f"{hardening.capitalize()} {change}"] if hardening else []),
+        *_changes(tables["Table S5"], column, ALL, what, measure=STRICT, unit=unit, hardening=hardening),
         _exclusion(second, column, "the images that are most sensitive in the strict search", ending=STRICT.ending),
     ]
 
 
-def _change(s5: Table, column: TableColumn, row: str, what: str, *, measure: Measure, ending: str, unit: str) -> str:
-    """Return how hardening `changes` an accuracy of Table S5, or that no difference can be shown."""
+def _changes(
+    s5: Table, column: TableColumn, row: str, what: str, *, measure: Measure, unit: str, hardening: str
+) -> Iterator[str]:
+    """Yield an accuracy of Table S5 before and after hardening, and what hardening did to it; nothing without one."""
+    if not hardening:
+        return
     before, after = (_shown(s5, row, column, name + measure.ending) for name in ("original", "adversarially_trained"))
-    where = "" if row == BASELINE else " at the epsilon of Table S5"
     difference = s5.find(row=row, column=column.key, field="difference" + measure.ending)
-    return (
-        f"changes {what}{where} from {before} to {after}{ending}"
-        f"{'' if difference is None else _difference(difference, unit)}."
-    )
+    change = "" if difference is None else change_text(difference, unit)
+    at = "" if difference is None or row == BASELINE else f" at epsilon {epsilon_text(_epsilon(difference))}"
+    yield f"{what}{at}: {before} before and {after} after {hardening}{change and f'; {change}'}."
 
 
-def _difference(cell: Cell, unit: str) -> str:
-    """Return the difference of two models with its interval and test; empty where these were not computed."""
-    if cell.test is None or cell.interval is None:
+def _epsilon(cell: Cell) -> float:
+    """Return the epsilon of the rows behind a cell."""
+    source = cell.rows[0]
+    return float(source.where["epsilon"]) if source.epsilon is None else source.epsilon
+
+
+def change_text(cell: Cell, unit: str = "") -> str:
+    """Return what hardening did to an accuracy, from a difference of two models: gain, loss or no shown difference.
+
+    unit: of `sampled_unit`, to say how many there are; empty where that is told elsewhere. Empty where the difference
+    has no interval or no test.
+    """
+    if cell.test is None or cell.interval is None or cell.value is None:
         return ""
     if cell.test.p_holm >= _LARGEST_P:
-        told = "" if cell.n_patients is None else f" with {cell.n_patients} {unit}"
-        return f"; no difference can be shown{told} ({p_text(cell.test.p_holm)})"
+        told = "" if cell.n_patients is None or not unit else f" with {cell.n_patients} {unit}"
+        return f"no difference shown{told} ({p_text(cell.test.p_holm)})"
+    name = "a gain" if cell.value > 0 else "a loss"
     value, _, interval = display_estimate(cell, "points").partition(" ")
-    return f", a difference of {value} percentage points {interval}, {p_text(cell.test.p_holm)}"
+    return f"{name}: {value} percentage points {interval}, {p_text(cell.test.p_holm)}"
 
 
 def _exclusion(second: Table, column: TableColumn, excluded: str, *, ending: str) -> str:
@@ -154,7 +163,9 @@ def _shown(table: Table, row: str, column: TableColumn, field: str) -> str:
 
 
 def shown_percent(cell: Cell) -> str:
-    """Return a share with its interval as the page's text gives it."""
+    """Return a share with its interval as the page's text gives it, or why there is none."""
+    if cell.value is None:
+        return display_estimate(cell, "percent")
     value, _, interval = display_estimate(cell, "percent").partition(" ")
     return f"{value}\u00a0%{interval and f' {interval}'}"
 

@@ -1,8 +1,10 @@
-"""Sentences of the page on the spread between training seeds, from Table V."""
+"""Sentences of the page on the spread between training seeds, from Table V: one for each measure and epsilon."""
+
+from collections.abc import Iterator
 
 from oncorobust.base.layout import CLEAN
 from oncorobust.report.shown_attacks import ALL, BASELINE, PGD
-from oncorobust.report.tables.cell import Table, TableColumn, Unit
+from oncorobust.report.tables.cell import Cell, Table, TableColumn
 from oncorobust.report.tables.numbers import display_estimate
 from oncorobust.report.tables.training_seeds import DIFFERENCE
 
@@ -14,29 +16,34 @@ def seed_findings(table: Table, column: TableColumn, *, hardening: str) -> list[
 
     hardening: what to call it.
     """
-    clean, changes = (_ranges(table, column, *one) for one in ((CLEAN, "percent"), (DIFFERENCE, "points")))
-    if not clean:
-        return []
     counted = table.find(row=f"{CLEAN}:{BASELINE}", column=column.key, field="n_training_seeds")
-    n = "several" if counted is None or counted.value is None else f"{counted.value:.0f}"
-    shares = "; ".join(f"{name} {found}\u00a0%" for name, found in clean.items())
-    told = [f"Trained with {n} seeds, the clean model has, from the smallest to the largest: {shares}."]
-    if changes:
-        points = "; ".join(f"the {name} by {found}" for name, found in changes.items())
-        told.append(f"Over these seeds, {hardening} changes {points} percentage points.")
+    n_seeds = "several" if counted is None or counted.value is None else f"{counted.value:.0f}"
+    told = []
+    for name, low, high in _extremes(table, column, CLEAN):
+        shares = " to ".join(dict.fromkeys(display_estimate(one, "percent") for one in (low, high)))
+        told.append(f"With {n_seeds} training seeds, the {name} of the clean model is {shares}\u00a0%.")
+    for name, low, high in _extremes(table, column, DIFFERENCE):
+        told.append(f"{hardening.capitalize()} {_effect(name, low, high)}, over {n_seeds} training seeds.")
     return told
 
 
-def _ranges(table: Table, column: TableColumn, model: str, unit: Unit) -> dict[str, str]:
-    """Return smallest and largest over the seeds, by the measure of each row of a model."""
-    found = {}
+def _effect(name: str, low: Cell, high: Cell) -> str:
+    """Return what hardening did to a measure: gain or loss with each seed, or neither with all of them."""
+    first, last = (display_estimate(one, "points") for one in (low, high))
+    points = f"{first} to {last} percentage points" if first != last else f"{first} percentage points"
+    if low.value is not None and low.value > 0:
+        return f"raises the {name} with each seed, by {points}"
+    if high.value is not None and high.value < 0:
+        return f"lowers the {name} with each seed, by {points}"
+    return f"neither raises nor lowers the {name} with all seeds: {points}"
+
+
+def _extremes(table: Table, column: TableColumn, model: str) -> Iterator[tuple[str, Cell, Cell]]:
+    """Yield each measure of a model, with its epsilon, and the cells of its smallest and largest value."""
     for row in (one for one in table.rows if one.partition(":")[0] == model):
-        cells = [
+        low, high = (
             table.find(row=row, column=column.key, field=f"{which}_over_seeds") for which in ("smallest", "largest")
-        ]
+        )
         _, title, *epsilon = row.split(":")
-        at = f" at epsilon {epsilon[0]}" if epsilon else ""
-        texts = [display_estimate(cell, unit) for cell in cells if cell is not None]
-        if texts:
-            found[f"{_MEASURES[title]}{at}"] = " to ".join(dict.fromkeys(texts))
-    return found
+        if low and high:
+            yield f"{_MEASURES[title]}{f' at epsilon {epsilon[0]}' if epsilon else ''}", low, high

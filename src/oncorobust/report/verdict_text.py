@@ -6,6 +6,9 @@ from itertools import groupby
 from pathlib import PurePath
 from typing import Any
 
+ALL_IMAGES = "all images"
+"""Name of the group of all images, beside subgroups."""
+
 
 @dataclass(frozen=True)
 class VerdictLine:
@@ -53,6 +56,15 @@ def policy_view(content: Mapping[str, Any], titles: Mapping[str, str], *, units:
     )
 
 
+def dataset_outcome(content: Mapping[str, Any], dataset: str) -> str:
+    """Return the outcome of a verdict file on one data set (`acceptance.overall`); empty where it judges none of it."""
+    held = [one for one in content["verdicts"] if one["dataset"] == dataset]
+    found = {one["outcome"] for one in held if not (one["subgroup"]["small"] and one["outcome"] == "undecided")}
+    if not held or "not met" in found:
+        return "not met" if held else ""
+    return "met" if found == {"met"} else "undecided"
+
+
 def _line(one: Mapping[str, Any], title: str, unit: str) -> VerdictLine:
     return VerdictLine(
         dataset=title,
@@ -88,7 +100,7 @@ def _heading(verdict: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _group_name(subgroup: Mapping[str, Any]) -> str:
-    name = f"{subgroup['column']} {subgroup['value']}" if subgroup["column"] else "all images"
+    name = f"{subgroup['column']} {subgroup['value']}" if subgroup["column"] else ALL_IMAGES
     return f"{name} (small)" if subgroup["small"] else name
 
 

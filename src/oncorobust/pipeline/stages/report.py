@@ -7,15 +7,17 @@ from oncorobust.base import layout
 from oncorobust.base.files import whole_outputs
 from oncorobust.base.schema.version import read_results
 from oncorobust.pipeline.policy_files import by_name
+from oncorobust.pipeline.reader_files import read_reader_files
 from oncorobust.pipeline.table_outputs import read_gates
-from oncorobust.report.page import read_dataset_part, read_image, render_report
+from oncorobust.report.page import render_report
+from oncorobust.report.page_parts import read_dataset_part, read_image
 from oncorobust.report.tables.cell import tables_from_json
 from oncorobust.report.tables.validity import refuse_red
 from oncorobust.settings.pipeline import Params
 
 
 def report(params: Params, *, assessment: Mapping[str, Any] | None = None) -> None:
-    """Read the tables, the figures, the verdicts and the results of each data set, and write the page.
+    """Read the tables, the figures, the verdicts, the results and the rows of each data set, and write the page.
 
     assessment: as for `render_report`. Raises InputError where a check is red and the settings say `fail`, or naming a
     file that is missing or unreadable.
@@ -24,15 +26,25 @@ def report(params: Params, *, assessment: Mapping[str, Any] | None = None) -> No
     gates = read_gates()
     if params.validity.on_failure == "fail":
         refuse_red(gates)
+    tables = tables_from_json(read_results(layout.CELLS))
     page = render_report(
         [
-            read_dataset_part(name, attacked=models, trained=trained[name], certified=params.certified.get(name, ()))
+            read_dataset_part(
+                name,
+                attacked=models,
+                trained=trained[name],
+                certified=params.certified.get(name, ()),
+                seed=params.seed,
+            )
             for name, models in params.models.items()
         ],
-        tables=tables_from_json(read_results(layout.CELLS)),
+        tables=tables,
         gates=gates,
         figures=[read_image(layout.figure_file(number, "png")) for number in range(1, 7)],
         verdicts=[read_results(layout.acceptance_file(name)) for name in by_name(params.acceptance)],
+        epsilon=params.report.adversarial_training_epsilon,
+        files=read_reader_files(params, tables),
+        params=params,
         assessment=assessment,
     )
     with whole_outputs(layout.PAGE) as (draft,):

@@ -52,7 +52,7 @@ def is_row_estimate(source: RowsSource) -> bool:
 def _by_class(frame: pd.DataFrame, source: RowsSource, draws: Draws) -> Estimate:
     n_classes, positive = _classes(source)
     rows = selected(frame, source, columns=("patient_id", *(() if source.epsilon is None else ("first_flipped",))))
-    labels, answers = rows["label"].to_numpy(), _answers(rows, source, n_classes=n_classes)
+    labels, answers = rows["label"].to_numpy(), answers_of(rows, source, n_classes=n_classes)
     return class_estimates(
         labels, answers, rows["patient_id"].tolist(), draws, n_classes=n_classes, positive=positive, level=LEVEL
     )[source.statistic]
@@ -67,7 +67,7 @@ def _flips(frame: pd.DataFrame, source: RowsSource, draws: Draws) -> Estimate:
         clean, answers = unattacked.loc[attacked["image_id"]].to_numpy(), attacked["predicted"].to_numpy()
     else:
         attacked = selected(frame, source, columns=("patient_id", "first_flipped"))
-        clean, answers = attacked["predicted"].to_numpy(), _answers(attacked, source, n_classes=n_classes)
+        clean, answers = attacked["predicted"].to_numpy(), answers_of(attacked, source, n_classes=n_classes)
     return flip_estimates(
         attacked["label"].to_numpy(),
         clean,
@@ -80,7 +80,7 @@ def _flips(frame: pd.DataFrame, source: RowsSource, draws: Draws) -> Estimate:
     )[_FLIPS[source.statistic]]
 
 
-def _answers(rows: pd.DataFrame, source: RowsSource, *, n_classes: int) -> np.ndarray:
+def answers_of(rows: pd.DataFrame, source: RowsSource, *, n_classes: int) -> np.ndarray:
     """Return the answers in the rows or, at an epsilon, the worst within it; a flipped answer is any wrong class."""
     labels, predicted = rows["label"].to_numpy(), rows["predicted"].to_numpy()
     if source.epsilon is None:

@@ -17,6 +17,9 @@ from oncorobust.report.tables.render import SYNTHETIC, escape
 from oncorobust.report.tables.sources import Metrics
 from oncorobust.settings.pipeline import Report
 
+NOT_VALID = "NOT VALID"
+"""Beginning of the mark of results with red checks."""
+
 CAPTION = (
     "Checks of whether the numbers under attack can be believed, for each model. Green: as expected of a sound "
     "evaluation. Red: not as expected, and the numbers are not valid. Not done: with the reason."
@@ -34,9 +37,14 @@ class Gate:
     checks: tuple[Check, ...]
 
     @property
+    def marked_title(self) -> str:
+        """Return the data set's title, marked where its images are synthetic."""
+        return f"{self.title} ({SYNTHETIC})" if self.synthetic else self.title
+
+    @property
     def heading(self) -> str:
-        """Return the data set's title, marked where its images are synthetic, and the model."""
-        return f"{self.title}{f' ({SYNTHETIC})' if self.synthetic else ''}, {self.model}"
+        """Return the data set's marked title and the model."""
+        return f"{self.marked_title}, {self.model}"
 
 
 def gates_of(
@@ -96,7 +104,7 @@ def watermark(gates: Iterable[Gate]) -> str:
         for name in red_names(gate.checks):
             models.setdefault(name, []).append(f"{gate.title}, {gate.model}")
     named = "; ".join(f"{name} ({'; '.join(found)})" for name, found in models.items())
-    return f"NOT VALID: {named}" if named else ""
+    return f"{NOT_VALID}: {named}" if named else ""
 
 
 def marked(text: str, gates: Iterable[Gate]) -> str:
