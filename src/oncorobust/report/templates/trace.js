@@ -18,7 +18,7 @@
 
   const keyOf = (cell) => {
     const { row, column, field } = cell.dataset;
-    return [cell.closest("table").dataset.table, row, column, field].join("|");
+    return [cell.closest("[data-table]").dataset.table, row, column, field].join("|");
   };
 
   function command(table, row, column, field) {
@@ -53,7 +53,7 @@
     dialog.showModal();
   }
 
-  for (const cell of document.querySelectorAll("table[data-table] td[data-field]")) {
+  for (const cell of document.querySelectorAll("[data-table] [data-field], [data-table][data-field]")) {
     if (!(keyOf(cell) in data.cells) || !cell.textContent.trim()) continue;
     const button = element("button", ...cell.childNodes);
     button.type = "button";
@@ -65,7 +65,7 @@
     const button = event.target.closest(".trace-open");
     if (!button) return;
     opener = button;
-    show(keyOf(button.closest("td")), button.textContent);
+    show(keyOf(button.closest("[data-field]")), button.textContent);
   });
   dialog.addEventListener("close", () => opener?.focus());
 })();
