@@ -9,6 +9,7 @@ Threat models need larger epsilons, each by its own factor; every fifth image ha
 import hashlib
 import io
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -109,6 +110,7 @@ def write_results(
 ) -> None:
     """Write params.yaml and everything that tabulate, plot and report read, below `root`."""
     root.mkdir(parents=True, exist_ok=True)
+    shutil.copytree(REPOSITORY / "workflow" / "code", root / "workflow" / "code", dirs_exist_ok=True)
     content = params_content(datasets)
     content["attacks"]["protocols"] = list(protocols)
     (root / "params.yaml").write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
