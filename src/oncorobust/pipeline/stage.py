@@ -23,6 +23,7 @@ from oncorobust.base.progress import Stopped
 from oncorobust.base.watched_inputs import watching
 from oncorobust.pipeline.code_record import check_script
 from oncorobust.pipeline.interruption import listening
+from oncorobust.pipeline.made_files import way_to_make
 from oncorobust.pipeline.process_lock import exclusive
 from oncorobust.pipeline.signals import STATUS
 from oncorobust.pipeline.stage_log import error_line, open_log, tell, terminal
@@ -87,8 +88,10 @@ def run(main: Callable[[], None]) -> None:
             check_script(Path(getattr(sys.modules["__main__"], "__file__", None) or "."))
             main()
     except InputError as error:
-        _end(error_line(str(error)), status=1)
+        _end(error_line(f"{error}{way_to_make(error)}"), status=1)
     except OSError as error:
+        if way := way_to_make(error):
+            _end(error_line(f"expected {error.filename}, got no such file{way}"), status=1)
         if error.errno not in _OF_THE_PLACE:
             raise
         place = error.filename or Path.cwd()
