@@ -155,6 +155,7 @@ def piped(assessed: tuple[Path, str, str], person: Path, tmp_path_factory: pytes
     (root / "own").mkdir()
     shutil.copy(person / "model.keras", root / "own")
     shutil.copytree(person / "slices", root / "data" / "raw" / "images")
+    shutil.copytree(REPOSITORY / "workflow" / "code", root / "workflow" / "code")
     for stage in STAGES:
         of = [] if stage in ("tabulate", "plot", "report") else ["--dataset", "images"]
         of += ["--model", "clean"] if stage in OF_ONE_MODEL else []

@@ -144,8 +144,8 @@ def test_figure_3_has_both_models_under_both_labels_and_strictly(datasets):
 def test_figure_1_gives_class_and_probability(datasets):
     figure = figure_1(datasets)
     shown = texts(figure)
-    assert re.search(r"(benign|malignant): 95 %", shown)
-    assert re.search(r"✗ (benign|malignant): 98 %", shown)
+    assert re.search(r"(benign|malignant): 95\u00a0%", shown)
+    assert re.search(r"✗ (benign|malignant): 98\u00a0%", shown)
     assert "label: " in shown
     assert "epsilon 0.001\n(1.4 HU)" in shown
     assert "SYNTHETIC" in shown

@@ -53,7 +53,7 @@ def test_a_red_check_names_its_model_and_the_others_are_counted_together() -> No
 
 
 def trained(*epochs: int, kept: bool = False) -> dict[str, object]:
-    return {"collapsed_epochs": list(epochs), "collapsed": kept}
+    return {"collapsed_epochs": list(epochs), "collapsed": kept, "best": {"epoch": 1}}
 
 
 def part_of(*, training: dict[str, object], attack: dict[str, object] | None = None) -> DatasetPart:
@@ -63,15 +63,18 @@ def part_of(*, training: dict[str, object], attack: dict[str, object] | None = N
 def test_a_collapsed_training_and_images_without_a_gradient_stand_on_the_card() -> None:
     attack = {"clean": {"share_without_gradient": 0.01}, "adversarial": {"share_without_gradient": 0.125}}
     part = part_of(training={"clean": trained(), "adversarial": trained(2, 3)}, attack=attack)
-    assert list(page_summary._warnings(part)) == [
-        "Training collapsed in epochs 2, 3 (adversarially trained). The kept weights are of other epochs.",
-        "Images without a gradient: 12.50\u00a0% (adversarially trained). Accuracy under attack may be too high.",
+    assert [(name, one.text, one.spoils) for name, one in page_summary._warnings(part)] == [
+        (
+            "adversarially trained",
+            "12.50\u00a0% of the attacked images have no gradient: accuracy under attack may be too high.",
+            True,
+        ),
+        ("adversarially trained", "Training collapsed after epochs 2, 3; the weights of epoch 1 were kept.", False),
     ]
     part = part_of(training={"clean": trained(4, kept=True)})
-    assert list(page_summary._warnings(part)) == [
-        "Collapsed training (clean): the kept weights are no better than one answer for all images. "
-        "Accuracy under attack is then no robustness."
-    ]
+    ((name, found),) = page_summary._warnings(part)
+    assert (name, found.spoils) == ("clean", True)
+    assert found.text.startswith("Training collapsed: the model is no better than one answer for all images.")
     assert list(page_summary._warnings(part_of(training={"clean": trained()}))) == []
 
 

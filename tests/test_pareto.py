@@ -157,7 +157,7 @@ def test_the_figure_shows_every_point_and_says_whose_images():
         "dominated by another",
     ]
     assert axes.get_xlabel() == "validation accuracy (%)"
-    assert axes.get_ylabel() == "validation accuracy under PGD at epsilon 0.008 (%)"
+    assert axes.get_ylabel().replace("\n", " ") == "validation accuracy under PGD at epsilon 0.008 (%)"
     assert axes.get_title().startswith("Lung CT (SYNTHETIC images)")
     assert "not of test images" in legend.get_title().get_text()
 

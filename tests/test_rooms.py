@@ -1,6 +1,7 @@
 """The rooms of the library import in one direction, and import-linter notices an import that does not."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -36,7 +37,10 @@ def lint(folder: Path) -> subprocess.CompletedProcess[str]:
     program = "from importlinter.cli import lint_imports; raise SystemExit(lint_imports(no_cache=True))"
     paths = [str(folder / "src"), os.environ.get("PYTHONPATH", "")]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths), "COLUMNS": "200"}
-    return subprocess.run([sys.executable, "-c", program], cwd=folder, env=environment, capture_output=True, text=True)
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    done.stdout = re.sub(r"\x1b\[[0-9;]*m", "", done.stdout)  # colours
+    return done
 
 
 def test_no_room_imports_one_above_it() -> None:

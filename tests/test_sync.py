@@ -66,7 +66,7 @@ def test_both_runners_write_the_same_bytes(ran: Path, tmp_path: Path) -> None:
     toy.run(other, "dvc repro -q")
     assert (other / "dvc.lock").read_bytes() == (ran / "dvc.lock").read_bytes()
     metrics = sorted(path.relative_to(ran) for path in (ran / "reports").rglob("*.json"))
-    assert len(metrics) == 2 * 5 + 3 + 1 + 2
+    assert len(metrics) == 2 * 5 + 3 + 1 + 2 + 2  # of figures
     for path in metrics:
         assert (other / path).read_bytes() == (ran / path).read_bytes()
     toy.run(other, "oncorobust sync")

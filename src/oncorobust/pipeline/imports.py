@@ -14,7 +14,7 @@ from oncorobust.pipeline.code_digest import Import, read_source
 
 _PACKAGE = "oncorobust"
 _SOURCE = "src"
-_DATA_SUFFIXES = {".css", ".csv", ".j2", ".js"}
+_DATA_SUFFIXES = {".bib", ".css", ".csv", ".j2", ".js"}
 
 
 def stage_code(root: Path, stage: str) -> list[str]:
@@ -70,7 +70,7 @@ def _files_of(root: Path, module: str, importer: Path) -> list[Path]:
 
 
 def _data_files(root: Path) -> dict[str, list[Path]]:
-    """Return the tables, templates, style sheets and scripts of the package under the names that a module may use.
+    """Return the tables, templates, references, style sheets and scripts of the package under the names that a module may use.
 
     The names are the file's own, its path in the package, and its folder's path, whole or in the package; the last part
     of the folder alone, such as "paper", is a word with other uses.

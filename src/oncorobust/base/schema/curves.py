@@ -21,7 +21,7 @@ CURVES = Document(
         Key(f"{_PANEL}/y/label", "string", NO_UNIT, "What y is."),
         Key(f"{_CURVE}/title", "string", NO_UNIT, "Name of the curve."),
         Key(f"{_CURVE}/colour", "string", NO_UNIT, "Colour, as #RRGGBB."),
-        Key(f"{_CURVE}/line", "string", NO_UNIT, "Line style: -, --, : or -.."),
+        Key(f"{_CURVE}/line", "string", NO_UNIT, "Line style, as matplotlib spells it."),
         Key(f"{_CURVE}/width", "number", NO_UNIT, "Width of the line in points."),
         Key(
             f"{_CURVE}/step",

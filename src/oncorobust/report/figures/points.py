@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from oncorobust.base.epsilons import epsilon_from_key, epsilon_text
-from oncorobust.base.layout import ADVERSARIAL, CLEAN, results_file
+from oncorobust.base.layout import ADVERSARIAL, CLEAN, figure_file, results_file
 from oncorobust.report.figures.certified import Certified
 from oncorobust.report.figures.image_bounds import shown_images
 from oncorobust.report.figures.robustness_curves import accuracies, last_attack
@@ -29,7 +29,7 @@ from oncorobust.report.tables.protocols import largest_epsilon
 from oncorobust.report.tables.sources import Source, accuracy_source, clean_source, strict_source, sum_of_metrics
 
 _CAPTIONS = {
-    "Figure 1": "Figure 1 shows images and draws no points: trace reports/figures/figure1.png.",
+    "Figure 1": f"Figure 1 shows images and draws no points: trace {figure_file(1, 'png')}.",
     "Figure 2": "Accuracy of the clean models under attack, by epsilon.",
     "Figure 3": "Accuracy under attack before and after adversarial training, by epsilon.",
     "Figure 4": "Risk of the clean models by score and coverage.",
