@@ -95,7 +95,7 @@ def test_the_figure_draws_both_models_their_strips_bands_and_censored_images(tmp
     told = []
     for model, style in (("clean", "--"), ("adversarial", "-")):
         rows = frames[model].query("attack == 'converged' and label == predicted")
-        line = next(one for one in axes.lines if one.get_linestyle() == style and one.get_marker() == "None")
+        line = next(one for one in axes.lines if one.get_linestyle() == style and one.get_marker() in ("", "None"))
         x, y = line.get_data()
         assert line.get_drawstyle() == "steps-post"
         assert y == pytest.approx([100 * (rows["first_flipped"] > one).mean() for one in x])

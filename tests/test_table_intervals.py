@@ -28,10 +28,10 @@ from oncorobust.report.tables.build import build_tables, evidence_tables
 from oncorobust.report.tables.cell import Cell, Field, Interval, PairedTest, RowsSource, Table
 from oncorobust.report.tables.decision_rules import table_d
 from oncorobust.report.tables.intervals import row_files, with_intervals
-from oncorobust.report.tables.recomputed import all_computed_again
 from oncorobust.report.tables.metrics import tables_to_metrics
 from oncorobust.report.tables.numbers import display_cell, p_text
 from oncorobust.report.tables.paired_tests import difference_test, with_tests
+from oncorobust.report.tables.recomputed import all_computed_again
 from oncorobust.report.tables.render import to_frame
 from oncorobust.report.tables.row_statistics import read_rows
 from oncorobust.report.tables.training_seeds import Repeats

@@ -70,7 +70,7 @@ def _files_of(root: Path, module: str, importer: Path) -> list[Path]:
 
 
 def _data_files(root: Path) -> dict[str, list[Path]]:
-    """Return the tables, templates, references, style sheets and scripts of the package under the names that a module may use.
+    """Return the data files of the package under the names that a module may use: tables, templates, references.
 
     The names are the file's own, its path in the package, and its folder's path, whole or in the package; the last part
     of the folder alone, such as "paper", is a word with other uses.

@@ -22,11 +22,11 @@ def _source(name: str, of: str) -> Iterator[Key]:
     yield Key(f"{rows}/statistic", "string", NO_UNIT, "Statistic of the selected rows.", when)
     yield Key(f"{rows}/epsilon", "number or null", EPSILON, "Epsilon of the statistic; null for none.", when)
     yield Key(f"{rows}/options/<name>", "string or number", NO_UNIT, "What the statistic needs besides rows.", _HELD)
-    yield Key(f"{rows}/sign", "integer", NO_UNIT, "1.", when)
+    yield Key(f"{rows}/sign", "integer", NO_UNIT, "Sign with which it enters: always 1.", when)
     yield Key(metrics, "null", NO_UNIT, "null for numbers that come from rows alone.", _NOT_HELD)
     yield Key(f"{metrics}/file", "string", NO_UNIT, f"JSON file that holds {of}.", _HELD)
     yield Key(f"{metrics}/pointer", "string", NO_UNIT, "JSON pointer; {epsilon} stands for the place's key.", _HELD)
-    yield Key(f"{metrics}/sign", "integer", NO_UNIT, "1.", _HELD)
+    yield Key(f"{metrics}/sign", "integer", NO_UNIT, "Sign with which it enters: always 1.", _HELD)
 
 
 POINTS = Document(
