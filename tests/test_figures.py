@@ -167,7 +167,7 @@ def test_examples_chosen_are_right_before_and_wrong_under_pgd(datasets):
     assert choose_examples(examples, count=1) == [1]
 
 
-@pytest.mark.parametrize("count", [1, 4])
+@pytest.mark.parametrize("count", [1, pytest.param(4, marks=pytest.mark.long)])
 def test_any_number_of_data_sets_and_the_same_bytes(datasets, count):
     chosen = [datasets[one % 3] for one in range(count)]
     for draw in (

@@ -148,6 +148,7 @@ def test_commands_outside_the_repository_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_check_and_where_speak_of_this_tree(tmp_path: Path) -> None:
     folder = toy.make_toy(tmp_path)
     tree = folder / "data" / "raw" / "slices"

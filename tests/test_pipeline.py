@@ -28,8 +28,7 @@ from oncorobust.base.schema.attack import REPEATED_INTERVALS, REPEATED_PREDICTIO
 from oncorobust.base.schema.files import DOCUMENTS, TABLES
 from oncorobust.base.schema.front import FRONT
 from oncorobust.pipeline.code_record import is_code_path, parse_digests
-from oncorobust.report.tables.cell import tables_from_json
-from oncorobust.trace.follow import trace_cell
+from oncorobust.trace.follow import trace_all, trace_cell
 from oncorobust.trace.repository import State
 
 pytestmark = pytest.mark.slow
@@ -187,19 +186,15 @@ def test_a_stage_reads_only_what_it_declares(runs):
         assert undeclared == set(), command
 
 
-def test_every_cell_of_every_table_traces_to_its_rows(runs):
-    root = runs["snakemake"]
-    tables = tables_from_json(read_json(root / "reports/tables/cells.json"))
-    # All fields of a score of Table R come from one computation, which each trace repeats: one of them stands for all.
-    cells = [
-        (table, cell)
-        for table in tables
-        for cell in table.cells
-        if table.name != "Table R" or cell.field == "frozen_accuracy"
-    ]
-    assert len(cells) > 50
-    state = State(root, "HEAD")
-    for table, cell in cells:
+def test_every_cell_and_every_point_traces_to_its_rows(runs):
+    state = State(runs["snakemake"], "HEAD")
+    whole = trace_all(state)
+    disagree = [(table.name, one.cell) for table, checks in whole.checks for one in checks if not one.agrees]
+    assert disagree == []
+    assert whole.sound
+    held = [(table, one.cell) for table, checks in whole.checks for one in checks if table.name.startswith("Table")]
+    assert len(held) > 300
+    for table, cell in held[::60]:
         trace = trace_cell(state, table=table.name, row=cell.row, column=cell.column, field=cell.field)
         assert trace.sound, (table.name, cell.row, cell.column, cell.field)
 

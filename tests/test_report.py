@@ -533,6 +533,7 @@ def test_the_minimum_of_two_classes_is_told_where_there_are_two() -> None:
     assert "minimum" not in figure_captions(frozenset({"strict"}), two_classes=True, paper=False, certified=False)[1]
 
 
+@pytest.mark.long
 def test_a_data_set_that_is_not_hardened_stands_beside_one_that_is(tmp_path):
     datasets = {"lidc": DATASETS["lidc"], "phantom": dataclasses.replace(DATASETS["phantom"], hardened=False)}
     write_results(tmp_path / "run", datasets)

@@ -150,6 +150,7 @@ def test_sync_refuses_a_tree_that_differs_from_dvc_lock(folder: Path) -> None:
         sync(folder)
 
 
+@pytest.mark.long
 def test_nothing_starts_while_the_other_tool_works(folder: Path) -> None:
     lock = (folder / "dvc.lock").read_bytes()
     (folder / "reports" / "index.html").unlink()
@@ -213,6 +214,7 @@ def test_a_mistake_stops_before_any_job(folder: Path, flags: str, edit: tuple[st
     assert not (folder / "reports").exists()
 
 
+@pytest.mark.long
 def test_a_raw_tree_that_nobody_makes_is_asked_for_before_any_job(folder: Path) -> None:
     params = folder / "params.yaml"
     params.write_text(params.read_text().replace("  mnist:\n    source: download", "  {}", 1))
