@@ -152,6 +152,23 @@ def test_no_width_scrolls_the_page_sideways(shown: Tab, width: int) -> None:
     assert shown.js("document.documentElement.scrollWidth") <= width
 
 
+def test_many_data_sets_leave_room_for_the_results_on_a_phone(shown: Tab) -> None:
+    shown.show(width=320)
+    shown.js("""{
+      const list = document.querySelector('[role=tablist]');
+      const buttons = [...list.children];
+      for (let i = 0; i < 10; i++) buttons.forEach((one) => list.append(one.cloneNode(true)));
+    }""")
+    assert shown.js("document.querySelector('[role=tablist]').clientHeight") < 200
+    assert shown.js("document.querySelector('[role=tablist]').scrollHeight") > 200
+
+
+def test_the_evidence_matrix_needs_no_sideways_scrolling_on_a_phone(shown: Tab) -> None:
+    shown.show(width=320)
+    box = "document.querySelector('.evidence').parentElement"
+    assert shown.js(f"{box}.scrollWidth <= {box}.clientWidth")
+
+
 def test_without_scripts_every_table_and_figure_is_there(shown: Tab, page: Path) -> None:
     count = "[...document.querySelectorAll('table, figure img, svg')].filter((one) => one.checkVisibility()).length"
     shown.send("Emulation.setScriptExecutionDisabled", value=True)

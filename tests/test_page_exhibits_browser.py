@@ -217,3 +217,21 @@ def test_hostile_ids_run_nothing_and_break_nothing(browser, tmp_path):
     assert [row[0] for row in tab.js(TEXTS)] == [ids[0]]
     assert tab.js("document.title") == "exhibits"
     assert tab.js("document.documentElement.scrollWidth") <= 400
+
+
+BARS = """[...document.querySelectorAll('.bars span')].filter((one) => one.getBoundingClientRect().width).map((one) => {
+  const range = document.createRange();
+  range.selectNodeContents(one.firstChild);
+  return [one.firstChild.textContent.trim(), range.getClientRects().length];
+})"""
+
+
+@pytest.mark.parametrize("width", [1200, 320])
+def test_a_class_name_of_one_word_does_not_break_in_the_narrow_column(browser, tmp_path, width):
+    path = tmp_path / "page.html"
+    path.write_text(exhibits_page([gallery_source()], [images_source(ROWS)]))
+    opened = browser.tab()
+    opened.show(width=width)
+    opened.open(path)
+    lines = dict(map(tuple, opened.js(BARS)))
+    assert lines == {"benign": 1, "malignant": 1}

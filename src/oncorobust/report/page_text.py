@@ -13,6 +13,7 @@ from oncorobust.base.units import readable_unit
 from oncorobust.report.measures import PREDICTED, STRICT, TRUE, Measure, measures_of
 from oncorobust.report.shown_attacks import ALL, BASELINE, PGD, row_key, row_place
 from oncorobust.report.tables.cell import Cell, Table, TableColumn
+from oncorobust.report.tables.missed import missed_epsilons, missed_text
 from oncorobust.report.tables.numbers import ReadableUnit, display, display_estimate, in_units, p_text
 from oncorobust.settings.attacks import Protocol
 
@@ -70,7 +71,8 @@ def findings(
         sentences += _paper_findings(column, tables, hardening=hardening, unit=unit)
     if "strict" in protocols:
         sentences += _strict_findings(column, tables, hardening=hardening, unit=unit)
-    return sentences
+    missed = missed_text(missed_epsilons(tables["Table 1"].cells, column.key))
+    return [*sentences, missed] if missed else sentences
 
 
 def _clean_accuracy(attack: Mapping[str, Any], first: Table, column: TableColumn) -> str:
