@@ -249,7 +249,7 @@ def test_a_card_states_robustness_with_intervals_and_the_control() -> None:
     text = model_card(small_facts())
     (model,) = card_metadata(text)["model-index"]
     (results,) = model["results"]
-    assert results["dataset"] == {"type": "ct", "name": HOSTILE, "split": "test"}
+    assert results["dataset"] == {"type": "ct", "name": f"{HOSTILE} (SYNTHETIC)", "split": "test"}
     robust = results["metrics"][1]
     assert (robust["type"], robust["value"]) == ("accuracy", 0.625)
     assert robust["args"] == {
@@ -279,13 +279,29 @@ def test_a_card_says_that_results_are_not_valid() -> None:
     assert "Control: not done, because" in model_card(small_facts(numbers=tuple(without)))
 
 
+def test_a_card_counts_the_images_that_were_attacked_and_not_the_whole_test_split() -> None:
+    facts = small_facts()
+    summary = {**facts.summary, "counts": {"test": {"benign": 60, "malignant | =2": 50}}, "patients": {"test": 70}}
+    told = "The numbers are of 40 of the 110 test images and 20 of the 70 test patients of one data set;"
+    assert told in model_card(replace(facts, summary=summary))
+
+
+def test_a_card_names_the_positive_class() -> None:
+    facts = small_facts()
+    assert "Positive class" not in model_card(facts)
+    first = facts.numbers[0]
+    rows = replace(first.cell.rows[0], statistic="sensitivity", options={"n_classes": 2, "positive": 1})
+    found = replace(first, name="Sensitivity", cell=replace(first.cell, rows=(rows,)))
+    assert "\nPositive class: malignant \\| =2.\n" in model_card(replace(facts, numbers=(found,)))
+
+
 def test_hugging_face_reads_the_metadata_of_a_card() -> None:
     hub = pytest.importorskip("huggingface_hub", reason="huggingface_hub is not installed")
     card = hub.ModelCard(model_card(small_facts()))
     assert card.data.library_name == "keras"
     found = {one.metric_name: one for one in card.data.eval_results}
     noise = found["Accuracy under changes of the same size, random noise (control), epsilon 0.002"]
-    assert (noise.metric_value, noise.dataset_name, noise.metric_args["ci_low"]) == (0.7, HOSTILE, 0.4)
+    assert (noise.metric_value, noise.dataset_name, noise.metric_args["ci_low"]) == (0.7, f"{HOSTILE} (SYNTHETIC)", 0.4)
 
 
 def test_a_bill_of_materials_fits_the_schema_of_cyclonedx() -> None:

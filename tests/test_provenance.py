@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -518,10 +519,11 @@ def test_an_output_is_traced_to_its_stage_and_all_before_it(unchanged):
         "  written by attack@lidc-adversarial",
         "  read by    tabulate",
     ]
-    assert (
-        "  snakemake --cores all reports/lidc/adversarial/attack.json    (or: dvc repro attack@lidc-adversarial; "
-        "the stage alone: python workflow/scripts/attack.py)"
-    ) in lines
+    assert lines[lines.index("Make it again") + 1 :][:3] == [
+        "  snakemake --cores all reports/lidc/adversarial/attack.json",
+        "  dvc repro attack@lidc-adversarial    # or",
+        "  python workflow/scripts/attack.py    # or the stage alone",
+    ]
     assert lines[-1] == "AS RECORDED"
 
 
@@ -546,8 +548,28 @@ def test_a_tampered_file_of_the_way_is_named(root):
         (whole_text(trace_all(State(root, None))), "AGREES"),
     ):
         assert difference in text.splitlines()
-        assert text.splitlines()[-1] == f"{verdict}, but models/lidc/clean.keras has changed since: run snakemake"
+        assert text.count(difference) == 1
+        assert text.splitlines()[-1] == (
+            f"{verdict}, but models/lidc/clean.keras has changed since: run `snakemake --cores all`"
+        )
     assert not trace(root).sound and not of_path(root, "models/lidc/clean.keras").sound
+
+
+def test_a_file_in_a_folder_that_a_stage_wrote_is_made_with_the_folder(unchanged):
+    result = of_path(unchanged, "reports/lidc/adversarial/attack.json")
+    folder = replace(result.maker.outputs[0], path="reports/lidc")
+    way = replace(result.way, stages=(replace(result.maker, outputs=(folder,)),))
+    assert "  snakemake --cores all reports/lidc\n" in path_text(replace(result, way=way))
+    other = replace(result.way, stages=(replace(result.maker, outputs=()),))
+    again = path_text(replace(result, way=other)).partition("Make it again")[2]
+    assert "dvc repro" not in again, "the last known stage does not make the file"
+
+
+def test_missing_cells_are_named_with_the_command_that_makes_them(root, monkeypatch):
+    monkeypatch.chdir(root)
+    (root / "reports/tables/cells.json").unlink()
+    with pytest.raises(InputError, match=r"`snakemake --cores all reports/tables/cells\.json` makes it"):
+        trace_all(State(Path(), None))
 
 
 def test_an_unknown_path_lists_the_most_similar_ones(unchanged, tmp_path):

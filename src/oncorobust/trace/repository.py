@@ -15,6 +15,7 @@ from pathlib import Path
 from oncorobust.base.errors import InputError
 from oncorobust.base.files import file_md5
 from oncorobust.pipeline.code_digest import content_digest
+from oncorobust.pipeline.made_files import way_to_make
 from oncorobust.pipeline.raw_tree import tree_files
 
 _CREDENTIALS = re.compile(r"//[^/\s]*@")
@@ -56,7 +57,7 @@ class State:
         try:
             content = (self.root / path).read_bytes()
         except OSError as error:
-            raise InputError(f"expected a file, got {error}") from error
+            raise InputError(f"expected a file, got {error}{way_to_make(error)}") from error
         self._md5s.setdefault(path, _md5(content))
         return content
 

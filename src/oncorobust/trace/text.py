@@ -9,6 +9,7 @@ the commands that make the result again, the files that differ from dvc.lock and
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from shlex import quote
 
 from oncorobust.base.layout import SCRIPTS
 from oncorobust.pipeline.code_record import code_path, is_code_path
@@ -55,9 +56,7 @@ def whole_text(trace: WholeTrace) -> str:
     lines = [line for table, checks in trace.checks for line in _table_lines(table, checks)]
     agree = all(check.agrees for _, checks in trace.checks for check in checks)
     verdict = _verdict("AGREES" if agree else "DISAGREES", trace.way)
-    return "\n\n".join(
-        [f"All tables and figures; {trace.way.state}\n" + "\n".join(lines), *_differing(trace.way), verdict]
-    )
+    return "\n\n".join([f"All tables and figures; {trace.way.state}\n" + "\n".join(lines), verdict])
 
 
 def _table_lines(table: Table, checks: Sequence[Check]) -> list[str]:
@@ -77,14 +76,18 @@ def _way_parts(way: Way) -> list[str]:
 
 
 def _again(way: Way, path: str) -> list[str]:
-    """Return the commands that make a file again; none where no stage wrote it."""
+    """Return the commands that make a file again, each to be copied as a whole line; none where no stage is known.
+
+    Of a file in a folder that a stage wrote, they make the folder: no rule makes the file alone.
+    """
     if not way.stages:
         return []
     checkout = [] if way.state.startswith("work tree") else [f"git checkout {way.commit} && oncorobust sync"]
     stage = way.stages[0]
-    commands = [*checkout, f"snakemake --cores all {path}", f"dvc repro {stage.name}"]
-    told = f"{commands[-2]}    (or: {commands[-1]}; the stage alone: {stage.command})"
-    return ["Make it again\n" + "\n".join(f"  {one}" for one in [*checkout, told])]
+    made = [one.path for one in stage.outputs if path == one.path or path.startswith(f"{one.path}/")]
+    others = [f"dvc repro {stage.name}    # or", f"{stage.command}    # or the stage alone"] if made else []
+    commands = [*checkout, f"snakemake --cores all {quote(made[0] if made else path)}", *others]
+    return ["Make it again\n" + "\n".join(f"  {one}" for one in commands)]
 
 
 def _differing(way: Way) -> list[str]:
@@ -105,7 +108,7 @@ def _doubts(way: Way) -> list[str]:
     differing = [path for path in way.differing if path not in way.not_recorded]
     return [
         *[_NOT_RECORDED] * bool(way.not_recorded),
-        *(f"{path} has changed since: run snakemake" for path in [*differing, *edited]),
+        *(f"{path} has changed since: run `snakemake --cores all`" for path in [*differing, *edited]),
     ]
 
 

@@ -85,13 +85,23 @@ def limitations(facts: CardFacts) -> list[str]:
     found = [f"{SYNTHETIC}: the images were generated and show no patient."] if facts.summary["synthetic"] else []
     found += [warning] if (warning := training_text(facts.training).warning) else []
     found += [mark] if (mark := watermark([facts.gate])) else []
-    tested = facts.summary["patients"].get("test", 0)
     return [
         *found,
-        f"The numbers are of {tested} test patients of one data set; other scanners and sites were not tested.",
+        f"The numbers are of {_tested(facts)} of one data set; other scanners and sites were not tested.",
         "Accuracy under attack is that under the attacks that were run; another attack may lower it, a certificate "
         "cannot be lowered.",
     ]
+
+
+def _tested(facts: CardFacts) -> str:
+    """Return how many test images and patients the numbers are of, which are often fewer than the test split holds."""
+    summary = facts.summary
+    of = {"images": sum(summary["counts"].get("test", {}).values()), "patients": summary["patients"].get("test", 0)}
+    used = {
+        "images": max((one.cell.n_images or 0 for one in facts.numbers), default=0),
+        "patients": max((one.cell.n_patients or 0 for one in facts.numbers), default=0),
+    }
+    return " and ".join(f"{used[kind]} of the {of[kind]} test {kind}" for kind in of)
 
 
 def _metadata(facts: CardFacts) -> dict[str, Any]:
@@ -101,9 +111,10 @@ def _metadata(facts: CardFacts) -> dict[str, Any]:
         "oncorobust",
         *(["synthetic"] if facts.summary["synthetic"] else []),
     ]
+    mark = f" ({SYNTHETIC})" if facts.summary["synthetic"] else ""
     results = {
         "task": {"type": "image-classification"},
-        "dataset": {"type": facts.dataset, "name": facts.title, "split": "test"},
+        "dataset": {"type": facts.dataset, "name": f"{facts.title}{mark}", "split": "test"},
         "metrics": [_metric(one) for one in facts.numbers if one.cell.value is not None],
     }
     return {
@@ -143,7 +154,8 @@ def _model(facts: CardFacts) -> Iterator[str]:
     yield f"- Parameters: {facts.training['parameters']:,}."
     yield f"- File: `{model_file(facts.dataset, facts.model)}`, MD5 `{facts.md5}`, SHA-256 `{facts.sha256}`."
     size, channels = facts.summary["size"], facts.summary["channels"]
-    yield f"- Input: images of {size} x {size} pixels and {channels} channels, values in [0, 1]. Output: logits."
+    held = f"{channels} channel{'s' * (channels != 1)}"
+    yield f"- Input: images of {size} x {size} pixels and {held}, values in [0, 1]. Output: logits."
 
 
 def _data(facts: CardFacts) -> Iterator[str]:
@@ -182,12 +194,22 @@ def _robustness(facts: CardFacts) -> Iterator[str]:
     yield from _table(("Measure", "Conditions", "Epsilon", "Value", "Images", "Patients"), rows)
     yield ""
     yield _control(facts.numbers)
+    yield from _positive(facts)
 
 
 def _control(numbers: Sequence[Measured]) -> str:
     if any(one.is_control for one in numbers):
         return "Control: random noise of the same size as the attack's change, without a search for a harmful one."
     return "Control: not done, because the threat model `noise` was not run."
+
+
+def _positive(facts: CardFacts) -> Iterator[str]:
+    """Yield which class sensitivity, specificity and AUC call positive, if the card shows them."""
+    options = (one.cell.rows[0].options for one in facts.numbers if one.name == "Sensitivity")
+    indices = {int(one["positive"]) for one in options}
+    for index in sorted(indices):
+        yield ""
+        yield f"Positive class: {_plain(facts.summary['class_names'][index])}."
 
 
 def _validity(gate: Gate) -> Iterator[str]:
