@@ -152,6 +152,14 @@ def test_no_width_scrolls_the_page_sideways(shown: Tab, width: int) -> None:
     assert shown.js("document.documentElement.scrollWidth") <= width
 
 
+def test_a_title_of_ten_thousand_letters_breaks(shown: Tab, page: Path) -> None:
+    shown.show(width=1280)
+    places = "document.querySelectorAll('[role=tab], h3, h4, figcaption, .card h3, main li')"
+    shown.js(f"for (const one of {places}) one.append('W'.repeat(10000)); 0")
+    assert shown.js("document.documentElement.scrollWidth") <= 1280
+    shown.open(page)
+
+
 def test_many_data_sets_leave_room_for_the_results_on_a_phone(shown: Tab) -> None:
     shown.show(width=320)
     shown.js("""{
