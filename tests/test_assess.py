@@ -190,6 +190,7 @@ def without_origin(page: str) -> str:
     """A page without what differs: commands of a repository, or the record of an assessment."""
     page = re.sub(r'<p class="soft">Trace a cell to its inputs: .*?</p>\n', "", page)
     page = re.sub(r"<br>(Trace: )?<code>oncorobust trace .*?</code>", "", page)
+    page = re.sub(r'<dialog id="trace-dialog".*?</script>\n', "", page, flags=re.DOTALL)
     page = re.sub(r"<dt>(Commit|Code)</dt><dd>.*?</dd>\n", "", page)
     page = re.sub(r'<section id="(trace|record)">.*?</section>\n', "", page, flags=re.DOTALL)
     return re.sub(r'<li><a href="#(trace|record)">.*?</li>', "", page)

@@ -74,6 +74,7 @@ def trace_view(tables: Sequence[Table], facts: Facts) -> TraceView:
     book = _Book(facts)
     cells = {cell_key(cell): book.cell(cell) for table in tables for cell in table.cells}
     content = {
+        "command": "oncorobust trace",
         "texts": list(book.texts),
         "files": [[path, facts.md5s.get(path)] for path in book.files],
         "stages": list(book.stages.values()),

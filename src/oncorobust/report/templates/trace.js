@@ -23,7 +23,7 @@
 
   function command(table, row, column, field) {
     const place = row === column ? ["--row", row] : ["--row", row, "--column", column];
-    return ["oncorobust trace", ...[table, ...place, "--field", field].map(quoted)].join(" ");
+    return [data.command, ...[table, ...place, "--field", field].map(quoted)].join(" ");
   }
 
   function stage(one) {
