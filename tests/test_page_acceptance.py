@@ -57,7 +57,12 @@ def judged(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_without_a_policy_the_page_says_nothing_of_acceptance(root: Path) -> None:
-    assert not re.search("(?i)acceptance|verdict|policy", page_of(root).partition("</style>")[2])
+    page = page_of(root)
+    assert 'id="acceptance"' not in page
+    assert "#acceptance" not in page
+    first_screen = page[page.index('<section id="summary">') : page.index('<section id="data">')]
+    assert not re.search("(?i)acceptance|verdict|policy", first_screen)
+    assert "Not done, because no policy" in page, "the evidence matrix says so"
 
 
 def test_every_verdict_stands_on_the_page_with_bounds_size_and_what_would_decide_it(judged: Path) -> None:
@@ -66,7 +71,7 @@ def test_every_verdict_stands_on_the_page_with_bounds_size_and_what_would_decide
     assert {one["outcome"] for one in content["verdicts"]} == {"met", "not met", "undecided"}
     summary = page[page.index('<section id="summary">') : page.index('<section id="data">')]
     assert "Lung &lt;CT&gt;, site A: <b>not met</b> (not declared before the results)." in summary
-    section = page[page.index('<section id="acceptance">') : page.index('<section id="training">')]
+    section = page[page.index('<section id="acceptance">') : page.index('<section id="evidence">')]
     assert "Model: adversarially trained. One-sided level: 95 %." in section
     assert f'class="flag">{content["declaration"]["sentence"]}.' in section
     lines = re.findall("<tr>(<th.*?)</tr>", section)[1:]

@@ -370,7 +370,7 @@ def test_a_third_model_is_shown_with_its_training_its_certificates_and_no_attack
     assert "noise-trained model.</b> Trained for" in page
     shown = re.sub(r'<script type="application/json".*?</script>', "", page, flags=re.DOTALL)
     assert shown.count("smooth.py --dataset") == 1
-    assert "--model noise" not in page
+    assert "--model noise" not in shown
     assert " after adversarial training; " in page
 
 
