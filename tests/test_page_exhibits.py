@@ -12,10 +12,12 @@ import pytest
 from exhibits_page import HOSTILE, exhibits_page, gallery_source, image_rows, images_source
 
 from oncorobust.base.errors import InputError
+from oncorobust.base.layout import row_files
 from oncorobust.report import page_gallery, page_images
 from oncorobust.report.page_gallery import gallery_view, read_gallery, shortened
 from oncorobust.report.page_images import images_view, read_image_rows, subgroup_columns
 from oncorobust.report.page_pictures import magnification, perturbation_picture, picture, reduction
+from oncorobust.report.tables.row_statistics import read_rows
 
 
 def pixels(source):
@@ -167,10 +169,14 @@ def write_run(root, ids):
     index.to_csv(processed / "index.csv", index=False)
 
 
+def rows_of(dataset):
+    return {file: read_rows(file) for file in row_files(dataset, "clean")}
+
+
 def test_rows_are_read_the_most_sensitive_first(tmp_path, monkeypatch):
     write_run(tmp_path, ["other", "007", "NA"])
     monkeypatch.chdir(tmp_path)
-    found = read_image_rows("own", {"clean": "clean"})
+    found = read_image_rows("own", {"clean": "clean"}, rows_of("own"))
     assert found.images["image_id"].tolist() == ["NA", "007"]
     assert found.images["position"].tolist() == [2, 1]
     assert found.models["clean"]["first_flipped"].tolist() == [0.1, np.inf]
@@ -181,4 +187,4 @@ def test_rows_of_an_image_that_is_in_no_index_are_refused(tmp_path, monkeypatch)
     write_run(tmp_path, ["007"])
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match=r"own, clean model: no rows of the images NA \(expected those of the first"):
-        read_image_rows("own", {"clean": "clean"})
+        read_image_rows("own", {"clean": "clean"}, rows_of("own"))

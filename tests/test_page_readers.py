@@ -13,7 +13,7 @@ from results_fixture import REPOSITORY
 
 from oncorobust.data.dataset import LabelledImages
 from oncorobust.evaluation.validity import Check
-from oncorobust.report.page_clinical import ImageRows, clinical_files
+from oncorobust.report.page_clinical import StoredImages, clinical_files
 from oncorobust.report.page_inline import TEMPLATES
 from oncorobust.report.page_parts import embedded
 from oncorobust.report.page_readers import ReaderFiles, readers_view
@@ -63,7 +63,7 @@ def files():
         index, np.zeros((3, 4, 4, 1), dtype=np.float32), (HOSTILE, "malignant"), synthetic=True, name="lidc"
     )
     rows = {CLEAN_FILE: predictions, "reports/lidc/clean/sensitivity.csv": ranking}
-    return ReaderFiles(ImageRows(rows, {"lidc": images}), {"lidc": None}, "", "1.2.3")
+    return ReaderFiles(StoredImages(rows, {"lidc": images}), {"lidc": None}, "", "1.2.3")
 
 
 def tables():

@@ -1,8 +1,10 @@
-"""Files of the page's sections for three readers: per-image rows, processed images, fingerprints, code."""
+"""Files of the page's sections: per-image rows, processed images, fingerprints, code."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+import pandas as pd
 
 import oncorobust
 from oncorobust.base import layout
@@ -10,18 +12,32 @@ from oncorobust.data.dataset import load
 from oncorobust.pipeline.code_record import code_path
 from oncorobust.pipeline.raw_tree import parse_fingerprint
 from oncorobust.report.board_facts import Fingerprint
-from oncorobust.report.page_clinical import ImageRows, clinical_files
+from oncorobust.report.page_clinical import StoredImages, clinical_files
 from oncorobust.report.page_readers import ReaderFiles
 from oncorobust.report.tables.cell import Table
 from oncorobust.report.tables.row_statistics import read_rows
 from oncorobust.settings.pipeline import Params
 
 
-def read_reader_files(params: Params, tables: Sequence[Table]) -> ReaderFiles:
-    """Read what the sections need from the work tree; images stay on disk. Raises InputError naming a missing file."""
+def read_page_rows(params: Params, tables: Sequence[Table]) -> dict[str, pd.DataFrame]:
+    """Read the per-image rows that any section of the page needs, each file once, by name.
+
+    Raises InputError naming a missing file.
+    """
+    judged = [
+        file for name, models in params.models.items() for model in models for file in layout.row_files(name, model)
+    ]
+    return {file: read_rows(file) for file in dict.fromkeys([*judged, *clinical_files(params.models, tables)])}
+
+
+def read_reader_files(params: Params, rows: Mapping[str, pd.DataFrame]) -> ReaderFiles:
+    """Read what the sections for three readers need from the work tree besides `rows`; images stay on disk.
+
+    Raises InputError naming a missing file.
+    """
     return ReaderFiles(
-        stored=ImageRows(
-            rows={file: read_rows(file) for file in clinical_files(params.models, tables)},
+        stored=StoredImages(
+            rows=rows,
             images={name: load(layout.processed(name)) for name in params.models},
         ),
         fingerprints={name: _fingerprint(Path(layout.raw_tree_file(name))) for name in params.models},

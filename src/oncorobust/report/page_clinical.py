@@ -75,8 +75,8 @@ class ClinicalView:
 
 
 @dataclass(frozen=True)
-class ImageRows:
-    """Per-image rows by the name of their file, of all of `clinical_files`, and processed images by data set."""
+class StoredImages:
+    """Per-image rows by the name of their file, those of `clinical_files` among them, and images by data set."""
 
     rows: Mapping[str, pd.DataFrame]
     images: Mapping[str, LabelledImages]
@@ -92,7 +92,7 @@ def clinical_files(models: Mapping[str, Sequence[str]], tables: Sequence[Table])
 def clinical_view(
     parts: Sequence[Described],
     tables: Sequence[Table],
-    stored: ImageRows,
+    stored: StoredImages,
     *,
     gates: Sequence[Gate],
     params: Params,
@@ -135,7 +135,7 @@ def _positive(part: Described, params: Params) -> str:
 
 
 def _models(
-    part: Described, table: Table, stored: ImageRows, gates: Sequence[Gate], models: Mapping[str, str]
+    part: Described, table: Table, stored: StoredImages, gates: Sequence[Gate], models: Mapping[str, str]
 ) -> Iterator[ModelView]:
     readable, images = readable_unit_of(part.summary), stored.images[part.key]
     warnings = warnings_of(part, gates)

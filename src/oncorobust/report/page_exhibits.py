@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from oncorobust.base import layout
 from oncorobust.base.errors import InputError
@@ -38,8 +39,11 @@ class ExhibitViews:
     images: ImagesView
 
 
-def read_exhibits(dataset: str, models: Sequence[str]) -> Exhibits:
-    """Read a data set's exhibits; pixels stay on disk. Raises InputError for a file that is missing or unreadable."""
+def read_exhibits(dataset: str, models: Sequence[str], rows: Mapping[str, pd.DataFrame]) -> Exhibits:
+    """Read a data set's exhibits; pixels stay on disk. rows: per-image rows by the name of their file.
+
+    Raises InputError for a file that is missing or unreadable.
+    """
     path = Path(layout.images_file(dataset))
     try:
         pixels = np.load(path, mmap_mode="r", allow_pickle=False)
@@ -47,7 +51,7 @@ def read_exhibits(dataset: str, models: Sequence[str]) -> Exhibits:
         raise InputError(f"{path}: {error} (expected an npy file of images)") from error
     return Exhibits(
         galleries={model: read_gallery(dataset, model) for model in models},
-        rows=read_image_rows(dataset, {model: MODELS[model] for model in models}),
+        rows=read_image_rows(dataset, {model: MODELS[model] for model in models}, rows),
         pixels=pixels,
     )
 

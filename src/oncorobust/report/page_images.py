@@ -23,7 +23,6 @@ from oncorobust.formats.csv_text import read_table
 from oncorobust.report.page_gallery import shortened
 from oncorobust.report.page_pictures import picture
 from oncorobust.report.tables.numbers import ReadableUnit, display
-from oncorobust.report.tables.row_statistics import read_rows
 
 MOST_ROWS = 25_000
 """Largest number of images of one data set in the table: the most sensitive ones of its first model."""
@@ -92,28 +91,29 @@ class ImagesView:
     most_pictures: int = MOST_PICTURES
 
 
-def read_image_rows(dataset: str, models: Mapping[str, str]) -> ImageRows:
-    """Read the rows of a data set's attacked images. models: names on the page by name in paths.
+def read_image_rows(dataset: str, models: Mapping[str, str], rows: Mapping[str, pd.DataFrame]) -> ImageRows:
+    """Read index.csv of a data set and join it with the rows of the attacked images.
 
-    Raises InputError for a file that cannot be read or that lacks an image of the first model.
+    models: names on the page by name in paths. rows: per-image rows by the name of their file. Raises InputError for an
+    index.csv that cannot be read, or a file that lacks an image of the first model.
     """
-    found = {title: _model_rows(dataset, model) for model, title in models.items()}
+    found = {title: _model_rows(dataset, model, rows) for model, title in models.items()}
     order = next(iter(found.values())).sort_values("first_flipped", kind="stable").index
     index = read_table(Path(layout.processed(dataset)) / "index.csv")
     index = index.assign(position=np.arange(len(index))).set_index("image_id", drop=False)
-    for name, rows in found.items():
-        if missing := sorted(set(order) - set(rows.index) | set(order) - set(index.index)):
+    for name, held in found.items():
+        if missing := sorted(set(order) - set(held.index) | set(order) - set(index.index)):
             raise InputError(
                 f"{layout.REPORTS_FOLDER}/{dataset}, {name} model: no rows of the images {', '.join(missing[:3])} "
                 f"(expected those of the first model, which {layout.processed(dataset)}/index.csv lists): run stage "
                 "attack again"
             )
-    return ImageRows(index.loc[order].astype({"label": int}), {name: rows.loc[order] for name, rows in found.items()})
+    return ImageRows(index.loc[order].astype({"label": int}), {name: held.loc[order] for name, held in found.items()})
 
 
-def _model_rows(dataset: str, model: str) -> pd.DataFrame:
+def _model_rows(dataset: str, model: str, rows: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """Return predicted, margin, last_safe and first_flipped by image_id, in the order of predictions.csv."""
-    predictions, intervals = (read_rows(path) for path in layout.row_files(dataset, model))
+    predictions, intervals = (rows[path] for path in layout.row_files(dataset, model))
     clean = predictions[predictions["attack"] == "none"].set_index("image_id")[["predicted", "margin"]]
     bounds = minimal_epsilons({"predictions": predictions, "intervals": intervals})
     return clean.join(bounds).astype({"last_safe": float, "first_flipped": float})

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from oncorobust.base import layout
 from oncorobust.base.errors import InputError
 from oncorobust.base.schema.version import read_results
 from oncorobust.report.page_curve import ModelCurve, curve_files, model_curves
 from oncorobust.report.page_text import sampled_unit
-from oncorobust.report.tables.row_statistics import read_rows
 
 MODELS = {layout.CLEAN: "clean", layout.ADVERSARIAL: "adversarially trained", layout.NOISE: "noise-trained"}
 """The models of a data set, in order, and their names on the page."""
@@ -46,22 +47,29 @@ class DatasetPart:
 
 
 def read_dataset_part(
-    dataset: str, *, attacked: Sequence[str], trained: Sequence[str], certified: Sequence[str], seed: int
+    dataset: str,
+    rows: Mapping[str, pd.DataFrame],
+    *,
+    attacked: Sequence[str],
+    trained: Sequence[str],
+    certified: Sequence[str],
+    seed: int,
 ) -> DatasetPart:
     """Read what the page shows of a data set from the work tree.
 
-    attacked, trained, certified: names of its models. seed: of the run, for the samples of patients behind the bands.
+    rows: per-image rows by the name of their file. attacked, trained, certified: names of its models. seed: of the run,
+    for the samples of patients behind the bands.
     """
     processed = layout.processed(dataset)
     attack = {model: read_results(layout.results_file(dataset, model, "attack.json")) for model in attacked}
-    rows = {file: read_rows(file) for file in curve_files(dataset, attack)}
+    drawn = {file: rows[file] for file in curve_files(dataset, attack)}
     return DatasetPart(
         key=dataset,
         summary=read_results(f"{processed}/summary.json"),
         training={model: read_results(layout.results_file(dataset, model, "training.json")) for model in trained},
         attack=attack,
         certify={model: read_results(layout.results_file(dataset, model, "certify.json")) for model in certified},
-        over_epsilon=model_curves(dataset, attack, rows, seed=seed),
+        over_epsilon=model_curves(dataset, attack, drawn, seed=seed),
         contact_sheet=read_image(f"{processed}/contact_sheet.png"),
         curves={model: read_image(layout.results_file(dataset, model, "curves.png")) for model in trained},
     )

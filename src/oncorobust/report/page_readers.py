@@ -9,7 +9,7 @@ from oncorobust.report.board_facts import Fingerprint, data_fact, data_lines, pa
 from oncorobust.report.described import Described
 from oncorobust.report.evidence_matrix import Evidence, Run, evidence_matrix
 from oncorobust.report.page_board import Board, board_view
-from oncorobust.report.page_clinical import ClinicalView, ImageRows, clinical_view
+from oncorobust.report.page_clinical import ClinicalView, StoredImages, clinical_view
 from oncorobust.report.tables.cell import Table
 from oncorobust.report.tables.validity import Gate
 from oncorobust.report.verdict_text import PolicyView
@@ -27,7 +27,7 @@ class ReaderFiles:
     the file with the digests of stage report, empty without it. version: of oncorobust.
     """
 
-    stored: ImageRows
+    stored: StoredImages
     fingerprints: Mapping[str, Fingerprint | None]
     code_digest: str
     version: str

@@ -8,7 +8,7 @@ from oncorobust.base.files import whole_outputs
 from oncorobust.base.schema.version import read_results
 from oncorobust.pipeline.page_facts import read_facts
 from oncorobust.pipeline.policy_files import by_name
-from oncorobust.pipeline.reader_files import read_reader_files
+from oncorobust.pipeline.reader_files import read_page_rows, read_reader_files
 from oncorobust.pipeline.table_outputs import read_gates
 from oncorobust.report.page import render_report
 from oncorobust.report.page_charts import read_svg
@@ -30,9 +30,11 @@ def report(params: Params, *, assessment: Mapping[str, Any] | None = None) -> No
     if params.validity.on_failure == "fail":
         refuse_red(gates)
     tables = tables_from_json(read_results(layout.CELLS))
+    rows = read_page_rows(params, tables)
     parts = [
         read_dataset_part(
             name,
+            rows,
             attacked=models,
             trained=trained[name],
             certified=params.certified.get(name, ()),
@@ -49,9 +51,9 @@ def report(params: Params, *, assessment: Mapping[str, Any] | None = None) -> No
         curves=read_results(layout.CURVES),
         verdicts=[read_results(layout.acceptance_file(name)) for name in by_name(params.acceptance)],
         epsilon=params.report.adversarial_training_epsilon,
-        files=read_reader_files(params, tables),
+        files=read_reader_files(params, rows),
         params=params,
-        exhibits={name: read_exhibits(name, models) for name, models in params.models.items()},
+        exhibits={name: read_exhibits(name, models, rows) for name, models in params.models.items()},
         facts=None if assessment else read_facts(summaries=summaries, training=training),
         assessment=assessment,
     )
