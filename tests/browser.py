@@ -120,6 +120,18 @@ class Browser:
         return Tab(self, session)
 
 
+def dumped(page: str, folder: Path) -> tuple[str, str]:
+    """Return a page as it is after its scripts ran, and what Chromium's console says; skips the test without one."""
+    if CHROMIUM is None:
+        pytest.skip("no Chromium is installed: nothing here to show the page")
+    (folder / "page.html").write_text(page, encoding="utf-8")
+    options = ["--headless", "--no-sandbox", "--disable-gpu", "--window-size=900,900", "--virtual-time-budget=8000"]
+    options += ["--enable-logging=stderr", f"--user-data-dir={folder}", "--dump-dom"]
+    command = [CHROMIUM, *options, (folder / "page.html").as_uri()]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=_PATIENCE)
+    return done.stdout, "\n".join(one for one in done.stderr.splitlines() if "CONSOLE" in one)
+
+
 @contextmanager
 def running_browser(folder: Path) -> Iterator[Browser]:
     """Start Chromium with its files in an empty folder, and end it."""

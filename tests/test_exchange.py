@@ -20,6 +20,7 @@ from exchange_fixture import HOSTILE, small_facts, small_gates, small_tables
 from test_schema import write_all
 
 from oncorobust.base.errors import InputError
+from oncorobust.base.schema.entries import Table as ColumnTable
 from oncorobust.base.schema.exchange import ROBUST_POINTS, TRAINING_POINTS
 from oncorobust.pipeline.stages.exchange import exchange
 from oncorobust.report.exchange.citations import citations
@@ -392,11 +393,11 @@ def test_points_of_the_curves() -> None:
 
 
 @pytest.mark.parametrize(("name", "table"), [("robust_accuracy", ROBUST_POINTS), ("training_curves", TRAINING_POINTS)])
-def test_the_templates_of_dvc_name_columns_of_their_file(name: str, table: object) -> None:
+def test_the_templates_of_dvc_name_columns_of_their_file(name: str, table: ColumnTable) -> None:
     text = (toy.REPOSITORY / "workflow" / "plots" / f"{name}.json").read_text(encoding="utf-8")
     json.loads(text)
     assert '"<DVC_METRIC_DATA>"' in text
-    assert set(re.findall(r'"field": "(\w+)"', text)) <= {*table.names, "rev"}  # type: ignore[attr-defined]
+    assert set(re.findall(r'"field": "(\w+)"', text)) <= {*table.names, "rev"}
 
 
 @pytest.fixture(scope="module")

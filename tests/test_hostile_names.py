@@ -4,7 +4,6 @@ Some names would create the file `canary`, or change a page's title, if a comman
 """
 
 import json
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +12,7 @@ import pandas as pd
 import pytest
 import toy_pipeline as toy
 import yaml
+from browser import dumped
 from PIL import Image
 from results_fixture import DATASETS, FakeDataset, write_results
 from toy_pipeline import REPOSITORY
@@ -261,13 +261,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 def title_in_browser(page: str, folder: Path) -> str:
     """The page's title after a browser has shown it."""
-    browser = shutil.which("chromium")
-    if browser is None:
-        pytest.skip("no chromium, a package of Debian: nothing here to show the page")
-    (folder / "page.html").write_text(page, encoding="utf-8")
-    options = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder}", "--dump-dom"]
-    command = [browser, *options, (folder / "page.html").as_uri()]
-    shown = subprocess.run(command, capture_output=True, text=True, timeout=60).stdout
+    shown, _ = dumped(page, folder)
     return shown.partition("<title>")[2].partition("</title>")[0]
 
 

@@ -3,13 +3,12 @@
 import contextlib
 import json
 import re
-import shutil
-import subprocess
 from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
 
 import pytest
+from browser import dumped
 from jinja2 import Environment, PackageLoader
 from results_fixture import DATASETS, write_results
 from schema_check import document_problems
@@ -175,21 +174,8 @@ def page_of_charts() -> str:
     )
 
 
-def in_browser(page: str, folder: Path) -> tuple[str, str]:
-    """Return the page after its scripts ran, and what Chromium's console says."""
-    browser = shutil.which("chromium")
-    if browser is None:
-        pytest.skip("no chromium, a package of Debian: nothing here to show the page")
-    (folder / "page.html").write_text(page, encoding="utf-8")
-    options = ["--headless", "--no-sandbox", "--disable-gpu", "--window-size=900,900", "--virtual-time-budget=8000"]
-    options += ["--enable-logging=stderr", f"--user-data-dir={folder}", "--dump-dom"]
-    command = [browser, *options, (folder / "page.html").as_uri()]
-    finished = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    return finished.stdout, "\n".join(one for one in finished.stderr.splitlines() if "CONSOLE" in one)
-
-
 def test_a_browser_draws_the_chart_under_the_policy_and_the_keyboard_reads_its_values(tmp_path: Path) -> None:
-    shown, console = in_browser(page_of_charts(), tmp_path)
+    shown, console = dumped(page_of_charts(), tmp_path)
     assert console == ""
     told = json.loads(re.search(r"<title>(.*?)</title>", shown, re.DOTALL)[1].replace("&lt;", "<").replace("&gt;", ">"))
     # 0.001 x 1400 = 1.4 HU; the certified curve falls after 0.005, so that at 0.001 it still holds what 0.005 has
@@ -208,6 +194,6 @@ def test_a_browser_draws_the_chart_under_the_policy_and_the_keyboard_reads_its_v
 
 def test_without_its_policy_s_hash_no_chart_is_drawn(tmp_path: Path) -> None:
     page = page_of_charts()
-    shown, console = in_browser(re.sub(r"'sha256-[^']+'", "", page), tmp_path)
+    shown, console = dumped(re.sub(r"'sha256-[^']+'", "", page), tmp_path)
     assert 'class="uplot' not in shown.partition("<body>")[2].partition("<script")[0]
     assert "Content Security Policy" in console
