@@ -146,6 +146,21 @@ def test_the_theme_follows_the_system_until_one_is_chosen(shown: Tab, page: Path
     assert shown.js(ground) == light, "the choice is kept"
 
 
+def test_enter_on_a_number_opens_its_origin_and_escape_returns_to_it(shown: Tab) -> None:
+    shown.show(width=1280)
+    number = 'document.querySelector(\'[data-table="Table 1"] [data-row="PGD:0.002"] .trace-open\')'
+    shown.js(f"{number}.focus()")
+    shown.press("Enter")
+    assert shown.js("document.getElementById('trace-dialog').open")
+    told = shown.js("document.getElementById('trace-body').innerText")
+    assert "Table 1, row PGD:0.002" in told
+    assert "oncorobust trace 'Table 1' --row PGD:0.002" in told
+    assert "MD5" in told
+    shown.press("Escape")
+    assert not shown.js("document.getElementById('trace-dialog').open")
+    assert shown.js(f"document.activeElement === {number}")
+
+
 @pytest.mark.parametrize("width", [320, 390, 768, 1280])
 def test_no_width_scrolls_the_page_sideways(shown: Tab, width: int) -> None:
     shown.show(width=width)
