@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from oncorobust.report.page_gallery import Gallery, GallerySource, gallery_view
-from oncorobust.report.page_images import ImageRows, ImagesSource, images_view
-from oncorobust.report.page_inline import TEMPLATES, inline
+from oncorobust.report.page.gallery import Gallery, GallerySource, gallery_view
+from oncorobust.report.page.images import ImageRows, ImagesSource, images_view
+from oncorobust.report.page.inline import TEMPLATES, inline
 
 EPSILONS = (0.001, 0.004, 0.02)
 UNIT = (1400.0, "HU")

@@ -9,7 +9,7 @@ from results_fixture import REPOSITORY
 from oncorobust.report import evidence_standards
 from oncorobust.report.evidence_matrix import Run, evidence_matrix
 from oncorobust.report.evidence_standards import Standard
-from oncorobust.report.page_board import Board, Subgroup
+from oncorobust.report.page.board import Board, Subgroup
 from oncorobust.report.verdict_text import PolicyView
 
 SECTIONS = {"radiologist", "reviewer", "board", "subgroups", "validity", "acceptance"}

@@ -7,7 +7,7 @@ import pytest
 from oncorobust.base.errors import InputError
 from oncorobust.base.schema.version import read_results
 from oncorobust.pipeline.made_files import check_made, way_to_make
-from oncorobust.report.page_parts import read_image
+from oncorobust.report.page.parts import read_image
 
 
 def test_a_missing_file_of_a_stage_is_named_with_the_command(tmp_path, monkeypatch):

@@ -6,7 +6,7 @@ from made_tables import LUNG, PHANTOM, made_cell, made_table
 from results_fixture import REPOSITORY
 
 from oncorobust.report.board_facts import Fingerprint, data_fact, data_lines, parameter_facts, software_facts
-from oncorobust.report.page_board import Subgroup, board_view
+from oncorobust.report.page.board import Subgroup, board_view
 from oncorobust.report.tables.cell import TableColumn
 from oncorobust.report.verdict_text import PolicyView, VerdictLine
 from oncorobust.settings.load import parse_params

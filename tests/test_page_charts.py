@@ -20,8 +20,8 @@ from oncorobust.base.schema.version import write_results as write_results_json
 from oncorobust.pipeline.stages.tabulate import tabulate
 from oncorobust.report.figures.charts import charts_to_json
 from oncorobust.report.figures.plot_data import read_all_plot_data
-from oncorobust.report.page_charts import charts_view, embedded_svg, read_svg
-from oncorobust.report.page_inline import SCRIPTS, TEMPLATES, content_security_policy, inline
+from oncorobust.report.page.charts import charts_view, embedded_svg, read_svg
+from oncorobust.report.page.inline import SCRIPTS, TEMPLATES, content_security_policy, inline
 from oncorobust.settings.load import load_params
 
 CURVES = [

@@ -8,7 +8,7 @@ from made_tables import AUC, MISSED, SENSITIVITY, made_cell, made_source, made_t
 from oncorobust.base.errors import InputError
 from oncorobust.evaluation.confusion import confusion_counts, right_and_wrong_counts
 from oncorobust.evaluation.resampling import draw_patients
-from oncorobust.report.page_confusion import confusions
+from oncorobust.report.page.confusion import confusions
 from oncorobust.report.tables.row_estimates import row_estimate
 
 PREDICTIONS, INTERVALS = "reports/lidc/clean/predictions.csv", "reports/lidc/clean/intervals.csv"

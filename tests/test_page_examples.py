@@ -9,7 +9,7 @@ from PIL import Image
 
 from oncorobust.base.errors import InputError
 from oncorobust.data.dataset import LabelledImages
-from oncorobust.report.page_examples import SHOWN, clean_errors, most_sensitive, shown_id, thumbnail
+from oncorobust.report.page.examples import SHOWN, clean_errors, most_sensitive, shown_id, thumbnail
 
 HU = (1400.0, "HU")
 

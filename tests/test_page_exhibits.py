@@ -13,10 +13,10 @@ from exhibits_page import HOSTILE, exhibits_page, gallery_source, image_rows, im
 
 from oncorobust.base.errors import InputError
 from oncorobust.base.layout import row_files
-from oncorobust.report import page_gallery, page_images
-from oncorobust.report.page_gallery import gallery_view, read_gallery, shortened
-from oncorobust.report.page_images import images_view, read_image_rows, subgroup_columns
-from oncorobust.report.page_pictures import magnification, perturbation_picture, picture, reduction
+from oncorobust.report.page import gallery, images
+from oncorobust.report.page.gallery import gallery_view, read_gallery, shortened
+from oncorobust.report.page.images import images_view, read_image_rows, subgroup_columns
+from oncorobust.report.page.pictures import magnification, perturbation_picture, picture, reduction
 from oncorobust.report.tables.row_statistics import read_rows
 
 
@@ -85,10 +85,10 @@ def test_the_gallery_keeps_its_size(monkeypatch):
         for tab in whole
         for one in tab.blocks[0].images
     )
-    monkeypatch.setattr(page_gallery, "MOST_BYTES", size - 1)
+    monkeypatch.setattr(gallery, "MOST_BYTES", size - 1)
     smaller = gallery_view(sources)
     assert [(len(tab.blocks[0].images), tab.blocks[0].left_out) for tab in smaller] == [(2, 1), (2, 0)]
-    monkeypatch.setattr(page_gallery, "MOST_BYTES", 1)
+    monkeypatch.setattr(gallery, "MOST_BYTES", 1)
     assert [len(tab.blocks[0].images) for tab in gallery_view(sources)] == [1, 1]
     assert "1 more stored images are left out" in exhibits_page(sources, [])
 
@@ -128,8 +128,8 @@ def test_subgroups_are_columns_of_few_values_without_decimals():
 
 
 def test_pictures_and_rows_are_limited(monkeypatch):
-    monkeypatch.setattr(page_images, "MOST_PICTURES", 10)
-    monkeypatch.setattr(page_images, "MOST_ROWS", 20)
+    monkeypatch.setattr(images, "MOST_PICTURES", 10)
+    monkeypatch.setattr(images, "MOST_ROWS", 20)
     sources = [images_source(image_rows([f"{key}{one}" for one in range(30)]), key=key) for key in ("a", "b")]
     view = images_view(sources)
     assert [len(one["pictures"]) for one in content_of(view)] == [5, 5]

@@ -8,8 +8,8 @@ from base64 import b64decode
 import pytest
 
 from oncorobust.base.errors import InputError
-from oncorobust.report import page_inline
-from oncorobust.report.page_inline import content_security_policy, inline
+from oncorobust.report.page import inline as inline_module
+from oncorobust.report.page.inline import content_security_policy, inline
 
 
 def test_the_policy_names_each_script_by_the_hash_of_its_text() -> None:
@@ -38,6 +38,6 @@ def test_a_script_that_would_end_its_element_is_refused(text: str, monkeypatch: 
         def read_text(self, **_: str) -> str:
             return text
 
-    monkeypatch.setattr(page_inline, "files", lambda _: Folder())
+    monkeypatch.setattr(inline_module, "files", lambda _: Folder())
     with pytest.raises(InputError, match=r"report/templates/page\.js: holds '</script' or '<!--' \(expected text that"):
         inline(styles=(), scripts=("page.js",))

@@ -13,10 +13,10 @@ from results_fixture import REPOSITORY
 
 from oncorobust.data.dataset import LabelledImages
 from oncorobust.evaluation.validity import Check
-from oncorobust.report.page_clinical import StoredImages, clinical_files
-from oncorobust.report.page_inline import TEMPLATES
-from oncorobust.report.page_parts import embedded
-from oncorobust.report.page_readers import ReaderFiles, readers_view
+from oncorobust.report.page.clinical import StoredImages, clinical_files
+from oncorobust.report.page.inline import TEMPLATES
+from oncorobust.report.page.parts import embedded
+from oncorobust.report.page.readers import ReaderFiles, readers_view
 from oncorobust.report.tables.cell import TableColumn
 from oncorobust.report.tables.validity import Gate
 from oncorobust.settings.load import parse_params

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 import pandas as pd
 from made_tables import made_cell, made_table
 
-from oncorobust.report.page_reviewer import Sample, drawing_sentence, interval_sentence, sample_of, table_methods
+from oncorobust.report.page.reviewer import Sample, drawing_sentence, interval_sentence, sample_of, table_methods
 
 
 @dataclass

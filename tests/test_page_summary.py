@@ -7,11 +7,11 @@ import pytest
 from results_fixture import DATASETS, write_results
 
 from oncorobust.evaluation.validity import Check
-from oncorobust.report import page_summary
-from oncorobust.report.page_curve import CurvePoint, ModelCurve, curve_files, curve_svg, model_curves
-from oncorobust.report.page_parts import DatasetPart
-from oncorobust.report.page_summary import Light
-from oncorobust.report.page_text import change_text
+from oncorobust.report.page import summary
+from oncorobust.report.page.curve import CurvePoint, ModelCurve, curve_files, curve_svg, model_curves
+from oncorobust.report.page.parts import DatasetPart
+from oncorobust.report.page.summary import Light
+from oncorobust.report.page.text import change_text
 from oncorobust.report.tables.cell import Cell, Interval, PairedTest
 from oncorobust.report.tables.row_statistics import read_rows
 from oncorobust.report.tables.validity import Gate
@@ -43,9 +43,9 @@ def gate(model: str, *statuses: str) -> Gate:
 
 
 def test_a_red_check_names_its_model_and_the_others_are_counted_together() -> None:
-    found = list(page_summary._lights([gate("clean", "green", "not done"), gate("adversarial", "green", "green")]))
+    found = list(summary._lights([gate("clean", "green", "not done"), gate("adversarial", "green", "green")]))
     assert found == [Light("green", "3 checks passed, 1 not done")]
-    found = list(page_summary._lights([gate("clean", "green"), gate("adversarial", "red", "green", "red")]))
+    found = list(summary._lights([gate("clean", "green"), gate("adversarial", "red", "green", "red")]))
     assert found == [
         Light("red", "adversarially trained model not valid: check 0, check 2"),
         Light("green", "1 check passed, 0 not done"),
@@ -63,7 +63,7 @@ def part_of(*, training: dict[str, object], attack: dict[str, object] | None = N
 def test_a_collapsed_training_and_images_without_a_gradient_stand_on_the_card() -> None:
     attack = {"clean": {"share_without_gradient": 0.01}, "adversarial": {"share_without_gradient": 0.125}}
     part = part_of(training={"clean": trained(), "adversarial": trained(2, 3)}, attack=attack)
-    assert [(name, one.text, one.spoils) for name, one in page_summary._warnings(part)] == [
+    assert [(name, one.text, one.spoils) for name, one in summary._warnings(part)] == [
         (
             "adversarially trained",
             "12.50\u00a0% of the attacked images have no gradient: accuracy under attack may be too high.",
@@ -72,18 +72,16 @@ def test_a_collapsed_training_and_images_without_a_gradient_stand_on_the_card() 
         ("adversarially trained", "Training collapsed after epochs 2, 3; the weights of epoch 1 were kept.", False),
     ]
     part = part_of(training={"clean": trained(4, kept=True)})
-    ((name, found),) = page_summary._warnings(part)
+    ((name, found),) = summary._warnings(part)
     assert (name, found.spoils) == ("clean", True)
     assert found.text.startswith("Training collapsed: the model is no better than one answer for all images.")
-    assert list(page_summary._warnings(part_of(training={"clean": trained()}))) == []
+    assert list(summary._warnings(part_of(training={"clean": trained()}))) == []
 
 
 def test_a_model_with_a_red_check_or_collapsed_weights_is_marked_beside_its_numbers() -> None:
     part = part_of(training={"clean": trained(4, kept=True), "adversarial": trained(4), "noise": trained()})
-    assert page_summary._spoiled(part, [gate("clean", "green"), gate("adversarial", "not done")]) == {
-        "clean": "collapsed"
-    }
-    assert page_summary._spoiled(part, [gate("adversarial", "green", "red")]) == {
+    assert summary._spoiled(part, [gate("clean", "green"), gate("adversarial", "not done")]) == {"clean": "collapsed"}
+    assert summary._spoiled(part, [gate("adversarial", "green", "red")]) == {
         "clean": "collapsed",
         "adversarial": "not valid",
     }

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from oncorobust.report.page_tables import table_view
+from oncorobust.report.page.table_views import table_view
 from oncorobust.report.tables.cell import Cell, Field, Interval, PairedTest, Table, TableColumn
 from oncorobust.report.tables.validity import NOT_VALID
 

@@ -10,7 +10,7 @@ from browser import dumped
 from jinja2 import Environment, PackageLoader
 from results_fixture import REPOSITORY
 
-from oncorobust.report.page_trace import SHOWN_CODE, STAGE_PARAMETERS, Facts, known_md5s, trace_view
+from oncorobust.report.page.trace import SHOWN_CODE, STAGE_PARAMETERS, Facts, known_md5s, trace_view
 from oncorobust.report.tables.cell import Cell, Field, Interval, MetricSource, RowsSource, Table, TableColumn
 
 ATTACK, ROWS = "reports/lidc/clean/attack.json", "reports/lidc/adversarial/intervals.csv"

@@ -16,10 +16,10 @@ from oncorobust.base.errors import InputError
 from oncorobust.base.layout import MODELS
 from oncorobust.report.figure_text import figure_captions
 from oncorobust.report.model_text import hardening_of, model_sentence, noise_sentences, training_text
-from oncorobust.report.page_curve import curve_files, model_curves
-from oncorobust.report.page_inline import content_security_policy, inline
-from oncorobust.report.page_parts import read_image
-from oncorobust.report.page_text import findings, search_line
+from oncorobust.report.page.curve import curve_files, model_curves
+from oncorobust.report.page.inline import content_security_policy, inline
+from oncorobust.report.page.parts import read_image
+from oncorobust.report.page.text import findings, search_line
 from oncorobust.report.selective_text import rule_findings
 from oncorobust.report.tables.cell import Interval, PairedTest, tables_from_json
 from oncorobust.report.tables.row_statistics import read_rows

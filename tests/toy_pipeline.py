@@ -29,7 +29,7 @@ from snakemake.api import SnakemakeApi
 from snakemake.settings.enums import Quietness
 from snakemake.settings.types import DAGSettings, OutputSettings, RerunTrigger, ResourceSettings
 
-from oncorobust.report.page_trace import SHOWN_CODE
+from oncorobust.report.page.trace import SHOWN_CODE
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 STAGES = ["acquire", "preprocess", "train", "harden", "smooth", "attack", "rank", "certify", "validate", "repeat"]

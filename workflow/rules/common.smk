@@ -30,7 +30,7 @@ from oncorobust.pipeline.interruption import pass_on
 from oncorobust.pipeline.policy_files import policies_of, policy_reads
 from oncorobust.pipeline.raw_tree import mark_edited
 from oncorobust.pipeline.resource_use import read_budget
-from oncorobust.report.page_trace import SHOWN_CODE
+from oncorobust.report.page.trace import SHOWN_CODE
 from oncorobust.settings.load import check_overrides, read_yaml
 
 try:

@@ -1,4 +1,4 @@
-"""Reading of what the page tells of a clicked number (`report.page_trace`), from the work tree."""
+"""Reading of what the page tells of a clicked number (`report.page.trace`), from the work tree."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 from oncorobust.base import layout
 from oncorobust.base.schema.version import read_results
 from oncorobust.pipeline.code_record import code_path, parse_digests
-from oncorobust.report.page_trace import SHOWN_CODE, Facts, known_md5s
+from oncorobust.report.page.trace import SHOWN_CODE, Facts, known_md5s
 from oncorobust.settings.load import read_yaml
 
 

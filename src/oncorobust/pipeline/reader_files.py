@@ -12,8 +12,8 @@ from oncorobust.data.dataset import load
 from oncorobust.pipeline.code_record import code_path
 from oncorobust.pipeline.raw_tree import parse_fingerprint
 from oncorobust.report.board_facts import Fingerprint
-from oncorobust.report.page_clinical import StoredImages, clinical_files
-from oncorobust.report.page_readers import ReaderFiles
+from oncorobust.report.page.clinical import StoredImages, clinical_files
+from oncorobust.report.page.readers import ReaderFiles
 from oncorobust.report.tables.cell import Table
 from oncorobust.report.tables.row_statistics import read_rows
 from oncorobust.settings.pipeline import Params

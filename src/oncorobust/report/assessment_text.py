@@ -6,7 +6,7 @@ from typing import Any
 from oncorobust.base import layout
 from oncorobust.base.epsilons import epsilon_text
 from oncorobust.report.measures import STRICT
-from oncorobust.report.page_text import readable_unit_of, sampled_unit, shown_percent
+from oncorobust.report.page.text import readable_unit_of, sampled_unit, shown_percent
 from oncorobust.report.shown_attacks import ALL, BASELINE, row_place
 from oncorobust.report.tables.cell import Table
 from oncorobust.report.tables.numbers import ReadableUnit, display_estimate, in_units

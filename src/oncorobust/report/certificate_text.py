@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from oncorobust.base.epsilons import epsilon_text
-from oncorobust.report.page_text import shown_percent
+from oncorobust.report.page.text import shown_percent
 from oncorobust.report.shown_attacks import BASELINE
 from oncorobust.report.tables.cell import Cell, Table, TableColumn
 from oncorobust.report.tables.certificates import certified_row
@@ -26,7 +26,7 @@ def certificate_sentences(
     """Return what is guaranteed of each model of a data set.
 
     table: Table C. certify: certify.json by model. readable: epsilon 1 in a unit that readers know. unit: of
-    `page_text.sampled_unit`. A sentence is on the largest epsilon at which at least half of the right answers of the
+    `page.text.sampled_unit`. A sentence is on the largest epsilon at which at least half of the right answers of the
     smoothed model are certified, or on the smallest epsilon where there is none.
     """
     return [

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from oncorobust.base.layout import CLEAN
-from oncorobust.report.page_text import shown_percent
+from oncorobust.report.page.text import shown_percent
 from oncorobust.report.tables.cell import Cell, Table
 from oncorobust.report.tables.numbers import display_estimate
 from oncorobust.report.tables.render import marked_title

@@ -11,7 +11,7 @@ from itertools import groupby
 
 from oncorobust.report import evidence_standards as of
 from oncorobust.report.evidence_standards import Standard
-from oncorobust.report.page_board import Board
+from oncorobust.report.page.board import Board
 from oncorobust.report.shown_attacks import BASELINE
 from oncorobust.report.tables.cell import Table
 from oncorobust.report.verdict_text import PolicyView

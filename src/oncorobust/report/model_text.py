@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from oncorobust.base.layout import ADVERSARIAL, NOISE
-from oncorobust.report.page_text import percent
+from oncorobust.report.page.text import percent
 
 
 @dataclass(frozen=True)

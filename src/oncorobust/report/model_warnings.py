@@ -7,7 +7,7 @@ from typing import Any
 from oncorobust.base.epsilons import FEW_WITHOUT_GRADIENT
 from oncorobust.evaluation.validity import Check, red_names
 from oncorobust.report.described import Described
-from oncorobust.report.page_text import percent
+from oncorobust.report.page.text import percent
 from oncorobust.report.tables.validity import Gate
 
 

@@ -17,7 +17,7 @@ _RULES = {"margin": "the margin", **_MINIMAL_EPSILONS}
 def rule_findings(table: Table, column: TableColumn, *, unit: str) -> list[str]:
     """Return what Table D shows of one data set's clean model; empty where it has no row of a minimal epsilon.
 
-    unit: of `page_text.sampled_unit`.
+    unit: of `page.text.sampled_unit`.
     """
     return [*_added_values(table, column, unit), *_attacks(table, column)]
 

@@ -43,7 +43,7 @@ class PolicyView:
 
 
 def policy_view(content: Mapping[str, Any], titles: Mapping[str, str], *, units: Mapping[str, str]) -> PolicyView:
-    """Return what the page shows of a verdict file; titles, units (`page_text.sampled_unit`): of data sets by key."""
+    """Return what the page shows of a verdict file; titles, units (`page.text.sampled_unit`): of data sets by key."""
     return PolicyView(
         key=PurePath(content["policy"]["path"]).stem,
         name=content["policy"]["name"],

@@ -10,10 +10,10 @@ from oncorobust.pipeline.page_facts import read_facts
 from oncorobust.pipeline.policy_files import by_name
 from oncorobust.pipeline.reader_files import read_page_rows, read_reader_files
 from oncorobust.pipeline.table_outputs import read_gates
-from oncorobust.report.page import render_report
-from oncorobust.report.page_charts import read_svg
-from oncorobust.report.page_exhibits import read_exhibits
-from oncorobust.report.page_parts import read_dataset_part
+from oncorobust.report.page.charts import read_svg
+from oncorobust.report.page.exhibits import read_exhibits
+from oncorobust.report.page.parts import read_dataset_part
+from oncorobust.report.page.render import render_report
 from oncorobust.report.tables.cell import tables_from_json
 from oncorobust.report.tables.validity import refuse_red
 from oncorobust.settings.pipeline import Params

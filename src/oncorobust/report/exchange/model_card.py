@@ -15,7 +15,7 @@ from oncorobust.base.epsilons import epsilon_text
 from oncorobust.base.layout import ADVERSARIAL, CITATIONS, CLEAN, model_file, table_file
 from oncorobust.report.exchange.measured import Measured
 from oncorobust.report.model_text import hardening_of, model_sentence, training_text
-from oncorobust.report.page_text import readable_unit_of
+from oncorobust.report.page.text import readable_unit_of
 from oncorobust.report.tables.numbers import display_estimate, in_units
 from oncorobust.report.tables.render import SYNTHETIC, escape
 from oncorobust.report.tables.validity import Gate, watermark

@@ -8,8 +8,8 @@ from oncorobust.data.dataset import COLUMNS, POSITION, LabelledImages
 from oncorobust.report.board_facts import Fingerprint, data_fact, data_lines, parameter_facts, software_facts
 from oncorobust.report.described import Described
 from oncorobust.report.evidence_matrix import Evidence, Run, evidence_matrix
-from oncorobust.report.page_board import Board, board_view
-from oncorobust.report.page_clinical import ClinicalView, StoredImages, clinical_view
+from oncorobust.report.page.board import Board, board_view
+from oncorobust.report.page.clinical import ClinicalView, StoredImages, clinical_view
 from oncorobust.report.tables.cell import Table
 from oncorobust.report.tables.validity import Gate
 from oncorobust.report.verdict_text import PolicyView

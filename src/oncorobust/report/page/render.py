@@ -1,10 +1,10 @@
 """The HTML page of a run: data, tables, figures, training and the way back to the inputs, in one file.
 
-The page needs no network: images are inside as base64, as are style sheet and scripts (`page_inline`), and all that it
+The page needs no network: images are inside as base64, as are style sheet and scripts (`inline`), and all that it
 shows is there without scripts. It holds no time of writing, so that the same results give the same bytes. Titles, class
 names and notes come from a user's files; the template (`templates/report.html.j2`, with a partial for each section)
 escapes them by Jinja's autoescape, and a Content-Security-Policy forbids all scripts but the page's own. Numbers are
-the tables' cells, shown as `tables.numbers` shows them; `page_text` and `model_text` hold the sentences.
+the tables' cells, shown as `tables.numbers` shows them; `text` and `model_text` hold the sentences.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,15 +19,15 @@ from oncorobust.report.certificate_text import certificate_sentences
 from oncorobust.report.comparison_text import comparison_sentences
 from oncorobust.report.figure_text import figure_captions
 from oncorobust.report.model_text import hardening_of, model_sentence, noise_sentences, training_text
-from oncorobust.report.page_charts import charts_view, embedded_svg
-from oncorobust.report.page_exhibits import Exhibits, exhibit_views
-from oncorobust.report.page_inline import TEMPLATES, inline
-from oncorobust.report.page_parts import MODELS, DatasetPart, embedded
-from oncorobust.report.page_readers import ReaderFiles, readers_view
-from oncorobust.report.page_summary import attacked_by, cards
-from oncorobust.report.page_tables import table_view
-from oncorobust.report.page_text import PROTOCOLS, SearchLine, findings, percent, readable_unit_of, search_line
-from oncorobust.report.page_trace import Facts, trace_view
+from oncorobust.report.page.charts import charts_view, embedded_svg
+from oncorobust.report.page.exhibits import Exhibits, exhibit_views
+from oncorobust.report.page.inline import TEMPLATES, inline
+from oncorobust.report.page.parts import MODELS, DatasetPart, embedded
+from oncorobust.report.page.readers import ReaderFiles, readers_view
+from oncorobust.report.page.summary import attacked_by, cards
+from oncorobust.report.page.table_views import table_view
+from oncorobust.report.page.text import PROTOCOLS, SearchLine, findings, percent, readable_unit_of, search_line
+from oncorobust.report.page.trace import Facts, trace_view
 from oncorobust.report.seed_text import seed_findings
 from oncorobust.report.selective_text import rule_findings
 from oncorobust.report.tables.cell import Table, TableColumn

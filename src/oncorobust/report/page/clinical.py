@@ -2,7 +2,7 @@
 
 radiologist  confusion matrices with the measures of Table E, wrong and sensitive images, epsilon in words
 reviewer     how the attacked images were drawn, intervals and tests, warnings beside the numbers they concern
-board        software, data, parameters, calibration, subgroups, intended use, limits (`page_board`)
+board        software, data, parameters, calibration, subgroups, intended use, limits (`board`)
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,9 +15,9 @@ from oncorobust.data.dataset import LabelledImages
 from oncorobust.report.described import Described
 from oncorobust.report.epsilon_words import epsilon_sentences
 from oncorobust.report.model_warnings import ModelWarning, warnings_of
-from oncorobust.report.page_confusion import Confusion, confusions
-from oncorobust.report.page_examples import Examples, clean_errors, most_sensitive
-from oncorobust.report.page_reviewer import (
+from oncorobust.report.page.confusion import Confusion, confusions
+from oncorobust.report.page.examples import Examples, clean_errors, most_sensitive
+from oncorobust.report.page.reviewer import (
     Sample,
     TableMethods,
     drawing_sentence,
@@ -25,7 +25,7 @@ from oncorobust.report.page_reviewer import (
     sample_of,
     table_methods,
 )
-from oncorobust.report.page_text import readable_unit_of
+from oncorobust.report.page.text import readable_unit_of
 from oncorobust.report.tables.cell import Table
 from oncorobust.report.tables.render import marked_title
 from oncorobust.report.tables.validity import Gate

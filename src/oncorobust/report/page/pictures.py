@@ -12,7 +12,7 @@ import PIL.Image
 from jaxtyping import Float
 
 from oncorobust.base.arrays import Image
-from oncorobust.report.page_parts import embedded
+from oncorobust.report.page.parts import embedded
 
 LARGEST_SIDE = 64
 """Largest height and width of a picture in pixels."""

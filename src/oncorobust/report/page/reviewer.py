@@ -8,7 +8,7 @@ import pandas as pd
 
 from oncorobust.base.layout import CELLS, CLEAN
 from oncorobust.report.described import Described
-from oncorobust.report.page_text import sampled_unit
+from oncorobust.report.page.text import sampled_unit
 from oncorobust.report.tables.cell import Cell, Table
 
 

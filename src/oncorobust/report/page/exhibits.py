@@ -9,7 +9,7 @@ import pandas as pd
 
 from oncorobust.base import layout
 from oncorobust.base.errors import InputError
-from oncorobust.report.page_gallery import (
+from oncorobust.report.page.gallery import (
     Gallery,
     GallerySource,
     GalleryTab,
@@ -17,9 +17,9 @@ from oncorobust.report.page_gallery import (
     gallery_view,
     read_gallery,
 )
-from oncorobust.report.page_images import ImageRows, ImagesSource, ImagesView, images_view, read_image_rows
-from oncorobust.report.page_parts import MODELS, DatasetPart
-from oncorobust.report.page_text import readable_unit_of
+from oncorobust.report.page.images import ImageRows, ImagesSource, ImagesView, images_view, read_image_rows
+from oncorobust.report.page.parts import MODELS, DatasetPart
+from oncorobust.report.page.text import readable_unit_of
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ import pandas as pd
 from oncorobust.base import layout
 from oncorobust.base.errors import InputError
 from oncorobust.base.schema.version import read_results
-from oncorobust.report.page_curve import ModelCurve, curve_files, model_curves
-from oncorobust.report.page_text import sampled_unit
+from oncorobust.report.page.curve import ModelCurve, curve_files, model_curves
+from oncorobust.report.page.text import sampled_unit
 
 MODELS = {layout.CLEAN: "clean", layout.ADVERSARIAL: "adversarially trained", layout.NOISE: "noise-trained"}
 """The models of a data set, in order, and their names on the page."""

@@ -13,7 +13,7 @@ import pandas as pd
 
 from oncorobust.base.epsilons import epsilon_text
 from oncorobust.evaluation.confusion import confusion_counts, right_and_wrong_counts
-from oncorobust.report.page_text import shown_percent
+from oncorobust.report.page.text import shown_percent
 from oncorobust.report.shown_attacks import ALL, BASELINE
 from oncorobust.report.tables.cell import Cell, RowsSource, Table
 from oncorobust.report.tables.numbers import ReadableUnit, display_estimate, in_units

@@ -16,7 +16,7 @@ from oncorobust.base import layout
 from oncorobust.base.arrays import Images
 from oncorobust.base.epsilons import epsilon_text
 from oncorobust.base.errors import InputError
-from oncorobust.report.page_pictures import magnification, perturbation_picture, picture, reduction
+from oncorobust.report.page.pictures import magnification, perturbation_picture, picture, reduction
 from oncorobust.report.tables.numbers import ReadableUnit, in_units
 
 MOST_BYTES = 4_000_000

@@ -20,8 +20,8 @@ from oncorobust.base.epsilons import epsilon_text
 from oncorobust.base.errors import InputError
 from oncorobust.evaluation.image_epsilons import minimal_epsilons
 from oncorobust.formats.csv_text import read_table
-from oncorobust.report.page_gallery import shortened
-from oncorobust.report.page_pictures import picture
+from oncorobust.report.page.gallery import shortened
+from oncorobust.report.page.pictures import picture
 from oncorobust.report.tables.numbers import ReadableUnit, display
 
 MOST_ROWS = 25_000

@@ -15,9 +15,9 @@ from oncorobust.base.layout import ADVERSARIAL, CLEAN
 from oncorobust.report.measures import STRICT, TRUE, Measure, measures_of
 from oncorobust.report.model_text import hardening_of
 from oncorobust.report.model_warnings import ModelWarning, warnings_of
-from oncorobust.report.page_curve import curve_svg
-from oncorobust.report.page_parts import MODELS, DatasetPart
-from oncorobust.report.page_text import change_text, readable_unit_of
+from oncorobust.report.page.curve import curve_svg
+from oncorobust.report.page.parts import MODELS, DatasetPart
+from oncorobust.report.page.text import change_text, readable_unit_of
 from oncorobust.report.shown_attacks import ALL, BASELINE, PGD, row_key
 from oncorobust.report.tables.cell import Cell, Table, TableColumn
 from oncorobust.report.tables.numbers import display_estimate, in_units
