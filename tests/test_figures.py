@@ -89,7 +89,7 @@ def test_figure_2_draws_every_curve_the_paper_and_the_floor(datasets):
     assert not mnist.texts  # ten classes have no floor, and the digits are real
     assert "SYNTHETIC" in [one.get_text() for one in phantom.texts]
     assert len(phantom.lines) == 6 + 1 + 1  # no column of the paper: curves, floor and strict
-    x, y = accuracy_curve(datasets[0].attack["clean"], attack="converged", measure=STRICT)
+    x, y = accuracy_curve(datasets[0].attack["clean"], attack="paper", measure=STRICT)
     assert np.column_stack([x, y]).tolist() in drawn
     assert (np.diff(y) <= 0).all()
     assert "strict (all attacks)" in legend_of(figure)
@@ -134,7 +134,7 @@ def test_figure_3_has_both_models_under_both_labels_and_strictly(datasets):
         assert np.column_stack([x, y]).tolist() in drawn
     for model in ("clean", "adversarial"):
         strict = [line.get_xydata().tolist() for line in figure.axes[2].lines]
-        for attack in ("fgsm", "pgd", "bim", "converged"):
+        for attack in ("fgsm", "pgd", "bim", "paper"):
             x, y = accuracy_curve(datasets[0].attack[model], attack=attack, measure=STRICT)
             assert np.column_stack([x, y]).tolist() in strict
     assert [axes.get_title() for axes in figure.axes] == ["predicted labels", "true labels", "strict", *[""] * 6]

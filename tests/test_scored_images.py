@@ -39,8 +39,8 @@ def classifier() -> KerasClassifier:
     return KerasClassifier(linear_model(WEIGHTS), batch_size=8)
 
 
-def ranked(classifier: KerasClassifier, data: LabelledImages, attacks: Attacks) -> pd.DataFrame:
-    """What stage `rank` has of the test images."""
+def ranked(classifier: KerasClassifier, data: LabelledImages, attacks: Attacks) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The ranking and the intervals that stage `rank` has of the test images."""
     blocks = blocks_of(N, 8)
     found = sensitivity_tables(classifier, data, blocks, settings=RANK, attacks=attacks, seed=3, resumable=quiet())
     tables = attack_tables(
@@ -54,7 +54,7 @@ def ranked(classifier: KerasClassifier, data: LabelledImages, attacks: Attacks) 
         resumable=quiet(),
     )
     intervals = in_published_order(tables)["intervals"]
-    return rank_tables(found.get("sensitivity"), intervals, exclude_share=0.25)[0]
+    return rank_tables(found.get("sensitivity"), intervals, exclude_share=0.25)[0], intervals
 
 
 def scores(
@@ -69,7 +69,7 @@ def scores(
         classifier,
         test,
         validation,
-        ranked(classifier, test, attacks),
+        *ranked(classifier, test, attacks),
         rank=rank,
         attacks=attacks,
         epsilons=EPSILONS,
@@ -118,7 +118,7 @@ def test_both_splits_have_the_same_scores(classifier: KerasClassifier, protocols
 
 def test_the_scores_of_the_test_images_are_those_of_the_ranking(classifier: KerasClassifier) -> None:
     test = images_of("test", 0)
-    ranking = ranked(classifier, test, BOTH).set_index("image_id")
+    ranking = ranked(classifier, test, BOTH)[0].set_index("image_id")
     found = scores(classifier, test, None, BOTH).set_index("image_id")
     assert set(found["split"]) == {"test"}
     assert found["min_epsilon"].to_dict() == ranking["min_epsilon"].to_dict()

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from test_paper_attacks import TABLE_S1
 
 from oncorobust.attacks.art_classifier import KerasClassifier
-from oncorobust.attacks.names import STRICT_ATTACKS
+from oncorobust.attacks.names import FROM_PAPER, STRICT_ATTACKS
 from oncorobust.base.epsilons import epsilon_key
 from oncorobust.base.errors import InputError
 from oncorobust.data.dataset import LabelledImages
@@ -78,8 +78,8 @@ def attacked(data: LabelledImages, blocks: list[np.ndarray], *, settings: Attack
 def test_each_interval_holds_the_distance_to_the_boundary(data, tables):
     rows = tables["intervals"]
     assert rows.columns.tolist() == INTERVAL_COLUMNS
-    assert rows["attack"].drop_duplicates().tolist() == list(STRICT_ATTACKS)
-    assert len(rows) == N * len(STRICT_ATTACKS)
+    assert rows["attack"].drop_duplicates().tolist() == [*STRICT_ATTACKS, FROM_PAPER]
+    assert len(rows) == N * (len(STRICT_ATTACKS) + 1)
     exact = np.abs(distances(data.images()))
     for attack in STRICT_ATTACKS:
         part = rows[rows["attack"] == attack]
@@ -97,7 +97,7 @@ def test_robust_accuracy_is_the_closed_form_and_clean_errors_are_not_robust(data
     summary = summarise_tables(tables, epsilons=EPSILONS)["strict"]
     right = (distances(data.images()) > 0) == (data.labels == 1)
     exact = np.abs(distances(data.images()))
-    assert summary["attacks"] == list(STRICT_ATTACKS)
+    assert summary["attacks"] == [*STRICT_ATTACKS, FROM_PAPER]
     for epsilon in EPSILONS:
         # An interval may end up to its width beyond the exact distance.
         near = (exact <= epsilon) & (exact > epsilon * (1 - TABLE_S1.strict.relative_width - 1e-3))

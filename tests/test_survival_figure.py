@@ -94,7 +94,7 @@ def test_the_figure_draws_both_models_their_strips_bands_and_censored_images(tmp
     frames = {model: pd.read_csv(tmp_path / f"reports/phantom/{model}/intervals.csv") for model in MODELS}
     told = []
     for model, style in (("clean", "--"), ("adversarial", "-")):
-        rows = frames[model].query("attack == 'converged' and label == predicted")
+        rows = frames[model].query("attack == 'paper' and label == predicted")
         line = next(one for one in axes.lines if one.get_linestyle() == style and one.get_marker() in ("", "None"))
         x, y = line.get_data()
         assert line.get_drawstyle() == "steps-post"

@@ -101,7 +101,7 @@ def test_an_interval_is_that_of_the_rows_by_patient(tables, rows):
     cell = tables[2].find(row="ALL", column="lidc", field="difference_strict")
     terms, patients = [], set()
     for sign, model in ((1.0, "adversarial"), (-1.0, "clean")):
-        frame = rows[f"reports/lidc/{model}/intervals.csv"].query("attack == 'converged'")
+        frame = rows[f"reports/lidc/{model}/intervals.csv"].query("attack == 'paper'")
         robust = (frame["label"] == frame["predicted"]) & (frame["first_flipped"] > 0.002)
         terms.append((sign, robust.to_numpy(float), frame["patient_id"].to_numpy()))
         patients |= set(frame["patient_id"])
@@ -256,7 +256,7 @@ def test_a_band_has_the_tables_intervals_at_the_tables_epsilons(root, rows):
     tables = with_intervals(built, rows, seed=7)
     files = [f"reports/lidc/{model}/{name}.csv" for model in attack for name in ("predictions", "intervals")]
     bands = curve_bands("lidc", attack, {file: rows[file] for file in files}, seed=7)
-    low, high = bands["clean", "converged", STRICT.ending]
+    low, high = bands["clean", "paper", STRICT.ending]
     grid = [0.0, *sorted({*DATASETS["lidc"].grid, *TABLE_EPSILONS})]
     assert len(low) == len(high) == len(grid)
     for epsilon in TABLE_EPSILONS:
@@ -295,7 +295,7 @@ def test_table_e_by_plain_pandas(tables, rows):
 
 
 def test_the_worst_case_counts_every_image_that_any_attack_flips(tables, rows):
-    frame = rows["reports/lidc/adversarial/intervals.csv"].query("attack == 'converged'")
+    frame = rows["reports/lidc/adversarial/intervals.csv"].query("attack == 'paper'")
     robust = (frame["label"] == frame["predicted"]) & (frame["first_flipped"] > 0.002)
     found = of(tables, "Table E", "adversarial:ALL:0.002", "lidc", "sensitivity").value
     assert found == pytest.approx(robust[frame["label"] == 1].mean())
@@ -324,7 +324,7 @@ def test_the_positive_class_is_the_last_or_the_one_that_params_name():
 
 
 def test_table_m_by_plain_pandas(tables, rows):
-    frame = rows["reports/lidc/clean/intervals.csv"].query("attack == 'converged' and label == predicted")
+    frame = rows["reports/lidc/clean/intervals.csv"].query("attack == 'paper' and label == predicted")
     reach = max(DATASETS["lidc"].grid)
     assert of(tables, "Table M", "clean", "lidc", "share_censored").value == np.isinf(frame["first_flipped"]).mean()
     for field in ("first_flipped", "last_safe"):

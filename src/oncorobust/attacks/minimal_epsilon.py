@@ -14,10 +14,12 @@ grid. The attack then runs again at the new last safe epsilon, until it fails.
 One such run gives every curve of accuracy against epsilon: an image counts as flipped at epsilon if its first flipped
 is at most epsilon. The curves are exact at the epsilons of the grid, and elsewhere up to the width of the intervals.
 They fall with epsilon and from attack to attack by construction. A failed attack proves nothing: last safe is only as
-strong as the attacks that failed there.
+strong as the attacks that failed there. An image may flip at an epsilon below one at which the same attack fails, so
+examples that another procedure found count too: after the last stage they lower the bounds, and the cheap attack of
+that stage narrows the interval below them.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,6 +49,18 @@ class Stage:
 
 
 @dataclass(frozen=True)
+class Given:
+    """Examples that another procedure found.
+
+    nearest: (n,) last_safe -> for the images with an example at most so far away, in groups: their positions, and the
+    example nearest to each.
+    """
+
+    name: str
+    nearest: Callable[[PerImage], Iterable[tuple[np.ndarray, Images]]]
+
+
+@dataclass(frozen=True)
 class Intervals:
     """Minimal epsilon per image. last_safe, first_flipped: (n,). won_by: (n,) the stage that found x_flipped, or "".
 
@@ -60,9 +74,16 @@ class Intervals:
 
 
 def search(
-    target: Target, x: Images, goal: Goal, *, stages: Sequence[Stage], epsilons: Sequence[float], relative_width: float
+    target: Target,
+    x: Images,
+    goal: Goal,
+    *,
+    stages: Sequence[Stage],
+    epsilons: Sequence[float],
+    relative_width: float,
+    given: Given | None = None,
 ) -> Iterator[tuple[str, Intervals]]:
-    """Yield each stage's name and the intervals after it, which shrink from stage to stage.
+    """Yield each stage's name and the intervals after it, whose bounds fall from stage to stage; `given` comes last.
 
     x: (n, h, w, c) in [0, 1]. goal: the labels to move away from; an image already answered otherwise flips at 0.
     epsilons: increasing l_inf radii, none of which will lie inside an interval, so that curves at them are exact; the
@@ -80,6 +101,9 @@ def search(
     for stage in others:
         run.challenge(stage)
         yield stage.name, run.intervals()
+    if given is not None:
+        run.take(given, stages[-1])
+        yield given.name, run.intervals()
 
 
 class _Search:
@@ -117,7 +141,24 @@ class _Search:
 
     def challenge(self, stage: Stage) -> None:
         """Run an attack at the last safe epsilon, and again below wherever it flips the image."""
-        left = np.flatnonzero(self._safe > 0)
+        self._challenge(stage, np.flatnonzero(self._safe > 0))
+
+    def take(self, given: Given, stage: Stage) -> None:
+        """Lower the bounds to given examples within last safe that flip, and attack below them, until none is left."""
+        while True:
+            before = self._safe.copy()
+            for at, x_adv in given.nearest(before):
+                flips = self._target.exact().margins(x_adv, self._goal.at(at)) < 0
+                at, x_adv = at[flips], x_adv[flips]
+                self._lower(at, x_adv, epsilon=np.full(len(at), self._max_epsilon), name=given.name)
+            lowered = np.flatnonzero(self._safe < before)
+            if len(lowered) == 0:
+                return
+            self._narrow(stage)
+            self._challenge(stage, lowered)
+
+    def _challenge(self, stage: Stage, left: np.ndarray) -> None:
+        left = left[self._safe[left] > 0]
         while len(left):
             left = left[self._try(stage.name, stage.attack, left, self._safe[left])]
             self._narrow(stage)

@@ -52,31 +52,37 @@ class PaperAttacks:
         self._classifier, self._x, self._one_hot, self._answers = classifier, x, one_hot, answers
         self._seed = seed
 
-    def examples(self, attack: str, *, epsilon: float, settings: Attacks) -> Images:
+    def examples(self, attack: str, *, epsilon: float, settings: Attacks, at: np.ndarray | None = None) -> Images:
         """Return adversarial examples by one of the attacks, within epsilon of x and in [0, 1].
 
-        Raises ValueError for an unknown attack.
+        at: positions of the images to attack; None for all. An image's random start is the same among fewer images, and
+        its example too, as far as the backend computes the same gradient in a smaller batch. Raises ValueError for an
+        unknown attack.
         """
+        at = np.arange(len(self._x)) if at is None else at
         match attack:
             case "fgsm":
-                made = self._from_images(epsilon, eps_step=epsilon, max_iter=1)
+                made = self._from_images(at, epsilon, eps_step=epsilon, max_iter=1)
             case "bim":
                 step = epsilon * settings.bim.rel_eps_step
-                made = self._from_images(epsilon, eps_step=step, max_iter=settings.bim.max_iter)
+                made = self._from_images(at, epsilon, eps_step=step, max_iter=settings.bim.max_iter)
             case "pgd":
-                return self.pgd(epsilon=epsilon, settings=settings.pgd)
+                made = self._pgd(at, epsilon, settings.pgd)
             case _:
                 raise ValueError(f"expected one of {', '.join(PAPER_ATTACKS)}, got {attack!r}")
-        return checked_result(made, self._x, epsilon, stage=attack)
+        return checked_result(made, self._x[at], epsilon, stage=attack)
 
     def pgd(self, *, epsilon: float, settings: IterativeAttack) -> Images:
         """Return adversarial examples by PGD, within epsilon of x and in [0, 1]."""
+        made = self._pgd(np.arange(len(self._x)), epsilon, settings)
+        return checked_result(made, self._x, epsilon, stage="pgd")
+
+    def _pgd(self, at: np.ndarray, epsilon: float, settings: IterativeAttack) -> Images:
         np.random.seed(child_seed(self._seed, "pgd", epsilon))
         eps_step = epsilon * settings.rel_eps_step
         if settings.num_random_init == 0:
-            made = self._from_images(epsilon, eps_step=eps_step, max_iter=settings.max_iter)
-            return checked_result(made, self._x, epsilon, stage="pgd")
-        made, left = self._x.copy(), np.arange(len(self._x))
+            return self._from_images(at, epsilon, eps_step=eps_step, max_iter=settings.max_iter)
+        made, left = self._x.copy(), at
         for is_first, start in self._starts_in_reverse(epsilon, settings.num_random_init):
             found = self._steps(start[left], left, epsilon, eps_step=eps_step, n_steps=settings.max_iter)
             kept = np.ones(len(left), dtype=bool) if is_first else self._changed(found, left)
@@ -84,7 +90,7 @@ class PaperAttacks:
             left = left[~kept]
             if len(left) == 0:
                 break
-        return checked_result(made, self._x, epsilon, stage="pgd")
+        return made[at]
 
     def _starts_in_reverse(self, epsilon: float, n: int) -> Iterator[tuple[bool, Images]]:
         """Yield n draws of random points, the last one first, and whether it is the first draw; hold one at a time."""
@@ -109,10 +115,9 @@ class PaperAttacks:
         """Sign of the loss's gradient at the images."""
         return np.sign(self._classifier.loss_gradient(self._x, self._one_hot))
 
-    def _from_images(self, epsilon: float, *, eps_step: float, max_iter: int) -> Images:
-        everything = np.arange(len(self._x))
-        first = self._step(self._x, self._direction, everything, epsilon, eps_step)
-        return self._steps(first, everything, epsilon, eps_step=eps_step, n_steps=max_iter - 1)
+    def _from_images(self, at: np.ndarray, epsilon: float, *, eps_step: float, max_iter: int) -> Images:
+        first = self._step(self._x[at], self._direction[at], at, epsilon, eps_step)
+        return self._steps(first, at, epsilon, eps_step=eps_step, n_steps=max_iter - 1)
 
     def _steps(self, x_adv: Images, at: Labels, epsilon: float, *, eps_step: float, n_steps: int) -> Images:
         """Take steps from points of the balls around the images at some positions."""

@@ -102,6 +102,7 @@ def protocol_tables(
         settings=settings,
         seed=seed,
         resumable=resumable,
+        attacked=rows,
     )
     return {"predictions": rows, "intervals": intervals}
 

@@ -1,8 +1,10 @@
 """Scores of certainty of the test images and of validation images, for selective prediction: scores.csv.
 
-The minimal epsilons of the test images come from the ranking. Those of the validation images, on which thresholds are
-chosen, are searched here in the same way. Every image has the scores that need the model alone. With an epsilon in
-`rank.reject_epsilon`, the test images are attacked by what knows the rules too (`rule_attack`).
+The minimal epsilons of the test images come from the stages' tables. Those of the validation images, on which
+thresholds are chosen, are searched here in the same way; so the strict score of a test image is that of the search
+alone, without the examples of the paper's protocol, which does not attack validation images. Every image has the scores
+that need the model alone. With an epsilon in `rank.reject_epsilon`, the test images are attacked by what knows the
+rules too (`rule_attack`).
 """
 
 from dataclasses import dataclass
@@ -20,7 +22,7 @@ from oncorobust.evaluation.resumable_rows import ResumableRows
 from oncorobust.evaluation.rule_attack import RuleAttack, rule_attack_rows
 from oncorobust.evaluation.scored_rows import ROW_COLUMNS, join_scores
 from oncorobust.evaluation.sensitivity import sensitivity_rows
-from oncorobust.evaluation.strict import interval_rows, smallest
+from oncorobust.evaluation.strict import interval_rows, of_search, smallest
 from oncorobust.settings.attacks import Attacks, Rank
 
 _PIXELS_A_SHIFT = 32
@@ -32,6 +34,7 @@ def scored_images(
     test: LabelledImages,
     validation: LabelledImages | None,
     ranked: pd.DataFrame,
+    intervals: pd.DataFrame,
     *,
     rank: Rank,
     attacks: Attacks,
@@ -41,28 +44,35 @@ def scored_images(
 ) -> pd.DataFrame:
     """Return one row per image of both splits: split, image_id, patient_id, label, predicted, and the scores.
 
-    ranked: `protocols.rank_tables` of the test images. validation: None for no validation images. epsilons: the grid of
-    the strict search. A score that no image has is left out: min_epsilon without the paper's protocol,
-    min_epsilon_strict without the strict one, mc_dropout for a model without dropout. min_epsilon_strict is not a
-    number for validation images that the strict search did not attack. The columns of attacks on the rules are not
-    numbers for validation images, and absent without `rank.reject_epsilon`.
+    ranked, intervals: `protocols.rank_tables` of the test images, and their rows of the strict protocol. validation:
+    None for no validation images. epsilons: the grid of the strict search. A score that no image has is left out:
+    min_epsilon without the paper's protocol, min_epsilon_strict without the strict one, mc_dropout for a model without
+    dropout. min_epsilon_strict is not a number for validation images that the strict search did not attack. The columns
+    of attacks on the rules are not numbers for validation images, and absent without `rank.reject_epsilon`.
     """
     scoring = _Scoring(classifier, rank, attacks, epsilons, seed, resumable)
-    columns = [one for one in _RANKED if one in ranked]
-    parts = [scoring.attacked(test, join_scores(scoring.of_model(test), ranked, columns).rename(columns=_RANKED))]
+    scored = scoring.of_model(test)
+    if "min_epsilon" in ranked:
+        scored = join_scores(scored, ranked, ["min_epsilon"])
+    if len(intervals):
+        scored[_STRICT] = _first_flipped(scored, of_search(intervals))
+    parts = [scoring.attacked(test, scored)]
     if validation is not None:
         found = scoring.of_model(validation)
         if "paper" in attacks.protocols:
             found = join_scores(found, scoring.sensitivity(validation), ["min_epsilon"])
         if "strict" in attacks.protocols and rank.strict_validation_images:
             bounds = scoring.bounds(validation.subset(rank.strict_validation_images, seed=seed))
-            found["first_flipped"] = found["image_id"].map(bounds.set_index("image_id")["first_flipped"])
-        parts.append(found.rename(columns=_RANKED))
+            found[_STRICT] = _first_flipped(found, bounds)
+        parts.append(found)
     return pd.concat(parts, ignore_index=True)
 
 
-_RANKED = {"min_epsilon": "min_epsilon", "first_flipped": "min_epsilon_strict"}
-"""Scores of the ranking, by their column there."""
+_STRICT = "min_epsilon_strict"
+
+
+def _first_flipped(images: pd.DataFrame, bounds: pd.DataFrame) -> pd.Series:
+    return images["image_id"].map(bounds.set_index("image_id")["first_flipped"])
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from oncorobust.evaluation.risk_coverage import Scored
 
 SCORES = {
     "min_epsilon": "minimal epsilon on the paper's grid; inf if no epsilon of the grid changes the prediction",
-    "min_epsilon_strict": "smallest epsilon at which an attack of the strict search succeeds; inf if right-censored",
+    "min_epsilon_strict": "smallest epsilon at which the strict search itself succeeds; inf if right-censored",
     "confidence": "largest softmax probability",
     "margin": "largest logit minus the second largest",
     "entropy": "entropy of the softmax probabilities, in nats, negated",

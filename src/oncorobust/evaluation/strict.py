@@ -21,12 +21,14 @@ from oncorobust.attacks.art_classifier import KerasClassifier
 from oncorobust.attacks.cascade import cascade
 from oncorobust.attacks.goals import leave
 from oncorobust.attacks.minimal_epsilon import search
-from oncorobust.attacks.names import STRICT_ATTACKS
+from oncorobust.attacks.names import FROM_PAPER, STRICT_ATTACKS
+from oncorobust.attacks.paper_attacks import PaperAttacks
 from oncorobust.attacks.target import Target
 from oncorobust.base.epsilons import epsilon_key
 from oncorobust.base.seeds import child_seed
 from oncorobust.data.dataset import LabelledImages
 from oncorobust.evaluation.blocks import Block
+from oncorobust.evaluation.paper_examples import given_examples
 from oncorobust.evaluation.resumable_rows import ResumableRows
 from oncorobust.evaluation.sensitivity import rank, summarise_rank
 from oncorobust.settings.attacks import Attacks
@@ -48,14 +50,16 @@ def interval_rows(
     settings: Attacks,
     seed: int,
     resumable: ResumableRows,
+    attacked: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Search the images of the blocks for their minimal epsilon; return a row per block, attack and image, so ordered.
 
     target, classifier: the same model, for the engine and for ART. epsilons: the increasing grid of the curves; the
-    search goes up to the last. Columns: image_id, patient_id, label, predicted (clean), attack, last_safe,
-    first_flipped ([0, 1] units; inf if no attack up to the last epsilon changes the answer), won_by (the attack that
-    found the example at first_flipped, or ""), n_gradients and n_forwards (passes so far, per image of the block;
-    without Square's queries).
+    search goes up to the last. attacked: rows of the paper's protocol with the same seed; their examples lower the
+    bounds, after the cascade, in rows of the attack `paper`; None for the search alone. Columns: image_id, patient_id,
+    label, predicted (clean), attack, last_safe, first_flipped ([0, 1] units; inf if no attack up to the last epsilon
+    changes the answer), won_by (the attack that found the example at first_flipped, or ""), n_gradients and n_forwards
+    (passes so far, per image of the block; without Square's queries and the paper's attacks).
     """
 
     def rows(at: Block) -> pd.DataFrame:
@@ -63,14 +67,20 @@ def interval_rows(
         predicted = target.logits(x).argmax(axis=1)
         stages = cascade(classifier, settings=settings, seed=child_seed(seed, "strict", int(at[0])))
         spent = target.cost.n_gradients, target.cost.n_forwards
+        own_seed, ids = child_seed(seed, int(at[0])), data.rows["image_id"].iloc[at].tolist()
+        paper = PaperAttacks(
+            classifier, x, np.eye(target.n_classes, dtype=np.float32)[predicted], predicted, seed=own_seed
+        )
+        given = None if attacked is None else given_examples(paper, attacked, ids, predicted, settings=settings)
         describe = data.rows.iloc[at][["image_id", "patient_id"]].assign(label=data.labels[at], predicted=predicted)
         for name, found in search(
             target,
             x,
-            leave(predicted, n_classes=target.n_classes, names=data.rows["image_id"].iloc[at].tolist()),
+            leave(predicted, n_classes=target.n_classes, names=ids),
             stages=stages,
             epsilons=epsilons,
             relative_width=settings.strict.relative_width,
+            given=given,
         ):
             parts.append(
                 describe.assign(
@@ -89,13 +99,18 @@ def interval_rows(
 
 def in_stages(rows: pd.DataFrame) -> pd.DataFrame:
     """Sort rows of `interval_rows` by attack, in the order of the cascade; images keep their order."""
-    keys = rows["attack"].map({name: position for position, name in enumerate(STRICT_ATTACKS)})
+    keys = rows["attack"].map({name: position for position, name in enumerate((*STRICT_ATTACKS, FROM_PAPER))})
     return rows.iloc[np.argsort(keys, kind="stable")].reset_index(drop=True)
 
 
 def smallest(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return one row per image: its interval after the whole cascade."""
+    """Return one row per image: its interval after the whole cascade, and after the paper's attacks where they ran."""
     return rows.groupby("image_id", sort=False).tail(1).reset_index(drop=True)
+
+
+def of_search(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per image: its interval after the whole cascade, without the examples of the paper's attacks."""
+    return smallest(rows[rows["attack"] != FROM_PAPER])
 
 
 def robust_accuracy(rows: pd.DataFrame, epsilon: float) -> float:

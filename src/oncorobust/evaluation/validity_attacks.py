@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from oncorobust.attacks.names import STRICT_ATTACKS
+from oncorobust.attacks.names import CONVERGED
 from oncorobust.base.epsilons import epsilon_text
 from oncorobust.evaluation.comparisons import Comparison, compare, exchange_test, holm
 from oncorobust.evaluation.intervals import ratio_intervals, share_term
@@ -19,7 +19,6 @@ MUCH_SMALLER = 0.8
 """A gradient-free attack is stronger on an image if its epsilon is at most this share of the white-box attacks'."""
 
 _GRADIENT_FREE = ("square",)
-_ALL_STEPS = STRICT_ATTACKS[-1]
 _NO_PAPER = "the paper's protocol was not run"
 _NO_STRICT = "the strict protocol was not run"
 
@@ -67,9 +66,10 @@ def check_more_steps(intervals: pd.DataFrame, epsilons: Sequence[float], draws: 
     """Check that many more steps leave the strict accuracy within its interval. intervals: of intervals.csv."""
     name, expected = "more steps", "the accuracy after many more steps lies within the interval of the accuracy before"
     attacks = intervals["attack"].drop_duplicates().tolist()
-    if len(attacks) < 2 or attacks[-1] != _ALL_STEPS:
+    if CONVERGED not in attacks[1:]:
         return not_done(name, expected, _NO_STRICT)
-    before, after = (intervals[intervals["attack"] == one] for one in attacks[-2:])
+    place = attacks.index(CONVERGED)
+    before, after = (intervals[intervals["attack"] == one] for one in attacks[place - 1 : place + 1])
     pairs = [
         (epsilon, _robust(before, epsilon, draws, level), _robust(after, epsilon, draws, level)) for epsilon in epsilons
     ]

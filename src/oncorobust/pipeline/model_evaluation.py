@@ -62,16 +62,17 @@ class ModelEvaluation:
             self.state.remove()
         return tables
 
-    def scored_images(self, ranked: pd.DataFrame, *, settings: Dataset) -> pd.DataFrame:
+    def scored_images(self, ranked: pd.DataFrame, intervals: pd.DataFrame, *, settings: Dataset) -> pd.DataFrame:
         """Return the scores of certainty of the evaluated images and of validation images (`evaluation.scored_images`).
 
-        ranked: the ranking of the evaluated images.
+        ranked, intervals: the ranking of the evaluated images, and their rows of the strict protocol.
         """
         return scored_images(
             self.classifier,
             self.data,
             self.validation(settings.rank.validation_images),
             ranked,
+            intervals,
             rank=settings.rank,
             attacks=self.attacks,
             epsilons=tuple(sorted({*settings.attack.epsilons, *self.attacks.table_epsilons})),

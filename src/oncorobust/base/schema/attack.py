@@ -54,7 +54,12 @@ INTERVALS = Table(
         PATIENT_ID,
         LABEL,
         PREDICTED,
-        Column("attack", "string", NO_UNIT, "Attack of the cascade; the row counts it and all attacks before it."),
+        Column(
+            "attack",
+            "string",
+            NO_UNIT,
+            "Attack of the cascade; the row counts it and all before it; last paper, the paper's examples.",
+        ),
         LAST_SAFE,
         FIRST_FLIPPED,
         Column("won_by", "string", NO_UNIT, "Attack that found first_flipped; empty where none did."),

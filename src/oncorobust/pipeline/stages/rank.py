@@ -23,7 +23,7 @@ def rank(arguments: argparse.Namespace, params: Params) -> None:
         return
     intervals = read_rows(results_file(arguments.dataset, arguments.model, "intervals.csv"))
     ranked, summary = rank_tables(tables.get("sensitivity"), intervals, exclude_share=settings.rank.exclude_share)
-    scores = opened.scored_images(ranked, settings=settings)
+    scores = opened.scored_images(ranked, intervals, settings=settings)
     rules = ("exclude_share", "largest_risk", "guarantee_confidence", "reject_epsilon")
     summary |= {name: getattr(settings.rank, name) for name in rules} | {"scores": score_names(scores)}
     opened.write("rank", {"sensitivity": ranked, "scores": scores}, summary)

@@ -32,7 +32,8 @@ PROTOCOLS: dict[Protocol, tuple[str, str]] = {
         "model’s prediction. Each attack runs where all before it failed, with the margin of the logits as loss, and "
         "every iterate of every restart counts. An image is robust at an epsilon only if it is classified "
         "correctly without attack and no attack changes the prediction within that epsilon. Misclassified images "
-        "count as errors, and no curve rises with epsilon. One search gives the accuracy at every epsilon. An image "
+        "count as errors, and no curve rises with epsilon. One search gives the accuracy at every epsilon. Where the "
+        "paper’s protocol runs beside it, an example of its attacks that is nearer counts too. An image "
         "that no attack changes up to the largest epsilon is right-censored.",
     ),
 }

@@ -1,7 +1,7 @@
 """Sentences on epsilons at which an attack of the paper's protocol leaves less accuracy than the strict search.
 
-A search with few steps can miss a smaller epsilon that an attack with another loss finds, so its worst case is then not
-the lowest accuracy that the run knows.
+The search counts the examples of the paper's attacks too (`evaluation.paper_examples`). One that flips an image by a
+rounding alone may not flip it when it is made again; the worst case is then not the lowest accuracy that the run knows.
 """
 
 from collections.abc import Iterable
@@ -38,7 +38,7 @@ def missed_text(epsilons: Iterable[float]) -> str:
     shown = ", ".join(map(epsilon_text, epsilons))
     return (
         f"At epsilon {shown}, an attack of the paper’s protocol with true labels leaves a lower accuracy than the "
-        "strict search, which missed a smaller epsilon of some image; the lower number counts."
+        "strict search, because an example at a smaller epsilon could not be made again; the lower number counts."
         if shown
         else ""
     )

@@ -11,14 +11,15 @@ that was not run are left out.
 from collections.abc import Mapping
 from typing import Any
 
-from oncorobust.attacks.names import PAPER_ATTACKS, STRICT_ATTACKS
+from oncorobust.attacks.names import CONVERGED, FROM_PAPER, PAPER_ATTACKS
 from oncorobust.base.epsilons import epsilon_from_key
 from oncorobust.base.errors import InputError
 from oncorobust.base.layout import results_file
 from oncorobust.report.tables.sources import Metrics
 from oncorobust.settings.attacks import Protocol
 
-_LAST_ATTACK = STRICT_ATTACKS[-1]
+LAST_ATTACKS = (CONVERGED, FROM_PAPER)
+"""Last attack of the strict protocol, without and with the paper's beside it."""
 
 
 def attack_protocols(attack: Metrics) -> frozenset[Protocol]:
@@ -41,17 +42,17 @@ def rank_protocols(rank: Metrics) -> frozenset[Protocol]:
 def strict_attacks(attack: Metrics) -> tuple[str, ...]:
     """Return the attacks of the strict protocol in the order in which they ran; each counts all before it too.
 
-    Raises InputError with the file whose attacks are not those of the first file, lack one of the paper's attacks, or
-    do not end with the converged one.
+    The last one is `paper`, the examples of the paper's protocol, where it was run. Raises InputError with the file
+    whose attacks are not those of the first file, lack one of the paper's attacks, or do not end with one of the two.
     """
     lists = {file: tuple(content["strict"]["attacks"]) for file, content in _files(attack, "attack.json").items()}
     first, expected = next(iter(lists.items()))
     for file, attacks in lists.items():
         if attacks != expected:
             raise InputError(f"{file}: strict attacks {list(attacks)} (expected {list(expected)} as in {first})")
-    if not set(expected) >= set(PAPER_ATTACKS) or expected[-1] != _LAST_ATTACK:
-        listed = ", ".join(PAPER_ATTACKS)
-        raise InputError(f"{first}: strict attacks {list(expected)} (expected {listed}, and {_LAST_ATTACK} last)")
+    if not set(expected) >= set(PAPER_ATTACKS) or expected[-1] not in LAST_ATTACKS:
+        listed, last = ", ".join(PAPER_ATTACKS), " or ".join(LAST_ATTACKS)
+        raise InputError(f"{first}: strict attacks {list(expected)} (expected {listed}, and {last} last)")
     return expected
 
 

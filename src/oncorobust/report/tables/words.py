@@ -11,10 +11,11 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
 
-from oncorobust.attacks.names import STRICT_ATTACKS
+from oncorobust.attacks.names import CONVERGED, STRICT_ATTACKS
 from oncorobust.base.epsilons import epsilon_text
 from oncorobust.report.tables.cell import Cell, MetricSource, RowsSource
 from oncorobust.report.tables.group_estimates import compares_groups
+from oncorobust.report.tables.protocols import LAST_ATTACKS
 from oncorobust.report.tables.seed_spread import OF_SEEDS
 from oncorobust.report.tables.statistic_words import ATTACK_TITLES, STATISTIC_WORDS
 
@@ -172,8 +173,8 @@ def _condition(source: RowsSource) -> str:
 
 def _attacks(where: Mapping[str, str | float]) -> str:
     """Return the attacks of the cascade up to that of the rows, with a verb to follow."""
-    attack = str(where.get("attack", STRICT_ATTACKS[-1]))
-    if attack == STRICT_ATTACKS[-1]:
+    attack = str(where.get("attack", CONVERGED))
+    if attack in LAST_ATTACKS:
         return "no attack changes"
     first = STRICT_ATTACKS[: STRICT_ATTACKS.index(attack) + 1] if attack in STRICT_ATTACKS else (attack,)
     titles = [ATTACK_TITLES.get(one, one) for one in first]
