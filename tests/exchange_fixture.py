@@ -125,6 +125,7 @@ def small_facts(model: str = "adversarial", title: str = HOSTILE, **changed: Any
     known: dict[str, Any] = {
         "dataset": "ct",
         "title": title,
+        "origin": "",
         "model": model,
         "summary": summary,
         "trainings": {"clean": training, "adversarial": training},

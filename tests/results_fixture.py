@@ -21,6 +21,7 @@ from PIL import Image
 from validity_rows import EXAMINED
 
 from oncorobust.base.epsilons import epsilon_key
+from oncorobust.base.layout import FIGURE_NUMBERS
 from oncorobust.evaluation.scored_rows import score_names, wrong_column
 
 REPOSITORY = Path(__file__).parents[1]
@@ -542,6 +543,6 @@ def write_empty_figures(root: Path) -> None:
     """Write figures without content and no curve, for tests of pages that look at neither."""
     folder = root / "reports/figures"
     folder.mkdir()
-    for number in range(1, 7):
+    for number in FIGURE_NUMBERS:
         (folder / f"figure{number}.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg"/>')
     (folder / "curves.json").write_text('{"figures": {}, "schema_version": 1}')

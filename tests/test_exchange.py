@@ -349,6 +349,13 @@ def test_citations_are_of_what_was_used() -> None:
     assert "cohen2019" not in citations(summaries, attacks=[], certified=False)
 
 
+def test_a_card_states_the_origin_that_the_user_gave_and_no_other() -> None:
+    assert "Origin and date" not in model_card(small_facts())
+    card = model_card(small_facts(origin="Ward 7, 2010 to 2014 | site *A*"))
+    assert "Origin and date, as stated by whoever ran it: Ward 7, 2010 to 2014" in card
+    assert "| site *A*" not in card, "text of the user is escaped"
+
+
 def test_pybtex_reads_every_reference() -> None:
     pybtex = pytest.importorskip("pybtex.database", reason="pybtex is not installed")
     formats = {name: {"format": name, "synthetic": False} for name in ("lidc", "cbis_ddsm", "mnist", "cifar10")}

@@ -21,6 +21,7 @@ from oncorobust.report.figures.image_bounds import figure_6
 from oncorobust.report.figures.minimal_epsilons import curves_of_figure_5, figure_5
 from oncorobust.report.figures.plot_data import read_plot_data
 from oncorobust.report.figures.selective_prediction import curves_of_figure_4, figure_4
+from oncorobust.report.figures.trade_off import figure_7
 from oncorobust.report.measures import STRICT, TRUE
 from oncorobust.report.palette import PALETTE, VERMILLION
 from oncorobust.report.tables.paper_numbers import load_paper_table
@@ -65,6 +66,7 @@ def figures(datasets):
         figure_4(datasets),
         figure_5(datasets),
         figure_6(datasets),
+        figure_7(datasets, epsilon=0.002),
         empty_figure("Empty."),
     ]
 

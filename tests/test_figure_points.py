@@ -9,7 +9,7 @@ from results_fixture import DATASETS, params_content, write_results
 from schema_check import document_problems
 
 from oncorobust.base.errors import InputError
-from oncorobust.base.layout import CELLS, POINTS
+from oncorobust.base.layout import CELLS, FIGURE_NUMBERS, POINTS
 from oncorobust.base.schema.points import POINTS as POINTS_SCHEMA
 from oncorobust.base.schema.version import read_results
 from oncorobust.base.schema.version import write_results as write_json_results
@@ -19,6 +19,7 @@ from oncorobust.report.figures.plot_data import read_all_plot_data
 from oncorobust.report.figures.points import figure_points, with_values
 from oncorobust.report.figures.selective_prediction import figure_4
 from oncorobust.report.figures.series import place_text, points_from_json, points_to_json, row_files
+from oncorobust.report.figures.trade_off import figure_7
 from oncorobust.report.tables.row_statistics import read_rows
 from oncorobust.settings.load import parse_params
 from oncorobust.trace.follow import trace_all, trace_cell
@@ -36,7 +37,7 @@ def made(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
         datasets = read_all_plot_data(parse_params(params_content(ONE)))
-        points = figure_points(datasets)
+        points = figure_points(datasets, epsilon=0.002)
         rows = {file: read_rows(file) for file in row_files(points.series)}
         points = with_values(points, datasets, rows, seed=0)
         (root / POINTS).parent.mkdir(parents=True)
@@ -89,6 +90,33 @@ def test_the_points_of_figures_4_and_5_are_those_that_are_drawn(made):
         assert expected in lines or name.endswith("last safe"), name
 
 
+def test_the_points_of_figure_7_are_those_that_are_drawn_and_stand_in_figure_3(made):
+    _, datasets, points = made
+    marks = drawn(figure_7(datasets, epsilon=0.002), 0)
+    found = {one.name: one for one in points.series if (one.figure, one.dataset) == ("Figure 7", datasets[0].key)}
+    assert len(found) == 2 * len(datasets[0].attack)
+    for model in datasets[0].attack:
+        clean, attacked = (found[f"{model} model, {name}"] for name in ("without attack", "under attack"))
+        mark = {(round(100 * attacked.values[0], 9), round(100 * clean.values[0], 9))}
+        assert mark in marks
+        curve = series_of(points, "Figure 3", f"{model} model, all attacks, strict", datasets[0].key)
+        at = curve.places.index("0.002")
+        assert (attacked.values, attacked.low, attacked.high) == (
+            (curve.values[at],),
+            (curve.low[at],),
+            (curve.high[at],),
+        )
+        horizontal, vertical = (
+            {(round(100 * x, 9), round(100 * y, 9)) for x, y in ends}
+            for ends in (
+                [(attacked.low[0], clean.values[0]), (attacked.high[0], clean.values[0])],
+                [(attacked.values[0], clean.low[0]), (attacked.values[0], clean.high[0])],
+            )
+        )
+        assert horizontal in marks
+        assert vertical in marks
+
+
 def test_the_bands_of_figure_3_are_the_intervals_of_its_points(made):
     _, datasets, points = made
     for data in datasets:
@@ -102,7 +130,7 @@ def test_the_bands_of_figure_3_are_the_intervals_of_its_points(made):
 def test_every_point_agrees_with_its_rows(made):
     root, _, points = made
     whole = trace_all(State(root, None))
-    assert [table.name for table, _ in whole.checks] == [f"Figure {number}" for number in range(1, 7)]
+    assert [table.name for table, _ in whole.checks] == [f"Figure {number}" for number in FIGURE_NUMBERS]
     wrong = [one.cell for _, checks in whole.checks for one in checks if not one.agrees]
     assert wrong == []
     assert sum(len(checks) for _, checks in whole.checks) == sum(len(one.places) for one in points.series) > 1000
@@ -155,7 +183,7 @@ def test_places_give_the_same_number_again():
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ({"table": "Figure 7"}, r"expected a table or figure \(Figure \d, .*\), got 'Figure 7'"),
+        ({"table": "Figure 8"}, r"expected a table or figure \(Figure \d, .*\), got 'Figure 8'"),
         ({"table": "Figure 1", "row": "PGD:0.1"}, r"Figure 1 has no rows\. Figure 1 shows images and draws no points"),
         ({"table": "Figure 2", "row": "PGD, strict:0.002"}, r"--row of Figure 2 to be one of .*and \d+ more, got PGD"),
         (

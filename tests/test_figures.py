@@ -1,4 +1,4 @@
-"""Figures 1 to 6 on made-up results: what is drawn, and that the same results give the same bytes."""
+"""Figures 1 to 7 on made-up results: what is drawn, and that the same results give the same bytes."""
 
 import contextlib
 import dataclasses
@@ -21,6 +21,7 @@ from oncorobust.report.figures.plot_data import read_examples, read_plot_data
 from oncorobust.report.figures.robustness_curves import accuracy_curve, worst_case_curve
 from oncorobust.report.figures.selective_prediction import figure_4
 from oncorobust.report.figures.style import intensity_axis
+from oncorobust.report.figures.trade_off import figure_7
 from oncorobust.report.measures import PREDICTED, STRICT, TRUE
 from oncorobust.report.tables.paper_numbers import load_paper_table
 from oncorobust.settings.pipeline import Column, Report
@@ -176,6 +177,7 @@ def test_any_number_of_data_sets_and_the_same_bytes(datasets, count):
         lambda some: figure_3(some, table_epsilon=0.002),
         figure_5,
         figure_6,
+        lambda some: figure_7(some, epsilon=0.002),
     ):
         first, second = draw(chosen), draw(chosen)
         assert to_svg(first) == to_svg(second) == to_svg(first)
@@ -259,6 +261,6 @@ def test_figure_6_has_a_line_for_each_image_that_the_smoothed_model_answers_righ
     largest = datasets[0].certified.attack_epsilon[-1]
     assert bars == sorted(images.loc[images["answered"], "certified_epsilon"].clip(upper=largest))
     assert (images["last_safe"] <= images["first_flipped_itself"]).all()
-    assert f"{len(bars)} of 40 images answered right" in axes.get_title()
+    assert f"{len(bars)} of 40 images predicted right" in axes.get_title()
     empty = figure_6(datasets[1:])
     assert "Empty, because no data set has certificates" in empty.texts[0].get_text()

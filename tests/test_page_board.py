@@ -1,11 +1,14 @@
 """Facts for a hospital's board: what is recorded, and what is not, with the reason."""
 
+from dataclasses import replace as replaced
+
 import pytest
 import yaml
 from made_tables import LUNG, PHANTOM, made_cell, made_table
+from msgspec.structs import replace
 from results_fixture import REPOSITORY
 
-from oncorobust.report.board_facts import Fingerprint, data_fact, data_lines, parameter_facts, software_facts
+from oncorobust.report.board_facts import Fingerprint, data_lines, parameter_facts, software_facts
 from oncorobust.report.page.board import Subgroup, board_view
 from oncorobust.report.tables.cell import TableColumn
 from oncorobust.report.verdict_text import PolicyView, VerdictLine
@@ -49,8 +52,15 @@ def test_an_assessment_has_no_commit_but_the_digest_of_the_package():
     assert code.text == "SHA-256 f00 of the package’s files."
 
 
-def test_the_date_of_the_data_is_not_made_up():
-    assert data_fact().text.startswith("Not recorded, because preprocessing keeps sizes and MD5 of the raw files")
+def test_the_origin_of_the_data_is_what_the_user_states_and_not_made_up(params):
+    own = TableColumn("mnist", "MNIST", None, 12, synthetic=False)
+    (line,) = data_lines(params, [own], {})
+    assert line.origin.startswith("not stated (report.columns.mnist.origin in params.yaml), and not taken from files")
+    columns = {**params.report.columns, "mnist": replace(params.report.columns["mnist"], origin="Ward 7, 2019")}
+    (line,) = data_lines(replace(params, report=replace(params.report, columns=columns)), [own], {})
+    assert line.origin == "Ward 7, 2019"
+    (line,) = data_lines(params, [replaced(own, synthetic=True)], {})
+    assert line.origin == "generated, so no scanner or patient has a date"
 
 
 def test_a_data_set_has_its_fingerprint_and_hardening(params):

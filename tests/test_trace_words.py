@@ -65,8 +65,8 @@ UNDER_PGD = {"attack": "pgd", "epsilon": 0.002, "attacked_label": "true"}
         ),
         (
             (rows(CLEAN.format("intervals.csv"), {"attack": "converged"}, "sensitivity", 1, 0.002, n_classes=2),),
-            "share of the images of the positive class that are answered as such under the worst attack of the cascade "
-            "within epsilon 0.002; clean model, data set lidc",
+            "share of the images of the positive class that are predicted as such under the worst attack of the "
+            "cascade within epsilon 0.002; clean model, data set lidc",
         ),
         (
             (

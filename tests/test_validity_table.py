@@ -10,6 +10,7 @@ from schema_check import problems_below
 from test_report import run_stage
 
 from oncorobust.base.errors import InputError
+from oncorobust.base.layout import FIGURE_NUMBERS
 from oncorobust.evaluation.validity import Check
 from oncorobust.report.figures.style import stamp_mark
 from oncorobust.report.tables.validity import (
@@ -123,7 +124,7 @@ def test_a_red_check_stands_above_the_panels_of_a_figure() -> None:
 
 
 def test_each_figure_of_a_red_run_has_the_mark(red_run: Path) -> None:
-    for number in range(1, 7):  # letters are paths, and a comment holds the text
+    for number in FIGURE_NUMBERS:  # letters are paths, and a comment holds the text
         assert "NOT VALID: noise (MNIST, clean)" in (red_run / f"reports/figures/figure{number}.svg").read_text()
 
 

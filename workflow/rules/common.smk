@@ -14,7 +14,7 @@ from oncorobust.pipeline.dvc_repository import hold_dvc
 from oncorobust.pipeline.clock_check import check_times
 from oncorobust.pipeline.cluster_jobs import end_left_over
 from oncorobust.base.errors import InputError
-from oncorobust.base.layout import MODELS, TRAINED as TRAINED_MODELS, TRAINING_FILES
+from oncorobust.base.layout import FIGURE_NUMBERS, MODELS, TRAINED as TRAINED_MODELS, TRAINING_FILES
 from oncorobust.pipeline.process_lock import release_left_locks
 from oncorobust.pipeline.code_digest import file_digest
 from oncorobust.pipeline.code_record import code_path
@@ -70,7 +70,7 @@ TABLES += [
     "training_seeds",
     "validity",
 ]
-FIGURES = ["figure1", "figure2", "figure3", "figure4", "figure5", "figure6"]
+FIGURES = [f"figure{number}" for number in FIGURE_NUMBERS]
 TABULATED = ["predictions.csv", "intervals.csv", "threats.csv", "scores.csv", "validity.json"]
 THREADS = config["run"]["threads"]
 ACQUIRED = "|".join(config["acquire"]) or "(?!)"  # a pattern that matches nothing: all raw trees are the user's

@@ -177,6 +177,10 @@ def table_file(name: str) -> str:
     return f"{TABLES}/{name}.csv"
 
 
+FIGURE_NUMBERS = tuple(range(1, 8))
+"""Of the figures of a run."""
+
+
 def figure_file(number: int, form: str) -> str:
     """Return the file of Figure `number`; form: one of FIGURE_FORMS."""
     return f"{FIGURES}/figure{number}.{form}"

@@ -30,7 +30,7 @@ from oncorobust.evaluation.resampling import NO_INTERVAL, Draws, Estimate, patie
 
 @dataclass(frozen=True)
 class Bin:
-    """Images of similar confidence. confidence: their mean. accuracy: the share that is answered correctly."""
+    """Images of similar confidence. confidence: their mean. accuracy: the share that is predicted correctly."""
 
     confidence: float
     accuracy: Estimate

@@ -41,7 +41,7 @@ def recall(labels: Labels, predicted: Labels, *, of: int) -> Ratio:
 
 
 def answered(labels: Labels, predicted: Labels, *, of: int, answer: int) -> Ratio:
-    """Count images of a class that get an answer, such as malignant images answered as benign, among those of it."""
+    """Count images of a class that get an answer, such as malignant images predicted as benign, among those of it."""
     return Ratio((labels == of) & (predicted == answer), labels == of)
 
 
@@ -95,10 +95,10 @@ def class_recalls(
 
 
 FLIPS = {
-    "positive_to_negative_clean": "positive images answered as negative without attack: missed cancers",
-    "positive_to_negative_flipped": "positive images right without attack and answered as negative under attack",
-    "negative_to_positive_clean": "negative images answered as positive without attack: false alarms",
-    "negative_to_positive_flipped": "negative images right without attack and answered as positive under attack",
+    "positive_to_negative_clean": "positive images predicted as negative without attack: missed cancers",
+    "positive_to_negative_flipped": "positive images right without attack and predicted as negative under attack",
+    "negative_to_positive_clean": "negative images predicted as positive without attack: false alarms",
+    "negative_to_positive_flipped": "negative images right without attack and predicted as positive under attack",
 }
 """The shares that `flip_estimates` gives, each among all images of the class that is named first."""
 

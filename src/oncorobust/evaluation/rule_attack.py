@@ -1,6 +1,6 @@
 """Attacks on rules that accept an image by a score of certainty: the most certain wrong answers inside a ball.
 
-A rule fails where an image is answered wrong and accepted. Two attacks look for wrong answers within epsilon of each
+A rule fails where an image is misclassified and accepted. Two attacks look for wrong answers within epsilon of each
 test image, and the largest score of any of them is kept, for every score:
 
     pgd         knows no rule: PGD away from the true label, from the image and from a random point; the first wrong

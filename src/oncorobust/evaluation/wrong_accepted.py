@@ -1,4 +1,4 @@
-"""Shares of test images that are answered wrong and accepted by a rule: without attack, and under attacks on the rule.
+"""Shares of test images that are misclassified and accepted by a rule: without attack, and under attacks on the rule.
 
 The rule accepts an image whose score is above a threshold. The threshold is chosen on validation patients for the share
 of images to exclude, and frozen. An attacked image counts if any wrong answer that the attack found is accepted

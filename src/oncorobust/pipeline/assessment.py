@@ -117,7 +117,7 @@ def _stages(params: Params, record: dict[str, Any]) -> list[_Stage]:
         return [layout.results_file(DATASET, layout.CLEAN, name) for name in names]
 
     model = [layout.model_file(DATASET, layout.CLEAN), layout.answers_file(DATASET, layout.CLEAN)]
-    figures = [layout.figure_file(number, form) for number in range(1, 7) for form in layout.FIGURE_FORMS]
+    figures = [layout.figure_file(number, form) for number in layout.FIGURE_NUMBERS for form in layout.FIGURE_FORMS]
     attacked = of_model("predictions.csv", "intervals.csv", "threats.csv", "attack.json", "examples.npz")
     ranked = of_model("sensitivity.csv", "scores.csv", "rank.json")
 

@@ -96,8 +96,8 @@ def _refuse_altered(jobs: list["Job"]) -> None:
             continue
         if recorded_md5(lock, str(path)) != file_md5(path):
             raise InputError(
-                f"{path} has changed since its stage wrote it: remove it and run snakemake, which makes it again; if "
-                f"only its time stamp has changed, run: snakemake --touch --force {path}"
+                f"{path} has changed since its stage wrote it: remove it and run `snakemake --cores all`, which "
+                f"makes it again; if only its time stamp has changed, run: snakemake --touch --force {path}"
             )
 
 
@@ -113,8 +113,9 @@ def _refuse_altered_trees(repo: "Repo", jobs: list["Job"]) -> None:
             continue
         if any(one.changed_checksum() for one in recorded[_stage_name(job)].outs):
             raise InputError(
-                f"{output} has changed since acquire wrote it: remove it and run snakemake, which makes it again, or "
-                f"remove acquire.{job.wildcards.dataset} from params.yaml to keep your own tree"
+                f"{output} has changed since acquire wrote it: remove it and run `snakemake --cores all`, "
+                f"which makes it again, or remove acquire.{job.wildcards.dataset} from params.yaml to "
+                "keep your own tree"
             )
 
 
@@ -142,7 +143,7 @@ def _refuse_edited(datasets: Iterable[str]) -> None:
         if changed:
             raise InputError(
                 f"{layout.raw(dataset)} is not the tree that preprocess ran on ({changed[0]}, {len(changed)} files in "
-                "all): run snakemake, then oncorobust record; nothing is recorded"
+                "all): run snakemake --cores all, then oncorobust record; nothing is recorded"
             )
 
 

@@ -1,4 +1,4 @@
-"""Facts of a run for a hospital's board: software, commit, code, date of the data, and main parameters.
+"""Facts of a run for a hospital's board: software, commit, code, origin of the data, and main parameters.
 
 The page states no commit: it is part of the results that a commit records, so it cannot hold the name of that commit.
 It states the version and the digest of the code instead, and the command that prints the commit.
@@ -11,6 +11,7 @@ from typing import Any
 from oncorobust.base import layout
 from oncorobust.base.epsilons import epsilon_text
 from oncorobust.report.tables.cell import TableColumn
+from oncorobust.report.tables.common import shown_as
 from oncorobust.report.tables.render import marked_title
 from oncorobust.settings.attacks import Attacks
 from oncorobust.settings.pipeline import Params
@@ -22,10 +23,11 @@ _COMMIT = (
     "Not stated, because this page is one of the files that a commit records. The command prints the commit that "
     "recorded the results last:"
 )
-_DATE = (
-    "Not recorded, because preprocessing keeps sizes and MD5 of the raw files: a copy changes their modification "
-    "times, and de-identification removes or shifts the acquisition dates in image headers."
+_NO_ORIGIN = (
+    "not stated (report.columns.{key}.origin in params.yaml), and not taken from files: a copy changes their times, and "
+    "de-identification removes or shifts the dates in image headers"
 )
+_GENERATED = "generated, so no scanner or patient has a date"
 _CODE_FILE = f"{layout.CODE}/report.txt"
 
 
@@ -62,16 +64,15 @@ def software_facts(version: str, *, code_digest: str, assessment: Mapping[str, A
     return software, Fact("Commit", _COMMIT, COMMIT_COMMAND), Fact("Code", code)
 
 
-def data_fact() -> Fact:
-    """Return the date of the data, or why there is none."""
-    return Fact("Date of the data", _DATE)
-
-
 @dataclass(frozen=True)
 class DataLine:
-    """A data set: the fingerprint of its raw tree, None where none is recorded, and how its clean model is hardened."""
+    """A data set: what its user states of its origin and date, the fingerprint of its raw tree, and the hardening.
+
+    raw: None where no fingerprint is recorded.
+    """
 
     title: str
+    origin: str
     raw: Fingerprint | None
     hardening: str
 
@@ -81,7 +82,12 @@ def data_lines(
 ) -> tuple[DataLine, ...]:
     """Return a line for each data set. fingerprints: of the raw trees by data set."""
     return tuple(
-        DataLine(marked_title(one), fingerprints.get(one.key), _hardening(params.datasets[one.key].harden))
+        DataLine(
+            marked_title(one),
+            _GENERATED if one.synthetic else shown_as(one.key, params.report).origin or _NO_ORIGIN.format(key=one.key),
+            fingerprints.get(one.key),
+            _hardening(params.datasets[one.key].harden),
+        )
         for one in columns
     )
 

@@ -1,7 +1,7 @@
 """The evidence matrix: for topics of standards and guidelines, what of this run speaks to them, or why nothing does.
 
 Each line either names a table, figure or section of the page, with the command that traces a cell where there is one,
-or says "not done, because". Which lines are answered depends on the run: its protocols, certificates and policies. A
+or says "not done, because". Which lines are filled depends on the run: its protocols, certificates and policies. A
 line states what was measured; it is no claim to meet a standard.
 """
 
@@ -19,7 +19,7 @@ from oncorobust.report.verdict_text import PolicyView
 
 @dataclass(frozen=True)
 class Run:
-    """What decides which lines are answered.
+    """What decides which lines are filled.
 
     tables: by name. policies: with their verdicts. board: for its subgroups. traced: whether `oncorobust trace` can
     find the cells, which needs a repository.

@@ -1,4 +1,4 @@
-"""Sentences of the page on rules that decide which images are answered, from Table D."""
+"""Sentences of the page on rules that decide which images are accepted, from Table D."""
 
 from collections.abc import Iterator
 
@@ -61,7 +61,7 @@ def _attacks(table: Table, column: TableColumn) -> Iterator[str]:
         if len(found) == len(cells):
             clean, pgd, adaptive = map(_percent, found)
             yield (
-                f"Where {name} decides which images are answered, the answer is wrong and accepted for {clean} of the "
+                f"Where {name} decides which images are accepted, the answer is wrong and accepted for {clean} of the "
                 f"test images; at epsilon {epsilon_text(found[0].rows[0].epsilon or 0)}, for {pgd} under PGD and for "
                 f"{adaptive} under an adaptive attack that knows the rule."
             )

@@ -82,6 +82,8 @@ class Column(Settings, frozen=True, kw_only=True):
     """Class that a test should find, such as malignant, for sensitivity and missed cancers; null for the last class."""
     kind: Kind | None = None
     """What the images show: `medical` or `natural`, which Table N compares; null leaves the data set out of it."""
+    origin: str | None = None
+    """Where and when the images were obtained, in your words, for the page and the model cards; null: not stated."""
 
 
 class Report(Settings, frozen=True, kw_only=True):

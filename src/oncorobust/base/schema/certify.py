@@ -89,7 +89,7 @@ CERTIFY = Document(
             "certified_accuracy/<epsilon>",
             "number",
             FRACTION,
-            "Share of the test images answered right with at least this certified epsilon; epsilon 0.002 is eps_0_002.",
+            "Share of test images predicted right with at least this certified epsilon; 0.002 is eps_0_002.",
         ),
     ),
 )

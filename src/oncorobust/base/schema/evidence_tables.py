@@ -13,8 +13,8 @@ TABLE_E = Table(
         ROW,
         *each(
             *estimate("balanced_accuracy", "Mean of the classes' recalls."),
-            *estimate("sensitivity", "Share of the positive images answered as positive.", _TWO),
-            *estimate("specificity", "Share of the negative images answered as negative.", _TWO),
+            *estimate("sensitivity", "Share of the positive images predicted as positive.", _TWO),
+            *estimate("specificity", "Share of the negative images predicted as negative.", _TWO),
             *estimate("missed", "Share of the positive images that the attack turns from right to wrong.", _TWO),
             *estimate("false_alarms", "Share of the negative images that it turns from right to wrong.", _TWO),
             *estimate("auc", "Area under the ROC curve; ties count one half.", _TWO),
@@ -90,7 +90,7 @@ TABLE_D = Table(
             *estimate("auroc_given", "AUROC of error prediction by the margin."),
             *estimate("auroc_both", "AUROC of error prediction by the margin and minimal epsilon."),
             *estimate("auroc_gain", "auroc_both minus auroc_given."),
-            *estimate("wrong_accepted_none", "Share of the images answered wrong and accepted; no attack."),
+            *estimate("wrong_accepted_none", "Share of the images misclassified and accepted; no attack."),
             *estimate("wrong_accepted_pgd", "The same under PGD."),
             *estimate("wrong_accepted_adaptive", "The same under an attack that knows the rule."),
         ),
@@ -103,8 +103,8 @@ TABLE_C = Table(
     (
         ROW,
         *each(
-            *estimate("certified", "Share answered right that no change within epsilon can alter."),
-            *estimate("attacked", "Share answered right that an attack on the smoothed model does not alter."),
+            *estimate("certified", "Share predicted right that no change within epsilon can alter."),
+            *estimate("attacked", "Share predicted right that an attack on the smoothed model does not alter."),
             *estimate("accuracy", "Accuracy of the smoothed model; an abstention counts as wrong."),
             *estimate("base_accuracy", "Accuracy of the model itself on the same images."),
             *estimate("price", "accuracy minus base_accuracy."),

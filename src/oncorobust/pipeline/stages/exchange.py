@@ -21,6 +21,7 @@ from oncorobust.report.exchange.results import results_content
 from oncorobust.report.exchange.workbook import to_sheets
 from oncorobust.report.exchange.xlsx import write_workbook
 from oncorobust.report.tables.cell import Table, tables_from_json
+from oncorobust.report.tables.common import shown_as
 from oncorobust.report.tables.render import marked_title
 from oncorobust.report.tables.sources import Metrics, read_metrics, read_summaries
 from oncorobust.report.tables.validity import Gate, watermark
@@ -36,7 +37,8 @@ def exchange(params: Params) -> None:
     """
     tables, gates = tables_from_json(read_results(layout.CELLS)), read_gates()
     attack, summaries = read_metrics(params.models, "attack.json"), read_summaries(params.models)
-    facts = _facts(params.models, summaries, tables, gates)
+    origins = {name: shown_as(name, params.report).origin or "" for name in params.models}
+    facts = _facts(params.models, summaries, tables, gates, origins)
     texts = {
         **{layout.latex_file(one.file): to_latex(one) for one in tables},
         layout.latex_file(layout.table_file("validity")): gates_to_latex(gates),
@@ -64,6 +66,7 @@ def _facts(
     summaries: Mapping[str, Mapping[str, Any]],
     tables: Sequence[Table],
     gates: Sequence[Gate],
+    origins: Mapping[str, str],
 ) -> list[CardFacts]:
     """Return what is known about each model of each data set."""
     check_made(*(layout.model_file(dataset, model) for dataset, held in models.items() for model in held))
@@ -72,6 +75,7 @@ def _facts(
         CardFacts(
             dataset=dataset,
             title=of[dataset, model].title,
+            origin=origins[dataset],
             model=model,
             summary=summaries[dataset],
             trainings=trainings[dataset],

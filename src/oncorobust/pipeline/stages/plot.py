@@ -12,6 +12,7 @@ from oncorobust.report.figures.plot_data import read_all_plot_data
 from oncorobust.report.figures.points import figure_points, with_values
 from oncorobust.report.figures.selective_prediction import figure_4
 from oncorobust.report.figures.series import row_files
+from oncorobust.report.figures.trade_off import figure_7
 from oncorobust.report.tables.paper_numbers import load_paper_table
 from oncorobust.report.tables.row_statistics import read_rows
 from oncorobust.settings.pipeline import Params
@@ -22,16 +23,17 @@ def plot(params: Params) -> None:
 
     Raises InputError naming a file that is missing or unreadable.
     """
-    datasets = read_all_plot_data(params)
+    datasets, epsilon = read_all_plot_data(params), params.report.adversarial_training_epsilon
     figures = [
         figure_1(datasets),
         figure_2(datasets, paper=load_paper_table("table1")),
-        figure_3(datasets, table_epsilon=params.report.adversarial_training_epsilon),
+        figure_3(datasets, table_epsilon=epsilon),
         figure_4(datasets),
         figure_5(datasets),
         figure_6(datasets),
+        figure_7(datasets, epsilon=epsilon),
     ]
-    points = figure_points(datasets)
+    points = figure_points(datasets, epsilon=epsilon)
     rows = {file: read_rows(file) for file in row_files(one for one in points.series if not one.values)}
     valued = with_values(points, datasets, rows, seed=params.seed)
     write_figures(figures, charts_to_json(datasets), valued, mark=read_mark())

@@ -47,7 +47,7 @@ def report(params: Params, *, assessment: Mapping[str, Any] | None = None) -> No
         parts,
         tables=tables,
         gates=gates,
-        figures=[read_svg(layout.figure_file(number, "svg")) for number in range(1, 7)],
+        figures=[read_svg(layout.figure_file(number, "svg")) for number in layout.FIGURE_NUMBERS],
         curves=read_results(layout.CURVES),
         verdicts=[read_results(layout.acceptance_file(name)) for name in by_name(params.acceptance)],
         epsilon=params.report.adversarial_training_epsilon,

@@ -52,6 +52,8 @@ def _comments(summaries: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     for name, summary in summaries.items():
         if summary["synthetic"]:
             yield f"% {name}: synthetic images in the format {summary['format']}; no image of a published data set.\n"
+        elif summary["format"] == "brain_mets":
+            yield f"% {name}: images in a layout of several collections; add the citation that yours asks for.\n"
         elif summary["format"] not in _OF_FORMAT:
             yield f"% {name}: your own images (format {summary['format']}); add their citation here.\n"
 

@@ -32,10 +32,12 @@ _SPLITS = ("train", "validation", "test")
 
 @dataclass(frozen=True)
 class CardFacts:
-    """What is known about a model. trainings: training.json by model of the data set; md5, sha256: of its file."""
+    """What is known about a model. origin: of the images, as params.yaml states it, or
+    empty. trainings: training.json by model of the data set; md5, sha256: of its file."""
 
     dataset: str
     title: str
+    origin: str
     model: str
     summary: Mapping[str, Any]
     trainings: Mapping[str, Mapping[str, Any]]
@@ -162,6 +164,8 @@ def _data(facts: CardFacts) -> Iterator[str]:
     summary, classes = facts.summary, facts.summary["class_names"]
     low, high = summary["intensity_range"]
     yield f"Data set {_plain(facts.title)} (`{facts.dataset}`, format {summary['format']})."
+    if facts.origin:
+        yield f"Origin and date, as stated by whoever ran it: {_plain(facts.origin)}."
     yield f"{summary['n_images']} images, {summary['n_patients']} patients."
     yield f"Pixel value 0 is {low:g}, 1 is {high:g} ({summary['intensity_unit']})."
     yield ""

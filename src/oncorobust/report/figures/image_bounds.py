@@ -86,7 +86,7 @@ def _draw_itself(axes: Axes, chosen: pd.DataFrame, y: np.ndarray, largest: float
 def _told(found: Certified, n_shown: int) -> str:
     n, n_answered = len(found.images), int(found.images["answered"].sum())
     shown = "" if n_shown == n_answered else f" ({n_shown} shown)"
-    return f"{n_answered} of {n} images answered right{shown}"
+    return f"{n_answered} of {n} images predicted right{shown}"
 
 
 def _legend() -> list[Line2D | Patch]:

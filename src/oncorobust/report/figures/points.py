@@ -1,9 +1,9 @@
-"""The points of Figures 2 to 6 with their sources, from what the figures draw.
+"""The points of Figures 2 to 7 with their sources, from what the figures draw.
 
-The values of Figures 2 and 3 are read from the metrics by the pointer that each point states, and their intervals come
-from the same samples of patients as those of the tables. Figures 4 to 6 have their values from the curves and images
-that are drawn. Figure 1 shows images and has no points. The paper's diamonds in Figure 2 are the cells `paper` of
-Table 1, and its dotted line is 1 minus the cell Baseline.
+The values of Figures 2, 3 and 7 are read from the metrics by the pointer that each point states, and their intervals
+come from the same samples of patients as those of the tables. Figures 4 to 6 have their values from the curves and
+images that are drawn. Figure 1 shows images and has no points. The paper's diamonds in Figure 2 are the cells `paper`
+of Table 1, and its dotted line is 1 minus the cell Baseline.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,7 +21,7 @@ from oncorobust.report.figures.robustness_curves import accuracies, last_attack
 from oncorobust.report.figures.series import Points, PointSource, Series, Varies, place_text
 from oncorobust.report.figures.style import PlotData, protocols_of
 from oncorobust.report.measures import STRICT, Measure, measures_of
-from oncorobust.report.shown_attacks import ATTACKS
+from oncorobust.report.shown_attacks import ATTACKS, PGD
 from oncorobust.report.tables.cell import RowsSource, Statistic, TableColumn, Unit
 from oncorobust.report.tables.intervals import with_intervals
 from oncorobust.report.tables.point_estimates import NO_INTERVAL_HERE
@@ -35,13 +35,16 @@ _CAPTIONS = {
     "Figure 4": "Risk of the clean models by score and coverage.",
     "Figure 5": "Share of the correctly classified images that withstand an epsilon, by model.",
     "Figure 6": "Bounds of each certified image that is drawn.",
+    "Figure 7": "Accuracy of each model without attack and under attack.",
 }
 _PERCENT: Unit = "percent"
 _UNITS: Mapping[str, Unit] = {**dict.fromkeys(_CAPTIONS, _PERCENT), "Figure 6": "epsilon"}
 
 
-def figure_points(datasets: Sequence[PlotData]) -> Points:
-    """Return the points of all figures; those of Figures 2, 3 and 5 have no values yet (`with_values`).
+def figure_points(datasets: Sequence[PlotData], *, epsilon: float) -> Points:
+    """Return the points of all figures; those of Figures 2, 3, 5 and 7 have no values yet (`with_values`).
+
+    epsilon: that of Table S5, for Figure 7.
 
     Raises InputError where the data sets were not all attacked under the same protocols.
     """
@@ -49,7 +52,9 @@ def figure_points(datasets: Sequence[PlotData]) -> Points:
     columns = tuple(
         TableColumn(one.key, one.title, one.paper, one.attack[CLEAN]["n_images"], one.synthetic) for one in datasets
     )
-    return Points(_CAPTIONS, _UNITS, columns, tuple(one for data in datasets for one in _series(data, measures)))
+    return Points(
+        _CAPTIONS, _UNITS, columns, tuple(one for data in datasets for one in _series(data, measures, epsilon))
+    )
 
 
 def with_values(points: Points, datasets: Sequence[PlotData], rows: Mapping[str, pd.DataFrame], *, seed: int) -> Points:
@@ -74,7 +79,7 @@ def with_values(points: Points, datasets: Sequence[PlotData], rows: Mapping[str,
     return replace(points, series=tuple(series))
 
 
-def _series(data: PlotData, measures: Sequence[Measure]) -> Iterator[Series]:
+def _series(data: PlotData, measures: Sequence[Measure], epsilon: float) -> Iterator[Series]:
     for measure in measures:
         if measure is not STRICT:
             yield from _accuracies("Figure 2", data, CLEAN, measure)
@@ -91,6 +96,18 @@ def _series(data: PlotData, measures: Sequence[Measure]) -> Iterator[Series]:
     if data.certified is not None:
         yield from _certified(data.key, data.certified)
         yield from _bounds(data, data.certified)
+    for model in data.attack:
+        yield from _trade_off(data, model, measures[-1], epsilon)
+
+
+def _trade_off(data: PlotData, model: str, measure: Measure, epsilon: float) -> Iterator[Series]:
+    """Yield the two accuracies of a model in Figure 7."""
+    clean = clean_source(data.key, model, protocol=measure.protocol)
+    attack = last_attack(data.attack[model]) if measure is STRICT else PGD.name
+    attacked = _attacked_source(data.key, model, attack, measure, epsilon)
+    for name, source, place in (("without attack", clean, 0.0), ("under attack", attacked, epsilon)):
+        point = PointSource(source.rows[0], "nothing", source.metrics[0])
+        yield Series("Figure 7", f"{model} model, {name}", data.key, point, None, (place_text(place),))
 
 
 def _accuracies(figure: str, data: PlotData, model: str, measure: Measure) -> Iterator[Series]:
@@ -106,16 +123,20 @@ def _accuracy(figure: str, data: PlotData, model: str, attack: str, measure: Mea
     """Return a curve of accuracy over epsilon, which starts with the clean accuracy."""
     epsilons = sorted(map(epsilon_from_key, accuracies(data.attack[model], attack=attack, measure=measure)))
     clean = clean_source(data.key, model, protocol=measure.protocol)
-    if measure.attacked_label is None:
-        source = _point_source(strict_source(data.key, model, attack=attack, epsilon=0.0), "epsilon")
-    else:
-        label = measure.attacked_label
-        at_zero = accuracy_source(data.key, model, attack=attack, epsilon=0.0, attacked_label=label)
-        source = _point_source(at_zero, "where")
+    at_zero = _attacked_source(data.key, model, attack, measure, 0.0)
+    source = _point_source(at_zero, "epsilon" if measure is STRICT else "where")
     titled = name if figure == "Figure 2" else f"{model} model, {name}"
     places = tuple(place_text(one) for one in (0.0, *epsilons))
     first = PointSource(clean.rows[0], "nothing", clean.metrics[0])
     return Series(figure, titled, data.key, source, first, places)
+
+
+def _attacked_source(dataset: str, model: str, attack: str, measure: Measure, epsilon: float) -> Source:
+    """Return the source of an accuracy under attack."""
+    if measure.attacked_label is None:
+        return strict_source(dataset, model, attack=attack, epsilon=epsilon)
+    label = measure.attacked_label
+    return accuracy_source(dataset, model, attack=attack, epsilon=epsilon, attacked_label=label)
 
 
 def _point_source(at_zero: Source, varies: Varies) -> PointSource:

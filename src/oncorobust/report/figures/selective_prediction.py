@@ -1,6 +1,6 @@
 """Figure 4: risk over coverage of each score of certainty, one panel per data set, for the clean models.
 
-The images with the largest scores are answered: coverage is their share, risk the share of errors among them. Images of
+The images with the largest scores are accepted: coverage is their share, risk the share of errors among them. Images of
 equal score enter together. A score that tells right from wrong answers lies below that of random numbers, whose risk is
 the same at every coverage but for chance. The bands are 95 % intervals over patients.
 """

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from oncorobust.data.dataset import COLUMNS, POSITION, LabelledImages
-from oncorobust.report.board_facts import Fingerprint, data_fact, data_lines, parameter_facts, software_facts
+from oncorobust.report.board_facts import Fingerprint, data_lines, parameter_facts, software_facts
 from oncorobust.report.described import Described
 from oncorobust.report.evidence_matrix import Evidence, Run, evidence_matrix
 from oncorobust.report.page.board import Board, board_view
@@ -62,10 +62,7 @@ def readers_view(
     columns = by_name["Table 1"].columns
     board = board_view(
         by_name,
-        facts=(
-            *software_facts(files.version, code_digest=files.code_digest, assessment=assessment),
-            data_fact(),
-        ),
+        facts=software_facts(files.version, code_digest=files.code_digest, assessment=assessment),
         parameters=parameter_facts(params),
         data=data_lines(params, columns, files.fingerprints),
         models=models,

@@ -40,7 +40,7 @@ _OF_MARGINS: tuple[Field, ...] = (
 _CAPTION = (
     "Beyond accuracy, without attack (Baseline), under PGD away from the true label, and under the worst case of all "
     "attacks (ALL) at epsilon {epsilon}. {positive}Flipped by the attack: share of all images of the "
-    "class that are right without attack and answered as the other class under attack; missed cancers first. "
+    "class that are right without attack and predicted as the other class under attack; missed cancers first. "
     "Calibration error: expected calibration error with ten bins of equally many images, biased upwards in small "
     "samples."
 )

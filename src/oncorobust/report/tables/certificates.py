@@ -3,8 +3,8 @@
 The smoothed model answers as the model does most often under Gaussian noise. All its numbers are over the same images:
 
     model:Baseline    accuracy of the smoothed model and of the model itself, their difference, share abstained
-    model:epsilon     certified: share answered right that no change within epsilon can alter, a lower bound
-                      under attack: share answered right that an attack on it did not alter, an upper bound
+    model:epsilon     certified: share predicted right that no change within epsilon can alter, a lower bound
+                      under attack: share predicted right that an attack on it did not alter, an upper bound
 
 All values are computed from the rows of certificates.csv (`intervals.with_intervals`). Without certificates the table
 has no rows and its caption says so, because the pipeline names its files before it runs.
@@ -37,7 +37,7 @@ _CAPTION = (
     "What randomized smoothing guarantees. The smoothed model answers as the model does most often under Gaussian "
     "noise, and abstains where no answer is frequent enough; an abstention counts as wrong. Certified: share of the "
     "images that it answers right and whose answer no change of pixels within epsilon (l_inf radius for pixel values "
-    "in [0, 1]) can alter, a lower bound. Under attack: share answered right that an attack on the smoothed model "
+    "in [0, 1]) can alter, a lower bound. Under attack: share predicted right that an attack on the smoothed model "
     "itself did not alter, an upper bound. Baseline: without attack, of the smoothed model and of the model itself on "
     "the same images. {models}. Sigma is chosen on validation patients. A certificate is one of the smoothed model, "
     "not of the model itself."

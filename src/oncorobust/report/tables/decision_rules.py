@@ -20,7 +20,7 @@ _MINIMAL_EPSILON = "min_epsilon"
 """Beginning of the names of the scores that are minimal epsilons."""
 
 _CAPTION = (
-    "Rules that decide which images are answered. Guaranteed: the lowest threshold whose risk, the share of errors "
+    "Rules that decide which images are accepted. Guaranteed: the lowest threshold whose risk, the share of errors "
     "among the accepted images, is at most {risks} with confidence {confidences}; validation patients place the "
     "thresholds, test patients confirm them with one image each. In brackets after the risk: 0 to its upper bound. "
     "Given the margin: Spearman's partial correlation of minimal epsilon and correctness, and the AUROC of error "

@@ -61,7 +61,7 @@ def added_estimates(frame: pd.DataFrame, source: RowsSource, draws: Draws) -> di
 
 
 def attacked_estimates(frame: pd.DataFrame, source: RowsSource, draws: Draws) -> dict[Statistic, Estimate]:
-    """Return the shares of test images that are answered wrong and accepted by the score that a source names.
+    """Return the shares of test images that are misclassified and accepted by the score that a source names.
 
     Raises InputError where the file lacks the score or a column of the attacks.
     """

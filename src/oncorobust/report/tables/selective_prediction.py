@@ -15,7 +15,7 @@ from oncorobust.report.tables.sources import Metrics, rows_cell
 from oncorobust.settings.pipeline import Report
 
 _CAPTION = (
-    "Selective prediction: the images with the largest score are answered, the others are left to a reader. AURC and "
+    "Selective prediction: the images with the largest score are accepted, the others are left to a reader. AURC and "
     "AUGRC: area under the risk-coverage curve and under its generalised form (in %); smaller is better. Error "
     "prediction: AUROC of the score for right against wrong answers. Threshold from validation: chosen on validation "
     "patients and frozen, for the coverage of Table 2 or for an error of at most {risks} among the accepted. Threshold "

@@ -43,7 +43,7 @@ AddedStatistic = Literal["partial_correlation", "auroc_given", "auroc_both", "au
 """What the score adds to the margin (`rule_estimates`): Table D."""
 
 RuleAttackStatistic = Literal["wrong_accepted_none", "wrong_accepted_pgd", "wrong_accepted_adaptive"]
-"""Share of the test images that are answered wrong and accepted, by attack on the rule (`rule_estimates`): Table D."""
+"""Share of the test images that are misclassified and accepted, by attack on the rule (`rule_estimates`): Table D."""
 
 GroupStatistic = Literal["median_difference", "probability_smaller"]
 """Statistics of two groups of images of different patients (`group_estimates`)."""

@@ -32,18 +32,18 @@ STATISTIC_WORDS: Mapping[Statistic, str] = {
     "robust_accuracy_threat": "share of the {images}{applies} that are predicted as labelled and that an attack under "
     "this threat does not change within epsilon {epsilon}",
     "n_images": "number of images{applies}",
-    "sensitivity": "share of the images of the positive class that are answered as such {condition}",
-    "specificity": "share of the images of the other class that are answered as such {condition}",
-    "balanced_accuracy": "mean over the classes of the share of a class's images that are answered as such {condition}",
+    "sensitivity": "share of the images of the positive class that are predicted as such {condition}",
+    "specificity": "share of the images of the other class that are predicted as such {condition}",
+    "balanced_accuracy": "mean over the classes of the share of a class's images predicted as such {condition}",
     "auc": "probability that an image of the positive class has a larger margin for it than an image of the other class"
     " {condition}",
     "calibration_error": "expected calibration error of the probability of the predicted class, in ten bins of equally "
     "many images, {condition}",
     "brier_score": "mean squared distance of the probability of the label from 1 {condition}",
-    "missed": "share of the images of the positive class that are predicted as labelled without attack and answered as "
-    "the other class {condition}",
-    "false_alarms": "share of the images of the other class that are predicted as labelled without attack and answered "
-    "as the positive class {condition}",
+    "missed": "share of the images of the positive class that are predicted as labelled without attack and as the "
+    "other class {condition}",
+    "false_alarms": "share of the images of the other class that are predicted as labelled without attack and as "
+    "the positive class {condition}",
     "share_censored": "share of the images predicted as labelled that no attack changes up to epsilon {epsilon}, the "
     "largest one searched",
     "median_first_flipped": "median first flipped epsilon of the images predicted as labelled",
@@ -80,11 +80,11 @@ STATISTIC_WORDS: Mapping[Statistic, str] = {
     "auroc_both": "probability that a right answer has a larger value of margin and score {score} together than a "
     "wrong one",
     "auroc_gain": "AUROC of error prediction by margin and score {score} together minus that of the margin alone",
-    "wrong_accepted_none": f"share of the test images that are answered wrong and accepted without attack, {_RULE}",
-    "wrong_accepted_pgd": f"share of the test images that PGD within epsilon {{epsilon}} makes answered wrong and "
+    "wrong_accepted_none": f"share of the test images that are misclassified and accepted without attack, {_RULE}",
+    "wrong_accepted_pgd": f"share of the test images that PGD within epsilon {{epsilon}} misclassifies and has "
     f"accepted, {_RULE}",
     "wrong_accepted_adaptive": f"share of the test images that an attack within epsilon {{epsilon}} that knows the "
-    f"rule makes answered wrong and accepted, {_RULE}",
+    f"rule misclassifies and has accepted, {_RULE}",
     "share_withstanding": "share of the images predicted as labelled that no attack changes within epsilon {epsilon}",
     "share_safe": "share of the images predicted as labelled on which every attack failed at more than {epsilon}",
     "risk_at_coverage": f"share of errors among the accepted images {_RULE}, at coverage {{coverage}}",
