@@ -8,9 +8,10 @@
     export   write a model as ONNX or for PyTorch
     assess   measure a model on a folder of images
     crate    write the run as a Workflow Run RO-Crate
+    init     make a project of your own                   upgrade  move a project on to the installed version
 
-All commands but `assess` run in the root of the repository. An error in the input gives one line on standard error and
-status 1; of `accept` it gives status 3.
+All commands but `assess` and `init` run in the root of a project, or of the repository. An error in the input gives one
+line on standard error and status 1; of `accept` it gives status 3.
 """
 
 import argparse
@@ -54,8 +55,15 @@ _WITH_MODULES = {
     "export": "write a model for ONNX Runtime or plain PyTorch, and compare it",
     "crate": "write the recorded run as a Workflow Run RO-Crate",
     "assess": "measure a finished model on a folder of images, without a repository",
+    "init": "make a project of your own, which runs the workflow of the installed package",
+    "upgrade": "move a project on to the installed version of the package",
 }
 """Commands whose arguments need modules that the other commands do not need, each in the module of its name."""
+
+_ANYWHERE = ("assess", "init")
+"""Commands that run outside a project, too."""
+_OF_ANY_VERSION = ("where", "usage", "trace", "front", "upgrade")
+"""Commands that work in a project that another version has made: they only look, or move it on."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -74,7 +82,7 @@ def _run(arguments: Sequence[str] | None) -> int:
     parsed = build_parser(sys.argv[1:] if arguments is None else list(arguments)).parse_args(arguments)
     try:
         if parsed.in_repository:
-            _enter_repository()
+            _enter_repository(parsed.name_of_command)
         status: int = parsed.run(parsed)
     except InputError as error:
         return _refuse(error)
@@ -86,15 +94,24 @@ def _run(arguments: Sequence[str] | None) -> int:
     return status
 
 
-def _enter_repository() -> None:
+def _enter_repository(command: str) -> None:
     """Let DVC and Snakemake use the project where a folder of the user or the machine cannot be used.
 
-    Raises InputError where the current folder is not the root of a repository.
+    Raises InputError where the current folder is not the root of a repository or of a project. A project that another
+    version of the package has made is told of, and refused by the commands that are not in _OF_ANY_VERSION.
     """
-    if not (Path.cwd() / "Snakefile").is_file():
-        raise InputError(f"{Path.cwd()} has no Snakefile: run oncorobust in the root of the repository")
+    if not (Path.cwd() / layout.SNAKEFILE).is_file():
+        raise InputError(
+            f"{Path.cwd()} has no {layout.SNAKEFILE}: run oncorobust in the root of the repository or of a project, "
+            "which `oncorobust init FOLDER` makes"
+        )
     from oncorobust.pipeline.home import use_project_dvc_cache, use_project_home
+    from oncorobust.pipeline.project_record import version_conflict
 
+    if command != "upgrade" and (conflict := version_conflict(Path())):
+        if command not in _OF_ANY_VERSION:
+            raise InputError(conflict)
+        print(f"oncorobust: {conflict}", file=sys.stderr)
     use_project_home(Path(), access=os.R_OK)
     use_project_dvc_cache(Path())
 
@@ -111,9 +128,7 @@ def build_parser(arguments: list[str]) -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     preset = _add(commands, "preset", _preset, "switch params.yaml to a preset, or list the presets")
-    preset.add_argument(
-        "name", nargs="?", help="name of a file in presets/, without .yaml; list the presets if omitted"
-    )
+    preset.add_argument("name", nargs="?", help="name of a preset; list the presets if omitted")
     preset.add_argument("--force", action="store_true", help="overwrite edits in params.yaml")
 
     graph = _add(commands, "graph", _graph, "update dvc.yaml and the digests of the code")
@@ -138,7 +153,8 @@ def build_parser(arguments: list[str]) -> argparse.ArgumentParser:
             module = import_module(f"oncorobust.cli.{name}")
             module.add_arguments(command)
             command.set_defaults(run=module.run)
-    commands.choices["assess"].set_defaults(in_repository=False)
+    for name in _ANYWHERE:
+        commands.choices[name].set_defaults(in_repository=False)
     return parser
 
 
@@ -147,7 +163,7 @@ def _add(commands: Any, name: str, run: Run | None, purpose: str) -> argparse.Ar
     parser: argparse.ArgumentParser = commands.add_parser(
         name, help=purpose, description=f"{purpose[0].upper()}{purpose[1:]}."
     )
-    parser.set_defaults(run=run, in_repository=True)
+    parser.set_defaults(run=run, in_repository=True, name_of_command=name)
     return parser
 
 
