@@ -1,7 +1,7 @@
 """Pack the workflow with the library: a wheel holds these files of the repository in the folder oncorobust/repository.
 
-Projects that `oncorobust init` makes run the workflow from there; oncorobust.pipeline.shipped finds it. MANIFEST.in names
-the same files for source archives.
+Projects that `oncorobust init` makes run the workflow from there; oncorobust.pipeline.shipped finds it. MANIFEST.in
+names the same files for source archives.
 """
 
 from pathlib import Path

@@ -1,7 +1,7 @@
 """The package as a person installs it: a wheel of this tree in an environment of its own, outside the repository.
 
-The environment finds the packages that the tests run with through a .pth file, so nothing is downloaded and TensorFlow is
-not installed again; it does not see this repository.
+The environment finds the packages that the tests run with through a .pth file, so nothing is downloaded and TensorFlow
+is not installed again; it does not see this repository.
 """
 
 import os
@@ -23,13 +23,11 @@ def copy_sources(folder: Path) -> Path:
     """Copy what a wheel is built from, and return the folder."""
     for name in SOURCES:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        copy = shutil.copytree if (REPOSITORY / name).is_dir() else shutil.copy
         if (REPOSITORY / name).is_dir():
-            shutil.copytree(
-                REPOSITORY / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info")
-            )
+            left_out = shutil.ignore_patterns("__pycache__", "*.egg-info")
+            shutil.copytree(REPOSITORY / name, folder / name, ignore=left_out, symlinks=True)
         else:
-            copy(REPOSITORY / name, folder / name)
+            shutil.copy(REPOSITORY / name, folder / name)
     return folder
 
 

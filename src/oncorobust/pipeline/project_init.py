@@ -2,7 +2,6 @@
 
 import os
 import shutil
-from contextlib import suppress
 from pathlib import Path
 
 from oncorobust.base import layout
@@ -69,9 +68,10 @@ def make_project(folder: Path, *, preset: str) -> None:
             one.rename(folder / one.name)
         draft.rmdir()
     except OSError as error:
-        with suppress(OSError):
-            shutil.rmtree(folder if is_new else draft)
         raise InputError(f"{folder} cannot be written: {error.strerror}: {error.filename}") from error
+    finally:
+        if draft.exists():
+            shutil.rmtree(folder if is_new else draft, ignore_errors=True)
 
 
 def _write(root: Path, files: dict[str, bytes], *, params: bytes, preset: str) -> None:

@@ -75,10 +75,9 @@ def _check(content: Any) -> None:
     try:
         parse_params(content)
     except InputError as error:
-        raise InputError(
-            f"params.yaml: {error}; nothing is changed. A key that this version does not know may be of a newer one, "
-            "or may have another name now: see CHANGELOG.md"
-        ) from error
+        hint = " (a key of a newer version, or one that has another name now: see CHANGELOG.md)"
+        unknown = "expected a known key" in str(error)
+        raise InputError(f"params.yaml: {error}{hint if unknown else ''}; nothing is changed") from error
 
 
 def _candidates(path: Path, content: Any, preset: Any) -> list[Any]:

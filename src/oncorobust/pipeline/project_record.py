@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import msgspec
+
 from oncorobust.base import layout
 from oncorobust.base.errors import InputError
 from oncorobust.pipeline.shipped import in_project
@@ -36,18 +38,15 @@ def read_record(root: Path) -> ProjectRecord:
     """Read the record of the project in `root`. Raises InputError where there is none, or it is no such record."""
     path = root / layout.PROJECT
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        record = ProjectRecord(**content)
-        is_record = all(isinstance(one, str) for one in (record.version, record.preset, record.graph))
-        is_record &= all(isinstance(one, str) for one in dict(record.files).values())
+        record = msgspec.json.decode(path.read_bytes(), type=ProjectRecord)
     except FileNotFoundError:
         raise InputError(
             f"{root.resolve()} has no {layout.PROJECT}: go to a project that `oncorobust init` has made, or make one"
         ) from None
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, msgspec.MsgspecError) as error:
         raise InputError(f"{path}: expected the record of a project, got {error}: restore it from git") from error
-    if not is_record or not _VERSION.fullmatch(record.version):
-        raise InputError(f"{path}: expected a version, a preset and MD5s as text, got others: restore it from git")
+    if not _VERSION.fullmatch(record.version):
+        raise InputError(f"{path}: expected a version, got {record.version!r}: restore it from git")
     return record
 
 

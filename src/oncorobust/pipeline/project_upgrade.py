@@ -60,7 +60,8 @@ class Upgrade:
         """Return what changes, one line for each file, key and stage."""
         version = self.record.version
         told = [f"oncorobust {self.version_before} -> {version}"] if version != self.version_before else []
-        told += [f"{path}: written again" for path in self.files]
+        written = [*self.files, *([] if self.graph is None else [GRAPH])]
+        told += [f"{path}: written again" for path in written]
         told += [f"{path}: you have edited it, so it is kept; the new one is {path}{_NEW}" for path in self.kept]
         told += [f"{PARAMS}: {key}: {value!r} is new" for key, value in self.added.items()]
         told += [f"{stage}: its code has changed, so a finished run of it is repeated" for stage in self.reruns]
