@@ -62,8 +62,6 @@ _WITH_MODULES = {
 
 _ANYWHERE = ("assess", "init")
 """Commands that run outside a project, too."""
-_OF_ANY_VERSION = ("where", "usage", "trace", "front", "upgrade")
-"""Commands that work in a project that another version has made: they only look, or move it on."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -82,7 +80,9 @@ def _run(arguments: Sequence[str] | None) -> int:
     parsed = build_parser(sys.argv[1:] if arguments is None else list(arguments)).parse_args(arguments)
     try:
         if parsed.in_repository:
-            _enter_repository(parsed.name_of_command)
+            from oncorobust.cli.place import enter
+
+            enter(parsed.name_of_command)
         status: int = parsed.run(parsed)
     except InputError as error:
         return _refuse(error)
@@ -92,28 +92,6 @@ def _run(arguments: Sequence[str] | None) -> int:
             raise
         return _refuse(missing_package(PIPELINE[package], extra="pipeline"))
     return status
-
-
-def _enter_repository(command: str) -> None:
-    """Let DVC and Snakemake use the project where a folder of the user or the machine cannot be used.
-
-    Raises InputError where the current folder is not the root of a repository or of a project. A project that another
-    version of the package has made is told of, and refused by the commands that are not in _OF_ANY_VERSION.
-    """
-    if not (Path.cwd() / layout.SNAKEFILE).is_file():
-        raise InputError(
-            f"{Path.cwd()} has no {layout.SNAKEFILE}: run oncorobust in the root of the repository or of a project, "
-            "which `oncorobust init FOLDER` makes"
-        )
-    from oncorobust.pipeline.home import use_project_dvc_cache, use_project_home
-    from oncorobust.pipeline.project_record import version_conflict
-
-    if command != "upgrade" and (conflict := version_conflict(Path())):
-        if command not in _OF_ANY_VERSION:
-            raise InputError(conflict)
-        print(f"oncorobust: {conflict}", file=sys.stderr)
-    use_project_home(Path(), access=os.R_OK)
-    use_project_dvc_cache(Path())
 
 
 def _refuse(error: InputError) -> int:
