@@ -9,7 +9,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export HOME := $(shell test -d "$$HOME" -a -w "$$HOME" && echo "$$HOME" || { mkdir -p .cache/home; echo "$(CURDIR)/.cache/home"; })
 # DVC stores pickle files in this folder; its default is a folder that every user of the machine can write to.
 export DVC_SITE_CACHE_DIR ?= $(HOME)/.cache/oncorobust/dvc
-SNAKEFILES := Snakefile workflow/Snakefile workflow/rules
+SNAKEFILES := Snakefile workflow/Snakefile workflow/rules src/oncorobust/pipeline/project/Snakefile
 
 .DEFAULT_GOAL := help
 .PHONY: help setup lock demo test test-quick test-long test-statistics test-core test-torch test-conda test-slurm test-faults debian fuzz check docs clean

@@ -35,7 +35,7 @@ rule attack:
         **ON_A_GPU,
         **asked("attack"),
     shell:
-        "python workflow/scripts/attack.py --dataset {wildcards.dataset} --model {wildcards.model} {input.shards}"
+        command("attack") + " --dataset {wildcards.dataset} --model {wildcards.model} {input.shards}"
 
 
 rule attack_shard:
@@ -61,7 +61,7 @@ rule attack_shard:
         **ON_A_GPU,
         **asked("attack"),
     shell:
-        "python workflow/scripts/attack.py --dataset {wildcards.dataset} --model {wildcards.model}"
+        command("attack") + " --dataset {wildcards.dataset} --model {wildcards.model}"
         " --shard {wildcards.scatteritem} --output {output}"
 
 
@@ -92,7 +92,7 @@ rule rank:
         **ON_A_GPU,
         **asked("rank"),
     shell:
-        "python workflow/scripts/rank.py --dataset {wildcards.dataset} --model {wildcards.model} {input.shards}"
+        command("rank") + " --dataset {wildcards.dataset} --model {wildcards.model} {input.shards}"
 
 
 rule rank_shard:
@@ -119,7 +119,7 @@ rule rank_shard:
         **ON_A_GPU,
         **asked("rank"),
     shell:
-        "python workflow/scripts/rank.py --dataset {wildcards.dataset} --model {wildcards.model}"
+        command("rank") + " --dataset {wildcards.dataset} --model {wildcards.model}"
         " --shard {wildcards.scatteritem} --output {output}"
 
 
@@ -151,7 +151,7 @@ rule certify:
         **ON_A_GPU,
         **asked("certify"),
     shell:
-        "python workflow/scripts/certify.py --dataset {wildcards.dataset} --model {wildcards.model}"
+        command("certify") + " --dataset {wildcards.dataset} --model {wildcards.model}"
 
 
 rule validate:
@@ -180,7 +180,7 @@ rule validate:
     resources:
         **asked("validate"),
     shell:
-        "python workflow/scripts/validate.py --dataset {wildcards.dataset} --model {wildcards.model}"
+        command("validate") + " --dataset {wildcards.dataset} --model {wildcards.model}"
 
 
 rule repeat:
@@ -208,4 +208,4 @@ rule repeat:
         **ON_A_GPU,
         **asked("repeat"),
     shell:
-        "python workflow/scripts/repeat.py --dataset {wildcards.dataset} --seed {wildcards.seed}"
+        command("repeat") + " --dataset {wildcards.dataset} --seed {wildcards.seed}"

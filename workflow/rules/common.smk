@@ -14,7 +14,7 @@ from oncorobust.pipeline.dvc_repository import hold_dvc
 from oncorobust.pipeline.clock_check import check_times
 from oncorobust.pipeline.cluster_jobs import end_left_over
 from oncorobust.base.errors import InputError
-from oncorobust.base.layout import FIGURE_NUMBERS, MODELS, TRAINED as TRAINED_MODELS, TRAINING_FILES
+from oncorobust.base.layout import FIGURE_NUMBERS, MODELS, TRAINED as TRAINED_MODELS, TRAINING_FILES, stage_command
 from oncorobust.pipeline.process_lock import release_left_locks
 from oncorobust.pipeline.code_digest import file_digest
 from oncorobust.pipeline.code_record import code_path
@@ -30,6 +30,7 @@ from oncorobust.pipeline.interruption import pass_on
 from oncorobust.pipeline.policy_files import policies_of, policy_reads
 from oncorobust.pipeline.raw_tree import mark_edited
 from oncorobust.pipeline.resource_use import read_budget
+from oncorobust.pipeline.shipped import find_file, in_project
 from oncorobust.report.page.trace import SHOWN_CODE
 from oncorobust.settings.load import check_overrides, read_yaml
 
@@ -37,7 +38,7 @@ try:
     check_overrides(config, "params.yaml")
     config.update(read_yaml("params.yaml"))  # numbers such as 1e-05, which Snakemake reads as text
     check_in_step(Path("."))
-    BUDGET = read_budget(Path("workflow/resources.yaml"))
+    BUDGET = read_budget(find_file(Path("."), "workflow/resources.yaml"))
 except InputError as error:
     raise WorkflowError(str(error)) from None
 
@@ -144,6 +145,11 @@ wildcard_constraints:
     model="|".join(MODELS),
     seed="[0-9]+",
     policy="|".join(POLICIES) or "(?!)",  # a pattern that matches nothing
+
+
+def command(stage):
+    """Return the command of a stage without its options; that of the installed package in a project."""
+    return stage_command(stage, project=in_project(Path(".")))
 
 
 def code(stage):

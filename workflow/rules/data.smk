@@ -20,7 +20,7 @@ rule acquire:
     wildcard_constraints:
         dataset=ACQUIRED,
     shell:
-        "python workflow/scripts/acquire.py --dataset {wildcards.dataset}"
+        command("acquire") + " --dataset {wildcards.dataset}"
 
 
 rule preprocess:
@@ -44,4 +44,4 @@ rule preprocess:
     resources:
         **asked("preprocess"),
     shell:
-        "python workflow/scripts/preprocess.py --dataset {wildcards.dataset}"
+        command("preprocess") + " --dataset {wildcards.dataset}"

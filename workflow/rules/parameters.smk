@@ -4,8 +4,14 @@ import os
 import sys
 from pathlib import Path
 
-# Scripts find the library here, also in a conda environment, where the package itself is not installed.
-SOURCE = str(Path("src").resolve())
+# Scripts find the library here, also in a conda environment, where the package itself is not installed: in a clone the
+# source, and in a project, which `oncorobust init` has made, a link to the installed package.
+if Path("oncorobust.json").is_file():
+    from oncorobust.pipeline.shipped import link_package
+
+    SOURCE = link_package(Path("."))
+else:
+    SOURCE = str(Path("src").resolve())
 os.environ.update(PYTHONPATH=SOURCE)
 sys.path.insert(0, SOURCE)
 

@@ -30,7 +30,7 @@ rule tabulate:
     resources:
         **asked("tabulate"),
     shell:
-        "python workflow/scripts/tabulate.py"
+        command("tabulate")
 
 
 rule plot:
@@ -60,7 +60,7 @@ rule plot:
     resources:
         **asked("plot"),
     shell:
-        "python workflow/scripts/plot.py"
+        command("plot")
 
 
 rule exchange:
@@ -88,7 +88,7 @@ rule exchange:
     resources:
         **asked("exchange"),
     shell:
-        "python workflow/scripts/exchange.py"
+        command("exchange")
 
 
 rule report:
@@ -126,7 +126,7 @@ rule report:
     resources:
         **asked("report"),
     shell:
-        "python workflow/scripts/report.py"
+        command("report")
 
 
 rule accept:
@@ -149,4 +149,4 @@ rule accept:
     resources:
         **asked("accept"),
     shell:
-        "python workflow/scripts/accept.py --policy {wildcards.policy}"
+        command("accept") + " --policy {wildcards.policy}"

@@ -28,7 +28,7 @@ rule train:
         **ON_A_GPU,
         **asked("train"),
     shell:
-        "python workflow/scripts/train.py --dataset {wildcards.dataset}"
+        command("train") + " --dataset {wildcards.dataset}"
 
 
 rule harden:
@@ -58,7 +58,7 @@ rule harden:
         **ON_A_GPU,
         **asked("harden"),
     shell:
-        "python workflow/scripts/harden.py --dataset {wildcards.dataset}"
+        command("harden") + " --dataset {wildcards.dataset}"
 
 
 rule smooth:
@@ -88,4 +88,4 @@ rule smooth:
         **ON_A_GPU,
         **asked("smooth"),
     shell:
-        "python workflow/scripts/smooth.py --dataset {wildcards.dataset}"
+        command("smooth") + " --dataset {wildcards.dataset}"

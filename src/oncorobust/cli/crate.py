@@ -19,6 +19,8 @@ from oncorobust.base import layout
 from oncorobust.base.errors import InputError
 from oncorobust.base.schema.version import read_results
 from oncorobust.pipeline.dvc_lock import FileRecord, Lock, parse_lock
+from oncorobust.pipeline.project_record import installed_version
+from oncorobust.pipeline.shipped import find_file, in_project
 from oncorobust.report.tables.cell import tables_from_json
 from oncorobust.report.tables.render import marked_title
 from oncorobust.trace.crate import METADATA, Run, crate_metadata
@@ -50,6 +52,7 @@ def run(args: argparse.Namespace) -> int:
         titles=tuple(map(marked_title, columns.values())),
         synthetic=tuple(column.title for column in columns.values() if column.synthetic),
         licence=args.license,
+        package=(installed_version() or "") if in_project(Path()) else "",
     )
     metadata = (json.dumps(crate_metadata(described), indent=1, ensure_ascii=False) + "\n").encode()
     refuse_home_paths({METADATA: metadata}, Path())
@@ -95,7 +98,7 @@ def _write_folder(out: Path, metadata: bytes, held: Mapping[str, FileRecord]) ->
     shutil.rmtree(draft, ignore_errors=True)
     for path in held:
         (draft / path).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, draft / path)
+        shutil.copyfile(find_file(Path(), path), draft / path)
     (draft / METADATA).write_bytes(metadata)
     draft.rename(out)
 
@@ -103,7 +106,10 @@ def _write_folder(out: Path, metadata: bytes, held: Mapping[str, FileRecord]) ->
 def _write_zip(out: Path, metadata: bytes, held: Mapping[str, FileRecord]) -> None:
     draft = out.with_name(f".{out.stem}.part.zip")
     with zipfile.ZipFile(draft, "w") as archive:
-        for name, content in ((METADATA, metadata), *((path, Path(path).read_bytes()) for path in sorted(held))):
+        for name, content in (
+            (METADATA, metadata),
+            *((path, find_file(Path(), path).read_bytes()) for path in sorted(held)),
+        ):
             entry = zipfile.ZipInfo(name, _TIME)
             entry.compress_type, entry.create_system, entry.external_attr = zipfile.ZIP_DEFLATED, 3, 0o644 << 16
             archive.writestr(entry, content)

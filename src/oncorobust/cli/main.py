@@ -8,9 +8,10 @@
     export   write a model as ONNX or for PyTorch
     assess   measure a model on a folder of images
     crate    write the run as a Workflow Run RO-Crate
+    init     make a project of your own                   upgrade  move a project on to the installed version
 
-All commands but `assess` run in the root of the repository. An error in the input gives one line on standard error and
-status 1; of `accept` it gives status 3.
+All commands but `assess` and `init` run in the root of a project, or of the repository. An error in the input gives one
+line on standard error and status 1; of `accept` it gives status 3.
 """
 
 import argparse
@@ -54,8 +55,13 @@ _WITH_MODULES = {
     "export": "write a model for ONNX Runtime or plain PyTorch, and compare it",
     "crate": "write the recorded run as a Workflow Run RO-Crate",
     "assess": "measure a finished model on a folder of images, without a repository",
+    "init": "make a project of your own, which runs the workflow of the installed package",
+    "upgrade": "move a project on to the installed version of the package",
 }
 """Commands whose arguments need modules that the other commands do not need, each in the module of its name."""
+
+_ANYWHERE = ("assess", "init")
+"""Commands that run outside a project, too."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -74,7 +80,9 @@ def _run(arguments: Sequence[str] | None) -> int:
     parsed = build_parser(sys.argv[1:] if arguments is None else list(arguments)).parse_args(arguments)
     try:
         if parsed.in_repository:
-            _enter_repository()
+            from oncorobust.cli.place import enter
+
+            enter(parsed.name_of_command)
         status: int = parsed.run(parsed)
     except InputError as error:
         return _refuse(error)
@@ -84,19 +92,6 @@ def _run(arguments: Sequence[str] | None) -> int:
             raise
         return _refuse(missing_package(PIPELINE[package], extra="pipeline"))
     return status
-
-
-def _enter_repository() -> None:
-    """Let DVC and Snakemake use the project where a folder of the user or the machine cannot be used.
-
-    Raises InputError where the current folder is not the root of a repository.
-    """
-    if not (Path.cwd() / "Snakefile").is_file():
-        raise InputError(f"{Path.cwd()} has no Snakefile: run oncorobust in the root of the repository")
-    from oncorobust.pipeline.home import use_project_dvc_cache, use_project_home
-
-    use_project_home(Path(), access=os.R_OK)
-    use_project_dvc_cache(Path())
 
 
 def _refuse(error: InputError) -> int:
@@ -111,9 +106,7 @@ def build_parser(arguments: list[str]) -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     preset = _add(commands, "preset", _preset, "switch params.yaml to a preset, or list the presets")
-    preset.add_argument(
-        "name", nargs="?", help="name of a file in presets/, without .yaml; list the presets if omitted"
-    )
+    preset.add_argument("name", nargs="?", help="name of a preset; list the presets if omitted")
     preset.add_argument("--force", action="store_true", help="overwrite edits in params.yaml")
 
     graph = _add(commands, "graph", _graph, "update dvc.yaml and the digests of the code")
@@ -138,7 +131,8 @@ def build_parser(arguments: list[str]) -> argparse.ArgumentParser:
             module = import_module(f"oncorobust.cli.{name}")
             module.add_arguments(command)
             command.set_defaults(run=module.run)
-    commands.choices["assess"].set_defaults(in_repository=False)
+    for name in _ANYWHERE:
+        commands.choices[name].set_defaults(in_repository=False)
     return parser
 
 
@@ -147,7 +141,7 @@ def _add(commands: Any, name: str, run: Run | None, purpose: str) -> argparse.Ar
     parser: argparse.ArgumentParser = commands.add_parser(
         name, help=purpose, description=f"{purpose[0].upper()}{purpose[1:]}."
     )
-    parser.set_defaults(run=run, in_repository=True)
+    parser.set_defaults(run=run, in_repository=True, name_of_command=name)
     return parser
 
 

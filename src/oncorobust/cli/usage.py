@@ -8,6 +8,7 @@ from pathlib import Path
 from oncorobust.base.errors import InputError
 from oncorobust.base.layout import BENCHMARKS, RESOURCES
 from oncorobust.pipeline.resource_use import Budget, profile_lines, read_budget, used
+from oncorobust.pipeline.shipped import find_file
 from oncorobust.settings.load import load_params
 
 
@@ -18,7 +19,7 @@ def print_usage() -> None:
         raise InputError(f"{BENCHMARKS} has no measurements of jobs: run the pipeline first")
     params = load_params("params.yaml")
     budget, size = (
-        read_budget(Path(RESOURCES)),
+        read_budget(find_file(Path(), RESOURCES)),
         max(params.datasets[name].preprocess.size for name in params.run.datasets),
     )
     row = "{:14} {:>5} {:>10} {:>10} {:>10} {:>11} {:>12}".format

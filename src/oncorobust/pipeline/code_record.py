@@ -17,6 +17,8 @@ from oncorobust.base.errors import InputError
 from oncorobust.base.layout import CODE, SCRIPTS
 from oncorobust.pipeline.code_digest import file_digest
 from oncorobust.pipeline.imports import stage_code
+from oncorobust.pipeline.project_record import check_version
+from oncorobust.pipeline.shipped import find_file, in_project
 
 _FIRST_LINE = "# Digests of the code of the stage {stage}, written by `oncorobust graph`; see CONTRIBUTING.md."
 
@@ -36,7 +38,7 @@ def stage_digests(root: Path, stage: str) -> dict[str, str]:
 
     Raises InputError where a file cannot be read, is not Python, or imports a module that the library does not have.
     """
-    return {path: file_digest(root / path) for path in sorted(stage_code(root, stage))}
+    return {path: file_digest(find_file(root, path)) for path in sorted(stage_code(root, stage))}
 
 
 def write_digests(root: Path, stage: str) -> bool:
@@ -96,8 +98,11 @@ def refuse(sentences: Sequence[str]) -> None:
 def check_script(script: Path) -> None:
     """Raise InputError when `script` belongs to a stage whose recorded digests do not match its code.
 
-    A script outside workflow/scripts belongs to no stage and may run.
+    A script outside workflow/scripts belongs to no stage and may run. In a project, the script is that of the installed
+    package, and the digests are in the current folder.
     """
     folder = script.resolve().parent
     if folder.as_posix().endswith(f"/{SCRIPTS}"):
-        refuse(digests_out_of_step(folder.parents[1], script.stem))
+        root = Path() if in_project(Path()) else folder.parents[1]
+        check_version(root)
+        refuse(digests_out_of_step(root, script.stem))

@@ -17,6 +17,7 @@ from typing import Any
 from oncorobust.base import layout
 from oncorobust.pipeline.code_record import code_path, digests_out_of_step, refuse, write_digests
 from oncorobust.pipeline.policy_files import policies_of, policy_reads
+from oncorobust.pipeline.project_record import check_version
 from oncorobust.settings.load import load_params, read_yaml
 from oncorobust.settings.model_rules import brought_files
 
@@ -123,7 +124,11 @@ def out_of_step(root: Path) -> list[str]:
 
 
 def check_in_step(root: Path) -> None:
-    """Raise InputError when dvc.yaml does not match params.yaml or a digest does not match the code."""
+    """Raise InputError when dvc.yaml does not match params.yaml or a digest does not match the code.
+
+    A project of another version than the installed one is refused, too.
+    """
+    check_version(root)
     refuse(out_of_step(root))
 
 

@@ -9,13 +9,15 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
 import psutil
 
+from oncorobust.base import layout
+from oncorobust.pipeline.shipped import in_project
 from oncorobust.pipeline.signals import GRACE_SECONDS, interruptible
 from oncorobust.pipeline.stage_log import tell
 
@@ -40,7 +42,6 @@ def pass_on(root: Path, log: logging.Logger) -> None:
     SIGINT (Ctrl-C), this function says so in one line and silences `log`, Snakemake's logger, which would report every
     interrupted job as an error. A second SIGINT is ignored, because the stages end within GRACE_SECONDS.
     """
-    scripts = root.resolve() / "workflow" / "scripts"
     before = {one: signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGINT)}
 
     def handle(number: int, frame: FrameType | None) -> None:
@@ -51,7 +52,7 @@ def pass_on(root: Path, log: logging.Logger) -> None:
             log.addFilter(lambda _: False)
         for process in psutil.Process().children(recursive=True):
             with suppress(psutil.Error):
-                if any((root / word).resolve().parent == scripts for word in process.cmdline()[1:2]):
+                if _is_stage(process.cmdline(), root):
                     process.send_signal(number)
         earlier = before[signal.Signals(number)]
         if callable(earlier):
@@ -59,6 +60,13 @@ def pass_on(root: Path, log: logging.Logger) -> None:
 
     for one in before:
         signal.signal(one, handle)
+
+
+def _is_stage(command: Sequence[str], root: Path) -> bool:
+    """Return whether a command line runs a stage: `python workflow/scripts/train.py`, or the module in a project."""
+    if in_project(root):
+        return list(command[1:3]) == layout.stage_command("", project=True).split()[1:]
+    return any((root / word).resolve().parent == root.resolve() / layout.SCRIPTS for word in command[1:2])
 
 
 def _ask_when_alone(runner: psutil.Process, ended: threading.Event) -> None:

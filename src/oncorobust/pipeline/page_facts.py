@@ -7,6 +7,7 @@ from typing import Any
 from oncorobust.base import layout
 from oncorobust.base.schema.version import read_results
 from oncorobust.pipeline.code_record import code_path, parse_digests
+from oncorobust.pipeline.shipped import in_project
 from oncorobust.report.page.trace import SHOWN_CODE, Facts, known_md5s
 from oncorobust.settings.load import read_yaml
 
@@ -24,4 +25,5 @@ def read_facts(
         md5s=known_md5s(read, summaries=summaries, training=training),
         code={stage: parse_digests(Path(code_path(stage)).read_bytes()) for stage in SHOWN_CODE},
         parameters=read_yaml("params.yaml"),
+        project=in_project(Path()),
     )

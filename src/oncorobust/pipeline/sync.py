@@ -9,7 +9,6 @@ meanwhile.
 """
 
 import os
-import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +19,7 @@ from oncorobust.base.errors import InputError
 from oncorobust.pipeline.dvc_lock import parse_lock, recorded_md5
 from oncorobust.pipeline.dvc_repository import lock_dvc
 from oncorobust.pipeline.raw_tree import edits, newest_change
+from oncorobust.settings.load import read_yaml
 
 if TYPE_CHECKING:
     from dvc.repo import Repo
@@ -32,9 +32,6 @@ CHECKSUM_LIMIT_BYTES = 2_000_000_000
 _PREPROCESS = "preprocess@"
 _STAMP_SECONDS = 1.0
 """Snakemake writes its time stamp into a finished folder and so changes the time of the folder itself."""
-
-_WITHOUT_STAGE = re.compile("all|.*_shard")
-"""Rules that are not stages of dvc.yaml."""
 
 
 class Recorded(NamedTuple):
@@ -56,7 +53,9 @@ def record(root: Path, *, shards: int = 1) -> Recorded:
         workflow._prepare_dag(forceall=False, ignore_incomplete=False, lock_warn_only=False)
         workflow._build_dag()
         with workflow.persistence.lock(), repo.scm_context(quiet=True):
-            stages = {_stage_name(job) for job in workflow.dag.jobs if not _WITHOUT_STAGE.fullmatch(job.rule.name)}
+            # Not the rules for all results and for shards, and not a project's own rules.
+            known = read_yaml(root / "dvc.yaml")["stages"].keys()
+            stages = {_stage_name(job) for job in workflow.dag.jobs if job.rule.name in known}
             pending = {_stage_name(job) for job in workflow.dag.needrun_jobs()} & stages
             made = [job for job in workflow.dag.jobs if _stage_name(job) in stages - pending]
             _refuse_altered(made)

@@ -69,6 +69,12 @@ def read_yaml(path: str | Path) -> Any:
     return _load(path, _NumberLoader)
 
 
+def read_yaml_text(text: str) -> Any:
+    """Read YAML as `read_yaml` does, from text."""
+    _check_nesting(text)
+    return parse_yaml(text, loader=_NumberLoader)
+
+
 def _load(path: str | Path, loader: Any) -> Any:
     text = Path(path).read_text(encoding="utf-8")
     _check_nesting(text)

@@ -28,6 +28,7 @@ METADATA = "ro-crate-metadata.json"
 WORKFLOW = "Snakefile"
 _LANGUAGE = "https://w3id.org/workflowhub/workflow-ro-crate#snakemake"
 _RUN = "#run"
+_PACKAGE = "#oncorobust"
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,8 @@ class Run:
     """A run to describe.
 
     held: files that the crate holds, by path. date: ISO date of the results. version: the commit; empty without git.
-    titles: of the data sets; synthetic: of those whose images were generated.
+    titles: of the data sets; synthetic: of those whose images were generated. package: version of the installed package
+    whose workflow a project runs; empty for a clone, which is itself the workflow.
     """
 
     lock: Lock
@@ -45,6 +47,7 @@ class Run:
     titles: tuple[str, ...]
     synthetic: tuple[str, ...]
     licence: str
+    package: str = ""
 
 
 def crate_metadata(run: Run) -> dict[str, object]:
@@ -67,6 +70,7 @@ def crate_metadata(run: Run) -> dict[str, object]:
         _workflow(run, tools),
         {"@id": _LANGUAGE, "@type": "ComputerLanguage", "name": "Snakemake", "url": reference(ENGINE)},
         {"@id": ENGINE, "@type": "SoftwareApplication", "name": "Snakemake", "url": ENGINE},
+        *([_package(run)] if run.package else []),
         *_steps(tools),
         *(_with_tool(one, tools) for name, one in files.items() if name != WORKFLOW),
         *(one for of in parameters.values() for one in of.values()),
@@ -114,7 +118,18 @@ def _workflow(run: Run, tools: Mapping[str, str]) -> Entity:
         "programmingLanguage": reference(_LANGUAGE),
         "step": references(f"#step/{stage}" for stage in tools),
         "hasPart": references(tools.values()),
+        **({"softwareRequirements": reference(_PACKAGE)} if run.package else {}),
         **({"version": run.version} if run.version else {}),
+    }
+
+
+def _package(run: Run) -> Entity:
+    return {
+        "@id": _PACKAGE,
+        "@type": "SoftwareApplication",
+        "name": "oncorobust",
+        "description": "The installed package, whose workflow the Snakefile includes.",
+        "version": run.package,
     }
 
 

@@ -1,15 +1,20 @@
-"""The files that a crate holds: the workflow, its parameters and its record, and the results that git keeps."""
+"""The files that a crate holds: the workflow, its parameters and its record, and the results that git keeps.
+
+The rules and scripts of a project are those of the installed package, under the paths that they have in the repository.
+"""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from oncorobust.base.errors import InputError
 from oncorobust.base.files import file_md5
+from oncorobust.base.layout import CATALOG_SNAKEFILE, PROJECT
 from oncorobust.pipeline.dvc_lock import FileRecord, Lock
 from oncorobust.pipeline.dvc_repository import open_repo
+from oncorobust.pipeline.shipped import find_file, in_project, shipped_root
 
 _WORKFLOW = ("Snakefile", "dvc.yaml", "dvc.lock", "params.yaml")
-_IF_THERE = ("environment.yml", "LICENSE", "CITATION.cff")
+_IF_THERE = ("environment.yml", "LICENSE", "CITATION.cff", PROJECT)
 _FOLDERS = ("workflow",)
 _LEFT_OUT = ("__pycache__",)
 
@@ -25,7 +30,7 @@ def held_files(root: Path, lock: Lock) -> dict[str, FileRecord]:
     for path, record in results.items():
         _check_recorded(root, path, record)
     held = {**{path: _record(root, path) for path in _workflow_files(root)}, **results}
-    refuse_home_paths({path: (root / path).read_bytes() for path in held}, root)
+    refuse_home_paths({path: find_file(root, path).read_bytes() for path in held}, root)
     return dict(sorted(held.items()))
 
 
@@ -51,14 +56,25 @@ def _workflow_files(root: Path) -> Iterator[str]:
         if not (root / name).is_file():
             raise InputError(f"expected {name} in the repository, got no such file")
         yield name
-    yield from (name for name in _IF_THERE if (root / name).is_file())
+    yield from (name for name in _IF_THERE if find_file(root, name).is_file())
+    found = {path: None for place in _places(root) for path in _workflow_paths(place)}
+    yield from (path for path in sorted(found) if not (in_project(root) and path == CATALOG_SNAKEFILE))
+
+
+def _places(root: Path) -> list[Path]:
+    """Return the folders that hold files of the workflow: in a project, that of the installed package, too."""
+    return [root, shipped_root()] if in_project(root) else [root]
+
+
+def _workflow_paths(root: Path) -> Iterator[str]:
     for folder in _FOLDERS:
-        files = (path for path in sorted((root / folder).rglob("*")) if path.is_file())
-        yield from (path.relative_to(root).as_posix() for path in files if not set(path.parts) & set(_LEFT_OUT))
+        files = (path.relative_to(root) for path in sorted((root / folder).rglob("*")) if path.is_file())
+        yield from (path.as_posix() for path in files if not set(path.parts) & set(_LEFT_OUT))
 
 
 def _record(root: Path, path: str) -> FileRecord:
-    return FileRecord(path, file_md5(root / path), (root / path).stat().st_size, None)
+    file = find_file(root, path)
+    return FileRecord(path, file_md5(file), file.stat().st_size, None)
 
 
 def _check_recorded(root: Path, path: str, record: FileRecord) -> None:

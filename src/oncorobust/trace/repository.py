@@ -16,7 +16,9 @@ from oncorobust.base.errors import InputError
 from oncorobust.base.files import file_md5
 from oncorobust.pipeline.code_digest import content_digest
 from oncorobust.pipeline.made_files import way_to_make
+from oncorobust.pipeline.project_record import installed_version
 from oncorobust.pipeline.raw_tree import tree_files
+from oncorobust.pipeline.shipped import in_project, installed_code
 
 _CREDENTIALS = re.compile(r"//[^/\s]*@")
 """User and password in a remote's URL."""
@@ -55,7 +57,7 @@ class State:
                 self._read[path] = self._show(path)
             return self._read[path]
         try:
-            content = (self.root / path).read_bytes()
+            content = (installed_code(self.root, path) or self.root / path).read_bytes()
         except OSError as error:
             raise InputError(f"expected a file, got {error}{way_to_make(error)}") from error
         self._md5s.setdefault(path, _md5(content))
@@ -64,8 +66,10 @@ class State:
     def _show(self, path: str) -> bytes:
         self._check_revision()
         try:
+            if installed := installed_code(self.root, path):  # a project's git has only the digests of its code
+                return installed.read_bytes()
             return self._git("show", f"{self.revision}:./{path}")
-        except InputError as error:
+        except (InputError, OSError) as error:
             raise InputError(f"{self.title()} has no file {path}") from error
 
     def _check_revision(self) -> None:
@@ -162,13 +166,18 @@ class State:
             return None
 
     def title(self) -> str:
-        """Return a description of the commit. Raises InputError where git knows no such revision."""
+        """Return a description of the commit and, in a project, of the package whose code the trace compares.
+
+        Raises InputError where git knows no such revision.
+        """
+        code = f", code of the installed oncorobust {installed_version()}" if in_project(self.root) else ""
         if self.revision is not None:
-            return f"commit {self.commit}"
+            return f"commit {self.commit}{code}"
         if self.commit is None:
-            return "work tree without a commit"
+            return f"work tree without a commit{code}"
         changed = self._git("status", "--porcelain", "--untracked-files=no").strip()
-        return f"work tree at commit {self.commit}" + (", with changes that are not committed" if changed else "")
+        state = ", with changes that are not committed" if changed else ""
+        return f"work tree at commit {self.commit}{state}{code}"
 
     def _git(self, *arguments: str) -> bytes:
         try:

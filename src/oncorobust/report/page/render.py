@@ -8,6 +8,7 @@ the tables' cells, shown as `tables.numbers` shows them; `text` and `model_text`
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from itertools import groupby
 from typing import Any
 
@@ -15,6 +16,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from oncorobust.base.epsilons import FEW_WITHOUT_GRADIENT
 from oncorobust.base.errors import InputError
+from oncorobust.base.layout import stage_command
 from oncorobust.report.certificate_text import certificate_sentences
 from oncorobust.report.comparison_text import comparison_sentences
 from oncorobust.report.figure_text import figure_captions
@@ -122,6 +124,8 @@ def render_report(
             images=views.images,
             inline=inline(),
             trace=None if facts is None else trace_view(tables, facts),
+            command=partial(stage_command, project=facts is not None and facts.project),
+            place="project" if facts is not None and facts.project else "repository",
             charts=charts_view(curves),
         )
     )

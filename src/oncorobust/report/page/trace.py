@@ -18,7 +18,7 @@ from functools import reduce
 from pathlib import PurePosixPath
 from typing import Any
 
-from oncorobust.base.layout import ADVERSARIAL, CLEAN, NOISE, SCRIPTS, images_file, model_file
+from oncorobust.base.layout import ADVERSARIAL, CLEAN, NOISE, SCRIPTS, images_file, model_file, stage_command
 from oncorobust.report.tables.cell import Cell, Table
 from oncorobust.report.tables.words import cell_words, interval_words, source_words
 
@@ -55,11 +55,13 @@ class Facts:
     """What stage `report` knows of the files behind the tables.
 
     md5s: by path. code: digests of the files of each stage of SHOWN_CODE, by path. parameters: content of params.yaml.
+    project: whether the run is of a project that `oncorobust init` has made, and not of a clone of the repository.
     """
 
     md5s: Mapping[str, str]
     code: Mapping[str, Mapping[str, str]]
     parameters: Mapping[str, Any]
+    project: bool = False
 
 
 @dataclass(frozen=True)
@@ -141,7 +143,7 @@ class _Book:
             options = [f" --dataset {dataset}" if dataset else "", f" --model {model}" if model else ""]
             code = self.facts.code.get(stage, {})
             self.stages[key] = {
-                "command": f"python {SCRIPTS}/{stage}.py{''.join(options)}",
+                "command": f"{stage_command(stage, project=self.facts.project)}{''.join(options)}",
                 "parameters": [_at(self.texts, f"{name} = {self._parameter(name)}") for name in names],
                 "modules": [_at(self.modules, one) for one in sorted(code.items(), key=_script_first)],
             }
