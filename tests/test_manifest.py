@@ -211,7 +211,10 @@ def test_missing_column(tmp_path: Path, column: str) -> None:
         ("003,C:\\secret.png,benign,p2", "expected a path inside the raw tree"),
         ("003,.,benign,p2", r"manifest\.csv, line 4: expected a file at .*, got none"),
         ("003,sub,benign,p2", r"manifest\.csv, line 4: expected a file at .*sub, got none"),
-        ("003,manifest.csv,benign,p2", "expected PNG, JPEG, TIFF, WebP, DICOM, NIfTI or npy, got b'image_id' in"),
+        (
+            "003,manifest.csv,benign,p2",
+            "expected PNG, JPEG, TIFF, WebP, DICOM, NIfTI, NRRD, MetaImage, npy or npz, got b'image_id' in",
+        ),
     ],
 )
 def test_wrong_row(tmp_path: Path, row: str, message: str) -> None:

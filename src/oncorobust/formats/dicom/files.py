@@ -1,4 +1,4 @@
-"""Reader of single-frame DICOM files: modality values (`dicom.values`), Hounsfield units for CT.
+"""Reader of a DICOM file's frames, one at a time: modality values (`dicom.values`), Hounsfield units for CT.
 
 Padded pixels (`dicom.padding`) lie outside the image and are set to the lowest value of the other pixels; the padding
 value is interpreted by PixelRepresentation, because files with signed pixels often store -2000 as 63536. MONOCHROME1 is
@@ -11,6 +11,7 @@ pydicom's plugins decode compressed pixel data: pydicom itself RLE, Pillow some 
 what no decoder reads.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,27 +21,49 @@ from oncorobust.base.errors import InputError
 from oncorobust.formats.dicom.header import read_dataset
 from oncorobust.formats.dicom.padding import fill, padded_pixels
 from oncorobust.formats.dicom.syntaxes import check_decodable
-from oncorobust.formats.dicom.values import HEADER, STORED, is_lossy, modality_transform, stored_limits, stored_values
+from oncorobust.formats.dicom.values import (
+    HEADER,
+    RESCALED,
+    STORED,
+    is_lossy,
+    modality_transform,
+    stored_limits,
+    stored_values,
+)
 from oncorobust.formats.records import StoredImage
 
 
-def describe_dicom(path: Path) -> tuple[str, bool | None]:
-    """Read from the header the unit of `read_dicom`'s values, and SyntheticData (0008,001C) or None if absent."""
-    wanted = [*HEADER, "SyntheticData", "PhotometricInterpretation", "PixelRepresentation"]
+@dataclass(frozen=True)
+class DicomKind:
+    """Unit of the values that `read_dicom` returns, SyntheticData (0008,001C) or None if absent, number of frames."""
+
+    unit: str
+    synthetic: bool | None
+    n_frames: int
+
+
+def describe_dicom(path: Path) -> DicomKind:
+    """Read a file's kind from its header. Raises InputError, also if its frames differ in unit."""
+    wanted = [*HEADER, "SyntheticData", "PhotometricInterpretation", "PixelRepresentation", "NumberOfFrames"]
     header = read_dataset(path, specific_tags=wanted, stop_before_pixels=True)
-    flag = header.get("SyntheticData")
-    unit = STORED if _is_colour(header) else modality_transform(header, path).unit
-    return unit, None if flag is None else flag == "YES"
+    flag, n_frames = header.get("SyntheticData"), _count_frames(header, path)
+    unit = STORED if _is_colour(header) else _unit_of_frames(header, n_frames, path)
+    return DicomKind(unit, None if flag is None else flag == "YES", n_frames)
 
 
-def read_dicom(path: Path) -> StoredImage:
-    """Read one image: modality values (h, w), or colours within BitsStored (h, w, 3). Raises InputError."""
-    file = read_dataset(path)
+def read_dicom(path: Path, *, frame: int | None = None) -> StoredImage:
+    """Read one frame, from 1, and no other; None for the only one. Raises InputError.
+
+    Returns modality values (h, w), or colours within BitsStored (h, w, 3).
+    """
+    file = read_dataset(path, stop_before_pixels=frame is not None)
     check_decodable(file.file_meta.TransferSyntaxUID, path)
-    frames = int(file.get("NumberOfFrames") or 1)
-    if frames != 1:
-        raise InputError(f"expected a single frame, got {frames} in {path}")
-    stored = stored_values(file, _pixels(file, path), path)
+    n_frames = _count_frames(file, path)
+    if frame is None and n_frames != 1:
+        raise InputError(f"expected a single frame, got {n_frames} in {path}")
+    if frame is not None and not 1 <= frame <= n_frames:
+        raise InputError(f"expected a frame from 1 to {n_frames}, got {frame} in {path}")
+    stored = stored_values(file, _pixels(file, path, frame=frame), path)
     if _is_colour(file):  # pydicom returns RGB for RGB and YBR
         return StoredImage(values=stored, limits=stored_limits(file))
     photometric = str(file.get("PhotometricInterpretation"))
@@ -49,7 +72,7 @@ def read_dicom(path: Path) -> StoredImage:
     padded, lossy = padded_pixels(file, stored), is_lossy(file)
     if padded.all():
         raise InputError(f"expected an image, got only padded pixels in {path}")
-    transform = modality_transform(file, path)
+    transform = modality_transform(file, path, frame=frame or 1)
     values, limits = transform.apply(stored), transform.limits(*stored_limits(file))
     if photometric == "MONOCHROME1" and limits is not None:
         values = np.float32(limits[0] + limits[1]) - values.astype(np.float32)
@@ -57,16 +80,41 @@ def read_dicom(path: Path) -> StoredImage:
     return StoredImage(filled, limits, padded=padded, lossy=lossy)
 
 
+def _count_frames(file: Any, path: Path) -> int:
+    """Return NumberOfFrames, after a check that there are as many per-frame functional groups, or none."""
+    n_frames = int(file.get("NumberOfFrames") or 1)
+    n_groups = len(file.get("PerFrameFunctionalGroupsSequence") or [])
+    if n_groups not in (0, n_frames):
+        raise InputError(f"expected per-frame functional groups for {n_frames} frames, got {n_groups} in {path}")
+    return n_frames
+
+
+def _unit_of_frames(header: Any, n_frames: int, path: Path) -> str:
+    """Return the one unit of all frames; a frame without a transform has the identity."""
+    n_read = n_frames if header.get("PerFrameFunctionalGroupsSequence") else 1
+    units = {modality_transform(header, path, frame=frame).unit for frame in range(1, n_read + 1)}
+    if units == {STORED, RESCALED}:
+        return RESCALED
+    if len(units) > 1:
+        raise InputError(f"expected all frames in one unit, got {' and '.join(sorted(units))} in {path}")
+    return units.pop()
+
+
 def _is_colour(file: Any) -> bool:
     return str(file.get("PhotometricInterpretation")).startswith(("RGB", "YBR"))
 
 
-def _pixels(file: Any, path: Path) -> np.ndarray:
+def _pixels(file: Any, path: Path, *, frame: int | None) -> np.ndarray:
+    """Decode the only frame of a data set that was read with its pixels, or one frame of a file."""
     from pydicom.pixels.decoders.base import get_decoder
+    from pydicom.pixels.utils import pixel_array
     from pydicom.uid import RLELossless
 
     try:
-        return np.asarray(file.pixel_array)
+        if frame is None:
+            return np.asarray(file.pixel_array)
+        syntax = file.file_meta.TransferSyntaxUID
+        return np.asarray(pixel_array(path, index=frame - 1, transfer_syntax_uid=syntax))
     except Exception as error:
         syntax = file.file_meta.TransferSyntaxUID
         if not syntax.is_encapsulated or syntax == RLELossless:

@@ -123,9 +123,9 @@ def is_lossy(file: Any) -> bool:
     return file.get("LossyImageCompression") == "01" or not lossless
 
 
-def modality_transform(file: Any, path: Path) -> Transform:
-    """Return the modality transform of a file of one frame. Raises InputError."""
-    place = _place(file)
+def modality_transform(file: Any, path: Path, *, frame: int = 1) -> Transform:
+    """Return the modality transform of a frame, from 1. Raises InputError."""
+    place = _place(file, frame)
     kind = str(file.get("Modality") or "")
     stated = [name for name in _RESCALE if place.get(name) is not None]
     if place.get("ModalityLUTSequence"):
@@ -152,10 +152,10 @@ def _checked(slope: float, intercept: float, *, unit: str, where: Path) -> Trans
     return Transform(slope, intercept, None, unit)
 
 
-def _place(file: Any) -> Any:
+def _place(file: Any, frame: int) -> Any:
     """Return the data set that holds the transform: the frame's groups, the shared groups, or the file itself."""
-    for groups in ("PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence"):
-        for group in (file.get(groups) or [])[:1]:
+    for groups, number in (("PerFrameFunctionalGroupsSequence", frame), ("SharedFunctionalGroupsSequence", 1)):
+        for group in (file.get(groups) or [])[number - 1 : number]:
             for item in (group.get("PixelValueTransformationSequence") or [])[:1]:
                 return item
     return file
