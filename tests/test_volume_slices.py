@@ -19,7 +19,9 @@ from volume_trees import (
 )
 
 from oncorobust.base.errors import InputError
+from oncorobust.formats import part_reading
 from oncorobust.formats.manifest import open_manifest
+from oncorobust.formats.volume_files import read_volume
 
 WRITERS = {"nii.gz": write_nifti, "nrrd": write_itk, "mha": write_itk}
 
@@ -214,3 +216,21 @@ def test_pixels_that_are_not_square_are_noted(tmp_path: Path) -> None:
         "planes of 1 volumes have pixels that are not square, up to 3 x 2 mm: v.nii; resampled to the smaller spacing, "
         "bilinearly",
     )
+
+
+def test_a_volume_is_decoded_once_however_the_rows_are_ordered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("v.nii", "w.nii"):
+        write_nifti(tmp_path / name, marked())
+    rows = [f"{'vw'[number % 2]}.nii,{number % 4}" for number in range(40)]
+    raw = open_manifest(write_manifest(tmp_path, "path,slice", *rows))
+    decoded = []
+
+    def note(path: Path, *, index: int) -> np.ndarray:
+        decoded.append(path.name)
+        return read_volume(path, index=index)
+
+    monkeypatch.setattr(part_reading, "read_volume", note)
+    for position in range(40):
+        number = int(raw.index["image_id"][position][1:])
+        np.testing.assert_array_equal(raw.read(position).values, marked()[number % 4])
+    assert decoded == ["v.nii", "w.nii"]

@@ -30,6 +30,8 @@ _RAW = {
     "MetaImage": re.compile(r"^[ \t]*CompressedData[ \t]*[=:][ \t]*False[ \t]*$", re.MULTILINE),
 }
 _PLAIN = re.compile(r"[^%/\\]+")
+_END = {"NRRD": "\n\n", "MetaImage": "\n"}
+"""What stands between the last line of a header and the values."""
 _FIRST_BYTES = {b"NRRD000": "NRRD", b"ObjectType": "MetaImage", b"NDims": "MetaImage"}
 
 
@@ -116,7 +118,7 @@ def _header_text(path: Path, kind: str) -> str:
     with path.open("rb") as stream:
         start = stream.read(_LONGEST_HEADER).decode("latin-1").replace("\r\n", "\n")
     if kind == "NRRD":
-        text, end, _ = start.partition("\n\n")
+        text, end, _ = start.partition(_END[kind])
         is_whole = bool(end) or path.stat().st_size <= _LONGEST_HEADER
     else:
         found = _DATA_FILE[kind].search(start)
@@ -148,7 +150,7 @@ def _check_length(path: Path, kind: str, data: Path, reader: Any, name: str) -> 
     if not _RAW[kind].search(text):
         return
     expected = int(np.prod(reader.GetSize(), dtype=float)) * reader.GetNumberOfComponents() * _bytes_each(name)
-    found = data.stat().st_size - (len(text) + 1 if data == path else 0)
+    found = data.stat().st_size - (len(text) + len(_END[kind]) if data == path else 0)
     if found < expected:
         raise InputError(
             f"expected {expected} bytes of values in {data}, as its header says, got {found}; copy the file again"

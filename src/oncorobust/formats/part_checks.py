@@ -5,7 +5,7 @@ from pathlib import Path
 
 from oncorobust.base.errors import InputError
 from oncorobust.formats.arrays import ArrayFile, choose_array
-from oncorobust.formats.image_files import ARRAYS, VOLUMES, FileKind, describe_image, image_shape
+from oncorobust.formats.image_files import ARRAYS, VOLUMES, FileKind, describe_image, image_shape, only_input_errors
 from oncorobust.formats.nifti_forms import SAME_PLACE_MM
 from oncorobust.formats.parts import WHOLE, Part
 from oncorobust.formats.planes import is_square, nearest_voxel, order_for, slice_at, spacing_in_plane
@@ -44,6 +44,14 @@ class PartChecks:
             raise InputError(
                 f"expected an empty cell of {unused[0]} for a file of kind {kind.name}, got one for {file}"
             )
+        with only_input_errors(file):
+            self._check_kind(file, kind, part)
+        self.n_orthogonal += part.plane == "orthogonal"
+        self.n_rows += 1
+        if self.n_orthogonal not in (0, self.n_rows):
+            raise InputError("expected plane orthogonal in all rows or in none, got both: their channels differ")
+
+    def _check_kind(self, file: Path, kind: FileKind, part: Part) -> None:
         if kind.name == "DICOM":
             _check_frame(file, kind.n_frames, part)
         elif kind.name in ARRAYS:
@@ -52,10 +60,6 @@ class PartChecks:
             self._check_volume(file, part)
         elif kind.name in VOLUMES:
             _check_one_slice(file)
-        self.n_orthogonal += part.plane == "orthogonal"
-        self.n_rows += 1
-        if self.n_orthogonal not in (0, self.n_rows):
-            raise InputError("expected plane orthogonal in all rows or in none, got both: their channels differ")
 
     def notes(self) -> tuple[str, ...]:
         """Return notes on headers that contradict themselves, and on pixels that are not square."""

@@ -52,8 +52,8 @@ def slice_at(grid: Grid, position_mm: float, plane: Plane | None, where: Path) -
     number = round((position_mm - first) / float(grid.affine[axis, 0]), _ROUNDING)
     if not -0.5 <= number <= n_slices - 0.5:
         raise InputError(
-            f"expected a position from {first:g} to {last:g} mm along {'xyz'[axis]} (LPS) for {plane or 'axial'} slices, "
-            f"got {position_mm:g} mm for {where}"
+            f"expected a position from {first:g} to {last:g} mm along {'xyz'[axis]} (LPS) for {plane or 'axial'} "
+            f"slices, got {position_mm:g} mm for {where}"
         )
     return min(max(0, math.ceil(number - 0.5)), n_slices - 1)
 

@@ -64,29 +64,27 @@ def find_region(mask: Mask, mask_grid: Grid, grid: Grid, *, image_path: Path, pa
     Raises InputError if there are none.
     """
     to_mask = np.linalg.solve(mask_grid.affine, grid.affine)
-    low, high = _box(mask, np.linalg.inv(to_mask), grid)
-    if (low >= high).any():
+    low, high = _box(mask, np.linalg.inv(to_mask))
+    if (high < 0).any() or (low >= grid.shape).any():
         raise InputError(f"expected a segmentation that overlaps {image_path}, got one beside it in {path}")
+    low, high = np.maximum(low, 0), np.maximum(np.minimum(high + 1, grid.shape), low)
     inside = np.zeros(tuple(high - low), dtype=bool)
     rows, columns = np.arange(low[1], high[1])[:, None], np.arange(low[2], high[2])[None, :]
     for number in range(len(inside)):
-        inside[number] = _lookup(mask, to_mask, low[0] + number, rows, columns)
+        inside[number] = _lookup(mask, to_mask, int(low[0]) + number, rows, columns)
     if not inside.any():
         raise InputError(f"expected a segmentation with voxels of {image_path} inside, got none in {path}")
     return Region((int(low[0]), int(low[1]), int(low[2])), inside)
 
 
-def _box(mask: Mask, to_image: np.ndarray, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
-    """Return the first voxel and the end of the box of an image's voxels that the mask can touch."""
+def _box(mask: Mask, to_image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the first and the last voxel of an image, along each axis, that the mask can touch."""
     edges = []
     for axis in range(3):
         found = np.flatnonzero(mask.any(axis=tuple({0, 1, 2} - {axis})))
         edges.append((found[0] - 0.5, found[-1] + 0.5))
-    corners = np.array(list(product(*edges))) @ to_image[:3, :3].T + to_image[:3, 3]
-    corners = corners.round(_ROUNDING)
-    low = np.clip(np.ceil(corners.min(axis=0)), 0, grid.shape).astype(int)
-    high = np.clip(np.floor(corners.max(axis=0)) + 1, 0, grid.shape).astype(int)
-    return low, high
+    corners = (np.array(list(product(*edges))) @ to_image[:3, :3].T + to_image[:3, 3]).round(_ROUNDING)
+    return np.ceil(corners.min(axis=0)).astype(int), np.floor(corners.max(axis=0)).astype(int)
 
 
 def _lookup(mask: Mask, to_mask: np.ndarray, slice_: int, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:

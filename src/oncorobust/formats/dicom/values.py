@@ -133,7 +133,7 @@ def modality_transform(file: Any, path: Path, *, frame: int = 1) -> Transform:
             raise InputError(f"expected either ModalityLUTSequence or {stated[0]}, got both in {path}")
         return _from_lut(place.ModalityLUTSequence[0], file, path)
     if not stated and file.get("DoseGridScaling") is not None:
-        return _checked(float(file.DoseGridScaling), 0.0, unit=_unit(file.get("DoseUnits")), where=path)
+        return _checked(float(file.get("DoseGridScaling")), 0.0, unit=_unit(file.get("DoseUnits")), where=path)
     if len(stated) == 1 or (not stated and kind in _REQUIRED):
         article = f"a {_REQUIRED[kind]}" if kind in _REQUIRED else "an"
         raise InputError(f"expected RescaleSlope and RescaleIntercept in {article} image, got at most one in {path}")
