@@ -47,9 +47,8 @@ def array_names(path: Path) -> list[str]:
     return sorted(name.removesuffix(_SUFFIX) for name in names if name.endswith(_SUFFIX))
 
 
-def choose_array(path: Path, name: str | None) -> str:
+def choose_array(path: Path, name: str | None, names: list[str]) -> str:
     """Return the array that a row names, or the only one. Raises InputError with the names that there are."""
-    names = array_names(path)
     shown = ", ".join(names[:20]) or "none"
     if name is None:
         if len(names) != 1:

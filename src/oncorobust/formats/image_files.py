@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from oncorobust.base.errors import InputError
-from oncorobust.formats.arrays import ArrayFile, as_image, choose_array, is_npz
+from oncorobust.formats.arrays import ArrayFile, array_names, as_image, choose_array, is_npz
 from oncorobust.formats.dicom.files import describe_dicom, read_dicom
 from oncorobust.formats.dicom.header import is_dicom
 from oncorobust.formats.dicom.values import STORED
@@ -73,7 +73,7 @@ def read_image(path: Path) -> StoredImage:
             case "npy":
                 image = _read_npy(path)
             case "npz":
-                image = array_image(ArrayFile(path, choose_array(path, None)).whole, path)
+                image = array_image(ArrayFile(path, choose_array(path, None, array_names(path))).whole, path)
             case _:
                 image = read_picture(path)
         check_values(image.values, path)

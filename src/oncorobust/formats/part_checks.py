@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from oncorobust.base.errors import InputError
-from oncorobust.formats.arrays import ArrayFile, choose_array
+from oncorobust.formats.arrays import ArrayFile, array_names, choose_array
 from oncorobust.formats.image_files import ARRAYS, VOLUMES, FileKind, describe_image, image_shape, only_input_errors
 from oncorobust.formats.nifti_forms import SAME_PLACE_MM
 from oncorobust.formats.parts import WHOLE, Part
@@ -33,6 +33,7 @@ class PartChecks:
 
     headers: dict[Path, VolumeHeader] = field(default_factory=dict)
     arrays: dict[tuple[Path, str | None], tuple[int, ...]] = field(default_factory=dict)
+    names: dict[Path, list[str]] = field(default_factory=dict)
     not_square: dict[Path, tuple[float, float]] = field(default_factory=dict)
     n_rows: int = 0
     n_orthogonal: int = 0
@@ -107,7 +108,7 @@ class PartChecks:
             self.not_square[file] = spacing
 
     def _check_array(self, file: Path, kind: FileKind, part: Part) -> None:
-        name = choose_array(file, part.array) if kind.name == "npz" else None
+        name = self._array_name(file, part.array) if kind.name == "npz" else None
         shape = self._shape(file, name)
         where = f"{name} of {file}" if name else str(file)
         if part.array_index is not None:
@@ -127,6 +128,11 @@ class PartChecks:
             self.headers[file] = describe_volume(file)
         return self.headers[file]
 
+    def _array_name(self, file: Path, name: str | None) -> str:
+        if file not in self.names:
+            self.names[file] = array_names(file)
+        return choose_array(file, name, self.names[file])
+
     def _shape(self, file: Path, name: str | None) -> tuple[int, ...]:
         if (file, name) not in self.arrays:
             array = ArrayFile(file, name)
@@ -144,7 +150,7 @@ def only_array(file: Path) -> str | None:
     kind = describe_image(file).name
     if kind not in ARRAYS:
         raise InputError(f"expected a segmentation in npy or npz, as its image, got {kind} in {file}")
-    return choose_array(file, None) if kind == "npz" else None
+    return choose_array(file, None, array_names(file)) if kind == "npz" else None
 
 
 def _check_frame(file: Path, n_frames: int, part: Part) -> None:

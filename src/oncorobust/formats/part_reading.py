@@ -1,4 +1,4 @@
-"""Reader of the part of a file that a row of a manifest names; holds one volume, or one open array, at a time.
+"""Reader of the part of a file that a row of a manifest names; holds one volume, header or open array at a time.
 
 Rows of one file that follow each other decode its volume once. Headers were checked before (`part_checks`).
 """
@@ -11,7 +11,8 @@ import numpy as np
 
 from oncorobust.base.errors import InputError
 from oncorobust.formats.arrays import ArrayFile
-from oncorobust.formats.dicom.files import read_dicom
+from oncorobust.formats.dicom.files import read_frame
+from oncorobust.formats.dicom.frames import Frames, open_frames
 from oncorobust.formats.image_files import ARRAYS, array_image, check_values, kind_of, only_input_errors, read_image
 from oncorobust.formats.part_checks import only_array
 from oncorobust.formats.parts import WHOLE, Part
@@ -19,6 +20,7 @@ from oncorobust.formats.planes import nearest_voxel, order_for, orthogonal_plane
 from oncorobust.formats.records import StoredImage
 from oncorobust.formats.segmentations import Mask, Region, find_region, place
 from oncorobust.formats.volume_files import describe_volume, mask_of, read_mask, read_volume
+from oncorobust.formats.volume_header import VolumeHeader
 from oncorobust.formats.volumes import Grid, reorder_grid
 
 Held = TypeVar("Held")
@@ -43,7 +45,9 @@ class PartReader:
 
     def __init__(self) -> None:
         """Start without a volume."""
+        self._frames: _Latest[Frames] = _Latest()
         self._array: _Latest[ArrayFile] = _Latest()
+        self._header: _Latest[VolumeHeader] = _Latest()
         self._volume: _Latest[np.ndarray] = _Latest()
         self._mask: _Latest[Mask] = _Latest()
 
@@ -58,7 +62,7 @@ class PartReader:
 
     def _read(self, file: Path, part: Part) -> StoredImage:
         if part.frame is not None:
-            return read_dicom(file, frame=part.frame)
+            return read_frame(self._frames.get(file, lambda: open_frames(file)), part.frame)
         if kind_of(file) in ARRAYS:
             return self._read_array(file, part)
         return StoredImage(self._read_plane(file, part), limits=None)
@@ -85,7 +89,7 @@ class PartReader:
     def _read_plane(self, file: Path, part: Part) -> np.ndarray:
         index = part.array_index or 0
         stored = self._volume.get((file, index), lambda: read_volume(file, index=index))
-        header = describe_volume(file)
+        header = self._header.get(file, lambda: describe_volume(file))
         grid = mask_grid = next(iter(header.forms.values()))
         if part.segmentation is not None:
             grid, mask_grid = place(header, describe_volume(part.segmentation), file, part.segmentation)

@@ -11,6 +11,7 @@ pydicom's plugins decode compressed pixel data: pydicom itself RLE, Pillow some 
 what no decoder reads.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -19,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from oncorobust.base.errors import InputError
+from oncorobust.formats.dicom.frames import Frames, count_frames
 from oncorobust.formats.dicom.header import read_dataset, scan_header
 from oncorobust.formats.dicom.padding import fill, padded_pixels
 from oncorobust.formats.dicom.syntaxes import check_decodable
@@ -51,24 +53,32 @@ class DicomKind:
 def describe_dicom(path: Path) -> DicomKind:
     """Read a file's kind from its header. Raises InputError, also if its frames differ in unit."""
     header = _scan(path) or read_dataset(path, specific_tags=list(_KIND), stop_before_pixels=True)
-    flag, n_frames = header.get("SyntheticData"), _count_frames(header, path)
+    flag, n_frames = header.get("SyntheticData"), count_frames(header, path)
     unit = STORED if _is_colour(header) else _unit_of_frames(header, n_frames, path)
     return DicomKind(unit, None if flag is None else flag == "YES", n_frames)
 
 
-def read_dicom(path: Path, *, frame: int | None = None) -> StoredImage:
-    """Read one frame, from 1, and no other; None for the only one. Raises InputError.
-
-    Returns modality values (h, w), or colours within BitsStored (h, w, 3).
-    """
-    file = read_dataset(path, stop_before_pixels=frame is not None)
+def read_dicom(path: Path) -> StoredImage:
+    """Read the image of a file of one frame: values (h, w), or colours (h, w, 3). Raises InputError."""
+    file = read_dataset(path)
     check_decodable(file.file_meta.TransferSyntaxUID, path)
-    n_frames = _count_frames(file, path)
-    if frame is None and n_frames != 1:
+    n_frames = count_frames(file, path)
+    if n_frames != 1:
         raise InputError(f"expected a single frame, got {n_frames} in {path}")
-    if frame is not None and not 1 <= frame <= n_frames:
-        raise InputError(f"expected a frame from 1 to {n_frames}, got {frame} in {path}")
-    stored = stored_values(file, _pixels(file, path, frame=frame), path)
+    return _image(file, _decode(lambda: file.pixel_array, file, path), path, frame=1)
+
+
+def read_frame(frames: Frames, frame: int) -> StoredImage:
+    """Read one frame, from 1, of an open file, and no other. Raises InputError."""
+    if not 1 <= frame <= frames.n_frames:
+        raise InputError(f"expected a frame from 1 to {frames.n_frames}, got {frame} in {frames.path}")
+    decoded = _decode(lambda: frames.decode(frame), frames.header, frames.path)
+    return _image(frames.header, decoded, frames.path, frame=frame)
+
+
+def _image(file: Any, decoded: np.ndarray, path: Path, *, frame: int) -> StoredImage:
+    """Return modality values (h, w), or colours within BitsStored (h, w, 3), of a decoded frame. Raises InputError."""
+    stored = stored_values(file, decoded, path)
     if _is_colour(file):  # pydicom returns RGB for RGB and YBR
         return StoredImage(values=stored, limits=stored_limits(file))
     photometric = str(file.get("PhotometricInterpretation"))
@@ -77,7 +87,7 @@ def read_dicom(path: Path, *, frame: int | None = None) -> StoredImage:
     padded, lossy = padded_pixels(file, stored), is_lossy(file)
     if padded.all():
         raise InputError(f"expected an image, got only padded pixels in {path}")
-    transform = modality_transform(file, path, frame=frame or 1)
+    transform = modality_transform(file, path, frame=frame)
     values, limits = transform.apply(stored), transform.limits(*stored_limits(file))
     if photometric == "MONOCHROME1" and limits is not None:
         values = np.float32(limits[0] + limits[1]) - values.astype(np.float32)
@@ -107,15 +117,6 @@ def _names_by_tag() -> dict[int, str]:
     return {int(tag_for_keyword(name) or 0): name for name in _KIND}
 
 
-def _count_frames(file: Any, path: Path) -> int:
-    """Return NumberOfFrames, after a check that there are as many per-frame functional groups, or none."""
-    n_frames = int(file.get("NumberOfFrames") or 1)
-    n_groups = len(file.get("PerFrameFunctionalGroupsSequence") or [])
-    if n_groups not in (0, n_frames):
-        raise InputError(f"expected per-frame functional groups for {n_frames} frames, got {n_groups} in {path}")
-    return n_frames
-
-
 def _unit_of_frames(header: Any, n_frames: int, path: Path) -> str:
     """Return the one unit of all frames; a frame without a transform has the identity."""
     n_read = n_frames if header.get("PerFrameFunctionalGroupsSequence") else 1
@@ -131,17 +132,13 @@ def _is_colour(file: Any) -> bool:
     return str(file.get("PhotometricInterpretation")).startswith(("RGB", "YBR"))
 
 
-def _pixels(file: Any, path: Path, *, frame: int | None) -> np.ndarray:
-    """Decode the only frame of a data set that was read with its pixels, or one frame of a file."""
+def _decode(decode: Callable[[], Any], file: Any, path: Path) -> np.ndarray:
+    """Decode pixels. Raises InputError naming the extra that holds more decoders, where that may help."""
     from pydicom.pixels.decoders.base import get_decoder
-    from pydicom.pixels.utils import pixel_array
     from pydicom.uid import RLELossless
 
     try:
-        if frame is None:
-            return np.asarray(file.pixel_array)
-        syntax = file.file_meta.TransferSyntaxUID
-        return np.asarray(pixel_array(path, index=frame - 1, transfer_syntax_uid=syntax))
+        return np.asarray(decode())
     except Exception as error:
         syntax = file.file_meta.TransferSyntaxUID
         if not syntax.is_encapsulated or syntax == RLELossless:
