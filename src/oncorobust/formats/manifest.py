@@ -12,10 +12,9 @@ the tree, and so must links, except those that DVC makes; the tree itself may be
 the manifest, or the SyntheticData tag of DICOM files, marks synthetic images; real and synthetic ones are never mixed.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache, partial
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path
 
 import pandas as pd
 
@@ -23,15 +22,14 @@ from oncorobust.base.errors import InputError
 from oncorobust.formats.class_order import ClassOrder, order_of, sort_labels
 from oncorobust.formats.csv_text import check_columns, check_filled, read_table, read_text
 from oncorobust.formats.dicom.values import RESCALED, STORED
-from oncorobust.formats.image_files import FileKind, describe_image
+from oncorobust.formats.image_files import FileKind
 from oncorobust.formats.manifest_crops import BOX, CENTER, crop, read_boxes
-from oncorobust.formats.part_checks import PartChecks
+from oncorobust.formats.manifest_files import check_parts, describe_files, row_files
 from oncorobust.formats.part_reading import PartReader
 from oncorobust.formats.parts import COLUMNS as PART_COLUMNS
-from oncorobust.formats.parts import Part, read_parts
+from oncorobust.formats.parts import read_parts
 from oncorobust.formats.records import SPLITS, UNVERIFIED, RawImages, StoredImage
 from oncorobust.formats.synthetic_mark import is_synthetic
-from oncorobust.formats.tree_links import is_inside, roots_of
 
 NAME = "manifest.csv"
 REQUIRED = ("image_id", "path", "label", "patient_id")
@@ -67,10 +65,10 @@ def open_manifest(folder: Path, *, file: str = NAME, classes: Sequence[str] | No
     """
     path = folder / file
     table = _together(_read_table(path))
-    files = [folder / _inside(entry, path, line) for line, entry in table["path"].items()]
+    files = row_files(table, path)
     parts = read_parts(table, path)
-    kinds = _describe(files, table, path)
-    notes = _check_parts(files, parts, kinds, table, path)
+    kinds = describe_files(files, table, path)
+    notes = check_parts(files, parts, kinds, table, path)
     class_names, class_order = _classes(table, path, classes)
     boxes = read_boxes(table, path)
     _check_splits(table, path)
@@ -113,14 +111,6 @@ def _read_table(path: Path) -> pd.DataFrame:
     return table
 
 
-def _inside(entry: str, path: Path, line: object) -> str:
-    """Return a path that stays inside the raw tree: a manifest from elsewhere must not reach other files."""
-    parts = PurePosixPath(entry.replace("\\", "/"))
-    if parts.is_absolute() or ".." in parts.parts or PureWindowsPath(entry).drive:
-        raise InputError(f"expected a path inside the raw tree, got {entry!r} in {path}, line {line}")
-    return entry
-
-
 def _together(table: pd.DataFrame) -> pd.DataFrame:
     """Return the rows in their order, but those of one file together, and entries of an array in ascending order.
 
@@ -136,59 +126,6 @@ def _together(table: pd.DataFrame) -> pd.DataFrame:
         for path, array, entry in zip(table["path"], arrays, entries, strict=True)
     ]
     return table.iloc[sorted(range(len(table)), key=keys.__getitem__)]
-
-
-def _describe(files: list[Path], table: pd.DataFrame, path: Path) -> dict[Path, FileKind]:
-    """Read the header of each file once, in the order of the rows."""
-    check = partial(_check_place, roots=roots_of(path.parent), real=cache(Path.resolve), path=path)
-    kinds: dict[Path, FileKind] = {}
-    for file, line in zip(files, table.index, strict=True):
-        if file not in kinds:
-            check(file, line)
-            kinds[file] = describe_image(file)
-    return kinds
-
-
-def _check_place(
-    file: Path, line: object, *, roots: tuple[Path, ...], real: Callable[[Path], Path], path: Path
-) -> None:
-    """Check that a file exists and lies in the tree, whatever links lead to it. Raises InputError.
-
-    real: resolves folders, and keeps what it found, because a folder may hold many files.
-    """
-    try:
-        found = file.is_file()
-    except OSError:  # the file system rejects the name, for example because it is too long
-        found = False
-    if not found:
-        raise InputError(f"{path}, line {line}: expected a file at {file}, got none")
-    place = file.resolve() if file.is_symlink() else real(file.parent) / file.name
-    if not is_inside(place, roots):
-        raise InputError(f"{path}, line {line}: {file} links to {place} (expected a file inside the raw tree)")
-
-
-def _check_parts(
-    files: list[Path], parts: list[Part], kinds: dict[Path, FileKind], table: pd.DataFrame, path: Path
-) -> tuple[str, ...]:
-    """Check that the files have the parts that the rows name. Raises InputError naming the line."""
-    checks = PartChecks()
-    check_place = partial(_check_place, roots=roots_of(path.parent), real=cache(Path.resolve), path=path)
-    patients: dict[Path, tuple[str, object]] = {}
-    for file, part, line, patient in zip(files, parts, table.index, table["patient_id"], strict=True):
-        if part.segmentation is not None:
-            _inside(str(table.at[line, "segmentation"]), path, line)
-            check_place(part.segmentation, line)
-            first, first_line = patients.setdefault(part.segmentation, (patient, line))
-            if first != patient:
-                raise InputError(
-                    f"expected each segmentation to be of one patient, got {part.segmentation} for two in {path}, "
-                    f"lines {first_line} and {line}"
-                )
-        try:
-            checks.check(file, kinds[file], part)
-        except InputError as error:
-            raise InputError(f"{path}, line {line}: {error}") from error
-    return checks.notes()
 
 
 def _classes(table: pd.DataFrame, path: Path, stated: Sequence[str] | None) -> tuple[tuple[str, ...], ClassOrder]:

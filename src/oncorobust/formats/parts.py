@@ -18,6 +18,7 @@ that the row means.
 import math
 import re
 from dataclasses import dataclass, fields
+from functools import cached_property
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -51,7 +52,7 @@ class Part:
     segmentation: Path | None = None
     segmentation_values: tuple[int, ...] = ()
 
-    @property
+    @cached_property
     def named(self) -> tuple[str, ...]:
         """Names of the columns that are filled."""
         filled = (field.name for field in fields(self) if getattr(self, field.name) not in (None, ()))
