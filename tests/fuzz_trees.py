@@ -19,6 +19,10 @@ import xlwt
 from lidc_trees import write_tree
 from PIL import Image
 from pydicom.data import get_testdata_file
+from pydicom.uid import RLELossless
+from test_dicom_frames import enhanced
+from volume_trees import marked, write_nifti
+from volume_trees import write_manifest as write_parts
 
 from oncorobust.acquire.download import unpack
 from oncorobust.acquire.phantoms.brain_mets_tree import write_brain_mets_nifti_phantom, write_brain_mets_phantom
@@ -139,6 +143,27 @@ def write_ct(folder: Path) -> None:
     _write_manifest(folder, ["one.dcm", "two.dcm"])
 
 
+def write_volumes(folder: Path) -> None:
+    """Slices of NIfTI volumes by position and by segmentation, and images of arrays."""
+    for name in ("v.nii", "w.nii.gz"):
+        write_nifti(folder / name, marked(), axes="PSR")
+        write_nifti(folder / f"seg-{name}", (marked() > 90).astype(np.uint8), axes="LAI")
+    np.savez_compressed(folder / "a.npz", images=PIXELS[None].repeat(3, axis=0), other=PIXELS)
+    np.save(folder / "b.npy", marked())
+    rows = ("v.nii,,,13 mm,,", "v.nii,,,largest,coronal,seg-v.nii", "w.nii.gz,,,largest,,seg-w.nii.gz")
+    rows += ("a.npz,images,2,,,", "b.npy,,,1,,")
+    write_parts(folder, "path,array,array_index,slice,plane,segmentation", *rows)
+
+
+def write_frames(folder: Path) -> None:
+    """Frames of an Enhanced CT, plain and compressed."""
+    enhanced(folder / "a.dcm")
+    file = pydicom.dcmread(enhanced(folder / "b.dcm"))
+    file.compress(RLELossless)
+    file.save_as(folder / "b.dcm")
+    write_parts(folder, "path,frame", "a.dcm,1", "a.dcm,3", "b.dcm,2")
+
+
 def write_archives(folder: Path) -> None:
     with zipfile.ZipFile(folder / "a.zip", "w", zipfile.ZIP_DEFLATED) as packed:
         packed.writestr("157/158.xml", "<a/>" * 50)
@@ -191,6 +216,8 @@ LOADERS = (
     Loader("manifest-arrays", write_arrays, open_manifest),
     Loader("manifest-dicom", write_dicoms, open_manifest),
     Loader("manifest-ct", write_ct, open_manifest),
+    Loader("manifest-volumes", write_volumes, open_manifest),
+    Loader("manifest-frames", write_frames, open_manifest),
     Loader("archives", write_archives, open_archives),
     Loader("lidc", write_lidc, lambda folder: open_lidc(folder, LIDC, on_progress=quiet)),
     Loader("cbis-ddsm", write_cbis_ddsm, lambda folder: open_cbis_ddsm(folder, CBIS_DDSM, on_progress=quiet)),

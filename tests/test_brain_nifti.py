@@ -373,7 +373,7 @@ def test_four_dimensions(tmp_path: Path) -> None:
 
 
 def test_more_voxels_than_the_limit_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("oncorobust.formats.brain_mets.nifti_files._MOST_VOXELS", 1000)
+    monkeypatch.setattr("oncorobust.formats.volume_header.MOST_VOXELS", 1000)
     write_case(tmp_path, CASE, make_scene())
     with pytest.raises(InputError, match=r"expected 1 to 1000 voxels, got 56 x 60 x 18 in .*nii\.gz"):
         open_tree(tmp_path)

@@ -277,7 +277,8 @@ def test_no_image_at_all(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.png").write_bytes(content)
     for read in (read_image, describe_image):
         with pytest.raises(
-            InputError, match=r"expected PNG, JPEG, TIFF, WebP, DICOM, NIfTI or npy, got .* in .*a\.png"
+            InputError,
+            match=r"expected PNG, JPEG, TIFF, WebP, DICOM, NIfTI, NRRD, MetaImage, npy or npz, got .* in .*a\.png",
         ):
             read(tmp_path / "a.png")
 

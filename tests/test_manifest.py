@@ -211,7 +211,10 @@ def test_missing_column(tmp_path: Path, column: str) -> None:
         ("003,C:\\secret.png,benign,p2", "expected a path inside the raw tree"),
         ("003,.,benign,p2", r"manifest\.csv, line 4: expected a file at .*, got none"),
         ("003,sub,benign,p2", r"manifest\.csv, line 4: expected a file at .*sub, got none"),
-        ("003,manifest.csv,benign,p2", "expected PNG, JPEG, TIFF, WebP, DICOM, NIfTI or npy, got b'image_id' in"),
+        (
+            "003,manifest.csv,benign,p2",
+            "expected PNG, JPEG, TIFF, WebP, DICOM, NIfTI, NRRD, MetaImage, npy or npz, got b'image_id' in",
+        ),
     ],
 )
 def test_wrong_row(tmp_path: Path, row: str, message: str) -> None:
@@ -267,3 +270,33 @@ def test_mixed_units(tmp_path: Path) -> None:
     np.save(write_tree(tmp_path, rows=(*ROWS[:2], "003,c.npy,benign,p2")) / "c.npy", PIXELS)
     with pytest.raises(InputError, match="expected all images in one unit, got grey level and stored value"):
         open_manifest(tmp_path)
+
+
+def test_the_link_files_may_leave_the_tree_and_no_other(tmp_path: Path) -> None:
+    (tmp_path / "tree").mkdir()
+    write_tree(tmp_path)
+    (tmp_path / "tree" / "files").symlink_to(tmp_path)
+    rows = ("1,files/a.png,malignant,p1", "2,files/b.png,benign,p1", "3,files/sub/c.png,benign,p2")
+    (tmp_path / "tree" / "manifest.csv").write_text("\n".join((HEADER, *rows)))
+    raw = open_manifest(tmp_path / "tree")
+    np.testing.assert_array_equal(raw.read(2).values, PIXELS)
+    (tmp_path / "tree" / "files").rename(tmp_path / "tree" / "others")
+    (tmp_path / "tree" / "manifest.csv").write_text("\n".join((HEADER, *rows)).replace("files/", "others/"))
+    with pytest.raises(InputError, match=r"line 2: .*a\.png links to .*a\.png \(expected a file inside the raw tree\)"):
+        open_manifest(tmp_path / "tree")
+
+
+def test_a_link_inside_the_linked_folder_stays_there(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    write_tree(tmp_path / "mine")
+    Image.fromarray(PIXELS).save(tmp_path / "secret.png")
+    (tmp_path / "mine" / "a.png").unlink()
+    (tmp_path / "mine" / "a.png").symlink_to(tmp_path / "secret.png")
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree" / "files").symlink_to(tmp_path / "mine")
+    rows = ("1,files/a.png,x,p1", "2,files/b.png,y,p2")
+    (tmp_path / "tree" / "manifest.csv").write_text("\n".join((HEADER, *rows)))
+    with pytest.raises(
+        InputError, match=r"line 2: .*a\.png links to .*secret\.png \(expected a file inside the raw tree\)"
+    ):
+        open_manifest(tmp_path / "tree")

@@ -1,5 +1,6 @@
-"""Reader of single image files: npy, NIfTI, through `formats.pictures` PNG, JPEG, TIFF and WebP, and DICOM.
+"""Reader of single image files: npy, npz, NIfTI, NRRD, MetaImage, DICOM, and PNG, JPEG, TIFF and WebP (`pictures`).
 
+A file that holds more than one image is refused here; `part_reading` reads the one that a row of a manifest names.
 The first bytes of a file decide its kind, not its name (except for NIfTI, whose plain header does not begin with a
 signature). Values are as stored, and pictures are turned upright as their orientation tag says: rows and columns in a
 manifest are those of the upright picture. Files that do not hold one grey or RGB image of finite numbers are rejected.
@@ -15,8 +16,11 @@ from typing import Any
 import numpy as np
 
 from oncorobust.base.errors import InputError
+from oncorobust.formats.arrays import ArrayFile, array_names, as_image, choose_array, is_npz
 from oncorobust.formats.dicom.files import describe_dicom, read_dicom
 from oncorobust.formats.dicom.header import is_dicom
+from oncorobust.formats.dicom.values import STORED
+from oncorobust.formats.itk_volumes import itk_kind, itk_size, read_itk_picture
 from oncorobust.formats.pictures import read_picture
 from oncorobust.formats.records import StoredImage
 from oncorobust.formats.tiff_pages import STARTS
@@ -27,46 +31,74 @@ _STARTS = {
     **dict.fromkeys(STARTS, "TIFF"),
     b"\x93NUMPY": "npy",
 }
+VOLUMES = ("NIfTI", "NRRD", "MetaImage")
+ARRAYS = ("npy", "npz")
 _LIMITS = {"uint8": (0.0, 255.0), "uint16": (0.0, 65535.0)}
 _SMALLEST_SIDE = 2
 
 
 @dataclass(frozen=True)
 class FileKind:
-    """Kind, unit and synthetic mark of a file, from its header; synthetic is None where the format has no such mark."""
+    """Kind, unit, synthetic mark and number of frames of a file, from its header.
+
+    synthetic is None where the format has no such mark; n_frames is 1 for all but DICOM.
+    """
 
     name: str
     unit: str
     synthetic: bool | None
+    n_frames: int = 1
 
 
 def describe_image(path: Path) -> FileKind:
     """Read a file's kind, the unit of its values, and whether it is marked as synthetic. Raises InputError."""
-    with _only_input_errors(path):
-        name = _kind(path)
+    with only_input_errors(path):
+        name = kind_of(path)
         if name == "DICOM":
-            return FileKind(name, *describe_dicom(path))
-        return FileKind(name, "stored value" if name in ("npy", "NIfTI") else "grey level", None)
+            found = describe_dicom(path)
+            return FileKind(name, found.unit, found.synthetic, found.n_frames)
+        return FileKind(name, STORED if name in (*VOLUMES, *ARRAYS) else "grey level", None)
 
 
 def read_image(path: Path) -> StoredImage:
     """Read one image: values (h, w) or (h, w, 3), finite, at least 2 x 2 pixels. Raises InputError."""
-    with _only_input_errors(path):
-        match _kind(path):
+    with only_input_errors(path):
+        match kind_of(path):
             case "DICOM":
                 image = read_dicom(path)
             case "NIfTI":
                 image = _read_nifti(path)
+            case "NRRD" | "MetaImage":
+                image = StoredImage(values=read_itk_picture(path), limits=None)
             case "npy":
                 image = _read_npy(path)
+            case "npz":
+                image = array_image(ArrayFile(path, choose_array(path, None, array_names(path))).whole, path)
             case _:
                 image = read_picture(path)
-        _check(image.values, path)
+        check_values(image.values, path)
         return image
 
 
+def image_shape(path: Path) -> tuple[int, ...]:
+    """Read the number of voxels along each stored axis of a volume file. Raises InputError."""
+    with only_input_errors(path):
+        if kind_of(path) != "NIfTI":
+            return itk_size(path)
+        import nibabel
+
+        image: Any = nibabel.load(path)
+        return tuple(int(length) for length in image.shape)
+
+
+def array_image(values: np.ndarray, path: Path) -> StoredImage:
+    """Return an array (h, w), (h, w, 1) or (h, w, 3) as an image, with the limits of its type. Raises InputError."""
+    values = values.view(np.uint8) if values.dtype.kind == "b" else values
+    return StoredImage(values=as_image(values, str(path)), limits=_LIMITS.get(values.dtype.name))
+
+
 @contextmanager
-def _only_input_errors(path: Path) -> Iterator[None]:
+def only_input_errors(path: Path) -> Iterator[None]:
     """Turn any exception of a decoder into an InputError that names the file."""
     try:
         yield
@@ -77,7 +109,8 @@ def _only_input_errors(path: Path) -> Iterator[None]:
         raise InputError(f"expected a readable image, got {text} in {path}") from error
 
 
-def _kind(path: Path) -> str:
+def kind_of(path: Path) -> str:
+    """Return the kind of a file by its first bytes, or NIfTI by its name. Raises InputError."""
     with path.open("rb") as stream:
         head = stream.read(132)
     if is_dicom(head):  # checked first: its first 128 bytes may be a TIFF header (PS3.10, 7.1)
@@ -87,10 +120,16 @@ def _kind(path: Path) -> str:
             return name
     if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
         return "WebP"
+    if is_npz(head, path):
+        return "npz"
+    if kind := itk_kind(head):
+        return kind
     if path.name.lower().endswith((".nii", ".nii.gz")):
         return "NIfTI"
     found = repr(head[:8]) if head else "an empty file"
-    raise InputError(f"expected PNG, JPEG, TIFF, WebP, DICOM, NIfTI or npy, got {found} in {path}")
+    raise InputError(
+        f"expected PNG, JPEG, TIFF, WebP, DICOM, NIfTI, NRRD, MetaImage, npy or npz, got {found} in {path}"
+    )
 
 
 def _read_npy(path: Path) -> StoredImage:
@@ -115,7 +154,8 @@ def _read_nifti(path: Path) -> StoredImage:
     return StoredImage(values=np.asarray(image.dataobj, dtype=np.float32).reshape(shape), limits=None)
 
 
-def _check(values: np.ndarray, path: Path) -> None:
+def check_values(values: np.ndarray, path: Path) -> None:
+    """Check that values are a grey or RGB image of finite numbers, at least 2 x 2 pixels. Raises InputError."""
     if not (values.ndim == 2 or (values.ndim == 3 and values.shape[2] == 3)):
         raise InputError(f"expected a grey or RGB image, got {' x '.join(map(str, values.shape))} values in {path}")
     if min(values.shape[:2]) < _SMALLEST_SIDE:

@@ -2,8 +2,8 @@
 
 Columns: `image_id`, `path` (relative to the tree, with forward slashes), `label` (any text), `patient_id`; optionally
 `split` (train, validation, test) and a crop in pixels of the upright image: either `crop_top, crop_left, crop_height,
-crop_width`, or `center_row, center_col, crop_size`. Every cell of these columns must be filled. Other columns are
-ignored.
+crop_width`, or `center_row, center_col, crop_size`. Every cell of these columns must be filled. A row may name a part
+of its file (`parts`): a frame, an entry of an array, a slice of a volume. Other columns are ignored.
 
 Classes are the labels in alphabetical order, with numbers as numbers (`class_order`), so that benign is 0 and malignant
 1. A `classes.txt` beside the manifest may list them in another order, one class per line; a label that it does not list
@@ -12,11 +12,9 @@ the tree, and so must links, except those that DVC makes; the tree itself may be
 the manifest, or the SyntheticData tag of DICOM files, marks synthetic images; real and synthetic ones are never mixed.
 """
 
-import math
-import re
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import pandas as pd
 
@@ -24,20 +22,17 @@ from oncorobust.base.errors import InputError
 from oncorobust.formats.class_order import ClassOrder, order_of, sort_labels
 from oncorobust.formats.csv_text import check_columns, check_filled, read_table, read_text
 from oncorobust.formats.dicom.values import RESCALED, STORED
-from oncorobust.formats.image_files import FileKind, describe_image, read_image
+from oncorobust.formats.image_files import FileKind
+from oncorobust.formats.manifest_crops import BOX, CENTER, crop, read_boxes
+from oncorobust.formats.manifest_files import check_parts, describe_files, row_files
+from oncorobust.formats.part_reading import PartReader
+from oncorobust.formats.parts import COLUMNS as PART_COLUMNS
+from oncorobust.formats.parts import read_parts
 from oncorobust.formats.records import SPLITS, UNVERIFIED, RawImages, StoredImage
 from oncorobust.formats.synthetic_mark import is_synthetic
 
 NAME = "manifest.csv"
 REQUIRED = ("image_id", "path", "label", "patient_id")
-BOX = ("crop_top", "crop_left", "crop_height", "crop_width")
-CENTER = ("center_row", "center_col", "crop_size")
-
-_IN_DVC_CACHE = re.compile(r"/files/md5/[0-9a-f]{2}/[0-9a-f]{30}$")
-"""Target of a link made by `dvc checkout`; the name is the MD5 of the content."""
-
-Box = tuple[int, int, int, int]
-"""Top, left, height and width of a crop, pixels."""
 
 
 @dataclass(frozen=True)
@@ -69,11 +64,13 @@ def open_manifest(folder: Path, *, file: str = NAME, classes: Sequence[str] | No
     Raises InputError naming the line of the manifest or the file, and what is wrong with it.
     """
     path = folder / file
-    table = _read_table(path)
-    files = [folder / _inside(entry, path, line) for line, entry in table["path"].items()]
-    kinds = _describe(files, table, path)
+    table = _together(_read_table(path))
+    files = row_files(table, path)
+    parts = read_parts(table, path)
+    kinds = describe_files(files, table, path)
+    notes = check_parts(files, parts, kinds, table, path)
     class_names, class_order = _classes(table, path, classes)
-    boxes = _boxes(table, path)
+    boxes = read_boxes(table, path)
     _check_splits(table, path)
     index = pd.DataFrame(
         {
@@ -85,19 +82,21 @@ def open_manifest(folder: Path, *, file: str = NAME, classes: Sequence[str] | No
     )
     if "split" in table:
         index["given_split"] = table["split"]
+    reader = PartReader()
 
     def read(position: int) -> StoredImage:
-        image = read_image(files[position])
-        return image if boxes is None else _crop(image, boxes[position], files[position])
+        image = reader.read(files[position], parts[position])
+        return image if boxes is None else crop(image, boxes[position], files[position])
 
     return RawImages(
         index=index.reset_index(drop=True),
         class_names=class_names,
         class_order=class_order,
         read=read,
-        synthetic=is_synthetic(folder, (kind.synthetic for kind in kinds)),
+        synthetic=is_synthetic(folder, (kind.synthetic for kind in kinds.values())),
         verified=UNVERIFIED,
-        intensity_unit=_unit(kinds, path),
+        intensity_unit=_unit(kinds.values(), path),
+        notes=notes,
     )
 
 
@@ -112,27 +111,21 @@ def _read_table(path: Path) -> pd.DataFrame:
     return table
 
 
-def _inside(entry: str, path: Path, line: object) -> str:
-    """Return a path that stays inside the raw tree: a manifest from elsewhere must not reach other files."""
-    parts = PurePosixPath(entry.replace("\\", "/"))
-    if parts.is_absolute() or ".." in parts.parts or PureWindowsPath(entry).drive:
-        raise InputError(f"expected a path inside the raw tree, got {entry!r} in {path}, line {line}")
-    return entry
+def _together(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows in their order, but those of one file together, and entries of an array in ascending order.
 
-
-def _describe(files: list[Path], table: pd.DataFrame, path: Path) -> list[FileKind]:
-    tree = path.parent.resolve()
-    for file, line in zip(files, table.index, strict=True):
-        try:
-            found = file.is_file()
-        except OSError:  # the file system rejects the name, for example because it is too long
-            found = False
-        if not found:
-            raise InputError(f"{path}, line {line}: expected a file at {file}, got none")
-        place = file.resolve()
-        if not (place.is_relative_to(tree) or _IN_DVC_CACHE.search(place.as_posix())):
-            raise InputError(f"{path}, line {line}: {file} links to {place} (expected a file inside the raw tree)")
-    return [describe_image(file) for file in files]
+    Only where rows name parts of files, which are then decoded once.
+    """
+    if not any(name in table for name in PART_COLUMNS):
+        return table
+    first = {path: place for place, path in reversed(list(enumerate(table["path"])))}
+    arrays = table["array"] if "array" in table else [""] * len(table)
+    entries = table["array_index"] if "array_index" in table else [""] * len(table)
+    keys = [
+        (first[path], array, int(entry) if entry.isascii() and entry.isdigit() else 0)
+        for path, array, entry in zip(table["path"], arrays, entries, strict=True)
+    ]
+    return table.iloc[sorted(range(len(table)), key=keys.__getitem__)]
 
 
 def _classes(table: pd.DataFrame, path: Path, stated: Sequence[str] | None) -> tuple[tuple[str, ...], ClassOrder]:
@@ -178,60 +171,7 @@ def _check_splits(table: pd.DataFrame, path: Path) -> None:
         )
 
 
-def _boxes(table: pd.DataFrame, path: Path) -> list[Box] | None:
-    given = [names for names in (BOX, CENTER) if any(name in table for name in names)]
-    if not given:
-        return None
-    if len(given) == 2:
-        raise InputError(f"expected crops given by box or by centre, got columns of both in {path}")
-    for name in given[0]:
-        if name not in table:
-            raise InputError(f"{path}: no column {name} (expected all of {', '.join(given[0])})")
-    boxes = []
-    for line, cells in table[list(given[0])].iterrows():
-        numbers = [_number(cell, path, line) for cell in cells]
-        box = _from_center(*numbers) if given[0] is CENTER else _from_box(*numbers)
-        if box[0] < 0 or box[1] < 0 or box[2] < 1 or box[3] < 1:
-            raise InputError(f"expected a crop inside the image, got {_text(box)} in {path}, line {line}")
-        boxes.append(box)
-    return boxes
-
-
-def _number(cell: str, path: Path, line: object) -> float:
-    try:
-        number = float(cell)
-    except ValueError:
-        number = math.nan
-    if not math.isfinite(number):
-        raise InputError(f"expected a number of pixels, got {cell!r} in {path}, line {line}")
-    return number
-
-
-def _from_box(top: float, left: float, height: float, width: float) -> Box:
-    return round(top), round(left), round(height), round(width)
-
-
-def _from_center(row: float, col: float, size: float) -> Box:
-    """Return the square whose middle is nearest to the centre; ties go up and left."""
-    side = round(size)
-    return math.floor(row - (side - 1) / 2), math.floor(col - (side - 1) / 2), side, side
-
-
-def _text(box: Box) -> str:
-    return f"rows {box[0]} to {box[0] + box[2] - 1}, columns {box[1]} to {box[1] + box[3] - 1}"
-
-
-def _crop(image: StoredImage, box: Box, file: Path) -> StoredImage:
-    top, left, height, width = box
-    rows, columns = image.values.shape[:2]
-    if top + height > rows or left + width > columns:
-        raise InputError(f"expected a crop inside {rows} x {columns} pixels, got {_text(box)} in {file}")
-    rows_kept, columns_kept = slice(top, top + height), slice(left, left + width)
-    padded = None if image.padded is None else image.padded[rows_kept, columns_kept]
-    return replace(image, values=image.values[rows_kept, columns_kept], padded=padded)
-
-
-def _unit(kinds: list[FileKind], path: Path) -> str:
+def _unit(kinds: Iterable[FileKind], path: Path) -> str:
     units = sorted({kind.unit for kind in kinds})
     if units == [RESCALED, STORED]:  # a file without a transform has the identity
         return RESCALED

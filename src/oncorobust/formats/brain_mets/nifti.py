@@ -4,7 +4,7 @@
 point. Its patient is the first number of BraTS-MET-<patient>-<time point>, unless cases.csv (case, patient_id) says
 otherwise; all time points of a patient stay together.
 
-Axes and directions come from the header (`brain_mets.nifti_forms`), never from assumptions; x and y change sign from
+Axes and directions come from the header (`nifti_forms`), never from assumptions; x and y change sign from
 NIfTI's RAS to DICOM's LPS. Slices are stacked along the axis nearest to the feet-head direction.
 """
 
@@ -28,10 +28,10 @@ from oncorobust.formats.brain_mets.labels import (
     describe_labels,
 )
 from oncorobust.formats.brain_mets.nifti_files import read_image, read_segmentation, shared_form
-from oncorobust.formats.brain_mets.nifti_forms import SAME_PLACE_MM
 from oncorobust.formats.brain_mets.regions import Lesion, Negative, Regions, find_lesions, find_negatives
 from oncorobust.formats.brain_mets.tables import read_patients
 from oncorobust.formats.lesion_boxes import box_columns
+from oncorobust.formats.nifti_forms import SAME_PLACE_MM
 from oncorobust.formats.volumes import (
     Grid,
     Volume,

@@ -1,12 +1,10 @@
 """Reader of NIfTI volumes and segmentations: values as stored, with checks of the header and the values.
 
-`brain_mets.nifti_forms` says where voxels lie; a header with neither sform nor qform does not define it and is
+`nifti_forms` says where voxels lie; a header with neither sform nor qform does not define it and is
 rejected. x and y change sign from NIfTI's RAS to DICOM's LPS. Further dimensions of length 1 are dropped. InputError,
 naming the file, is the only exception that leaves this module, whatever nibabel raises on damaged bytes.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,10 +13,11 @@ import numpy as np
 
 from oncorobust.base.errors import InputError
 from oncorobust.formats.brain_mets.labels import round_labels
-from oncorobust.formats.brain_mets.nifti_forms import Forms, apart_mm, common_form, contradiction_mm, read_forms
+from oncorobust.formats.nifti_forms import Forms, apart_mm, common_form
+from oncorobust.formats.nifti_volumes import describe_nifti, only_input_errors
+from oncorobust.formats.volume_header import times
 from oncorobust.formats.volumes import check_grid
 
-_MOST_VOXELS = 2**28
 _HALF_STEP = 0.501
 """A little more than half the distance of two stored values, for rounding errors."""
 
@@ -76,38 +75,12 @@ def _read_stored(path: Path, dtype: type[np.floating]) -> Stored:
     """Read a 3-D volume of real numbers whose header defines its position. Raises InputError."""
     import nibabel  # takes half a second, and most trees have no NIfTI
 
-    with _only_input_errors(path):
+    header = describe_nifti(path)
+    with only_input_errors(path):
         image: Any = nibabel.load(path)
-        shape = tuple(int(length) for length in image.shape)
-        if len(shape) < 3 or any(length != 1 for length in shape[3:]):
-            raise InputError(f"expected a 3-D volume, got {' x '.join(map(str, shape))} voxels in {path}")
-        if not 0 < np.prod(shape, dtype=float) <= _MOST_VOXELS:
-            raise InputError(f"expected 1 to {_MOST_VOXELS} voxels, got {' x '.join(map(str, shape))} in {path}")
-        _check_header(image, path)
-        first, second, third = shape[:3]
-        forms = read_forms(image.header, (first, second, third), str(path))
-        check_grid(next(iter(forms.values())), str(path))
-        values = np.asarray(image.dataobj, dtype=dtype).reshape(shape[:3])
+        if header.n_volumes != 1:
+            raise InputError(f"expected a 3-D volume, got {times(image.shape)} voxels in {path}")
+        values = np.asarray(image.dataobj, dtype=dtype).reshape(header.shape)
         if image.get_data_dtype().kind in "iu":
             values[np.abs(values) < _HALF_STEP * abs(image.dataobj.slope)] = 0
-        return Stored(values=values, forms=forms, apart_mm=contradiction_mm(forms, image.header))
-
-
-def _check_header(image: Any, path: Path) -> None:
-    unit = image.header.get_xyzt_units()[0]
-    if unit not in ("mm", "unknown"):
-        raise InputError(f"expected millimetres, got {unit} in {path}")
-    if image.get_data_dtype().kind not in "iuf":
-        raise InputError(f"expected real numbers, got {image.get_data_dtype()} in {path}")
-
-
-@contextmanager
-def _only_input_errors(path: Path) -> Iterator[None]:
-    """Turn any exception of nibabel into an InputError that names the file."""
-    try:
-        yield
-    except InputError:
-        raise
-    except Exception as error:
-        text = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(f"expected a readable NIfTI volume, got {text} in {path}") from error
+        return Stored(values=values, forms=header.forms, apart_mm=header.apart_mm)

@@ -1,4 +1,4 @@
-"""Reader of single-frame DICOM files: modality values (`dicom.values`), Hounsfield units for CT.
+"""Reader of a DICOM file's frames, one at a time: modality values (`dicom.values`), Hounsfield units for CT.
 
 Padded pixels (`dicom.padding`) lie outside the image and are set to the lowest value of the other pixels; the padding
 value is interpreted by PixelRepresentation, because files with signed pixels often store -2000 as 63536. MONOCHROME1 is
@@ -11,36 +11,74 @@ pydicom's plugins decode compressed pixel data: pydicom itself RLE, Pillow some 
 what no decoder reads.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from oncorobust.base.errors import InputError
-from oncorobust.formats.dicom.header import read_dataset
+from oncorobust.formats.dicom.frames import Frames, count_frames
+from oncorobust.formats.dicom.header import read_dataset, scan_header
 from oncorobust.formats.dicom.padding import fill, padded_pixels
 from oncorobust.formats.dicom.syntaxes import check_decodable
-from oncorobust.formats.dicom.values import HEADER, STORED, is_lossy, modality_transform, stored_limits, stored_values
+from oncorobust.formats.dicom.values import (
+    HEADER,
+    RESCALED,
+    STORED,
+    is_lossy,
+    modality_transform,
+    stored_limits,
+    stored_values,
+)
 from oncorobust.formats.records import StoredImage
 
+_KIND = (*HEADER, "SyntheticData", "PhotometricInterpretation", "PixelRepresentation", "NumberOfFrames")
+_BINARY = "PixelRepresentation"
+"""The only one of these elements that is not text; only lookup tables, which pydicom reads, need it."""
+_START_BYTES = 16384  # headers in the archives have 2,000 to 6,000 bytes
 
-def describe_dicom(path: Path) -> tuple[str, bool | None]:
-    """Read from the header the unit of `read_dicom`'s values, and SyntheticData (0008,001C) or None if absent."""
-    wanted = [*HEADER, "SyntheticData", "PhotometricInterpretation", "PixelRepresentation"]
-    header = read_dataset(path, specific_tags=wanted, stop_before_pixels=True)
-    flag = header.get("SyntheticData")
-    unit = STORED if _is_colour(header) else modality_transform(header, path).unit
-    return unit, None if flag is None else flag == "YES"
+
+@dataclass(frozen=True)
+class DicomKind:
+    """Unit of the values that `read_dicom` returns, SyntheticData (0008,001C) or None if absent, number of frames."""
+
+    unit: str
+    synthetic: bool | None
+    n_frames: int
+
+
+def describe_dicom(path: Path) -> DicomKind:
+    """Read a file's kind from its header. Raises InputError, also if its frames differ in unit."""
+    header = _scan(path) or read_dataset(path, specific_tags=list(_KIND), stop_before_pixels=True)
+    flag, n_frames = header.get("SyntheticData"), count_frames(header, path)
+    unit = STORED if _is_colour(header) else _unit_of_frames(header, n_frames, path)
+    return DicomKind(unit, None if flag is None else flag == "YES", n_frames)
 
 
 def read_dicom(path: Path) -> StoredImage:
-    """Read one image: modality values (h, w), or colours within BitsStored (h, w, 3). Raises InputError."""
+    """Read the image of a file of one frame: values (h, w), or colours (h, w, 3). Raises InputError."""
     file = read_dataset(path)
     check_decodable(file.file_meta.TransferSyntaxUID, path)
-    frames = int(file.get("NumberOfFrames") or 1)
-    if frames != 1:
-        raise InputError(f"expected a single frame, got {frames} in {path}")
-    stored = stored_values(file, _pixels(file, path), path)
+    n_frames = count_frames(file, path)
+    if n_frames != 1:
+        raise InputError(f"expected a single frame, got {n_frames} in {path}")
+    return _image(file, _decode(lambda: file.pixel_array, file, path), path, frame=1)
+
+
+def read_frame(frames: Frames, frame: int) -> StoredImage:
+    """Read one frame, from 1, of an open file, and no other. Raises InputError."""
+    if not 1 <= frame <= frames.n_frames:
+        raise InputError(f"expected a frame from 1 to {frames.n_frames}, got {frame} in {frames.path}")
+    decoded = _decode(lambda: frames.decode(frame), frames.header, frames.path)
+    return _image(frames.header, decoded, frames.path, frame=frame)
+
+
+def _image(file: Any, decoded: np.ndarray, path: Path, *, frame: int) -> StoredImage:
+    """Return modality values (h, w), or colours within BitsStored (h, w, 3), of a decoded frame. Raises InputError."""
+    stored = stored_values(file, decoded, path)
     if _is_colour(file):  # pydicom returns RGB for RGB and YBR
         return StoredImage(values=stored, limits=stored_limits(file))
     photometric = str(file.get("PhotometricInterpretation"))
@@ -49,7 +87,7 @@ def read_dicom(path: Path) -> StoredImage:
     padded, lossy = padded_pixels(file, stored), is_lossy(file)
     if padded.all():
         raise InputError(f"expected an image, got only padded pixels in {path}")
-    transform = modality_transform(file, path)
+    transform = modality_transform(file, path, frame=frame)
     values, limits = transform.apply(stored), transform.limits(*stored_limits(file))
     if photometric == "MONOCHROME1" and limits is not None:
         values = np.float32(limits[0] + limits[1]) - values.astype(np.float32)
@@ -57,16 +95,50 @@ def read_dicom(path: Path) -> StoredImage:
     return StoredImage(filled, limits, padded=padded, lossy=lossy)
 
 
+def _scan(path: Path) -> dict[str, str] | None:
+    """Return the elements that say the kind of a file, fast; None where pydicom has to read them.
+
+    An absent element has no key, as with pydicom.
+    """
+    with path.open("rb", buffering=0) as stream:
+        scanned = scan_header(stream.read(_START_BYTES), _names_by_tag())
+    if scanned is None:
+        return None
+    found = {_names_by_tag()[tag]: value for tag, value in scanned[1].items() if value}
+    if any(name.endswith("Sequence") for name in found):
+        return None
+    return {name: value.decode("latin-1").strip(" \0") for name, value in found.items() if name != _BINARY}
+
+
+@cache
+def _names_by_tag() -> dict[int, str]:
+    from pydicom.datadict import tag_for_keyword
+
+    return {int(tag_for_keyword(name) or 0): name for name in _KIND}
+
+
+def _unit_of_frames(header: Any, n_frames: int, path: Path) -> str:
+    """Return the one unit of all frames; a frame without a transform has the identity."""
+    n_read = n_frames if header.get("PerFrameFunctionalGroupsSequence") else 1
+    units = {modality_transform(header, path, frame=frame).unit for frame in range(1, n_read + 1)}
+    if units == {STORED, RESCALED}:
+        return RESCALED
+    if len(units) > 1:
+        raise InputError(f"expected all frames in one unit, got {' and '.join(sorted(units))} in {path}")
+    return units.pop()
+
+
 def _is_colour(file: Any) -> bool:
     return str(file.get("PhotometricInterpretation")).startswith(("RGB", "YBR"))
 
 
-def _pixels(file: Any, path: Path) -> np.ndarray:
+def _decode(decode: Callable[[], Any], file: Any, path: Path) -> np.ndarray:
+    """Decode pixels. Raises InputError naming the extra that holds more decoders, where that may help."""
     from pydicom.pixels.decoders.base import get_decoder
     from pydicom.uid import RLELossless
 
     try:
-        return np.asarray(file.pixel_array)
+        return np.asarray(decode())
     except Exception as error:
         syntax = file.file_meta.TransferSyntaxUID
         if not syntax.is_encapsulated or syntax == RLELossless:

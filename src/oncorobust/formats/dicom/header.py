@@ -14,7 +14,7 @@ Source: DICOM PS3.5, section 7.1 (data elements), PS3.10, section 7.1 (file meta
 import struct
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 IMPLICIT = "1.2.840.10008.1.2"
 EXPLICIT = "1.2.840.10008.1.2.1"
@@ -50,8 +50,8 @@ def is_dicom(start: bytes) -> bool:
     return start[4:6] in _VR or length <= _LONGEST_FIRST_VALUE
 
 
-def read_dataset(path: Path, **options: Any) -> Any:
-    """Read a file with pydicom, with or without preamble; `options` are those of `pydicom.dcmread`.
+def read_dataset(path: Path | BinaryIO, **options: Any) -> Any:
+    """Read a file, or an open one, with pydicom, with or without preamble; `options` are those of `pydicom.dcmread`.
 
     Without file meta information the transfer syntax is the one that pydicom finds in the first elements.
     """

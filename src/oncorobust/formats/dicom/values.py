@@ -123,9 +123,9 @@ def is_lossy(file: Any) -> bool:
     return file.get("LossyImageCompression") == "01" or not lossless
 
 
-def modality_transform(file: Any, path: Path) -> Transform:
-    """Return the modality transform of a file of one frame. Raises InputError."""
-    place = _place(file)
+def modality_transform(file: Any, path: Path, *, frame: int = 1) -> Transform:
+    """Return the modality transform of a frame, from 1. Raises InputError."""
+    place = _place(file, frame)
     kind = str(file.get("Modality") or "")
     stated = [name for name in _RESCALE if place.get(name) is not None]
     if place.get("ModalityLUTSequence"):
@@ -133,7 +133,7 @@ def modality_transform(file: Any, path: Path) -> Transform:
             raise InputError(f"expected either ModalityLUTSequence or {stated[0]}, got both in {path}")
         return _from_lut(place.ModalityLUTSequence[0], file, path)
     if not stated and file.get("DoseGridScaling") is not None:
-        return _checked(float(file.DoseGridScaling), 0.0, unit=_unit(file.get("DoseUnits")), where=path)
+        return _checked(float(file.get("DoseGridScaling")), 0.0, unit=_unit(file.get("DoseUnits")), where=path)
     if len(stated) == 1 or (not stated and kind in _REQUIRED):
         article = f"a {_REQUIRED[kind]}" if kind in _REQUIRED else "an"
         raise InputError(f"expected RescaleSlope and RescaleIntercept in {article} image, got at most one in {path}")
@@ -152,10 +152,10 @@ def _checked(slope: float, intercept: float, *, unit: str, where: Path) -> Trans
     return Transform(slope, intercept, None, unit)
 
 
-def _place(file: Any) -> Any:
+def _place(file: Any, frame: int) -> Any:
     """Return the data set that holds the transform: the frame's groups, the shared groups, or the file itself."""
-    for groups in ("PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence"):
-        for group in (file.get(groups) or [])[:1]:
+    for groups, number in (("PerFrameFunctionalGroupsSequence", frame), ("SharedFunctionalGroupsSequence", 1)):
+        for group in (file.get(groups) or [])[number - 1 : number]:
             for item in (group.get("PixelValueTransformationSequence") or [])[:1]:
                 return item
     return file

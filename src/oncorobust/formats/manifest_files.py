@@ -1,0 +1,86 @@
+"""The files of a manifest's rows: that they exist inside the raw tree, their headers, and the parts that rows name."""
+
+from collections.abc import Callable
+from functools import cache, partial
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+import pandas as pd
+
+from oncorobust.base.errors import InputError
+from oncorobust.formats.image_files import FileKind, describe_image
+from oncorobust.formats.part_checks import PartChecks
+from oncorobust.formats.parts import Part
+from oncorobust.formats.tree_links import is_inside, roots_of
+
+
+def row_files(table: pd.DataFrame, path: Path) -> list[Path]:
+    """Return each row's file; rows of one file share one object, because a file may have many rows.
+
+    Raises InputError naming the line of a path that leaves the tree.
+    """
+    files: dict[str, Path] = {}
+    for line, entry in table["path"].items():
+        if entry not in files:
+            files[entry] = path.parent / _inside(entry, path, line)
+    return [files[entry] for entry in table["path"]]
+
+
+def _inside(entry: str, path: Path, line: object) -> str:
+    """Return a path that stays inside the raw tree: a manifest from elsewhere must not reach other files."""
+    parts = PurePosixPath(entry.replace("\\", "/"))
+    if parts.is_absolute() or ".." in parts.parts or PureWindowsPath(entry).drive:
+        raise InputError(f"expected a path inside the raw tree, got {entry!r} in {path}, line {line}")
+    return entry
+
+
+def describe_files(files: list[Path], table: pd.DataFrame, path: Path) -> dict[Path, FileKind]:
+    """Read the header of each file once, in the order of the rows. Raises InputError naming the line or the file."""
+    check = partial(_check_place, roots=roots_of(path.parent), real=cache(Path.resolve), path=path)
+    kinds: dict[Path, FileKind] = {}
+    for file, line in zip(files, table.index, strict=True):
+        if file not in kinds:
+            check(file, line)
+            kinds[file] = describe_image(file)
+    return kinds
+
+
+def _check_place(
+    file: Path, line: object, *, roots: tuple[Path, ...], real: Callable[[Path], Path], path: Path
+) -> None:
+    """Check that a file exists and lies in the tree, whatever links lead to it. Raises InputError.
+
+    real: resolves folders, and keeps what it found, because a folder may hold many files.
+    """
+    try:
+        found = file.is_file()
+    except OSError:  # the file system rejects the name, for example because it is too long
+        found = False
+    if not found:
+        raise InputError(f"{path}, line {line}: expected a file at {file}, got none")
+    place = file.resolve() if file.is_symlink() else real(file.parent) / file.name
+    if not is_inside(place, roots):
+        raise InputError(f"{path}, line {line}: {file} links to {place} (expected a file inside the raw tree)")
+
+
+def check_parts(
+    files: list[Path], parts: list[Part], kinds: dict[Path, FileKind], table: pd.DataFrame, path: Path
+) -> tuple[str, ...]:
+    """Check that the files have the parts that the rows name. Raises InputError naming the line."""
+    checks = PartChecks()
+    check_place = partial(_check_place, roots=roots_of(path.parent), real=cache(Path.resolve), path=path)
+    patients: dict[Path, tuple[str, object]] = {}
+    for file, part, line, patient in zip(files, parts, table.index, table["patient_id"], strict=True):
+        if part.segmentation is not None:
+            _inside(str(table.at[line, "segmentation"]), path, line)
+            check_place(part.segmentation, line)
+            first, first_line = patients.setdefault(part.segmentation, (patient, line))
+            if first != patient:
+                raise InputError(
+                    f"expected each segmentation to be of one patient, got {part.segmentation} for two in {path}, "
+                    f"lines {first_line} and {line}"
+                )
+        try:
+            checks.check(file, kinds[file], part)
+        except InputError as error:
+            raise InputError(f"{path}, line {line}: {error}") from error
+    return checks.notes()
