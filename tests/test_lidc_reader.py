@@ -18,7 +18,8 @@ from test_lidc_labels import SETTINGS, write_sheet
 
 import oncorobust.formats.lidc.notes as lidc_notes
 from oncorobust.base.errors import InputError
-from oncorobust.formats.lidc.reader import Square, cut_square, open_lidc, square_around
+from oncorobust.formats.hu_squares import Square, cut_square, square_around
+from oncorobust.formats.lidc.reader import open_lidc
 from oncorobust.formats.records import RawImages
 
 FIRST_ID, SECOND_ID = "LIDC-IDRI-9001_2.25.200_n01", "LIDC-IDRI-9002_2.25.300_n01"
@@ -285,7 +286,10 @@ def test_a_tree_without_ct_is_refused(tmp_path: Path) -> None:
 
 def test_a_tree_without_xml_is_refused(tmp_path: Path) -> None:
     trees.write_series(tmp_path)
-    refused(tmp_path, r"expected the readers' XML \(LidcReadMessage\), got none in .*; .*LIDC-XML-only\.zip")
+    refused(
+        tmp_path,
+        r"expected the readers' XML \(LidcReadMessage\) or segmentations .*, got none in .*; .*LIDC-XML-only\.zip",
+    )
 
 
 def test_xml_of_other_series_is_refused_and_listed(tmp_path: Path) -> None:

@@ -155,7 +155,7 @@ def test_every_number_of_the_demo_is_covered() -> None:
         (
             "datasets.mnist.preprocess.format.name",
             "minst",
-            "expected one of mnist, cifar10, manifest, lidc, cbis_ddsm, brain_mets, got 'minst'",
+            "expected one of mnist, cifar10, manifest, lidc, cbis_ddsm, brain_mets, luna16, got 'minst'",
         ),
         ("datasets.mnist.preprocess.split.unit", "slice", "expected one of patient, image, got 'slice'"),
         ("datasets.mnist.preprocess.intensity_range", "mean", "expected one of format, training, got 'mean'"),
@@ -246,6 +246,11 @@ def test_names_that_do_not_fit_together_are_refused() -> None:
     content["acquire"]["mnist"] = content["acquire"]["lidc"]
     assert refused(content) == (
         "acquire.mnist.source: expected phantom only for format cifar10, lidc, cbis_ddsm, brain_mets, got format mnist"
+    )
+    content = copy.deepcopy(DEMO)
+    content["acquire"]["brain_mets"]["annotations"] = "dicom"
+    assert refused(content) == (
+        "acquire.brain_mets.annotations: expected dicom only for format lidc, got format brain_mets"
     )
     content = copy.deepcopy(DEMO)
     content["datasets"]["Mnist-2"] = content["datasets"]["mnist"]
