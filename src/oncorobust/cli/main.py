@@ -9,6 +9,7 @@
     assess   measure a model on a folder of images
     crate    write the run as a Workflow Run RO-Crate
     init     make a project of your own                   upgrade  move a project on to the installed version
+    manifest propose the manifest of a data set for a folder of images
 
 All commands but `assess` and `init` run in the root of a project, or of the repository. An error in the input gives one
 line on standard error and status 1; of `accept` it gives status 3.
@@ -57,10 +58,11 @@ _WITH_MODULES = {
     "assess": "measure a finished model on a folder of images, without a repository",
     "init": "make a project of your own, which runs the workflow of the installed package",
     "upgrade": "move a project on to the installed version of the package",
+    "manifest": "propose the manifest of a data set for a folder of images",
 }
 """Commands whose arguments need modules that the other commands do not need, each in the module of its name."""
 
-_ANYWHERE = ("assess", "init")
+_ANYWHERE = ("assess", "init", "manifest")
 """Commands that run outside a project, too."""
 
 
