@@ -59,6 +59,8 @@ TRAINING_POINTS = f"{REPORTS_FOLDER}/plots/training_curves.csv"
 ACCEPTANCE = f"{REPORTS_FOLDER}/acceptance"
 DECLARATIONS = f"{ACCEPTANCE}/declared"
 BENCHMARKS = f"{LOGS_FOLDER}/benchmarks"
+ESTIMATES = f"{LOGS_FOLDER}/estimates"
+"""Times that `oncorobust add` expected, by data set, which `oncorobust usage` compares with those that jobs took."""
 SCRIPTS = "workflow/scripts"
 CODE = "workflow/code"
 RESOURCES = "workflow/resources.yaml"
@@ -116,6 +118,11 @@ def raw_tree_file(dataset: str) -> str:
 def hashes_file(dataset: str) -> str:
     """Return the file, ignored by git and DVC, with the MD5 and the times of the files of a raw tree."""
     return f"{CACHE}/raw/{dataset}.json"
+
+
+def estimate_file(dataset: str) -> str:
+    """Return the file with the expected seconds of a data set's stages."""
+    return f"{ESTIMATES}/{dataset}.json"
 
 
 def model_folder(dataset: str) -> str:
