@@ -84,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
             if args.dry_run:
                 print(decided.block, end="")
                 return 0
-            counts = Counts(raw=len(raw.index), **splits, read=read)
+            counts = Counts(classes=len(raw.class_names), raw=len(raw.index), **splits, read=read)
             measures = args.model is not None or not args.no_measure
             pace = measured_pace(draft, args.name, n_classes=len(raw.class_names)) if measures else None
             check_raw_trees(changed, [one for one in changed.run.datasets if one != args.name])
