@@ -35,7 +35,26 @@ _PIXELS = 500_000
 _FEWEST_IMAGES = 4
 
 
-def measure(params: Params, name: str, *, n_classes: int, began: "_Clock") -> Pace:
+@dataclass(frozen=True)
+class Clock:
+    """Seconds: of the wall, of the processor in all threads, and those that threads waited for a processor."""
+
+    wall: float
+    used: float
+    waited: float
+
+    @classmethod
+    def now(cls) -> "Clock":
+        """Return the present readings."""
+        return cls(time.perf_counter(), time.process_time(), _waited())
+
+    def alone(self, later: "Clock", *, threads: int) -> float:
+        """Return the seconds until `later` without waiting, at least those that the threads computed."""
+        wall, waited = later.wall - self.wall, (later.waited - self.waited) / threads
+        return min(wall, max(wall - waited, (later.used - self.used) / threads))
+
+
+def measure(params: Params, name: str, *, n_classes: int, began: Clock) -> Pace:
     """Build the model of a data set and time its passes. began: clock at the start of the process.
 
     Raises InputError where the model does not fit the data.
@@ -52,7 +71,7 @@ def measure(params: Params, name: str, *, n_classes: int, began: "_Clock") -> Pa
     model = build_model(settings.model, size=size, n_classes=n_classes, seed=0)
     n = max(_FEWEST_IMAGES, min(params.attacks.batch_size, _PIXELS // size**2))
     x = rng.random((n, size, size, 3), dtype=np.float32)
-    started = began.alone(_Clock.now(), threads=1)
+    started = began.alone(Clock.now(), threads=1)
     precision = decided(params.attacks, threads=threads).strict.search_precision
     target = Target(model, precision="float32" if precision == "auto" else precision)
     goal = leave(np.zeros(len(x), dtype=np.int64), n_classes=n_classes)
@@ -97,27 +116,9 @@ def _seconds(call: Callable[[], Any], *, threads: int) -> tuple[float, float]:
 
 def _timed(call: Callable[[], Any], threads: int) -> float:
     """Return the seconds of a call on a machine that does nothing else."""
-    begun = _Clock.now()
+    begun = Clock.now()
     call()
-    return begun.alone(_Clock.now(), threads=threads)
-
-
-@dataclass(frozen=True)
-class _Clock:
-    """Seconds: of the wall, of the processor in all threads, and those that threads waited for a processor."""
-
-    wall: float
-    used: float
-    waited: float
-
-    @classmethod
-    def now(cls) -> "_Clock":
-        return cls(time.perf_counter(), time.process_time(), _waited())
-
-    def alone(self, later: "_Clock", *, threads: int) -> float:
-        """Return the seconds until `later` without waiting, at least those that the threads computed."""
-        wall, waited = later.wall - self.wall, (later.waited - self.waited) / threads
-        return min(wall, max(wall - waited, (later.used - self.used) / threads))
+    return begun.alone(Clock.now(), threads=threads)
 
 
 def _waited() -> float:
@@ -134,7 +135,7 @@ def _waited() -> float:
 
 def main(words: list[str]) -> int:
     """Measure and print one line of JSON. words: file of the parameters, data set, number of classes."""
-    began = _Clock.now()
+    began = Clock.now()
     answer = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     try:

@@ -27,13 +27,13 @@ def add_entry(text: str, path: Path, entry: str) -> str:
 
 def remove_entry(text: str, path: Path) -> str:
     """Remove an entry with its key; a mapping that loses its last entry becomes {}."""
-    key, parent = _find(text, path[:-1])
-    if isinstance(parent, yaml.MappingNode) and len(parent.value) == 1:
-        text = text if parent.flow_style else _without_lines(text, parent.value[0][0].start_mark.line, parent)
-        return _put(text, parent, "{}") if parent.flow_style else _after_key(text, key, " {}")
-    key, value = _find(text, path)
-    _check_own_lines(parent, path)
-    return _without_lines(text, key.start_mark.line, value)
+    (own_key, value), (key, parent) = _find(text, path), _find(text, path[:-1])
+    if len(parent.value) > 1:
+        _check_own_lines(parent, path)
+        return _without_lines(text, own_key.start_mark.line, value)
+    if isinstance(parent, yaml.MappingNode) and parent.flow_style:
+        return _put(text, parent, "{}")
+    return _after_key(_without_lines(text, own_key.start_mark.line, value), key, " {}")
 
 
 def replace_entry(text: str, path: Path, entry: str) -> str:
