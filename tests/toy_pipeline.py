@@ -69,7 +69,11 @@ OUTPUTS = {
     "tabulate": [f"reports/tables/{name}.{form}" for name in TABLES for form in ("csv", "md")]
     + ["reports/tables/cells.json", "reports/tables/validity.json", "reports/metrics.json"],
     "plot": [
-        *(f"reports/figures/figure{number}.{form}" for number in (1, 2, 3, 4, 5, 6, 7) for form in ("png", "svg", "pdf")),
+        *(
+            f"reports/figures/figure{number}.{form}"
+            for number in (1, 2, 3, 4, 5, 6, 7)
+            for form in ("png", "svg", "pdf")
+        ),
         "reports/figures/curves.json",
         "reports/figures/points.json",
     ],

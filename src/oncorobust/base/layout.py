@@ -64,6 +64,8 @@ CATALOG_SNAKEFILE = "workflow/Snakefile"
 """Includes the Snakefile of the root, for the Snakemake workflow catalog; a project has no use for it."""
 SOURCE = "src"
 PACKAGE = "oncorobust"
+ESTIMATES = f"{LOGS_FOLDER}/estimates"
+"""Times that `oncorobust add` expected, by data set, which `oncorobust usage` compares with those that jobs took."""
 SCRIPTS = "workflow/scripts"
 CODE = "workflow/code"
 RESOURCES = "workflow/resources.yaml"
@@ -135,6 +137,11 @@ def raw_tree_file(dataset: str) -> str:
 def hashes_file(dataset: str) -> str:
     """Return the file, ignored by git and DVC, with the MD5 and the times of the files of a raw tree."""
     return f"{CACHE}/raw/{dataset}.json"
+
+
+def estimate_file(dataset: str) -> str:
+    """Return the file with the expected seconds of a data set's stages."""
+    return f"{ESTIMATES}/{dataset}.json"
 
 
 def model_folder(dataset: str) -> str:

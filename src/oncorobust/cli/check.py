@@ -1,5 +1,6 @@
 """`oncorobust check`: the checks that need no job, of params.yaml, dvc.yaml, the user's raw trees and DVC's cache."""
 
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from oncorobust.pipeline.dvc_yaml import check_in_step
 from oncorobust.pipeline.progress_lines import Progress
 from oncorobust.settings.data import Format
 from oncorobust.settings.load import load_params
+from oncorobust.settings.pipeline import Params
 
 
 def check(*, cache: bool) -> str:
@@ -23,11 +25,21 @@ def check(*, cache: bool) -> str:
         repair_records(Path())
     params = load_params("params.yaml")
     check_in_step(Path())
-    for name in params.run.datasets:
-        if name not in params.acquire:
-            _check_raw_tree(name, params.datasets[name].preprocess.format, seed=params.seed)
+    check_raw_trees(params, params.run.datasets)
     if cache:
         _check_cache()
+    return valid(params)
+
+
+def check_raw_trees(params: Params, names: Iterable[str]) -> None:
+    """Open the user's raw trees of these data sets with their readers. Raises InputError."""
+    for name in names:
+        if name not in params.acquire:
+            _check_raw_tree(name, params.datasets[name].preprocess.format, seed=params.seed)
+
+
+def valid(params: Params) -> str:
+    """Return what a person is told after all checks."""
     return f"params.yaml, dvc.yaml and the raw trees of {', '.join(params.run.datasets)} are valid"
 
 

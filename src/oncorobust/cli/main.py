@@ -1,5 +1,6 @@
 """Commands that prepare, check, record and trace runs of the pipeline; Snakemake or DVC runs the pipeline itself.
 
+    add      write a data set into params.yaml
     preset   switch params.yaml to a preset               graph    update dvc.yaml and the digests of the code
     record   record Snakemake's results in dvc.lock       sync     mark files checked out by DVC as up to date
     check    check the inputs without starting a job      where    list the results
@@ -59,6 +60,7 @@ _WITH_MODULES = {
     "init": "make a project of your own, which runs the workflow of the installed package",
     "upgrade": "move a project on to the installed version of the package",
     "manifest": "propose the manifest of a data set for a folder of images",
+    "add": "write a data set of data/raw into params.yaml, and estimate how long its run will take",
 }
 """Commands whose arguments need modules that the other commands do not need, each in the module of its name."""
 

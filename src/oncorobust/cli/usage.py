@@ -6,8 +6,9 @@ To plan a large run, run a small part of your data first, and copy the printed l
 from pathlib import Path
 
 from oncorobust.base.errors import InputError
-from oncorobust.base.layout import BENCHMARKS, RESOURCES
+from oncorobust.base.layout import BENCHMARKS, ESTIMATES, RESOURCES
 from oncorobust.pipeline.resource_use import Budget, profile_lines, read_budget, used
+from oncorobust.pipeline.run_time_record import compared_lines
 from oncorobust.pipeline.shipped import find_file
 from oncorobust.settings.load import load_params
 
@@ -37,6 +38,9 @@ def print_usage() -> None:
         )
     print(f"\nrequest: at the first attempt, for images of {size} pixels, without the size of the input files\n")
     print(profile_lines(found, budget))
+    if lines := compared_lines(Path(ESTIMATES), Path(BENCHMARKS)):
+        print("\nestimates of `oncorobust add`")
+        print("\n".join(lines))
 
 
 def _requested(budget: Budget, rule: str, size: int) -> tuple[int, int]:

@@ -23,6 +23,7 @@ from pathlib import Path
 import yaml
 
 from oncorobust.base.errors import InputError
+from oncorobust.base.layout import TRAINED
 from oncorobust.base.yaml_loader import parse_yaml
 
 _SHARD = re.compile(r".*\.\d+-of-\d+")
@@ -97,6 +98,20 @@ def used(folder: Path) -> dict[str, Used]:
         rule = file.relative_to(folder).parts[0].removesuffix(".tsv")
         found.setdefault(f"{rule}_shard" if _SHARD.fullmatch(file.stem) else rule, []).append(_benchmark(file))
     return {rule: _sum_up(jobs) for rule, jobs in found.items()}
+
+
+def seconds_of(folder: Path, stage: str, dataset: str) -> float | None:
+    """Return the seconds of a data set's jobs of a stage, or of a stage for all; None where none has run.
+
+    folder: of Snakemake's benchmarks. Raises InputError naming a file that is not a benchmark.
+    """
+    models = [f"{dataset}-{model}" for model in TRAINED]
+    names = [dataset, *models]
+    files = [folder / stage / f"{name}.tsv" for name in names] + [folder / f"{stage}.tsv"]
+    for name in models:
+        files += (folder / stage).glob(f"{name}.*-of-*.tsv")
+    found = [_benchmark(file)[0] for file in files if file.is_file()]
+    return sum(found) if found else None
 
 
 def profile_lines(found: Mapping[str, Used], budget: Budget) -> str:

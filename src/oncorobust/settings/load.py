@@ -6,7 +6,6 @@ Errors name the file, the path of the key, what was expected and what was found:
 """
 
 import math
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,11 +21,16 @@ from oncorobust.settings.base import Settings, tag
 from oncorobust.settings.data import Acquire, BrainMets, CbisDdsm, Cifar10, Download, Lidc, Mnist, Packaged, Phantom
 from oncorobust.settings.messages import explain
 from oncorobust.settings.pipeline import Column, Dataset, Params
-from oncorobust.settings.rules import check_dataset, check_increasing, check_policy_files, check_training_seeds
+from oncorobust.settings.rules import (
+    check_dataset,
+    check_dataset_name,
+    check_increasing,
+    check_policy_files,
+    check_training_seeds,
+)
 
 T = TypeVar("T", bound=Settings)
 
-_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _FORMATS_TO_BE_HAD = {
     Packaged: (Mnist,),
     Download: (Mnist, Cifar10, Lidc, CbisDdsm),
@@ -154,10 +158,7 @@ def parse_params(content: object) -> Params:
     _check_finite(content, "")
     params: Params = _convert(content, Params, "")
     for name in params.datasets:
-        if not _NAME.fullmatch(name):
-            raise InputError(
-                f"datasets.{name}: expected a name of lower-case letters, digits and underscores, got {name!r}"
-            )
+        check_dataset_name(name, f"datasets.{name}")
     _check_names(params)
     for name, dataset in params.datasets.items():
         check_dataset(name, dataset)

@@ -13,7 +13,14 @@ from oncorobust.settings.model_rules import check_model
 from oncorobust.settings.pipeline import Dataset, Params
 from oncorobust.settings.training import SGD, Adam, Constant, Harden, Mixture, Noise, Stages, Trades, WarmUp
 
-_POLICY = re.compile(r"[a-z][a-z0-9_]{0,63}")
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
+"""Names of data sets and of policies, which become parts of paths."""
+
+
+def check_dataset_name(name: str, where: str) -> None:
+    """Check the name of a data set. Raises InputError."""
+    if not _NAME.fullmatch(name):
+        raise InputError(f"{where}: expected a name of lower-case letters, digits and underscores, got {name!r}")
 
 
 def check_dataset(name: str, dataset: Dataset) -> None:
@@ -179,7 +186,7 @@ def check_policy_files(policies: tuple[str, ...]) -> None:
         where, path = f"acceptance[{position}]", PurePath(policy)
         if path.is_absolute() or ".." in path.parts or path.suffix != ".yaml":
             raise InputError(f"{where}: expected a .yaml file inside the repository, got {policy!r}")
-        if not _POLICY.fullmatch(path.stem):
+        if not _NAME.fullmatch(path.stem):
             raise InputError(
                 f"{where}: expected a file name of lower-case letters, digits and underscores, got {path.name!r}"
             )
