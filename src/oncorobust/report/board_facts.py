@@ -24,8 +24,8 @@ _COMMIT = (
     "recorded the results last:"
 )
 _NO_ORIGIN = (
-    "not stated (report.columns.{key}.origin in params.yaml), and not taken from files: a copy changes their times, and "
-    "de-identification removes or shifts the dates in image headers"
+    "not stated (report.columns.{key}.origin in params.yaml), and not taken from files: a copy changes their times, "
+    "and de-identification removes or shifts the dates in image headers"
 )
 _GENERATED = "generated, so no scanner or patient has a date"
 _CODE_FILE = f"{layout.CODE}/report.txt"
