@@ -169,3 +169,13 @@ def test_entries_are_read_in_one_pass(tmp_path: Path, monkeypatch: pytest.Monkey
         raw.read(position)
     assert (opened, places) == (["images"], [0, 1, 2, 3, 4])
     assert raw.index["image_id"].tolist() == ["i1", "i3", "i4", "i0", "i2"]
+
+
+def test_names_that_a_terminal_would_obey_are_refused(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", **{"\x1b[2Jimages": GREY})
+    with pytest.raises(
+        InputError, match=r"line 2: expected names of arrays in plain characters, got U\+001B in .*a\.npz"
+    ):
+        open_manifest(write_manifest(tmp_path, "path,array_index", "a.npz,0", "a.npz,1"))
+    with pytest.raises(InputError, match=r"line 2: expected array of plain characters, got U\+001B"):
+        open_manifest(write_manifest(tmp_path, "path,array", "a.npz,\x1b[2Jimages", "a.npz,x"))

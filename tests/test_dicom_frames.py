@@ -187,3 +187,18 @@ def test_the_fast_scan_of_a_header_agrees_with_pydicom(name: str, monkeypatch: p
     found = files.describe_dicom(path)
     monkeypatch.setattr(files, "_scan", lambda _: None)
     assert files.describe_dicom(path) == found
+
+
+def test_pixels_that_are_not_square_are_noted(tmp_path: Path) -> None:
+    groups = [group(1, 0, "HU") for _ in range(3)]
+    for item, spacing in zip(groups, ([1, 1], [3, 2], [1, 2]), strict=True):
+        measures = Dataset()
+        measures.PixelSpacing = spacing
+        item.PixelMeasuresSequence = [measures]
+    enhanced(tmp_path / "a.dcm", PerFrameFunctionalGroupsSequence=groups, PixelSpacing=[9, 1])
+    write_dicom(tmp_path / "b.dcm", STORED[0], Modality="CT", RescaleSlope=1, RescaleIntercept=0, PixelSpacing=[3, 2])
+    write_dicom(tmp_path / "c.dcm", STORED[0], Modality="CT", RescaleSlope=1, RescaleIntercept=0, PixelSpacing=[2, 2])
+    raw = open_manifest(write_manifest(tmp_path, "path,frame", "a.dcm,1", "b.dcm,", "c.dcm,"))
+    assert raw.notes == (
+        "pixels of 2 DICOM files are not square, up to 0.5 times as high as wide, and used as stored: a.dcm, b.dcm",
+    )

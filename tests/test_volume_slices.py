@@ -21,6 +21,7 @@ from volume_trees import (
 from oncorobust.base.errors import InputError
 from oncorobust.formats import part_reading
 from oncorobust.formats.manifest import open_manifest
+from oncorobust.formats.parts import COLUMNS
 from oncorobust.formats.volume_files import read_volume
 
 WRITERS = {"nii.gz": write_nifti, "nrrd": write_itk, "mha": write_itk}
@@ -234,3 +235,8 @@ def test_a_volume_is_decoded_once_however_the_rows_are_ordered(tmp_path: Path, m
         number = int(raw.index["image_id"][position][1:])
         np.testing.assert_array_equal(raw.read(position).values, marked()[number % 4])
     assert decoded == ["v.nii", "w.nii"]
+
+
+def test_the_reference_lists_every_column() -> None:
+    text = (Path(__file__).parents[1] / "docs" / "reference" / "raw-trees.md").read_text(encoding="utf-8")
+    assert [name for name in COLUMNS if f"| `{name}` |" not in text] == []

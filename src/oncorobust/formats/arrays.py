@@ -16,6 +16,7 @@ from typing import IO, Any
 import numpy as np
 
 from oncorobust.base.errors import InputError
+from oncorobust.base.safe_text import refused_character
 from oncorobust.formats.volume_header import check_size, times
 
 _SUFFIX = ".npy"
@@ -44,6 +45,9 @@ def array_names(path: Path) -> list[str]:
         names = archive.namelist()
     if len(names) > _MOST_MEMBERS:
         raise InputError(f"expected at most {_MOST_MEMBERS} arrays, got {len(names)} in {path}")
+    for name in names:
+        if found := refused_character(name):
+            raise InputError(f"expected names of arrays in plain characters, got {found} in {path}")
     return sorted(name.removesuffix(_SUFFIX) for name in names if name.endswith(_SUFFIX))
 
 

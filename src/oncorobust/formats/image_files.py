@@ -39,15 +39,16 @@ _SMALLEST_SIDE = 2
 
 @dataclass(frozen=True)
 class FileKind:
-    """Kind, unit, synthetic mark and number of frames of a file, from its header.
+    """What the header of a file says of its images.
 
-    synthetic is None where the format has no such mark; n_frames is 1 for all but DICOM.
+    synthetic: None where the format has no such mark. n_frames, pixel_height (divided by width): 1 for all but DICOM.
     """
 
     name: str
     unit: str
     synthetic: bool | None
     n_frames: int = 1
+    pixel_height: float = 1.0
 
 
 def describe_image(path: Path) -> FileKind:
@@ -56,7 +57,7 @@ def describe_image(path: Path) -> FileKind:
         name = kind_of(path)
         if name == "DICOM":
             found = describe_dicom(path)
-            return FileKind(name, found.unit, found.synthetic, found.n_frames)
+            return FileKind(name, found.unit, found.synthetic, found.n_frames, found.pixel_height)
         return FileKind(name, STORED if name in (*VOLUMES, *ARRAYS) else "grey level", None)
 
 

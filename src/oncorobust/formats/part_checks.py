@@ -35,6 +35,7 @@ class PartChecks:
     arrays: dict[tuple[Path, str | None], tuple[int, ...]] = field(default_factory=dict)
     names: dict[Path, list[str]] = field(default_factory=dict)
     not_square: dict[Path, tuple[float, float]] = field(default_factory=dict)
+    high_pixels: dict[Path, float] = field(default_factory=dict)
     n_rows: int = 0
     n_orthogonal: int = 0
 
@@ -55,6 +56,8 @@ class PartChecks:
     def _check_kind(self, file: Path, kind: FileKind, part: Part) -> None:
         if kind.name == "DICOM":
             _check_frame(file, kind.n_frames, part)
+            if not is_square((kind.pixel_height, 1.0)):
+                self.high_pixels[file] = kind.pixel_height
         elif kind.name in ARRAYS:
             self._check_array(file, kind, part)
         elif kind.name in VOLUMES and part != WHOLE:
@@ -78,6 +81,12 @@ class PartChecks:
             notes.append(
                 f"planes of {len(self.not_square)} volumes have pixels that are not square, up to {rows:g} x "
                 f"{columns:g} mm: {_some(list(self.not_square))}; resampled to the smaller spacing, bilinearly"
+            )
+        if self.high_pixels:
+            most = max(self.high_pixels.values(), key=lambda height: max(height, 1 / height))
+            notes.append(
+                f"pixels of {len(self.high_pixels)} DICOM files are not square, up to {most:.3g} times as high as "
+                f"wide, and used as stored: {_some(list(self.high_pixels))}"
             )
         return tuple(notes)
 

@@ -25,6 +25,7 @@ from typing import Literal, get_args
 import pandas as pd
 
 from oncorobust.base.errors import InputError
+from oncorobust.base.safe_text import refused_character
 
 Plane = Literal["axial", "coronal", "sagittal", "orthogonal"]
 Named = Literal["middle", "largest"]
@@ -79,6 +80,9 @@ def read_parts(table: pd.DataFrame, path: Path) -> list[Part]:
 
 
 def _part(row: dict[str, str], tree: Path) -> Part:
+    for name, cell in row.items():
+        if found := refused_character(cell):
+            raise InputError(f"expected {name} of plain characters, got {found}")
     index, position = _slice(row["slice"]) if "slice" in row else (None, None)
     part = Part(
         frame=_number(row, "frame", first=1),

@@ -23,6 +23,7 @@ from oncorobust.base.errors import InputError
 from oncorobust.formats.dicom.frames import Frames, count_frames
 from oncorobust.formats.dicom.header import read_dataset, scan_header
 from oncorobust.formats.dicom.padding import fill, padded_pixels
+from oncorobust.formats.dicom.pixel_shape import PIXEL_SHAPE, pixel_height
 from oncorobust.formats.dicom.syntaxes import check_decodable
 from oncorobust.formats.dicom.values import (
     HEADER,
@@ -35,7 +36,10 @@ from oncorobust.formats.dicom.values import (
 )
 from oncorobust.formats.records import StoredImage
 
-_KIND = (*HEADER, "SyntheticData", "PhotometricInterpretation", "PixelRepresentation", "NumberOfFrames")
+_KIND = (
+    *(*HEADER, *PIXEL_SHAPE),
+    *("SyntheticData", "PhotometricInterpretation", "PixelRepresentation", "NumberOfFrames"),
+)
 _BINARY = "PixelRepresentation"
 """The only one of these elements that is not text; only lookup tables, which pydicom reads, need it."""
 _START_BYTES = 16384  # headers in the archives have 2,000 to 6,000 bytes
@@ -43,11 +47,16 @@ _START_BYTES = 16384  # headers in the archives have 2,000 to 6,000 bytes
 
 @dataclass(frozen=True)
 class DicomKind:
-    """Unit of the values that `read_dicom` returns, SyntheticData (0008,001C) or None if absent, number of frames."""
+    """What a header says of the images of a file.
+
+    unit: of the values that `read_dicom` returns. synthetic: SyntheticData (0008,001C), None if absent. pixel_height:
+    divided by their width.
+    """
 
     unit: str
     synthetic: bool | None
     n_frames: int
+    pixel_height: float
 
 
 def describe_dicom(path: Path) -> DicomKind:
@@ -55,7 +64,7 @@ def describe_dicom(path: Path) -> DicomKind:
     header = _scan(path) or read_dataset(path, specific_tags=list(_KIND), stop_before_pixels=True)
     flag, n_frames = header.get("SyntheticData"), count_frames(header, path)
     unit = STORED if _is_colour(header) else _unit_of_frames(header, n_frames, path)
-    return DicomKind(unit, None if flag is None else flag == "YES", n_frames)
+    return DicomKind(unit, None if flag is None else flag == "YES", n_frames, pixel_height(header))
 
 
 def read_dicom(path: Path) -> StoredImage:
