@@ -8,6 +8,7 @@
     export   write a model as ONNX or for PyTorch
     assess   measure a model on a folder of images
     crate    write the run as a Workflow Run RO-Crate
+    manifest propose the manifest of a data set for a folder of images
 
 All commands but `assess` run in the root of the repository. An error in the input gives one line on standard error and
 status 1; of `accept` it gives status 3.
@@ -54,6 +55,7 @@ _WITH_MODULES = {
     "export": "write a model for ONNX Runtime or plain PyTorch, and compare it",
     "crate": "write the recorded run as a Workflow Run RO-Crate",
     "assess": "measure a finished model on a folder of images, without a repository",
+    "manifest": "propose the manifest of a data set for a folder of images",
 }
 """Commands whose arguments need modules that the other commands do not need, each in the module of its name."""
 
@@ -138,7 +140,8 @@ def build_parser(arguments: list[str]) -> argparse.ArgumentParser:
             module = import_module(f"oncorobust.cli.{name}")
             module.add_arguments(command)
             command.set_defaults(run=module.run)
-    commands.choices["assess"].set_defaults(in_repository=False)
+    for name in ("assess", "manifest"):
+        commands.choices[name].set_defaults(in_repository=False)
     return parser
 
 

@@ -1,0 +1,74 @@
+"""From labelled files to whole rows: slices of volumes, frames, ids, patients and checks."""
+
+from oncorobust.base.errors import InputError
+from oncorobust.formats.proposals.catalogue import Catalogue
+from oncorobust.formats.proposals.checks import (
+    check_identical,
+    check_patients_of_classes,
+    keep_classes,
+    settle_splits,
+)
+from oncorobust.formats.proposals.patients import one_patient_per_file, patients_from_headers, settle_alike
+from oncorobust.formats.proposals.patterns import fill_patients
+from oncorobust.formats.proposals.reading import stem_of
+from oncorobust.formats.proposals.request import Notes, Request
+
+_DEEP = "(select path from files where depth > 1 and kind {} 'DICOM')"
+
+
+def finish(catalogue: Catalogue, request: Request, notes: Notes) -> None:
+    """Complete and check the rows of a proposal. Raises InputError."""
+    keep_classes(catalogue, request, notes)
+    _choose_slices(catalogue, notes)
+    _name_images(catalogue)
+    if request.pattern is not None and notes.kind != "pattern":
+        fill_patients(catalogue, request.pattern)
+    patients_from_headers(catalogue, notes)
+    settle_alike(catalogue, request, notes)
+    one_patient_per_file(catalogue, notes)
+    check_identical(catalogue, request, notes)
+    settle_splits(catalogue, request, notes)
+    check_patients_of_classes(catalogue, request)
+    catalogue.run("create index by_label on rows (label, image_id)")
+
+
+def _choose_slices(catalogue: Catalogue, notes: Notes) -> None:
+    volumes = f"slice = '' and array = '' and path in {_DEEP.format('<>')}"
+    masked = catalogue.run(
+        "update rows set slice = 'largest', segmentation = (select min(mask) from masks where image = rows.path) where "
+        f"{volumes} and path in (select image from masks)"
+    )
+    if masked:
+        notes.unsure.append(
+            f"{masked:,} volumes give the slice with the largest area of the mask beside them (column slice)"
+        )
+    middle = catalogue.run(f"update rows set slice = 'middle' where {volumes}")
+    if middle:
+        notes.unsure.append(
+            f"{middle:,} volumes give their middle slice, which may not show the finding (column slice: write "
+            "its number)"
+        )
+    frames = catalogue.run(
+        "update rows set frame = (select (f.depth + 1) / 2 from files f where f.path = rows.path) where frame = '' and "
+        f"path in {_DEEP.format('=')}"
+    )
+    if frames:
+        notes.unsure.append(f"{frames:,} DICOM files of several frames give their middle frame (column frame)")
+
+
+def _name_images(catalogue: Catalogue) -> None:
+    """Give each row an image_id: the path without suffix, and the place within the file where there are several."""
+    catalogue.define("id_of", _image_id, arguments=4)
+    catalogue.run("update rows set image_id = id_of(path, array, array_index, slice)")
+    catalogue.run("create index by_id on rows (image_id)")
+    repeated = "select image_id from rows group by image_id having count(*) > 1"
+    catalogue.run(f"update rows set image_id = path || ' ' || slice where image_id in ({repeated})")
+    again = catalogue.one(f"select image_id from rows where image_id in ({repeated}) limit 1")
+    if again:
+        raise InputError(f"expected each image once, got {again!r} again")
+
+
+def _image_id(path: str, array: str, index: str, chosen: str) -> str:
+    folder, slash, name = path.rpartition("/")
+    parts = [stem_of(name), array, index, f"slice-{chosen}" if chosen.isdigit() else ""]
+    return f"{folder}{slash}{'-'.join(part for part in parts if part)}".strip()
