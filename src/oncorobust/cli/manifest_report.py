@@ -10,7 +10,7 @@ _MOST_REFUSED = 5
 
 
 def report_lines(catalogue: Catalogue, notes: Notes, sample: Sample) -> list[str]:
-    """Return the lines: what the folder is, counts, sizes, what was left out or refused by the reader, what is unsure."""
+    """Return the lines: what the folder is, counts, sizes, what was left out or refused, and what is unsure."""
     images = [image for one in sample.images.values() for image in one]
     lines = [f"found: {notes.found}", *describe_files(catalogue, notes)]
     lines += describe_values(images) if images else []
