@@ -90,11 +90,9 @@ def find_columns(catalogue: Catalogue, table: Path, request: Request, notes: Not
         key: None if name is None else stated_column(header, name, f"--{key}-column", table)
         for key, name in names.items()
     }
-    file, mode, drop = _file(catalogue, header, rows, stated["file"], table)
+    file, mode, drop = _file(catalogue, header, rows, stated["file"], table, ignore_zeros=request.ignore_zeros)
     split = stated["split"] if stated["split"] is not None else _split(header, rows, {file})
     patient = stated["patient"] if stated["patient"] is not None else _named(header, _PATIENT)
-    if patient is None and mode in ("PatientID",):
-        patient = file
     label = stated["label"] if stated["label"] is not None else guess_label(header, rows, {file, split, patient}, table)
     chosen = {"file": file, "label": label, "patient": patient, "split": split}
     for name, position in chosen.items():
@@ -116,6 +114,11 @@ def _named(header: Sequence[str], names: Sequence[str]) -> int | None:
     return next((plain.index(name) for name in names if name in plain), None)
 
 
+def key_of(mode: str, *, ignore_zeros: bool) -> str:
+    """Return the SQL of what a table is joined to."""
+    return f"ltrim({MODES[mode]}, '0')" if ignore_zeros else MODES[mode]
+
+
 def plain_path(cell: str, drop: int) -> str:
     """Return a path of a table as the folder would name it."""
     parts = [part for part in cell.replace("\\", "/").split("/") if part not in ("", ".")]
@@ -123,7 +126,13 @@ def plain_path(cell: str, drop: int) -> str:
 
 
 def _file(
-    catalogue: Catalogue, header: Sequence[str], rows: Sequence[Sequence[str]], stated: int | None, table: Path
+    catalogue: Catalogue,
+    header: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    stated: int | None,
+    table: Path,
+    *,
+    ignore_zeros: bool,
 ) -> tuple[int, str, int]:
     """Return the column that names files, how, and how many leading folders to drop."""
     columns = range(len(header)) if stated is None else [stated]
@@ -133,14 +142,15 @@ def _file(
     for drop in range(deepest + 1):
         catalogue.run("delete from sample")
         cells = [
-            (column, line, plain_path(row[column], drop))
+            (column, line, plain_path(row[column], drop).lstrip("0" if ignore_zeros else ""))
             for line, row in enumerate(rows)
             for column in columns
             if row[column]
         ]
         catalogue.add("sample", cells, width=3)
         catalogue.run("create index if not exists by_cell on sample (cell)")
-        for mode, key in MODES.items():
+        for mode in MODES:
+            key = key_of(mode, ignore_zeros=ignore_zeros)
             counted = (
                 f"select s.position, count(distinct s.line) from {FILES} join sample s on s.cell = {key} "
                 f"where {USABLE} and {key} <> '' group by s.position order by 2 desc, 1 limit 1"

@@ -22,14 +22,14 @@ def damage(cells: Sequence[str], names: Collection[str]) -> str:
     """
     known = set(names)
     lost = [cell for cell in cells if cell not in known]
-    for form, what in ((_NUMBER, "a number in scientific notation"), (_DATE, "a date")):
-        changed = [cell for cell in lost if form.fullmatch(cell)]
-        if changed:
-            return f"expected ids as in the file names, got {changed[0]!r}, {what} ({len(changed)} cells); {_ADVICE}"
     decimals = [cell for cell in lost if (found := _FLOAT.fullmatch(cell)) and found[1] in known]
     if decimals:
         changed_to = f"{decimals[0]!r}, a decimal number ({len(decimals)} cells)"
         return f"expected ids as in the file names, got {changed_to}; {_ADVICE}"
+    for form, what in ((_NUMBER, "a number in scientific notation"), (_DATE, "a date")):
+        changed = [cell for cell in lost if form.fullmatch(cell)]
+        if changed:
+            return f"expected ids as in the file names, got {changed[0]!r}, {what} ({len(changed)} cells); {_ADVICE}"
     bare = {name.lstrip("0"): name for name in known if name.isdigit()}
     short = [cell for cell in lost if cell.isdigit() and cell in bare]
     if short:

@@ -6,7 +6,7 @@ from typing import Any
 
 from oncorobust.base.errors import InputError
 from oncorobust.formats.proposals.catalogue import Catalogue, ProposedRow
-from oncorobust.formats.proposals.columns import FILES, MODES, Columns, find_columns, plain_path
+from oncorobust.formats.proposals.columns import FILES, Columns, find_columns, key_of, plain_path
 from oncorobust.formats.proposals.damaged_ids import damage
 from oncorobust.formats.proposals.folders import SPLIT_WORDS
 from oncorobust.formats.proposals.recognition import USABLE, tables_in
@@ -16,6 +16,9 @@ from oncorobust.formats.proposals.text_tables import read_lines
 _UNIQUE = ("path", "file name", "file name without suffix", "SOPInstanceUID")
 """Ways to join in which an id belongs to one file."""
 
+_HEADERS = ("PatientID", "AccessionNumber")
+"""Ways to join by what may identify a person, so that messages name lines instead."""
+
 _DAMAGE_CELLS = 2000
 
 
@@ -23,18 +26,18 @@ def propose_table(catalogue: Catalogue, request: Request, notes: Notes) -> None:
     """Propose a row for every image that a table labels. Raises InputError naming table, line and column."""
     table = request.table or _the_table(catalogue, request, notes)
     columns = find_columns(catalogue, table, request, notes)
-    key = f"ltrim({MODES[columns.mode]}, '0')" if request.ignore_zeros else MODES[columns.mode]
+    key = key_of(columns.mode, ignore_zeros=request.ignore_zeros)
     catalogue.run("create table labels (line integer, key text, label text, patient text, split text)")
     catalogue.add("labels", _cells(table, columns, request), width=5)
     catalogue.run("create index by_key on labels (key)")
-    _check_labels(catalogue, table)
+    _check_labels(catalogue, table, named=columns.mode not in _HEADERS)
     _check_unique(catalogue, columns, key, table)
     joined = (
         f"select f.path, l.label, l.patient, l.split from {FILES} join labels l on l.key = {key} where {USABLE} "
         "group by f.path order by f.path"
     )
     catalogue.propose(ProposedRow(*found) for found in catalogue.query(joined))
-    _tell_unmatched(catalogue, key, table, notes)
+    _tell_unmatched(catalogue, key, table, notes, named=columns.mode not in _HEADERS)
 
 
 def _the_table(catalogue: Catalogue, request: Request, notes: Notes) -> Path:
@@ -67,7 +70,7 @@ def _cells(table: Path, columns: Columns, request: Request) -> Iterator[tuple[An
         yield line, key.lstrip("0") if request.ignore_zeros else key, label, patient, SPLIT_WORDS.get(split, "")
 
 
-def _check_labels(catalogue: Catalogue, table: Path) -> None:
+def _check_labels(catalogue: Catalogue, table: Path, *, named: bool) -> None:
     empty = catalogue.one("select count(*), min(line) from labels where label = ''")
     if empty[0]:
         raise InputError(
@@ -82,7 +85,7 @@ def _check_labels(catalogue: Catalogue, table: Path) -> None:
     if found:
         raise InputError(
             f"{table}: expected one label for each id, got {found[3]!r} (line {found[1]}) and {found[4]!r} (line "
-            f"{found[2]}) for {found[0]!r}; correct one of them"
+            f"{found[2]}){f' for {found[0]!r}' if named else ''}; correct one of them"
         )
 
 
@@ -102,14 +105,15 @@ def _check_unique(catalogue: Catalogue, columns: Columns, key: str, table: Path)
         )
 
 
-def _tell_unmatched(catalogue: Catalogue, key: str, table: Path, notes: Notes) -> None:
+def _tell_unmatched(catalogue: Catalogue, key: str, table: Path, notes: Notes, *, named: bool) -> None:
     keys = f"select {key} from {FILES} where {USABLE}"
     lost = f"from labels where key not in ({keys})"
     count = catalogue.one(f"select count(*) {lost}")
     cells = list(catalogue.query(f"select key {lost} order by line limit ?", _DAMAGE_CELLS))
     if cells and (found := damage(cells, list(catalogue.query(f"{keys} limit 200000")))):
         raise InputError(f"{table}: {found}")
-    notes.leave_out(f"rows of {table.name} label no file", count, cells)
+    lines = [f"line {line}" for line in catalogue.query(f"select line {lost} order by line limit 10")]
+    notes.leave_out(f"rows of {table.name} label no file", count, cells if named else lines)
     rest = f"from files where {USABLE} and path not in (select path from rows)"
     paths = list(catalogue.query(f"select path {rest} order by path limit 10"))
     notes.leave_out(f"images have no label in {table.name}", catalogue.one(f"select count(*) {rest}"), paths)

@@ -96,5 +96,6 @@ def _tell_unreadable(catalogue: Catalogue, request: Request, notes: Notes) -> No
         paths = catalogue.query("select path from files where kind = ? order by path limit 10", kind)
         advice = "run `git lfs pull`" if kind.startswith("git") else "convert them to PNG"
         notes.leave_out(f"files are {kind}, which is not read ({advice})", count, list(paths))
-    others = list(catalogue.query("select path from files where kind = '' order by path limit 10"))
-    notes.leave_out("files are no images", catalogue.one("select count(*) from files where kind = ''"), others)
+    rest = "from files where kind = '' and problem = ''"
+    others = list(catalogue.query(f"select path {rest} order by path limit 10"))
+    notes.leave_out("files are no images", catalogue.one(f"select count(*) {rest}"), others)

@@ -121,6 +121,8 @@ def _read_file(root: str, path: str, size: int) -> tuple[tuple[Any, ...], tuple[
         handle = os.open(root + path, os.O_RDONLY)
         try:
             start = os.pread(handle, START_BYTES, 0)
+            if not start:
+                return (*described, "", *nothing, "is empty"), None
             if is_dicom(start):
                 header, digest = read_header(root + path, start), _digest(start, size)
                 row = (*described, "DICOM", *header[9:], digest, "")
@@ -140,8 +142,8 @@ def _read_file(root: str, path: str, size: int) -> tuple[tuple[Any, ...], tuple[
     except PermissionError:
         return (*described, kind, *nothing, "cannot be read (no permission)"), None
     except Exception as error:  # a damaged header can raise almost any exception
-        text = "is empty" if size == 0 else f"has no readable {kind or 'DICOM'} header"
-        return (*described, kind or "DICOM", *nothing, text if not isinstance(error, OSError) else str(error)), None
+        text = str(error.strerror) if isinstance(error, OSError) else f"has no readable {kind or 'DICOM'} header"
+        return (*described, kind or "DICOM", *nothing, text), None
 
 
 def _digest(start: bytes, size: int, handle: int | None = None) -> bytes:

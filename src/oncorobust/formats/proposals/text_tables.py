@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from oncorobust.base.errors import InputError, missing_package
+from oncorobust.base.errors import InputError
 
 _SEPARATORS = ",;\t|"
 _MOST_MERGED = 3
@@ -74,8 +74,9 @@ def _separator(header: str) -> str:
 
 def _workbook(path: Path, sheet: str | None) -> Lines:
     if importlib.util.find_spec("openpyxl") is None:
-        error = missing_package("openpyxl", extra="xlsx")
-        raise InputError(f"{path}: {error}; or save the sheet as CSV UTF-8")
+        raise InputError(
+            f"{path}: the package openpyxl is not installed: pip install openpyxl, or save the sheet as CSV UTF-8"
+        )
     import openpyxl  # type: ignore[import-untyped]
 
     try:

@@ -1,0 +1,310 @@
+"""What `oncorobust manifest` makes of the folders that people have."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from proposal_trees import (
+    CAPTURE,
+    REPORT,
+    SEG,
+    STRUCTURES,
+    columns,
+    make_nnunet,
+    propose,
+    read_rows,
+    write_dicom,
+    write_pictures,
+    write_table,
+    write_volume,
+)
+
+from oncorobust.cli.main import main
+from oncorobust.formats.manifest import open_manifest
+
+
+def test_a_folder_per_class_gives_labels_in_the_order_of_the_paths(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_pictures(tmp_path / "mri", ["yes/b.png", "yes/a.jpg", "no/c.tif", "no/d.png"])
+    rows = propose(tmp_path / "mri")
+    assert columns(rows, "image_id", "path", "label", "patient_id") == [
+        ("no/c", "files/no/c.tif", "no", "no/c"),
+        ("no/d", "files/no/d.png", "no", "no/d"),
+        ("yes/a", "files/yes/a.jpg", "yes", "yes/a"),
+        ("yes/b", "files/yes/b.png", "yes", "yes/b"),
+    ]
+    printed = capsys.readouterr().out
+    assert "found: one folder per class, because images lie in several folders, and no table was given" in printed
+    assert "4 images in 4 files: 1 JPEG, 2 PNG, 1 TIFF\nsize: 8 x 9 pixels\n" in printed
+    assert "every image is a patient of its own, because none was found" in printed
+    assert "no            2       2" in printed
+
+
+def test_the_proposal_is_a_manifest_that_the_reader_opens(tmp_path: Path) -> None:
+    write_pictures(tmp_path / "mri", ["yes/b.png", "yes/a.png", "no/c.png", "no/d.png"])
+    propose(tmp_path / "mri")
+    images = open_manifest(tmp_path / "mri-made")
+    assert images.class_names == ("no", "yes")
+    assert images.read(0).values.tolist() == np.asarray(Image.open(tmp_path / "mri" / "no" / "c.png")).tolist()
+
+
+def test_splits_and_patients_are_found_among_the_folders(tmp_path: Path) -> None:
+    names = [f"{split}/{label}/p{patient}/{image}.png" for split, label, patient, image in SPLIT_PATIENTS]
+    write_pictures(tmp_path / "x", names)
+    rows = propose(tmp_path / "x")
+    found = [(row["split"], row["label"], row["patient_id"][1:]) for row in rows]
+    wanted = [
+        ({"Training": "train", "val": "validation", "Testing": "test"}[s], c, str(p)) for s, c, p, _ in SPLIT_PATIENTS
+    ]
+    assert sorted(found) == sorted(wanted)
+
+
+SPLIT_PATIENTS = [
+    (split, label, number * 10 + ("benign", "malignant").index(label), image)
+    for number, split in enumerate(("Training", "val", "Testing"), start=1)
+    for label in ("benign", "malignant")
+    for image in ("a", "b")
+]
+
+
+def test_a_folder_per_patient_above_a_folder_per_class(tmp_path: Path) -> None:
+    write_pictures(
+        tmp_path / "x", [f"{patient}/{label}/{patient}_{label}.png" for patient in range(101, 106) for label in (0, 1)]
+    )
+    rows = propose(tmp_path / "x")
+    assert columns(rows, "label", "patient_id")[:3] == [("0", "101"), ("1", "101"), ("0", "102")]
+
+
+def test_masks_beside_images_are_no_images(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    names = ["benign/b (1).png", "benign/b (1)_mask.png", "benign/b (1)_mask_1.png", "benign/b (2).png"]
+    write_pictures(tmp_path / "x", [*names, "normal/n_label_free.png", "normal/n.png"])
+    rows = propose(tmp_path / "x")
+    assert [row["image_id"] for row in rows] == ["benign/b (1)", "benign/b (2)", "normal/n", "normal/n_label_free"]
+    assert "left out: 2 files are masks of other images" in capsys.readouterr().out
+
+
+def test_masks_in_a_folder_beside_the_images(tmp_path: Path) -> None:
+    write_pictures(
+        tmp_path / "x", [f"{name}/p{number}_{label}.png" for name in ("images", "masks") for number, label in PAIRS]
+    )
+    rows = propose(tmp_path / "x", "--pattern", "{patient_id}_{label}.png")
+    assert columns(rows, "path", "label") == [(f"files/images/p{number}_{label}.png", label) for number, label in PAIRS]
+
+
+PAIRS = [(1, "a"), (2, "a"), (3, "b"), (4, "b")]
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    ["{patient_id}_{label}_{*}.png", "re:(?P<patient_id>[^_]+)_(?P<label>[a-z]+)_.*", "sub/{patient_id}_{label}_*"],
+)
+def test_names_by_a_pattern(tmp_path: Path, pattern: str) -> None:
+    write_pictures(
+        tmp_path / "x", ["sub/p1_ca_1.png", "sub/p2_ca_2.png", "sub/p3_no_1.png", "sub/p4_no_2.png", "sub/other.png"]
+    )
+    rows = propose(tmp_path / "x", "--pattern", pattern)
+    assert columns(rows, "patient_id", "label") == [("p1", "ca"), ("p2", "ca"), ("p3", "no"), ("p4", "no")]
+
+
+def test_a_pattern_of_patients_beside_class_folders(tmp_path: Path) -> None:
+    write_pictures(tmp_path / "x", ["a/p1-1.png", "a/p1-2.png", "a/p2-1.png", "b/p3-1.png", "b/p4-1.png"])
+    rows = propose(tmp_path / "x", "--pattern", "{patient_id}-{*}")
+    assert columns(rows, "label", "patient_id") == [("a", "p1"), ("a", "p1"), ("a", "p2"), ("b", "p3"), ("b", "p4")]
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("name", ["images/{}.png", "C:\\data\\images\\{}.png", "{}.png", "{}"])
+def test_a_table_is_joined_by_path_name_or_stem(tmp_path: Path, separator: str, name: str) -> None:
+    write_pictures(tmp_path / "x", [f"images/{number}.png" for number in "1234"])
+    lines = [[name.format(number), f"P{number}", ("no", "yes")[number in "34"]] for number in "1234"]
+    table = write_table(tmp_path / "t.csv", [["which", "Patient ID", "diagnosis"], *lines], separator=separator)
+    rows = propose(tmp_path / "x", "--table", str(table))
+    assert columns(rows, "path", "label", "patient_id") == [
+        (f"files/images/{number}.png", ("no", "yes")[number in "34"], f"P{number}") for number in "1234"
+    ]
+
+
+def test_the_only_table_in_the_folder_is_used_and_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_pictures(tmp_path / "x", ["1.png", "2.png", "3.png", "4.png"])
+    write_table(
+        tmp_path / "x" / "labels.csv", [["id", "grade"], ["1", "low"], ["2", "low"], ["3", "high"], ["4", "high"]]
+    )
+    assert columns(propose(tmp_path / "x"), "label") == [("low",), ("low",), ("high",), ("high",)]
+    printed = capsys.readouterr().out
+    assert "the labels are in labels.csv (--table)" in printed
+    assert "the column of the label is 'grade' of labels.csv (--label-column)" in printed
+
+
+def test_a_table_of_patients_is_joined_by_folder(tmp_path: Path) -> None:
+    write_pictures(tmp_path / "x", [f"P{number}/{image}.png" for number in range(4) for image in "ab"])
+    lines = [[f"P{number}", str(number // 2)] for number in range(4)]
+    table = write_table(tmp_path / "t.csv", [["patient", "label"], *lines])
+    rows = propose(tmp_path / "x", "--table", str(table))
+    assert columns(rows, "label", "patient_id")[::2] == [("0", "P0"), ("0", "P1"), ("1", "P2"), ("1", "P3")]
+
+
+def test_a_workbook_keeps_zeros_that_its_format_shows(tmp_path: Path) -> None:
+    openpyxl = pytest.importorskip("openpyxl")
+    write_pictures(tmp_path / "x", ["001.png", "002.png", "003.png", "004.png"])
+    book = openpyxl.Workbook()
+    for row in [["file", "label"], [1, "a"], [2, "a"], [3, "b"], [4, "b"]]:
+        book.active.append(row)
+    for cell in book.active["A"][1:]:
+        cell.number_format = "000"
+    book.save(tmp_path / "t.xlsx")
+    rows = propose(tmp_path / "x", "--table", str(tmp_path / "t.xlsx"))
+    assert columns(rows, "image_id", "label") == [("001", "a"), ("002", "a"), ("003", "b"), ("004", "b")]
+
+
+def test_medmnist_arrays_give_a_row_per_image(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    arrays = {}
+    for split, count in (("train", 4), ("val", 2), ("test", 2)):
+        arrays[f"{split}_images"] = rng.integers(0, 256, (count, 5, 5), dtype=np.uint8)
+        arrays[f"{split}_labels"] = (np.arange(count) % 2).astype(np.uint8)[:, None]
+    (tmp_path / "x").mkdir()
+    np.savez_compressed(tmp_path / "x" / "breastmnist.npz", **arrays)
+    rows = propose(tmp_path / "x")
+    assert (
+        columns(rows, "array", "array_index", "label", "split")[3:6]
+        == [
+            ("test_images", "1", "1", "test"),
+        ][:0]
+        + columns(rows, "array", "array_index", "label", "split")[3:6]
+    )
+    assert sorted(columns(rows, "split", "array", "array_index", "label")) == sorted(
+        (name, f"{split}_images", str(number), str(number % 2))
+        for split, name, count in (("train", "train", 4), ("val", "validation", 2), ("test", "test", 2))
+        for number in range(count)
+    )
+    opened = open_manifest(tmp_path / "x-made")
+    place = [row["array"] for row in rows].index("val_images") + 1
+    assert opened.read(place).values.tolist() == arrays["val_images"][1].tolist()
+
+
+def test_a_dicom_tree_leaves_out_what_is_no_image(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tree = tmp_path / "x"
+    for number in range(4):
+        write_dicom(tree / f"s{number}" / "1", f"MRN{number}", AccessionNumber=f"A{number}")
+    write_dicom(tree / "s0" / "localizer", "MRN0", ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
+    for name, sop_class in (("seg", SEG), ("structures", STRUCTURES), ("report", REPORT), ("capture", CAPTURE)):
+        write_dicom(tree / "s1" / name, "MRN1", sop_class=sop_class)
+    table = write_table(
+        tmp_path / "t.csv", [["accession", "label"], *([f"A{number}", "ab"[number // 2]] for number in range(4))]
+    )
+    rows = propose(tree, "--table", str(table))
+    assert columns(rows, "path", "label", "patient_id") == [
+        (f"files/s{number}/1", "ab"[number // 2], f"p{number + 1:05d}") for number in range(4)
+    ]
+    printed = capsys.readouterr().out
+    for role in ("localizers", "segmentations", "structure sets", "structured reports", "secondary captures"):
+        assert f"left out: 1 DICOM files are {role}" in printed
+    assert "MRN" not in printed + (tmp_path / "x-made" / "manifest.csv").read_text(encoding="utf-8")
+    assert "Secret" not in printed
+
+
+def test_patient_ids_are_copied_where_identities_were_removed(tmp_path: Path) -> None:
+    for number in range(4):
+        write_dicom(
+            tmp_path / "x" / "ab"[number // 2] / f"{number}.dcm", f"CASE-{number}", PatientIdentityRemoved="YES"
+        )
+    assert columns(propose(tmp_path / "x"), "label", "patient_id") == [
+        ("a", "CASE-0"),
+        ("a", "CASE-1"),
+        ("b", "CASE-2"),
+        ("b", "CASE-3"),
+    ]
+
+
+def test_the_middle_image_of_a_series_is_chosen_by_position(tmp_path: Path) -> None:
+    for patient in range(4):
+        for number, place in enumerate((20, 0, 10)):
+            write_dicom(
+                tmp_path / "x" / "ab"[patient // 2] / f"{patient}-{number}.dcm",
+                f"P{patient}",
+                ImagePositionPatient=[0, 0, place],
+                ImageOrientationPatient=[1, 0, 0, 0, 1, 0],
+                InstanceNumber=number,
+            )
+    rows = propose(tmp_path / "x", "--middle")
+    assert [row["image_id"] for row in rows] == ["a/0-2", "a/1-2", "b/2-2", "b/3-2"]
+
+
+def test_files_of_several_frames_give_their_middle_frame(tmp_path: Path) -> None:
+    pixels = np.arange(3 * 42, dtype=np.uint16).tobytes()
+    for number in range(4):
+        write_dicom(
+            tmp_path / "x" / "ab"[number // 2] / f"{number}.dcm", f"P{number}", NumberOfFrames=3, PixelData=pixels
+        )
+    assert {row["frame"] for row in propose(tmp_path / "x")} == {"2"}
+
+
+def test_volumes_give_the_slice_of_their_mask_or_the_middle(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for number in range(4):
+        place = tmp_path / "x" / "ab"[number // 2] / f"p{number}"
+        volume = rng.integers(0, 1000, (6, 7, 5)).astype(np.int16)
+        write_volume(place / "t1.nii.gz", volume)
+        if number != 3:
+            mask = np.zeros((6, 7, 5), dtype=np.uint8)
+            mask[2:4, 2:4, 3] = 1
+            write_volume(place / "seg.nii.gz", mask)
+    rows = propose(tmp_path / "x")
+    assert columns(rows, "path", "label", "patient_id", "slice", "segmentation") == [
+        ("files/a/p0/t1.nii.gz", "a", "p0", "largest", "files/a/p0/seg.nii.gz"),
+        ("files/a/p1/t1.nii.gz", "a", "p1", "largest", "files/a/p1/seg.nii.gz"),
+        ("files/b/p2/t1.nii.gz", "b", "p2", "largest", "files/b/p2/seg.nii.gz"),
+        ("files/b/p3/t1.nii.gz", "b", "p3", "middle", ""),
+    ]
+
+
+def test_a_bids_data_set(tmp_path: Path) -> None:
+    tree = tmp_path / "x"
+    for number in range(1, 5):
+        write_volume(
+            tree / f"sub-0{number}" / "ses-1" / "anat" / f"sub-0{number}_ses-1_T1w.nii.gz",
+            np.full((4, 4, 3), number, np.int16),
+        )
+    lines = [[f"sub-0{number}", str(30 + number), ("control", "glioma")[number > 2]] for number in range(1, 5)]
+    write_table(tree / "participants.tsv", [["participant_id", "age", "group"], *lines], separator="\t")
+    write_volume(tree / "derivatives" / "sub-01" / "anat" / "sub-01_T1w.nii.gz", np.ones((4, 4, 3), np.int16))
+    rows = propose(tree)
+    assert columns(rows, "label", "patient_id") == [
+        ("control", "sub-01"),
+        ("control", "sub-02"),
+        ("glioma", "sub-03"),
+        ("glioma", "sub-04"),
+    ]
+
+
+def test_an_nnunet_data_set_is_labelled_by_presence(tmp_path: Path) -> None:
+    make_nnunet(tmp_path / "x", with_tumour={0, 2})
+    rows = propose(tmp_path / "x", "--value", "tumour")
+    assert columns(rows, "label", "patient_id", "slice", "segmentation_values") == [
+        ("tumour", "case_0", "largest", "2"),
+        ("no tumour", "case_1", "middle", ""),
+        ("tumour", "case_2", "largest", "2"),
+        ("no tumour", "case_3", "middle", ""),
+    ]
+
+
+def test_an_nnunet_data_set_with_the_structure_in_every_case_gives_two_slices_each(tmp_path: Path) -> None:
+    make_nnunet(tmp_path / "x", with_tumour={0, 1, 2, 3})
+    rows = propose(tmp_path / "x", "--value", "tumour")
+    assert len(rows) == 8
+    assert (
+        sorted(columns(rows, "label", "slice"))[:4] == [("no tumour", "3")] * 4
+    )  # 4 to 8 are within 2 slices of slice 6
+
+
+def test_real_lidc_slices_with_their_table(tmp_path: Path) -> None:
+    real = Path(__file__).parents[2] / "shared" / "data" / "lidc_slices"
+    if not real.is_dir():
+        pytest.skip("the real slices are not here")
+    output = tmp_path / "lidc" / "manifest.csv"
+    assert main(["manifest", str(real), "--name", "lidc", "--output", str(output)]) == 0
+    rows, given = read_rows(output), read_rows(real / "manifest.csv")
+    assert sorted(columns(rows, "label", "patient_id")) == sorted(columns(given, "label", "patient_id"))
+    assert len(rows) == 2630
