@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
+import nibabel
 import numpy as np
+import pydicom
 import pytest
 from PIL import Image
 from proposal_trees import (
@@ -21,7 +23,9 @@ from proposal_trees import (
 )
 
 from oncorobust.cli.main import main
+from oncorobust.formats import cifar10
 from oncorobust.formats.manifest import open_manifest
+from oncorobust.formats.proposals import dicom_headers, file_headers, reading
 
 
 def test_a_folder_per_class_gives_labels_in_the_order_of_the_paths(
@@ -297,6 +301,194 @@ def test_an_nnunet_data_set_with_the_structure_in_every_case_gives_two_slices_ea
     assert (
         sorted(columns(rows, "label", "slice"))[:4] == [("no tumour", "3")] * 4
     )  # 4 to 8 are within 2 slices of slice 6
+
+
+def test_the_command_makes_the_data_set_of_a_project(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "images"
+    write_pictures(folder, NAMES)
+    before = sorted(path.stat().st_mtime_ns for path in folder.rglob("*"))
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "Snakefile").touch()
+    monkeypatch.chdir(project)
+    assert main(["manifest", "../images", "--name", "mine"]) == 0
+    made = project / "data" / "raw" / "mine"
+    assert sorted(path.name for path in made.iterdir()) == ["contact_sheet.png", "files", "manifest.csv"]
+    assert (made / "files").readlink() == folder
+    assert sorted(path.stat().st_mtime_ns for path in folder.rglob("*")) == before
+    printed = capsys.readouterr().out
+    assert "Wrote manifest.csv, contact_sheet.png, files in data/raw/mine." in printed
+    assert printed.endswith("Next: oncorobust add mine\n")
+    with Image.open(made / "contact_sheet.png") as sheet:
+        assert sheet.size == (12 * 102 + 6, 40 + 2 * 128)
+
+
+NAMES = ["a/1.png", "a/2.png", "b/3.png", "b/4.png"]
+
+
+def test_the_same_folder_gives_the_same_bytes(tmp_path: Path) -> None:
+    write_pictures(tmp_path / "x", NAMES)
+    outputs = [tmp_path / name / "manifest.csv" for name in ("one", "other")]
+    for output in outputs:
+        assert main(["manifest", str(tmp_path / "x"), "--name", "x", "--output", str(output)]) == 0
+    for name in ("manifest.csv", "contact_sheet.png"):
+        assert (outputs[0].parent / name).read_bytes() == (outputs[1].parent / name).read_bytes()
+
+
+def test_images_are_copied_on_demand(tmp_path: Path) -> None:
+    write_pictures(tmp_path / "x", NAMES)
+    rows = propose(tmp_path / "x", "--copy")
+    for row in rows:
+        copied = tmp_path / "x-made" / row["path"]
+        assert not copied.is_symlink()
+        assert copied.read_bytes() == (tmp_path / row["path"].replace("files/", "x/", 1)).read_bytes()
+    assert not (tmp_path / "x-made" / "files").is_symlink()
+
+
+def test_images_below_the_folder_of_the_manifest_need_no_link(tmp_path: Path) -> None:
+    write_pictures(tmp_path / "raw" / "images", NAMES)
+    output = tmp_path / "raw" / "manifest.csv"
+    assert main(["manifest", str(tmp_path / "raw" / "images"), "--name", "x", "--output", str(output)]) == 0
+    assert [row["path"] for row in read_rows(output)] == [f"images/{name}" for name in NAMES]
+    assert not (tmp_path / "raw" / "files").exists()
+    assert len(open_manifest(tmp_path / "raw").index) == 4
+
+
+def test_a_failure_while_writing_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_pictures(tmp_path / "x", NAMES)
+
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("shutil.copyfile", fail)
+    output = tmp_path / "made" / "manifest.csv"
+    assert main(["manifest", str(tmp_path / "x"), "--name", "x", "--output", str(output), "--copy"]) == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["x"]
+
+
+def test_many_files_are_read_by_several_processes_with_the_same_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_pictures(tmp_path / "x", [f"{label}/{number}.png" for label in "ab" for number in range(20)])
+    alone = propose(tmp_path / "x")
+    monkeypatch.setattr(reading, "_FEWEST_FILES_FOR_PROCESSES", 1)
+    monkeypatch.setattr(reading, "_FILES_PER_TASK", 3)
+    (tmp_path / "x-made").rename(tmp_path / "earlier")
+    assert propose(tmp_path / "x") == alone
+
+
+def test_bits_and_channels_are_described(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rng = np.random.default_rng(0)
+    for number in range(4):
+        folder = tmp_path / "x" / "ab"[number // 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        values = rng.integers(0, 4096, (8, 8)).astype(np.uint16)
+        values[0, 0] = 4095
+        Image.fromarray(values).save(folder / f"{number}.png")
+    propose(tmp_path / "x")
+    printed = capsys.readouterr().out
+    assert "stored: 4 with 16 bits, grey\n" in printed
+    assert "to 4095, 12 of 16 bits\nall are grey\n" in printed
+
+
+def test_grey_in_three_equal_channels_is_noticed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_pictures(tmp_path / "x", NAMES)
+    for path in (tmp_path / "x").rglob("*.png"):
+        with Image.open(path) as image:
+            colour = image.convert("RGB")
+        colour.save(path)
+    propose(tmp_path / "x")
+    printed = capsys.readouterr().out
+    assert "stored: 4 with 8 bits, colour" in printed
+    assert "all are grey, stored in three equal channels; they are read as grey" in printed
+
+
+def test_an_image_that_the_reader_refuses_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_pictures(tmp_path / "x", NAMES)
+    Image.new("RGBA", (8, 8), (1, 2, 3, 4)).save(tmp_path / "x" / "a" / "clear.png")
+    assert len(propose(tmp_path / "x")) == 5
+    assert (
+        "the reader refuses: expected an opaque image, got transparent pixels in a/clear.png" in capsys.readouterr().out
+    )
+
+
+def test_headers_agree_with_pillow_and_pydicom(tmp_path: Path) -> None:
+    """Real files: pydicom's own images and pictures of every format, against what the libraries say."""
+    from pydicom.data import get_testdata_file
+
+    names = (
+        "CT_small.dcm",
+        "MR_small.dcm",
+        "examples_rgb_color.dcm",
+        "MR_small_RLE.dcm",
+        "JPGExtended.dcm",
+        "MR_small_bigendian.dcm",
+    )
+    for name in names:
+        path = str(get_testdata_file(name))
+        start = Path(path).read_bytes()[: file_headers.START_BYTES]
+        found, expected = dicom_headers.read_header(path, start), pydicom.dcmread(path)
+        assert (found.patient, found.series) == (expected.PatientID, expected.SeriesInstanceUID)
+        assert (found.height, found.width, found.bits) == (expected.Rows, expected.Columns, expected.BitsStored)
+        assert found.channels == expected.SamplesPerPixel
+    for name, mode in (
+        ("a.png", "L"),
+        ("b.jpg", "RGB"),
+        ("c.tif", "I;16"),
+        ("d.webp", "RGB"),
+        ("e.png", "P"),
+        ("f.png", "LA"),
+    ):
+        path = tmp_path / name
+        Image.new(mode, (21, 13)).save(path)
+        catalogue_row = reading._read_file(f"{tmp_path}/", name, path.stat().st_size)[0]
+        assert catalogue_row[6:9] == (KINDS[path.suffix], 13, 21)
+        assert catalogue_row[9] == (1 if mode in ("L", "I;16", "LA") else 3)
+        assert catalogue_row[10] == (16 if mode == "I;16" else 8)
+
+
+KINDS = {".png": "PNG", ".jpg": "JPEG", ".tif": "TIFF", ".webp": "WebP"}
+
+
+def test_a_jpeg_with_a_long_start_is_measured(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x010E] = "x" * 40_000
+    Image.new("RGB", (21, 13)).save(tmp_path / "a.jpg", exif=exif, icc_profile=b"i" * 60_000)
+    row = reading._read_file(f"{tmp_path}/", "a.jpg", 10**6)[0]
+    assert row[6:11] == ("JPEG", 13, 21, 3, 8)
+
+
+def test_volumes_of_nibabel_are_measured() -> None:
+    folder = Path(nibabel.__file__).parent / "tests" / "data"
+    for name in ("standard.nii.gz", "anatomical.nii", "functional.nii", "reoriented_anat_moved.nii"):
+        path = folder / name
+        shape = nibabel.load(path).shape
+        row = reading._read_file(f"{folder}/", name, path.stat().st_size)[0]
+        if len(shape) > 3:
+            assert row[13] == "has no readable NIfTI header"
+        else:
+            assert (row[7], row[8], row[11]) == shape
+
+
+def test_cifar_10_written_out(tmp_path: Path) -> None:
+    """A tree of real CIFAR-10 images in folders of their classes, train and test, without patients."""
+    if not CIFAR.is_dir():
+        pytest.skip("the real images are not here")
+    images = cifar10.open_cifar10(CIFAR)
+    for position in range(0, 60):
+        row = images.index.iloc[position]
+        place = tmp_path / "x" / ("train", "test")[position % 3 == 0] / images.class_names[row["label"]]
+        place.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(images.read(position).values).save(place / f"{position}.png")
+    rows = propose(tmp_path / "x", "--as", "classes")
+    assert len(rows) == 60
+    assert {row["label"] for row in rows} <= set(images.class_names)
+    assert sum(row["split"] == "test" for row in rows) == 20
+
+
+CIFAR = Path(__file__).parents[2] / "shared" / "data" / "cifar10"
 
 
 def test_real_lidc_slices_with_their_table(tmp_path: Path) -> None:

@@ -45,6 +45,7 @@ _STARTS = {
 }
 _NIFTI = (".nii", ".nii.gz")
 _META = (".mha", ".mhd")
+_PALETTE = 3
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 3, 4: 1, 6: 3}
 _FRAME_HEADERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
@@ -69,7 +70,7 @@ def shape_of(kind: str, path: str, start: bytes, read_at: ReadAt) -> Shape:
     match kind:
         case "PNG":
             width, height, bits, colour = struct.unpack_from(">IIBB", start, 16)
-            return Shape(height, width, _PNG_CHANNELS[colour], bits)
+            return Shape(height, width, _PNG_CHANNELS[colour], 8 if colour == _PALETTE else bits)
         case "JPEG":
             return _jpeg(read_at)
         case "npy":
