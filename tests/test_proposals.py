@@ -500,3 +500,11 @@ def test_real_lidc_slices_with_their_table(tmp_path: Path) -> None:
     rows, given = read_rows(output), read_rows(real / "manifest.csv")
     assert sorted(columns(rows, "label", "patient_id")) == sorted(columns(given, "label", "patient_id"))
     assert len(rows) == 2630
+
+
+def test_faulty_values_of_a_header_are_not_quoted(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
+    write_dicom(tmp_path / "a.dcm", "P1", SpecificCharacterSet="ISO_IR 192", AccessionNumber="Nobody" * 4)
+    start = (tmp_path / "a.dcm").read_bytes()[: file_headers.START_BYTES]
+    recwarn.clear()  # of the writer
+    assert dicom_headers.read_header(str(tmp_path / "a.dcm"), start).accession == "Nobody" * 4
+    assert not [str(one.message) for one in recwarn]

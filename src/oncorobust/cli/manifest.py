@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="the folder of the images; it is not changed")
     parser.add_argument("--name", required=True, help="name of the data set: lower-case letters, digits, underscores")
     parser.add_argument(
-        "--output", type=Path, metavar="FILE", help="manifest to write; default data/raw/NAME/manifest.csv"
+        "--output", type=Path, metavar="FILE", help=f"manifest to write; default {layout.raw('NAME')}/{NAME}"
     )
     parser.add_argument("--copy", action="store_true", help="copy the images instead of linking the folder")
     parser.add_argument(

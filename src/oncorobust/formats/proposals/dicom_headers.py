@@ -5,6 +5,7 @@ have a role other than "" and are left out of a proposal. Patient names and birt
 """
 
 import struct
+import warnings
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -83,10 +84,12 @@ def _text(tag: int, value: bytes) -> Any:
 
 
 def _with_pydicom(path: Path) -> dict[str, Any]:
-    data = read_dataset(path, stop_before_pixels=True, specific_tags=list(TAGS.values()))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pydicom quotes faulty values, which may identify a person
+        data = read_dataset(path, stop_before_pixels=True, specific_tags=list(TAGS.values()))
+        values = {name: data.get(name) for name in TAGS.values()}
     found: dict[str, Any] = {}
-    for name in TAGS.values():
-        value = data.get(name)
+    for name, value in values.items():
         if value is not None and value != "":
             several = not isinstance(value, str | int | float) and hasattr(value, "__iter__")
             found[name] = int(value) if name in _SHORTS else "\\".join(map(str, value)) if several else str(value)

@@ -38,6 +38,7 @@ def read_sample(catalogue: Catalogue, folder: Path, *, per_class: int) -> Sample
             sample.refused.append(_relative(error, tree))
             return sample
         sample.synthetic = opened.synthetic
+        order = {label: number for number, label in enumerate(opened.class_names)}
         for position, label in enumerate(opened.index["label"]):
             try:
                 image = opened.read(position)
@@ -45,6 +46,7 @@ def read_sample(catalogue: Catalogue, folder: Path, *, per_class: int) -> Sample
                 sample.refused.append(_relative(error, tree))
                 continue
             sample.images.setdefault(opened.class_names[label], []).append(image)
+        sample.images = dict(sorted(sample.images.items(), key=lambda one: order[one[0]]))
     return sample
 
 
