@@ -162,6 +162,16 @@ def test_a_class_of_one_patient(tmp_path: Path, capsys: Captured) -> None:
     assert "leave the class out with --without 'b'" in said
 
 
+def test_folders_of_patients_are_no_classes(tmp_path: Path, capsys: Captured) -> None:
+    for number in range(6):
+        write_dicom(tmp_path / "x" / f"P{number // 2}" / f"{number}.dcm", f"P{number // 2}")
+    said = refusal(tmp_path / "x", capsys)
+    assert (
+        "expected classes, got one patient in each, for example in 'P0': these look like patients; state the labels"
+        in said
+    )
+
+
 def test_mixed_modalities(tmp_path: Path, capsys: Captured) -> None:
     for number in range(6):
         folder = tmp_path / "x" / "ab"[number % 2]

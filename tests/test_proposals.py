@@ -1,5 +1,6 @@
 """What `oncorobust manifest` makes of the folders that people have."""
 
+import datetime
 from pathlib import Path
 
 import nibabel
@@ -139,6 +140,42 @@ def test_the_only_table_in_the_folder_is_used_and_said(tmp_path: Path, capsys: p
     printed = capsys.readouterr().out
     assert "the labels are in labels.csv (--table)" in printed
     assert "the column of the label is 'grade' of labels.csv (--label-column)" in printed
+
+
+def test_a_table_with_labels_goes_before_folders_that_are_no_classes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_pictures(tmp_path / "x", [f"part_{number // 2}/{number}.jpg" for number in range(4)])
+    lines = [
+        ["lesion_id", "image_id", "dx"],
+        *([f"L{number}", str(number), ("nv", "mel")[number % 2]] for number in range(4)),
+    ]
+    write_table(tmp_path / "x" / "metadata.csv", lines)
+    assert columns(propose(tmp_path / "x"), "label") == [("nv",), ("mel",), ("nv",), ("mel",)]
+    assert "because metadata.csv has a column of labels and names files" in capsys.readouterr().out
+
+
+def test_a_table_without_labels_leaves_folders_as_classes(tmp_path: Path) -> None:
+    write_pictures(tmp_path / "x", [f"{'ab'[number // 2]}/{number}.jpg" for number in range(4)])
+    write_table(
+        tmp_path / "x" / "people.csv", [["image_id", "sex"], *([str(number), "FM"[number % 2]] for number in range(4))]
+    )
+    assert columns(propose(tmp_path / "x"), "label") == [("a",), ("a",), ("b",), ("b",)]
+
+
+def test_dates_of_a_workbook_are_noticed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    openpyxl = pytest.importorskip("openpyxl")
+    write_pictures(tmp_path / "x", ["MAR1.png", "b.png", "c.png", "d.png"])
+    book = openpyxl.Workbook()
+    for row in [["file", "label"], [datetime.datetime(2026, 3, 1), "a"], ["b", "a"], ["c", "b"], ["d", "b"]]:
+        book.active.append(row)
+    book.save(tmp_path / "t.xlsx")
+    output = str(tmp_path / "made" / "manifest.csv")
+    assert (
+        main(["manifest", str(tmp_path / "x"), "--name", "x", "--output", output, "--table", str(tmp_path / "t.xlsx")])
+        == 1
+    )
+    assert "expected ids as in the file names, got '2026-03-01', a date (1 cells)" in capsys.readouterr().err
 
 
 def test_a_table_of_patients_is_joined_by_folder(tmp_path: Path) -> None:

@@ -78,9 +78,15 @@ def check_patients_of_classes(catalogue: Catalogue, request: Request) -> None:
     """Refuse a class of one patient, where the split is not given. Raises InputError."""
     if catalogue.one("select count(*) from rows where split <> ''"):
         return
-    found = catalogue.one(
-        "select label, count(*) from rows group by label having count(distinct patient_id) = 1 order by label limit 1"
-    )
+    single = "from rows group by label having count(distinct patient_id) = 1"
+    found = catalogue.one(f"select label, count(*) {single} order by label limit 1")
+    if found and catalogue.one(f"select count(*) from (select 1 {single})") == catalogue.one(
+        "select count(distinct label) from rows"
+    ):
+        raise InputError(
+            f"{request.folder}: expected classes, got one patient in each, for example in {found[0]!r}: these look "
+            "like patients; state the labels with --table (columns of patient and label)"
+        )
     if found:
         raise InputError(
             f"{request.folder}: expected at least two patients in each class, got one in {found[0]!r} "

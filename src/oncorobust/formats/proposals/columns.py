@@ -102,6 +102,19 @@ def find_columns(catalogue: Catalogue, table: Path, request: Request, notes: Not
     return Columns(file, label, patient, split, mode, drop)
 
 
+def has_labels(catalogue: Catalogue, table: Path, request: Request) -> bool:
+    """Return whether a table has a column with a name for labels and one that names at least half of its files."""
+    try:
+        lines = read_lines(table, sheet=request.sheet)
+        header = next(lines)[1]
+        rows = [cells for _, cells in islice(lines, _SAMPLE_ROWS)]
+        if not rows or _named(header, _LABEL) is None:
+            return False
+        return _file(catalogue, header, rows, None, table, ignore_zeros=False, least=0.5) is not None
+    except InputError:
+        return False
+
+
 def stated_column(header: Sequence[str], name: str, option: str, table: Path) -> int:
     """Return the position of a column that the user names. Raises InputError if the table has none or several."""
     if header.count(name) != 1:
@@ -133,8 +146,9 @@ def _file(
     table: Path,
     *,
     ignore_zeros: bool,
+    least: float = 0.05,
 ) -> tuple[int, str, int]:
-    """Return the column that names files, how, and how many leading folders to drop."""
+    """Return the column that names files, how, and how many leading folders to drop; least: share of rows that fit."""
     columns = range(len(header)) if stated is None else [stated]
     deepest = min(max((plain_path(row[column], 0).count("/") for row in rows for column in columns), default=0), 6)
     best: tuple[int, int, str, int] = (0, 0, "", 0)
@@ -158,7 +172,7 @@ def _file(
             found = catalogue.one(counted)
             if found is not None and found[1] > best[1]:
                 best = (found[0], found[1], mode, drop)
-    if best[1] < max(1, 0.05 * len(rows)):
+    if best[1] < max(1, least * len(rows)):
         raise InputError(_no_file(catalogue, header, rows, columns, table))
     return best[0], best[2], best[3]
 

@@ -5,6 +5,7 @@ from oncorobust.base.progress import Notify
 from oncorobust.formats.proposals.arrays import propose_arrays
 from oncorobust.formats.proposals.bids import propose_bids
 from oncorobust.formats.proposals.catalogue import Catalogue
+from oncorobust.formats.proposals.columns import has_labels
 from oncorobust.formats.proposals.finishing import finish
 from oncorobust.formats.proposals.folders import propose_folders
 from oncorobust.formats.proposals.joining import propose_table
@@ -64,15 +65,20 @@ def _label(catalogue: Catalogue, request: Request, notes: Notes, on_progress: No
 
 
 def _classes_or_table(catalogue: Catalogue, request: Request, notes: Notes) -> None:
-    """Label by folders; where no level of folders fits and a table lies in the folder, by that table."""
-    try:
-        propose_folders(catalogue, notes)
-    except InputError:
-        if request.kind is not None or len(tables_in(catalogue)) != 1:
-            raise
-        notes.kind = "table"
-        notes.found = "a table joined to files, because no level of folders has 2 to 100 names (--as states another)"
-        propose_table(catalogue, request, notes)
+    """Label by the only table in the folder, if it has labels or no level of folders fits, otherwise by folders."""
+    tables = tables_in(catalogue) if request.kind is None else []
+    if len(tables) == 1 and has_labels(catalogue, request.folder / tables[0], request):
+        why = f"{tables[0]} has a column of labels and names files"
+    else:
+        try:
+            propose_folders(catalogue, notes)
+            return
+        except InputError:
+            if len(tables) != 1:
+                raise
+            why = "no level of folders has 2 to 100 names"
+    notes.kind, notes.found = "table", f"a table joined to files, because {why} (--as states another)"
+    propose_table(catalogue, request, notes)
 
 
 def _tell_unreadable(catalogue: Catalogue, request: Request, notes: Notes) -> None:
