@@ -80,7 +80,7 @@ def test_a_data_set_is_written_registered_checked_and_timed(project: Path, capsy
     assert content["datasets"]["brain"]["preprocess"]["fit"] == "pad"
     assert content["datasets"]["brain"]["attack"]["max_images"] is None
     assert out_of_step(project) == []
-    assert "brain: 18 benign, 18 malignant images; 18 benign, 18 malignant patients\n" in printed
+    assert "brain: images 18 benign, 18 malignant; patients 18 benign, 18 malignant\n" in printed
     assert f"they are the demo's: {', '.join(DEMO)}; their blocks stay" in printed
     assert "Checked: params.yaml, dvc.yaml and the raw trees of brain are valid" in printed
     assert "\nTime: about " in printed
@@ -98,8 +98,12 @@ def test_a_second_set_stands_beside_the_first(project: Path, capsys: pytest.Capt
     assert "the other data sets of run.datasets are not counted" in capsys.readouterr().out
     assert params()["run"]["datasets"] == ["brain", "other"]
     assert params()["datasets"]["other"]["preprocess"]["size"] == 40
+    text = Path("params.yaml").read_text(encoding="utf-8")
+    stated = 'brain: {title: "Mine", paper: null, kind: natural, positive: "benign", origin: "A, 2020"}'
+    Path("params.yaml").write_text(text.replace('brain: {title: "brain", paper: null, kind: medical}', stated))
     assert main(["add", "brain", "--replace", "--max-images", "5", "--no-measure"]) == 0
     assert params()["datasets"]["brain"]["attack"]["max_images"] == 5
+    assert f"    {stated}\n" in Path("params.yaml").read_text(encoding="utf-8")
 
 
 def test_the_same_files_give_the_same_bytes(project: Path, capsys: pytest.CaptureFixture[str]) -> None:

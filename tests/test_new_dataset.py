@@ -13,6 +13,7 @@ from oncorobust.settings.data import Lidc, Manifest
 from oncorobust.settings.load import load_params, parse_params
 from oncorobust.settings.new_dataset import Decided, decide
 from oncorobust.settings.new_dataset_facts import Facts, Wishes
+from oncorobust.settings.new_dataset_rules import counted
 from oncorobust.settings.new_dataset_text import flow, format_text
 from oncorobust.settings.new_model import new_model, source_of
 from oncorobust.settings.new_params import with_dataset
@@ -45,6 +46,7 @@ WISHES = Wishes(
     intensity_range=None,
     max_images=None,
     positive=None,
+    origin=None,
     model=None,
     memory_mb=8000.0,
 )
@@ -261,3 +263,9 @@ def test_values_of_people_stay_text() -> None:
     assert yaml.safe_load(format_text(Manifest(classes=classes))) == {"name": "manifest", "classes": list(classes)}
     lidc = Lidc(min_readers=1, rating="mean", tie="malignant", pathology_methods=(2, 3), crop_mm=50)
     assert yaml.safe_load(format_text(lidc))["pathology_methods"] == [2, 3]
+
+
+def test_many_classes_are_summed_up() -> None:
+    assert counted({"a": 1, "b": 2}) == "1 a, 2 b"
+    assert counted({str(number): 10 + number for number in range(10)}) == "145 of 10 classes, 10 to 19 of each"
+    assert counted(dict.fromkeys("abcde", 3)) == "15 of 5 classes, 3 of each"

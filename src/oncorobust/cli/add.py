@@ -34,10 +34,11 @@ from oncorobust.settings.new_dataset_rules import counted
 from oncorobust.settings.new_dataset_text import format_text
 from oncorobust.settings.new_model import NewModel, new_model, source_of
 from oncorobust.settings.new_params import NewParams, with_dataset
-from oncorobust.settings.pipeline import Params
+from oncorobust.settings.pipeline import Column, Params
 from oncorobust.settings.rules import check_dataset_name
 
 _PARAMS = Path("params.yaml")
+_NEW_COLUMN = Column(title="", paper=None)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -122,20 +123,21 @@ def _format(args: argparse.Namespace, tree: Path) -> Format:
 
 
 def _wishes(args: argparse.Namespace, params: Params, form: Format, facts: Facts, place: str | None) -> Wishes:
-    column, names = params.report.columns.get(args.name), list(facts.images)
-    positive = args.positive or (column.positive if column else None)
+    names, column = list(facts.images), params.report.columns.get(args.name, _NEW_COLUMN)
+    positive = args.positive or column.positive
     if positive is not None and positive not in names:
         raise InputError(f"--positive: expected one of {', '.join(names)}, got {positive}")
     return Wishes(
         name=args.name,
         format_name=tag(form),
         format=format_text(form),
-        kind=args.kind,
-        title=args.title or (column.title if column else None),
+        kind=args.kind or column.kind,
+        title=args.title or column.title or None,
         size=args.size,
         intensity_range=tuple(args.intensity_range) if args.intensity_range else None,
         max_images=args.max_images,
         positive=positive,
+        origin=column.origin,
         model=None if place is None else _model(args, place, facts),
         memory_mb=job_memory_mb(),
     )
@@ -172,7 +174,7 @@ def _decided(facts: Facts, wishes: Wishes, tree: Path) -> Decided:
 
 def _report(args: argparse.Namespace, facts: Facts, decided: Decided, new: NewParams, params: Params) -> list[str]:
     marked = " (SYNTHETIC)" if facts.synthetic else ""
-    lines = [f"{args.name}{marked}: {counted(facts.images)} images; {counted(facts.patients)} patients"]
+    lines = [f"{args.name}{marked}: images {counted(facts.images)}; patients {counted(facts.patients)}"]
     lines += [f"  {line}" for line in decided.lines]
     lines.append(
         f"Wrote datasets.{args.name}, report.columns.{args.name} and run.datasets in params.yaml, and dvc.yaml"

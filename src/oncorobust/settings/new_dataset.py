@@ -28,7 +28,6 @@ from oncorobust.settings.new_dataset_rules import (
     choose_range,
     choose_size,
     choose_split,
-    counted,
 )
 from oncorobust.settings.new_dataset_text import VGG16, Block, column_text, flow
 
@@ -59,7 +58,8 @@ def decide(facts: Facts, wishes: Wishes) -> Decided:
     split, why_split = choose_split(facts, wishes)
     epsilons = _epsilons(wishes, kind)
     fit = "pad" if facts.long_share > _MANY_LONG else "crop"
-    even = max(facts.images.values()) <= _EVEN * min(facts.images.values())
+    ratio = max(facts.images.values()) / min(facts.images.values())
+    even = ratio <= _EVEN
     model, n_train = wishes.model, _n_train(facts, split, even=even)
     largest = sum(facts.images.values()) if model is not None else n_train // 4
     batch, why_batch = batch_size(size, memory=wishes.memory_mb, largest=largest)
@@ -101,7 +101,7 @@ def decide(facts: Facts, wishes: Wishes) -> Decided:
         f"channels: {channels}; {why_channels}",
         f"intensity_range: {ranged if isinstance(ranged, str) else flow(ranged)}; {why_range}",
         why_split,
-        f"balance: {balance}; {counted(facts.images)} images",
+        f"balance: {balance}; the largest class has {ratio:.2f} times the images of the smallest",
         f"kind: {kind}; {why_kind}",
         f"epsilons: {flow(epsilons.curve[0])} to {flow(epsilons.curve[-1])}; {epsilons.source}",
         training,
@@ -114,6 +114,7 @@ def decide(facts: Facts, wishes: Wishes) -> Decided:
         paper=_PAPER.get(wishes.format_name),
         kind=kind,
         positive=wishes.positive,
+        origin=wishes.origin,
     )
     return Decided(block.text(), column, lines)
 

@@ -51,5 +51,6 @@ class Wishes:
     intensity_range: tuple[float, float] | None
     max_images: int | None
     positive: str | None
+    origin: str | None
     model: NewModel | None
     memory_mb: float

@@ -10,6 +10,8 @@ SIZES = (32, 64, 96, 116, 128, 224)
 _USED = 0.5
 _BYTE = 255.0
 _FEWEST_PATIENTS = 3
+_MANY = 4
+"""Classes of which the numbers are not listed one by one."""
 _HU_OF_LIDC = (-1000.0, 400.0)
 _NATURAL_FORMATS = ("mnist", "cifar10")
 
@@ -61,7 +63,7 @@ def check_patients(facts: Facts, wishes: Wishes) -> None:
         return
     raise InputError(
         f"expected at least {_FEWEST_PATIENTS} patients of each class, one each to train, validate and test, got "
-        f"{counted(facts.patients)}: add patients, or leave the class out of the manifest"
+        f"{_listed(facts.patients)}: add patients, or leave the class out of the manifest"
     )
 
 
@@ -145,13 +147,20 @@ def choose_split(facts: Facts, wishes: Wishes) -> tuple[dict[str, bool | int], s
     folds = min(6, max(2, rest))
     return (
         _split(given=False, test=3, validation=folds),
-        f"split: by patient, one in 3 to test and one in {folds} of the others to validate; {counted(facts.patients)} "
-        "patients",
+        f"split: by patient, one in 3 to test and one in {folds} of the others to validate",
     )
 
 
 def counted(numbers: Mapping[str, int]) -> str:
-    """Return `12 benign, 7 malignant`."""
+    """Return `12 benign, 7 malignant`, and the range of the numbers where they are many."""
+    if len(numbers) > _MANY:
+        low, high = min(numbers.values()), max(numbers.values())
+        each = f"{low}" if low == high else f"{low} to {high}"
+        return f"{sum(numbers.values())} of {len(numbers)} classes, {each} of each"
+    return _listed(numbers)
+
+
+def _listed(numbers: Mapping[str, int]) -> str:
     return ", ".join(f"{count} {name}" for name, count in numbers.items())
 
 

@@ -165,7 +165,10 @@ def flow(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def column_text(name: str, *, title: str, paper: str | None, kind: str, positive: str | None) -> str:
+def column_text(
+    name: str, *, title: str, paper: str | None, kind: str, positive: str | None, origin: str | None
+) -> str:
     """Return the data set's line of `report.columns`."""
-    wanted = "" if positive is None else f", positive: {flow(positive)}"
-    return f"{name}: {{title: {flow(title)}, paper: {paper or 'null'}{wanted}, kind: {kind}}}\n"
+    stated = {"positive": positive, "origin": origin}
+    more = "".join(f", {key}: {flow(value)}" for key, value in stated.items() if value is not None)
+    return f"{name}: {{title: {flow(title)}, paper: {paper or 'null'}, kind: {kind}{more}}}\n"
