@@ -16,9 +16,11 @@ os.environ.update(PYTHONPATH=SOURCE)
 sys.path.insert(0, SOURCE)
 
 from oncorobust.base.errors import InputError
+from oncorobust.pipeline.project_record import check_version
 from oncorobust.settings.load import load_params
 
 try:
+    check_version(Path("."))  # first: another version may know other parameters
     load_params("params.yaml")
 except InputError as error:
     raise WorkflowError(str(error)) from None
