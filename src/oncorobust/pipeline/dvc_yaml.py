@@ -2,13 +2,15 @@
 
 DVC cannot insert a list into `deps` or `outs`, and it does not check the names of data sets that it inserts into
 commands and paths. Therefore `refresh` checks params.yaml and writes into dvc.yaml: the names of the data sets and of
-their models, the further training seeds (for `repeat`), the user's own models (for `train` and `repeat`), the policies
-and the files by which they judge (for `accept`), the files of every data set and policy (for the aggregate stages, by
-their `meta.reads`), the files that `exchange` writes about every model (by its `meta.writes`), and for each stage the
-file with the digests of its code (see `code_record`), which it also writes.
+their models, the links to folders at the top of raw trees (for `preprocess`), the further training seeds (for
+`repeat`), the user's own models (for `train` and `repeat`), the policies and the files by which they judge (for
+`accept`), the files of every data set and policy (for the aggregate stages, by their `meta.reads`), the files that
+`exchange` writes about every model (by its `meta.writes`), and for each stage the file with the digests of its code
+(see `code_record`), which it also writes.
 `check_in_step` raises InputError when any of them is out of date.
 """
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path, PurePath
@@ -146,7 +148,25 @@ def _wanted(root: Path, stage: str, entry: Mapping[str, Any], values: Mapping[st
         data = [path for path in _listed(entry) if "${item" in path]
         data += own_files(values) if stage in ("train", "repeat") else []
         data += policy_reads(values, root) if stage == "accept" else []
+        data += linked_folders(root, values) if stage == "preprocess" else []
     return [*data, code_path(stage)]
+
+
+def linked_folders(root: Path, values: Mapping[str, Any]) -> list[str]:
+    """Return the links to folders at the top of the raw trees, such as `files`, in order. values: of params.yaml.
+
+    DVC passes over a link to a folder inside a dependency, so that a changed image behind it would go unnoticed; a
+    dependency that is itself a link is followed. The list covers all data sets, as that of `own_files`.
+    """
+    return [link for name in values["run"]["datasets"] for link in _links_in(root, layout.raw(name))]
+
+
+def _links_in(root: Path, tree: str) -> list[str]:
+    try:
+        with os.scandir(root / tree) as entries:
+            return sorted(f"{tree}/{one.name}" for one in entries if one.is_symlink() and one.is_dir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
 
 
 def _outputs(entry: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, list[Any]]:
