@@ -82,8 +82,7 @@ class PartReader:
         if part.slice == "middle" or part.segmentation is None:
             return n_slices // 2
         path, values = part.segmentation, part.segmentation_values
-        stored = ArrayFile(path, only_array(path)).whole
-        mask = self._mask.get((path, values), lambda: mask_of(stored, values, path))
+        mask = self._mask.get((path, values), lambda: mask_of(ArrayFile(path, only_array(path)).whole, values, path))
         return int(np.argmax(mask.sum(axis=(1, 2))))
 
     def _read_plane(self, file: Path, part: Part) -> np.ndarray:
