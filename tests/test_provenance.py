@@ -249,8 +249,8 @@ def test_the_raw_files_are_those_of_the_images_behind_the_cell(root):
 
 def test_a_strict_cell_is_counted_from_the_intervals(unchanged):
     text = trace_text(trace(unchanged, row="ALL:0.002", field="accuracy_strict"))
-    assert "+ reports/lidc/clean/attack.json /strict/robust_accuracy/converged/eps_0_002" in text
-    assert "+ robust_accuracy at epsilon 0.002 of reports/lidc/clean/intervals.csv where attack = converged" in text
+    assert "+ reports/lidc/clean/attack.json /strict/robust_accuracy/paper/eps_0_002" in text
+    assert "+ robust_accuracy at epsilon 0.002 of reports/lidc/clean/intervals.csv where attack = paper" in text
     text = trace_text(trace(unchanged, "Table 2", "lidc", "threshold_epsilon_strict"))
     assert "+ reports/lidc/clean/rank.json /strict/threshold_epsilon" in text
     assert "+ threshold_strict of reports/lidc/clean/sensitivity.csv" in text
@@ -452,7 +452,7 @@ def git(root, *arguments):
         ("TABLE_S5", "pgd", "MRI", 9),
         ("S5", "PGD", "mn", 9),
         ("S5", "all", "mn", 3),
-        ("g", "0.002", "lidc", 7),
+        ("g", "0.002", "lidc", 8),
         ("t", "stored 8:0.1", "mnist", 5),
         ("Table 2", "mnist", None, 9),
         ("Table 2", None, "MNIST", 9),
