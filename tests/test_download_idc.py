@@ -247,6 +247,13 @@ def test_what_the_index_lists() -> None:
     assert len({one.place.parts[0] for one in lidc}) == 1010
     assert lidc[0].place.parts[0] == "LIDC-IDRI-0001"
     assert (lidc[0].n_images, lidc[0].n_bytes) == (133, 70_018_838)
+    # Fedorov et al., Medical Physics 47, 2020: 6,859 annotations of 875 subjects; 90 other SEG exist.
+    for kind in ("SEG", "SR"):
+        marks = list_series("lidc_idri", modality=kind, analysis=download_collections.NODULES)
+        assert (len(marks), len({one.place.parts[0] for one in marks})) == (6859, 875)
+        assert {one.place.parts[:2] for one in marks} <= {one.place.parts[:2] for one in lidc}, (
+            "in the studies of the CT"
+        )
     assert all(re.fullmatch(r"\w[\w.-]*", part) for one in lidc + cbis for part in one.place.parts)
 
 
@@ -295,6 +302,26 @@ def test_lidc(published: str, tmp_path: Path) -> None:
     source = (tmp_path / "raw" / "SOURCE.txt").read_text()
     assert "LIDC-IDRI: 3 series of 6 images from Imaging Data Commons, as listed in idc-index-data\n25.0.5" in source
     assert "CC BY 3.0" in source
+
+
+def test_lidc_with_annotations_in_dicom(published: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def of_kind(collection: str, *, modality: str, analysis: str | None = None) -> list[Series]:
+        assert (collection, analysis) == ("lidc_idri", None if modality == "CT" else "dicom_lidc_idri_nodules")
+        return [ALL[("CT", "SEG", "SR").index(modality)]]
+
+    monkeypatch.setattr(download_collections, "list_series", of_kind)
+    (tmp_path / "raw").mkdir()
+    for _ in range(2):
+        download_lidc(
+            tmp_path / "raw", annotations="dicom", base_url=published + "/", endpoint=published, on_progress=quiet
+        )
+    assert files(tmp_path / "raw") == [
+        *(f"LIDC-IDRI/P{n}/1.{n}/2.{n}/{name}.dcm" for n in (1, 2, 3) for name in "ab"),
+        "SOURCE.txt",
+        "tcia-diagnosis-data-2012-04-20.xls",
+    ]
+    source = (tmp_path / "raw" / "SOURCE.txt").read_text()
+    assert "https://doi.org/10.7937/K9/TCIA.2015.LO9QL9SX and https://doi.org/10.7937/TCIA.2018.h7umfurq" in source
 
 
 def test_cbis_ddsm(published: str, tmp_path: Path) -> None:

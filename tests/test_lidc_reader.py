@@ -285,7 +285,10 @@ def test_a_tree_without_ct_is_refused(tmp_path: Path) -> None:
 
 def test_a_tree_without_xml_is_refused(tmp_path: Path) -> None:
     trees.write_series(tmp_path)
-    refused(tmp_path, r"expected the readers' XML \(LidcReadMessage\), got none in .*; .*LIDC-XML-only\.zip")
+    refused(
+        tmp_path,
+        r"expected the readers' XML \(LidcReadMessage\) or segmentations .*, got none in .*; .*LIDC-XML-only\.zip",
+    )
 
 
 def test_xml_of_other_series_is_refused_and_listed(tmp_path: Path) -> None:

@@ -248,6 +248,11 @@ def test_names_that_do_not_fit_together_are_refused() -> None:
         "acquire.mnist.source: expected phantom only for format cifar10, lidc, cbis_ddsm, brain_mets, got format mnist"
     )
     content = copy.deepcopy(DEMO)
+    content["acquire"]["brain_mets"]["annotations"] = "dicom"
+    assert refused(content) == (
+        "acquire.brain_mets.annotations: expected dicom only for format lidc, got format brain_mets"
+    )
+    content = copy.deepcopy(DEMO)
     content["datasets"]["Mnist-2"] = content["datasets"]["mnist"]
     assert refused(content).startswith(
         "datasets.Mnist-2: expected a name of lower-case letters, digits and underscores"

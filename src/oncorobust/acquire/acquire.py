@@ -52,7 +52,7 @@ def acquire(folder: str | Path, source: Acquire, raw_format: Format, *, dataset:
                     _write_phantom(draft, source, raw_format)
             case Download():
                 with resumed_folder(final) as draft:
-                    _download(draft, raw_format, on_progress=on_progress)
+                    _download(draft, source, raw_format, on_progress=on_progress)
     except InputError as error:
         by_hand = "with NBIA Data Retriever or idc-index" if isinstance(raw_format, Lidc | CbisDdsm) else "elsewhere"
         raise InputError(
@@ -80,14 +80,14 @@ def _write_phantom(draft: Path, settings: Phantom, raw_format: Format) -> None:
             raise _unavailable("a phantom", raw_format)
 
 
-def _download(draft: Path, raw_format: Format, *, on_progress: Notify) -> None:
+def _download(draft: Path, source: Download, raw_format: Format, *, on_progress: Notify) -> None:
     match raw_format:
         case Mnist():
             download_mnist(draft, on_progress=on_progress)
         case Cifar10():
             download_cifar10(draft, on_progress=on_progress)
         case Lidc():
-            download_lidc(draft, on_progress=on_progress)
+            download_lidc(draft, annotations=source.annotations, on_progress=on_progress)
         case CbisDdsm():
             download_cbis_ddsm(draft, on_progress=on_progress)
         case _:

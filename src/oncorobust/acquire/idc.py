@@ -62,9 +62,10 @@ class Client:
     endpoint: str
 
 
-def list_series(collection: str, *, modality: str) -> list[Series]:
-    """List all series of one modality in a collection (IDC's name), sorted by folder.
+def list_series(collection: str, *, modality: str, analysis: str | None = None) -> list[Series]:
+    """List all series of one modality in a collection, sorted by folder: its images, or the results of an analysis.
 
+    collection, analysis: IDC's names, columns collection_id and analysis_result_id of its index.
     Raises InputError when the packages of the extra `download` are not installed.
     """
     _require("duckdb", "idc_index_data")
@@ -73,8 +74,8 @@ def list_series(collection: str, *, modality: str) -> list[Series]:
 
     rows = duckdb.execute(
         "SELECT PatientID, StudyInstanceUID, SeriesInstanceUID, series_aws_url, instanceCount, series_size_MB "
-        "FROM read_parquet(?) WHERE collection_id = ? AND Modality = ?",
-        [str(idc_index_data.IDC_INDEX_PARQUET_FILEPATH), collection, modality],
+        "FROM read_parquet(?) WHERE collection_id = ? AND Modality = ? AND analysis_result_id IS NOT DISTINCT FROM ?",
+        [str(idc_index_data.IDC_INDEX_PARQUET_FILEPATH), collection, modality, analysis],
     ).fetchall()
     found = [
         Series(place=Path(*ids), prefix=url.removesuffix("*"), n_images=n_images, n_bytes=round(n_megabytes * 1e6))

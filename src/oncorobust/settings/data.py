@@ -10,12 +10,19 @@ LabelName = Annotated[str, Meta(pattern="^[a-z][a-z0-9_]{0,39}$")]
 LabelValue = Annotated[int, Meta(ge=1, le=65535)]
 
 
+Annotations = Literal["xml", "dicom"]
+
+
 class Packaged(Settings, frozen=True, kw_only=True, tag_field="source", tag="packaged"):
     """A raw tree out of an installed Python package (`mnist` alone)."""
 
 
 class Download(Settings, frozen=True, kw_only=True, tag_field="source", tag="download"):
     """A raw tree from its publisher (`mnist`, `cifar10`, `lidc`, `cbis_ddsm`)."""
+
+    annotations: Annotations = "xml"
+    """Annotations of `lidc`: `xml`, the readers' XML from the Cancer Imaging Archive, or `dicom`, the segmentations and
+    reports (SEG, SR) of Imaging Data Commons, from where the images come, too."""
 
 
 class Phantom(Settings, frozen=True, kw_only=True, tag_field="source", tag="phantom"):
@@ -28,6 +35,8 @@ class Phantom(Settings, frozen=True, kw_only=True, tag_field="source", tag="phan
     benchmarks/phantom_difficulty.py."""
     seed: Annotated[int, Meta(ge=0)]
     """Seed of the phantoms, apart from the seed of the run."""
+    annotations: Annotations = "xml"
+    """Simulated readers' annotations of `lidc`: `xml`, or `dicom` (SEG and SR)."""
 
 
 Acquire = Packaged | Download | Phantom

@@ -221,6 +221,10 @@ def _check_sources(params: Params) -> None:
                 f"acquire.{name}.source: expected {tag(acquire)} only for format {', '.join(map(tag, kinds))}, "
                 f"got format {tag(found)}"
             )
+        if getattr(acquire, "annotations", "xml") != "xml" and not isinstance(found, Lidc):
+            raise InputError(
+                f"acquire.{name}.annotations: expected dicom only for format lidc, got format {tag(found)}"
+            )
 
 
 def _convert(content: object, kind: Any, where: str) -> Any:

@@ -73,7 +73,7 @@ def ct_slice(
     padded: whether to add PixelPaddingValue, -2000 stored as 63536 as in real files: its VR is US although the pixels
     are signed, so readers must interpret it by PixelRepresentation.
     """
-    header = _header(series, number, sop_class=pydicom.uid.CTImageStorage, modality="CT")
+    header = new_header(series, number, sop_class=pydicom.uid.CTImageStorage, modality="CT")
     header.ImageType = ["DERIVED", "PRIMARY", "AXIAL"]
     header.DerivationDescription = COMMENT
     header.BodyPartExamined = "CHEST"
@@ -96,7 +96,7 @@ def mr_slice(
     stored: UInt16[np.ndarray, "rows cols"], *, series: Series, number: int, geometry: Geometry
 ) -> FileDataset:
     """Return an axial contrast-enhanced T1 image, 12 bits."""
-    header = _header(series, number, sop_class=pydicom.uid.MRImageStorage, modality="MR")
+    header = new_header(series, number, sop_class=pydicom.uid.MRImageStorage, modality="MR")
     header.ImageType = ["DERIVED", "PRIMARY", "OTHER"]
     header.DerivationDescription = COMMENT
     header.BodyPartExamined = "BRAIN"
@@ -124,7 +124,7 @@ def secondary_capture(
     laterality: str,
 ) -> FileDataset:
     """Return a digitised mammogram, or a crop or mask of one; laterality is L or R."""
-    header = _header(series, number, sop_class=pydicom.uid.SecondaryCaptureImageStorage, modality="MG")
+    header = new_header(series, number, sop_class=pydicom.uid.SecondaryCaptureImageStorage, modality="MG")
     header.ConversionType = "WSD"
     header.BodyPartExamined = "BREAST"
     header.Laterality = laterality
@@ -137,7 +137,7 @@ def secondary_capture(
 
 def radiograph(stored: UInt16[np.ndarray, "rows cols"], *, series: Series, number: int) -> FileDataset:
     """Return a chest X-ray, 15 bits."""
-    header = _header(series, number, sop_class=pydicom.uid.ComputedRadiographyImageStorage, modality="CR")
+    header = new_header(series, number, sop_class=pydicom.uid.ComputedRadiographyImageStorage, modality="CR")
     header.BodyPartExamined = "CHEST"
     header.ViewPosition = "PA"
     header.PatientOrientation = None
@@ -151,7 +151,7 @@ def write_dicom(image: FileDataset, path: Path) -> None:
     image.save_as(path, enforce_file_format=True)
 
 
-def _header(series: Series, number: int, *, sop_class: UID, modality: str) -> FileDataset:
+def new_header(series: Series, number: int, *, sop_class: UID, modality: str) -> FileDataset:
     """Return the attributes common to all images: patient, study, series and equipment modules, and phantom marks."""
     syntax = pydicom.uid.ImplicitVRLittleEndian if series.implicit_vr else pydicom.uid.ExplicitVRLittleEndian
     meta = FileMetaDataset()

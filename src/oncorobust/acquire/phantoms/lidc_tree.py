@@ -1,7 +1,9 @@
-"""Writer of a LIDC-IDRI phantom: one CT series per nodule, with the XML of four simulated readers beside it.
+"""Writer of a LIDC-IDRI phantom: one CT series per nodule, with the marks of four simulated readers.
 
     LIDC-IDRI/LIDC-IDRI-9001/01-01-2000-NA-NA-<study>/3000566.000000-NA-<series>/1-001.dcm ... and 069.xml
+                                                      /3000567.000000-NA-<series>/1-1.dcm       (SEG; SR is 3000568)
 
+The marks are the readers' XML beside the images or, instead, segmentations and reports in series of their own.
 This is the layout of the archive's current download client; <...> are the last five digits of the UID. Like the real
 collection, the tree has several scans of one patient, explicit and implicit value representations, signed pixels with
 padding around the scanner's circle and unsigned pixels without, instance numbers that rise or fall with z, and a chest
@@ -25,6 +27,7 @@ from oncorobust.acquire.phantoms.dicom_writing import (
     write_dicom,
 )
 from oncorobust.acquire.phantoms.lidc_reads import read_scan
+from oncorobust.acquire.phantoms.lidc_segmented_reads import Plane, segmented_reads
 from oncorobust.acquire.phantoms.lidc_xml_writing import ReadSeries, idri_read_message, lidc_read_message
 from oncorobust.acquire.phantoms.lung import NoduleAttributes, render_lung, sample_nodules
 from oncorobust.acquire.phantoms.marks import mark_synthetic
@@ -69,33 +72,32 @@ def _write_scan(folder: Path, settings: Phantom, number: int, patient_id: str, a
         pixel_spacing_mm=spacing_mm,
         slice_thickness_mm=thickness_mm,
     )
-    implicit_vr, signed, descending = (
-        bool(rng.random() > EXPLICIT_SHARE),
-        rng.random() < SIGNED_SHARE,
-        rng.random() < 0.5,
-    )
+    implicit_vr = bool(rng.random() > EXPLICIT_SHARE)
+    signed, descending = rng.random() < SIGNED_SHARE, rng.random() < 0.5
     series = _series(settings, f"scan {number}", patient_id, number=3000566, implicit_vr=implicit_vr)
     place = _place(folder, series)
     n_slices = len(phantom.volume_hu)
     z_mm = tuple(float(z) for z in thickness_mm * (np.arange(n_slices) - rng.integers(20, 120)))
     numbers = range(n_slices, 0, -1) if descending else range(1, n_slices + 1)
     corner_mm = -spacing_mm * SIZE / 2
-    for instance, z, slice_hu in zip(numbers, z_mm, phantom.volume_hu, strict=True):
-        image = ct_slice(
-            _stored(slice_hu, signed=signed),
-            series=series,
-            number=instance,
-            geometry=Geometry((corner_mm, corner_mm, z), spacing_mm, thickness_mm),
-            padded=signed,
-        )
+    geometries = [Geometry((corner_mm, corner_mm, z), spacing_mm, thickness_mm) for z in z_mm]
+    for instance, geometry, slice_hu in zip(numbers, geometries, phantom.volume_hu, strict=True):
+        stored = _stored(slice_hu, signed=signed)
+        image = ct_slice(stored, series=series, number=instance, geometry=geometry, padded=signed)
         write_dicom(image, place / f"1-{instance:03d}.dcm")
-    text = lidc_read_message(
-        read_scan(phantom.mask, attributes, rng=rng),
-        series=ReadSeries(series.study_uid, series.series_uid, z_mm, tuple(instance_uid(series, k) for k in numbers)),
-        uid=synthetic_uid(series.series_uid, "reads"),
-        empty_element=bool(rng.random() < 0.1),
-    )
-    (place / f"{number + 1:03d}.xml").write_text(text, encoding="utf-8")
+    planes = [Plane(instance_uid(series, k), geometry) for k, geometry in zip(numbers, geometries, strict=True)]
+    sessions = read_scan(phantom.mask, attributes, rng=rng)
+    if settings.annotations == "dicom":
+        for name, file in segmented_reads(sessions, ct=series, planes=planes, size=SIZE):
+            write_dicom(file, place.parent / name / "1-1.dcm")
+    else:
+        text = lidc_read_message(
+            sessions,
+            series=ReadSeries(series.study_uid, series.series_uid, z_mm, tuple(plane.sop_uid for plane in planes)),
+            uid=synthetic_uid(series.series_uid, "reads"),
+            empty_element=bool(rng.random() < 0.1),
+        )
+        (place / f"{number + 1:03d}.xml").write_text(text, encoding="utf-8")
 
 
 def _write_radiograph(folder: Path, settings: Phantom, patient_id: str) -> None:

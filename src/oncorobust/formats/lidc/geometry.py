@@ -135,7 +135,7 @@ def place_contours(annotation: Annotation, series: Series, *, where: str) -> lis
             size = f"{series.rows} rows x {series.columns} columns"
             raise InputError(f"expected a contour inside {size}, got row {row} and column {column} in {where}")
         placed.append(PlacedContour(_slice(contour, series, where), contour.included, points))
-    _check_gaps(series, [contour.slice for contour in placed], where)
+    check_gaps(series, [contour.slice for contour in placed], where)
     return placed
 
 
@@ -151,7 +151,8 @@ def _slice(contour: Contour, series: Series, where: str) -> int:
     )
 
 
-def _check_gaps(series: Series, slices: Sequence[int], where: str) -> None:
+def check_gaps(series: Series, slices: Sequence[int], where: str) -> None:
+    """Check the distances of the slices of a nodule and beside it. Raises InputError naming `where`."""
     steps = np.diff(series.z_mm)
     beside = steps[max(0, min(slices) - 1) : max(slices) + 1]
     if len(beside) and beside.max() > LARGEST_GAP * np.median(steps):

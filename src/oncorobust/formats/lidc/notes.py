@@ -1,6 +1,6 @@
 """Notes for the user about an opened LIDC-IDRI tree: what was left out, corrected or decided."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -9,6 +9,8 @@ from oncorobust.base.files import file_sha256
 from oncorobust.formats.lidc.diagnosis import SHA256
 from oncorobust.formats.lidc.files import ChosenReads, ReadFiles
 from oncorobust.formats.lidc.geometry import Series
+from oncorobust.formats.lidc.nodules import Nodule
+from oncorobust.formats.lidc.segmented_reads import RatedSegment, SegmentedReads
 from oncorobust.formats.records import UNVERIFIED
 from oncorobust.settings.data import Lidc
 
@@ -27,11 +29,26 @@ def describe_verified(ct: pd.DataFrame, sheet: Path | None) -> str:
     return "; ".join(parts) or UNVERIFIED
 
 
-def describe_tree(ct: pd.DataFrame, files: ReadFiles, sheet: Path | None, settings: Lidc) -> Iterator[str]:
-    """Describe which files of the tree are not part of the data set."""
-    without = ct["SeriesInstanceUID"].nunique() - len(files.by_series)
+def describe_tree(
+    ct: pd.DataFrame, files: ReadFiles, segmented: SegmentedReads, sheet: Path | None, settings: Lidc
+) -> Iterator[str]:
+    """Describe which files of the tree are not part of the data set, and which kind of annotations was read."""
+    both = set(files.by_series) & set(segmented.by_series)
+    from_dicom = set(segmented.by_series) - both
+    without = ct["SeriesInstanceUID"].nunique() - len(files.by_series) - len(from_dicom)
     if without:
-        yield f"{without} CT series have no XML and were left out"
+        kinds = "neither XML nor segmentations" if segmented.by_series else "no XML"
+        yield f"{without} CT series have {kinds} and were left out"
+    if from_dicom:
+        n_annotations = sum(len(segmented.by_series[uid]) for uid in from_dicom)
+        yield (
+            f"the annotations of {len(from_dicom)} CT series come from {n_annotations} DICOM segmentations and reports "
+            "(SEG, SR)"
+        )
+    if both:
+        yield f"{len(both)} CT series have both XML and segmentations; the XML was read"
+    if segmented.n_others:
+        yield f"{segmented.n_others} segmentations or reports are not those of LIDC-IDRI's readers and were left out"
     if files.n_cxr:
         yield f"{files.n_cxr} XML files are reads of chest X-rays and were left out"
     if files.n_gave_way:
@@ -49,6 +66,18 @@ def describe_series(series: Series, chosen: ChosenReads) -> Iterator[str]:
         yield f"{name}: the corrected reads of {chosen.path.name} were taken"
     if chosen.reads.n_sessions > USUAL_SESSIONS:
         yield f"{name}: {chosen.reads.n_sessions} reading sessions instead of {USUAL_SESSIONS}"
+
+
+def describe_segmented_series(
+    series: Series, annotations: Sequence[RatedSegment], nodules: Sequence[Nodule]
+) -> Iterator[str]:
+    """Describe what is unusual about one series and its segmentations."""
+    name = f"{series.patient_id} series {series.uid}"
+    if series.n_left_out:
+        yield f"{name}: {series.n_left_out} slices at the position of another were left out (higher InstanceNumber)"
+    empty = len({one.segment.nodule for one in annotations}) - len(nodules)
+    if empty:
+        yield f"{name}: {empty} nodules without a segmented pixel were left out"
 
 
 def describe_labels(nodules: pd.DataFrame, settings: Lidc) -> Iterator[str]:

@@ -1,11 +1,13 @@
 """Reader of LIDC-IDRI, as downloaded from any of its archives: lung nodules on CT, one image per nodule.
 
-The tree holds CT series in DICOM, in any folders; the readers' XML, beside the images or in separate folders; and,
-optionally, the diagnosis spreadsheet. Files are joined by UIDs, never by names. Annotations of different readers are
-grouped into nodules (`lidc.clusters`) and labelled (`lidc.labels`). The image of a nodule is a square of fixed physical
-size, in Hounsfield units, on the slice with most of the nodule (`lidc.consensus`); 50 mm covers 95 % of the nodules.
+The tree holds CT series in DICOM, in any folders; the readers' annotations, as XML or as DICOM segmentations with
+reports (`lidc.segmented_reads`), beside the images or in separate folders; and, optionally, the diagnosis spreadsheet.
+Files are joined by UIDs, never by names. A series with both kinds of annotations is read from the XML, which is what
+the readers wrote. Annotations of readers are grouped into nodules (`lidc.clusters`) and labelled (`lidc.labels`).
+The image of a nodule is a square of fixed physical size, in Hounsfield units, on the slice with most of the nodule
+(`lidc.consensus`); 50 mm covers 95 % of the nodules.
 
-Opening a tree reads only headers and XML, one series at a time, and keeps one row per nodule; `read` decodes one slice.
+Opening a tree reads headers and annotations and keeps one row per nodule; `read` decodes one slice.
 
 Source: Armato et al., Medical Physics 38, 2011, The Cancer Imaging Archive; annotations CC BY 3.0.
 """
@@ -28,15 +30,27 @@ from oncorobust.formats.lesion_boxes import STORED_SIDE, box_columns
 from oncorobust.formats.lidc.diagnosis import Diagnosis, find_spreadsheet, read_diagnoses
 from oncorobust.formats.lidc.files import ReadFiles, choose_reads, find_reads
 from oncorobust.formats.lidc.geometry import Series, check_series
+from oncorobust.formats.lidc.join import check_join
 from oncorobust.formats.lidc.labels import CLASS_NAMES, label_nodule
 from oncorobust.formats.lidc.nodules import Nodule, find_nodules
-from oncorobust.formats.lidc.notes import describe_labels, describe_series, describe_tree, describe_verified
+from oncorobust.formats.lidc.notes import (
+    describe_labels,
+    describe_segmented_series,
+    describe_series,
+    describe_tree,
+    describe_verified,
+)
+from oncorobust.formats.lidc.placed_frames import ct_planes
+from oncorobust.formats.lidc.segmented_reads import (
+    SegmentedReads,
+    find_segmented_nodules,
+    find_segmented_reads,
+)
 from oncorobust.formats.records import RawImages, StoredImage
 from oncorobust.formats.synthetic_mark import is_synthetic
 from oncorobust.settings.data import Lidc
 
 AIR_HU = -1024.0
-_LISTED = 10
 
 
 @dataclass(frozen=True)
@@ -60,10 +74,11 @@ def open_lidc(folder: Path, settings: Lidc, *, on_progress: Notify) -> RawImages
     images, left_out = images_only(headers, folder)
     ct = _ct_only(images, folder)
     files = find_reads(folder, image_folders={(folder / path).parent for path in headers["path"]})
-    _check_join(files, ct, folder)
+    segmented = find_segmented_reads(images, folder, on_progress=on_progress)
+    check_join(files, segmented, ct, folder)
     sheet = find_spreadsheet(folder)
     diagnoses = {} if sheet is None else read_diagnoses(sheet)
-    nodules, notes = _read_nodules(ct, files, diagnoses, settings, folder=folder, on_progress=on_progress)
+    nodules, notes = _read_nodules(ct, files, segmented, diagnoses, settings, folder=folder, on_progress=on_progress)
     index = nodules[nodules["label"].notna()].astype({"label": "int64"}).reset_index(drop=True)
     if index.empty:
         raise InputError(f"expected nodules of at least 3 mm with {settings.min_readers} readers, got none in {folder}")
@@ -74,7 +89,12 @@ def open_lidc(folder: Path, settings: Lidc, *, on_progress: Notify) -> RawImages
         synthetic=is_synthetic(folder, [flag == "YES" if flag else None for flag in ct["SyntheticData"].unique()]),
         verified=describe_verified(ct, sheet),
         intensity_unit="HU",
-        notes=(*left_out, *describe_tree(ct, files, sheet, settings), *notes, *describe_labels(nodules, settings)),
+        notes=(
+            *left_out,
+            *describe_tree(ct, files, segmented, sheet, settings),
+            *notes,
+            *describe_labels(nodules, settings),
+        ),
     )
 
 
@@ -103,24 +123,10 @@ def _ct_only(headers: pd.DataFrame, folder: Path) -> pd.DataFrame:
     return ct
 
 
-def _check_join(files: ReadFiles, ct: pd.DataFrame, folder: Path) -> None:
-    if not files.by_series:
-        raise InputError(
-            f"expected the readers' XML (LidcReadMessage), got none in {folder}; some archives omit it: download "
-            "LIDC-XML-only.zip, which has all of it, from The Cancer Imaging Archive"
-        )
-    unknown = sorted(set(files.by_series) - set(ct["SeriesInstanceUID"]))
-    if unknown:
-        listed = ", ".join(f"{uid} ({files.by_series[uid][0]})" for uid in unknown[:_LISTED])
-        raise InputError(
-            f"expected a CT series for each XML file, got none for {len(unknown)} of {len(files.by_series)}: {listed}; "
-            "download these series, or keep only the XML of the series you have"
-        )
-
-
 def _read_nodules(
     ct: pd.DataFrame,
     files: ReadFiles,
+    segmented: SegmentedReads,
     diagnoses: dict[str, Diagnosis],
     settings: Lidc,
     *,
@@ -130,18 +136,31 @@ def _read_nodules(
     """Read one row per nodule of each series, with label None if it is to be left out, and notes on the series."""
     rows: list[dict[str, object]] = []
     notes: list[str] = []
-    series_headers = ct[ct["SeriesInstanceUID"].isin(files.by_series)].groupby("SeriesInstanceUID", observed=True)
-    for done, (uid, headers) in enumerate(series_headers, start=1):
+    annotated = {*files.by_series, *segmented.by_series}
+    series_headers = ct[ct["SeriesInstanceUID"].isin(annotated)].groupby("SeriesInstanceUID", observed=True)
+    for done, (_, headers) in enumerate(series_headers, start=1):
         series = check_series(headers, folder=folder)
-        chosen = choose_reads(files.by_series[str(uid)])
-        notes += describe_series(series, chosen)
+        nodules, more = _find(files, segmented, series, headers)
+        notes += more
         diagnosis = diagnoses.get(series.patient_id)
-        for nodule in find_nodules(chosen, series):
+        for nodule in nodules:
             label = label_nodule(nodule.ratings, diagnosis, settings)
             rows.append(_row(nodule, series, label, crop_mm=settings.crop_mm))
-        on_progress(done, len(files.by_series), "series")
+        on_progress(done, len(annotated), "series")
     rows.sort(key=lambda row: str(row["image_id"]))
     return pd.DataFrame(rows, columns=None if rows else ["label"]), sorted(notes)
+
+
+def _find(
+    files: ReadFiles, segmented: SegmentedReads, series: Series, headers: pd.DataFrame
+) -> tuple[list[Nodule], list[str]]:
+    """Return the nodules of one series and notes on it, from its XML, or else from its segmentations and reports."""
+    if series.uid in files.by_series:
+        chosen = choose_reads(files.by_series[series.uid])
+        return find_nodules(chosen, series), list(describe_series(series, chosen))
+    annotations = segmented.by_series[series.uid]
+    nodules = find_segmented_nodules(annotations, series, ct_planes(headers))
+    return nodules, list(describe_segmented_series(series, annotations, nodules))
 
 
 def _row(nodule: Nodule, series: Series, label: tuple[int, str] | None, *, crop_mm: float) -> dict[str, object]:
