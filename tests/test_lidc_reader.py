@@ -18,7 +18,8 @@ from test_lidc_labels import SETTINGS, write_sheet
 
 import oncorobust.formats.lidc.notes as lidc_notes
 from oncorobust.base.errors import InputError
-from oncorobust.formats.lidc.reader import Square, cut_square, open_lidc, square_around
+from oncorobust.formats.hu_squares import Square, cut_square, square_around
+from oncorobust.formats.lidc.reader import open_lidc
 from oncorobust.formats.records import RawImages
 
 FIRST_ID, SECOND_ID = "LIDC-IDRI-9001_2.25.200_n01", "LIDC-IDRI-9002_2.25.300_n01"

@@ -155,7 +155,7 @@ def test_every_number_of_the_demo_is_covered() -> None:
         (
             "datasets.mnist.preprocess.format.name",
             "minst",
-            "expected one of mnist, cifar10, manifest, lidc, cbis_ddsm, brain_mets, got 'minst'",
+            "expected one of mnist, cifar10, manifest, lidc, cbis_ddsm, brain_mets, luna16, got 'minst'",
         ),
         ("datasets.mnist.preprocess.split.unit", "slice", "expected one of patient, image, got 'slice'"),
         ("datasets.mnist.preprocess.intensity_range", "mean", "expected one of format, training, got 'mean'"),

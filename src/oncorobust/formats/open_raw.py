@@ -12,10 +12,11 @@ from oncorobust.formats.brain_mets.reader import open_brain_mets
 from oncorobust.formats.cbis_ddsm.reader import open_cbis_ddsm
 from oncorobust.formats.cifar10 import open_cifar10
 from oncorobust.formats.lidc.reader import open_lidc
+from oncorobust.formats.luna16.reader import open_luna16
 from oncorobust.formats.manifest import open_manifest
 from oncorobust.formats.mnist import open_mnist
 from oncorobust.formats.records import RawImages
-from oncorobust.settings.data import BrainMets, CbisDdsm, Cifar10, Format, Lidc, Manifest, Mnist
+from oncorobust.settings.data import BrainMets, CbisDdsm, Cifar10, Format, Lidc, Luna16, Manifest, Mnist
 
 
 def open_raw(folder: str | Path, settings: Format, *, seed: int, on_progress: Notify) -> RawImages:
@@ -37,3 +38,5 @@ def open_raw(folder: str | Path, settings: Format, *, seed: int, on_progress: No
             return open_cbis_ddsm(folder, settings, on_progress=on_progress)
         case BrainMets():
             return open_brain_mets(folder, settings, seed=seed, on_progress=on_progress)
+        case Luna16():
+            return open_luna16(folder, settings, seed=seed, on_progress=on_progress)

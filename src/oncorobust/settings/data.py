@@ -113,7 +113,20 @@ class BrainMets(Settings, frozen=True, kw_only=True, tag_field="name", tag="brai
     without one of the labels, are refused."""
 
 
-Format = Mnist | Cifar10 | Manifest | Lidc | CbisDdsm | BrainMets
+class Luna16(Settings, frozen=True, kw_only=True, tag_field="name", tag="luna16"):
+    """LUNA16: CT volumes (.mhd), nodules against candidates that are none. Malignancy is another question (`lidc`)."""
+
+    crop_mm: Annotated[float, Meta(gt=0)]
+    """Side of the square around a nodule or a candidate. Unit: mm."""
+    min_distance_mm: Annotated[float, Meta(ge=0)]
+    """Least distance from the centre of a candidate of class 0 to the centre of any nodule of its scan. Unit: mm."""
+    max_per_patient: Count | None
+    """Places of each class kept per scan, drawn with the seed; null keeps all (about 750,000). Unit: places."""
+    allow_missing: bool = False
+    """Leave out rows of the tables whose scan is not on disk, with a note, instead of stopping: for some subsets."""
+
+
+Format = Mnist | Cifar10 | Manifest | Lidc | CbisDdsm | BrainMets | Luna16
 
 
 class Split(Settings, frozen=True, kw_only=True):

@@ -12,19 +12,17 @@ Opening a tree reads headers and annotations and keeps one row per nodule; `read
 Source: Armato et al., Medical Physics 38, 2011, The Cancer Imaging Archive; annotations CC BY 3.0.
 """
 
-import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float32
 
 from oncorobust.base.errors import InputError
 from oncorobust.base.progress import Notify
 from oncorobust.formats.dicom.images import images_only
 from oncorobust.formats.dicom.index import index_dicom
+from oncorobust.formats.hu_squares import cut_square, square_around
 from oncorobust.formats.image_files import read_image
 from oncorobust.formats.lesion_boxes import STORED_SIDE, box_columns
 from oncorobust.formats.lidc.diagnosis import Diagnosis, find_spreadsheet, read_diagnoses
@@ -49,17 +47,6 @@ from oncorobust.formats.lidc.segmented_reads import (
 from oncorobust.formats.records import RawImages, StoredImage
 from oncorobust.formats.synthetic_mark import is_synthetic
 from oncorobust.settings.data import Lidc
-
-AIR_HU = -1024.0
-
-
-@dataclass(frozen=True)
-class Square:
-    """A square of pixels on a slice; it may extend beyond the edges of the slice."""
-
-    top: int
-    left: int
-    side: int
 
 
 def open_lidc(folder: Path, settings: Lidc, *, on_progress: Notify) -> RawImages:
@@ -96,21 +83,6 @@ def open_lidc(folder: Path, settings: Lidc, *, on_progress: Notify) -> RawImages
             *describe_labels(nodules, settings),
         ),
     )
-
-
-def square_around(row: float, col: float, *, side: int) -> Square:
-    """Return the square whose middle is nearest to a point; ties go up and left."""
-    return Square(top=math.ceil(row - side / 2), left=math.ceil(col - side / 2), side=side)
-
-
-def cut_square(values: np.ndarray, square: Square) -> Float32[np.ndarray, "{square.side} {square.side}"]:
-    """Cut a square out of a slice in HU; pixels outside the image and values below air become air (-1024 HU)."""
-    top, left = max(0, square.top), max(0, square.left)
-    inside = values[top : max(0, square.top + square.side), left : max(0, square.left + square.side)]
-    cut = np.full((square.side, square.side), AIR_HU, dtype=np.float32)
-    above, before = top - square.top, left - square.left
-    cut[above : above + inside.shape[0], before : before + inside.shape[1]] = np.maximum(inside, AIR_HU)
-    return cut
 
 
 def _ct_only(headers: pd.DataFrame, folder: Path) -> pd.DataFrame:
