@@ -24,6 +24,8 @@ import pandas as pd
 from oncorobust.base import layout
 from oncorobust.base.arrays import Image
 from oncorobust.base.errors import InputError
+from oncorobust.data.appearance_warnings import WARNING, warn
+from oncorobust.data.appearances import Appearances
 from oncorobust.data.channels import count_channels, with_channels
 from oncorobust.data.choice import advice, choose, of_classes
 from oncorobust.data.conversion import centre_crop, pad_square, resize, to_unit_interval
@@ -32,7 +34,7 @@ from oncorobust.data.duplicates import Fingerprints, check_identical, notes_on_i
 from oncorobust.data.seen_images import SeenImages
 from oncorobust.data.split import check_given_split
 from oncorobust.formats.lesion_boxes import resize_boxes
-from oncorobust.formats.records import SPLITS, RawImages
+from oncorobust.formats.records import SPLITS, RawImages, StoredImage
 from oncorobust.settings.data import Preprocess
 
 PERCENTILES = (0.5, 99.5)
@@ -49,6 +51,7 @@ class Processed:
     shape: (n, size, size, c). summary: the content of summary.json, without notes that depend on all pixels.
     more_notes: returns these notes once `images` has been consumed. Raises InputError for identical images in two
         splits, unless the settings allow them.
+    looks: what the images look like before and after; complete once `images` has been consumed.
     """
 
     index: pd.DataFrame
@@ -56,6 +59,7 @@ class Processed:
     shape: tuple[int, int, int, int]
     summary: dict[str, Any]
     more_notes: Callable[[], list[str]]
+    looks: Appearances
 
     def complete_summary(self) -> dict[str, Any]:
         """Return the content of summary.json once `images` has been consumed. Raises InputError as `more_notes`."""
@@ -104,19 +108,27 @@ def process(raw: RawImages, settings: Preprocess, *, dataset: str, seed: int, is
         "notes": [*raw.notes, *notes, *more],
     }
     prints, seen = Fingerprints(), SeenImages()
+    looks = Appearances(chosen, low=low, high=high, fit=settings.fit, crop=settings.crop_fraction, seed=seed)
+
+    def see(stored: StoredImage, image: Image, source: str) -> None:
+        prints.add(stored.values, image)
+        seen.add(stored, source)
+        looks.add(stored, image)
 
     def more_notes() -> list[str]:
+        warnings = [WARNING + text for text in warn(looks, chosen, raw.class_names, size=settings.size)]
         if settings.duplicates != "allow":
             digests = without_common(prints.digests, chosen["patient_id"])
             check_identical(chosen, digests, advice=advice(settings))
-        return [*seen.notes(settings, channels=channels), *notes_on_images(chosen, prints)]
+        return [*warnings, *seen.notes(settings, channels=channels), *notes_on_images(chosen, prints)]
 
     return Processed(
         index=index.reset_index(drop=True),
-        images=_images(raw, chosen, settings, channels=channels, low=low, high=high, prints=prints, seen=seen),
+        images=_images(raw, chosen, settings, channels=channels, low=low, high=high, see=see),
         shape=(len(index), settings.size, settings.size, channels),
         summary=summary,
         more_notes=more_notes,
+        looks=looks,
     )
 
 
@@ -162,8 +174,7 @@ def _images(
     channels: int,
     low: float,
     high: float,
-    prints: Fingerprints,
-    seen: SeenImages,
+    see: Callable[[StoredImage, Image, str], None],
 ) -> Iterator[Image]:
     for position, source in zip(chosen[POSITION], chosen["source"], strict=True):
         stored = raw.read(int(position))
@@ -175,8 +186,7 @@ def _images(
         values = with_channels(cropped, channels, settings.channels, source=source)
         image = to_unit_interval(values, low=low, high=high)
         resized = resize(pad_square(image) if settings.fit == "pad" else image, size=settings.size)
-        prints.add(stored.values, resized)
-        seen.add(stored, source)
+        see(stored, resized, source)
         yield resized
 
 

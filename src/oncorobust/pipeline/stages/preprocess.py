@@ -30,6 +30,6 @@ def preprocess(dataset: str, params: Params) -> None:
         content = made.complete_summary() | {"images_md5": file_md5(images), "index_md5": file_md5(index)}
         write_results(summary, content)
         data = read_dataset(images, index, summary)
-        write_contact_sheet(sheet, draw_contact_sheet(data, content, settings=settings.augment, seed=seed))
+        write_contact_sheet(sheet, draw_contact_sheet(data, content, made.looks, settings=settings.augment, seed=seed))
         check_same(tree, Path(), dataset)
         write_fingerprint(fingerprint, tree)
