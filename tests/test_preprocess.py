@@ -264,14 +264,18 @@ def test_contact_sheet(tmp_path: Path, copies: int, synthetic: bool) -> None:
     write(tmp_path, processed)
     augment = Augment(copies=copies, horizontal_flip=True, vertical_flip=False, max_rotation_degrees=20.0)
     for name in ("a.png", "b.png"):
-        figure = draw_contact_sheet(load(tmp_path), processed.summary, settings=augment, seed=0)
-        write_contact_sheet(tmp_path / name, figure)
-    texts = [text.get_text() for text in figure.texts]
+        summary = processed.complete_summary()
+        sheet = draw_contact_sheet(load(tmp_path), summary, processed.looks, settings=augment, seed=0)
+        write_contact_sheet(tmp_path / name, sheet)
+    texts = [text.get_text() for text in sheet.axes.texts]
     assert ("SYNTHETIC" in texts) is synthetic
     assert any("its 3 copies" in text for text in texts) is (copies == 3)
     assert any("36 images, 18 patients, 16 train, 8 validation, 12 test" in text for text in texts)
     assert any("black 0, white 255 (grey level)" in text for text in texts)
-    assert len(figure.axes) == (2 if copies == 0 else 4)
+    assert texts.count("before") == texts.count("after") == 2
+    # Two classes, before and after, with all of 6 training, 2 validation and 4 test images; 2 rows of 1 and 3 copies.
+    assert len(sheet.tiles) == 2 * 2 * 12 + (8 if copies else 0)
+    assert any(text.startswith("! 36 of 36 images are constant after preprocessing") for text in texts)
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
 
@@ -286,10 +290,11 @@ def test_a_class_without_images_is_noted_and_has_an_empty_block(missing: int, ba
     data, summary = load(tmp_path), processed.summary
     assert "no image is of class none (of 3 classes)" in summary["notes"]
     assert [summary["counts"][split]["none"] for split in ("train", "validation", "test")] == [0, 0, 0]
-    figure = draw_contact_sheet(data, summary, settings=NO_COPIES, seed=0)
-    assert len(figure.axes) == 3
+    sheet = draw_contact_sheet(data, summary, processed.looks, settings=NO_COPIES, seed=0)
+    assert len(sheet.tiles) == 2 * 2 * 12
+    assert "none" in [text.get_text() for text in sheet.axes.texts]
     assert len(data.subset(7, seed=0)) == 7
-    write_contact_sheet(tmp_path / "sheet.png", figure)
+    write_contact_sheet(tmp_path / "sheet.png", sheet)
 
 
 def write_params(folder: Path, *, acquired: bool = True, **preprocess: Any) -> None:

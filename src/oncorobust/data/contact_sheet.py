@@ -65,7 +65,9 @@ class Sheet:
         """The one pair of axes, in pixels."""
         return self.figure.axes[0]
 
-    def text(self, left: float, bottom: float, text: str, size: float, colour: str = _INK, **options: Any) -> None:
+    def text(
+        self, left: int | float, bottom: int | float, text: str, size: float, colour: str = _INK, **options: Any
+    ) -> None:
         """Write a text from its left end and base line."""
         # Names of classes and files are never formulas.
         self.axes.text(left, bottom, text, fontsize=size, color=colour, parse_math=False, **options)
