@@ -69,8 +69,8 @@ def test_clipped_values_are_counted_by_class() -> None:
         return values
 
     processed = made(read, intensity_range=(0.0, 300.0))
-    assert processed.looks.clipped(1) == pytest.approx((1 / 40, 8 / 40))
-    assert processed.looks.clipped(0) == pytest.approx((1 / 40, 0))
+    assert processed.looks.mean_shares(1) == pytest.approx((1 / 40, 8 / 40, 0))
+    assert processed.looks.mean_shares(0) == pytest.approx((1 / 40, 0, 0))
     assert warnings(processed) == [
         "20 % of the values of class malignant lie above the white value (300) and are clipped",
     ]
@@ -119,7 +119,7 @@ def test_scanners_of_one_class(column: str) -> None:
     assert any(f"of the others, have {column} " in found for found in warnings(processed))
 
 
-def test_padding_and_depth_of_one_class() -> None:
+def test_padding_and_depth_of_one_class(tmp_path: Path) -> None:
     def read(row: int) -> StoredImage:
         padded = np.zeros((40, 40), bool)
         padded[:10] = label_of(row)
@@ -129,19 +129,16 @@ def test_padding_and_depth_of_one_class() -> None:
     raw = make_raw(noise, n=N)
     raw = RawImages(**{**vars(raw), "read": read})
     processed = process(raw, make_settings(intensity_range=(0.0, 255.0)), dataset="toy", seed=0)
-    list(processed.images)
+    write(tmp_path, processed)
     found = " ".join(warnings(processed))
     assert "the share of padding is higher in class malignant" in found or "lower in class benign" in found
     assert "have a range of stored values of 0 to" in found
     assert "have compression with" in found
-    assert "padding 25.0 %" in sheet_text(processed)
-
-
-def sheet_text(processed: Processed) -> str:
-    """The texts beside class 1, from the sheet of images that are not needed for them."""
-    from oncorobust.data.contact_sheet import _caption
-
-    return _caption(processed.summary, processed.looks, 1, "malignant")
+    assert processed.looks.mean_shares(1)[2] == pytest.approx(0.25)
+    sheet = draw_contact_sheet(
+        load(tmp_path), processed.complete_summary(), processed.looks, settings=NO_COPIES, seed=0
+    )
+    assert any("padding 25.0 %" in text.get_text() for text in sheet.axes.texts)
 
 
 def test_tiles_keep_the_shape_and_show_the_box() -> None:

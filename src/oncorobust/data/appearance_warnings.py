@@ -26,6 +26,8 @@ _NAMED = 3
 _LEAST_SHARE, _LEAST_AUC, _LEAST_ERRORS = 0.3, 0.7, 4.0
 _ORIGIN = re.compile(r"scanner|manufacturer|vendor|device|site|hospital|institution|modality")
 _MOST_ORIGINS = 20
+_OTHER = "other"
+"""A kind that has no name of its own."""
 
 
 def warn(seen: Appearances, rows: pd.DataFrame, class_names: Sequence[str], *, size: int) -> list[str]:
@@ -60,7 +62,7 @@ def _on_extremes(looks: Sequence[Look], sources: Sequence[str]) -> Iterator[str]
 
 def _on_clipping(seen: Appearances, class_names: Sequence[str]) -> Iterator[str]:
     for label, name in enumerate(class_names):
-        for share, side in zip(seen.clipped(label), ("below the black", "above the white"), strict=True):
+        for share, side in zip(seen.mean_shares(label), ("below the black", "above the white"), strict=False):
             if share > _MOST_CLIPPED:
                 value = seen.low if side.startswith("below") else seen.high
                 yield f"{100 * share:.0f} % of the values of class {name} lie {side} value ({value:g}) and are clipped"
@@ -83,7 +85,7 @@ def _on_shortcuts(looks: Sequence[Look], rows: pd.DataFrame, class_names: Sequen
         "share of padding": [look.padded for look in looks],
     }
     if "spacing_mm" in rows:
-        numbers["pixel spacing in mm"] = rows["spacing_mm"].tolist()
+        numbers["pixel spacing in mm"] = pd.to_numeric(rows["spacing_mm"], errors="coerce").tolist()
     for title, values in numbers.items():
         if found := _strongest_auc(np.array(values, dtype=float), labels):
             label, auc = found
@@ -137,21 +139,20 @@ def _strongest_auc(values: np.ndarray, labels: np.ndarray) -> tuple[int, float] 
 
 def _strongest_share(kinds: np.ndarray, labels: np.ndarray) -> tuple[int, str, float, float] | None:
     """Return class and kind whose share differs most between a class and the others, with both shares, or None."""
-    found: tuple[int, str, float, float] | None = None
-    for kind in sorted(set(kinds)):
-        has = kinds == kind
-        pooled = float(has.mean())
-        for label in np.unique(labels):
-            inside = labels == label
-            n, rest = int(inside.sum()), int((~inside).sum())
-            if not rest or pooled == 1:
-                continue
-            share, other = float(has[inside].mean()), float(has[~inside].mean())
-            error = np.sqrt(pooled * (1 - pooled) * (1 / n + 1 / rest))
-            strong = share - other >= _LEAST_SHARE and share - other >= _LEAST_ERRORS * error
-            if strong and (found is None or share - other > found[2] - found[3]):
-                found = int(label), str(kind), share, other
-    return found
+    sizes = pd.Series(labels).value_counts().sort_index().to_numpy(float)[:, None]
+    counts = pd.crosstab(labels, kinds).drop(columns=_OTHER, errors="ignore")
+    table, rests = counts.to_numpy(float), len(labels) - sizes
+    if not table.size or not rests.all():
+        return None
+    pooled = table.sum(axis=0) / len(labels)
+    inside, outside = table / sizes, (table.sum(axis=0) - table) / rests
+    errors = np.sqrt(pooled * (1 - pooled) * (1 / sizes + 1 / rests))
+    differences = np.where(inside - outside >= _LEAST_ERRORS * errors, inside - outside, 0)
+    row, column = divmod(int(differences.argmax()), differences.shape[1])
+    if differences[row, column] < _LEAST_SHARE:
+        return None
+    kind, label = str(counts.columns[column]), int(counts.index[row])
+    return label, kind, float(inside[row, column]), float(outside[row, column])
 
 
 def _names(sources: Sequence[str], found: Sequence[bool]) -> str:

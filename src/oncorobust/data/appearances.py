@@ -29,7 +29,7 @@ _SAMPLED_VALUES = 64
 _EXTREME = 0.02
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Look:
     """What one image looks like.
 
@@ -93,6 +93,7 @@ class Appearances:
         self.tiles: dict[int, Tile] = {}
         self.before: dict[int, Sample] = {}
         self.after: dict[int, Sample] = {}
+        self.sums: dict[int, np.ndarray] = {}
         self._wanted = {int(position) for positions in self.shown.values() for position in positions}
 
     def add(self, stored: StoredImage, image: Image) -> None:
@@ -100,19 +101,18 @@ class Appearances:
         position = len(self.looks)
         values = centre_crop(stored.values, fraction=self.crop, fit=self.fit)
         self.looks.append(self._look(stored, values, image))
-        label = int(self.labels[position])
+        label, look = int(self.labels[position]), self.looks[-1]
+        self.sums[label] = self.sums.get(label, np.zeros(3)) + np.array((look.below, look.above, look.padded))
         self.before.setdefault(label, Sample()).add(values)
         self.after.setdefault(label, Sample()).add(image)
         if position in self._wanted:
             box = None if self.boxes is None else self.boxes[position]
             self.tiles[position] = tile_of(stored.values, box)
 
-    def clipped(self, label: int) -> tuple[float, float]:
-        """Return the mean shares of a class's values below black and above white; NaN for a class without images."""
-        looks = [look for look, one in zip(self.looks, self.labels, strict=True) if one == label]
-        if not looks:
-            return float("nan"), float("nan")
-        return float(np.mean([look.below for look in looks])), float(np.mean([look.above for look in looks]))
+    def mean_shares(self, label: int) -> tuple[float, float, float]:
+        """Return the mean shares of a class's values below black and above white, and of padding; 0 without images."""
+        below, above, padded = self.sums.get(label, np.zeros(3)) / max(1, int((self.labels == label).sum()))
+        return float(below), float(above), float(padded)
 
     def _look(self, stored: StoredImage, values: np.ndarray, image: Image) -> Look:
         height, width = stored.values.shape[:2]

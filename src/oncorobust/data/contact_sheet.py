@@ -118,11 +118,9 @@ def write_contact_sheet(path: Path, sheet: Sheet) -> None:
 def _caption(summary: dict[str, Any], seen: Appearances, label: int, name: str) -> str:
     counts = summary["counts"]
     lines = [f"{split} {counts[split][name]:,}" for split in SPLITS if any(counts[split].values())]
-    below, above = seen.clipped(label)
-    if not np.isnan(below):
-        lines.append(f"clipped {_percent(below)} low, {_percent(above)} high")
-    padded = [look.padded for look, one in zip(seen.looks, seen.labels, strict=True) if one == label]
-    return "\n".join([*lines, *([f"padding {_percent(float(np.mean(padded)))}"] if any(padded) else [])])
+    below, above, padded = seen.mean_shares(label)
+    clipped = f"clipped {_percent(below)} low, {_percent(above)} high"
+    return "\n".join([*lines, clipped, *([f"padding {_percent(padded)}"] if padded else [])])
 
 
 def _percent(share: float) -> str:
