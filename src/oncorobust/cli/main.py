@@ -55,7 +55,7 @@ _WITH_MODULES = {
     "export": "write a model for ONNX Runtime or plain PyTorch, and compare it",
     "crate": "write the recorded run as a Workflow Run RO-Crate",
     "assess": "measure a finished model on a folder of images, without a repository",
-    "add": "write a data set of data/raw into params.yaml, and estimate how long its run will take",
+    "add": "write a data set of your own into params.yaml, and estimate how long its run will take",
 }
 """Commands whose arguments need modules that the other commands do not need, each in the module of its name."""
 

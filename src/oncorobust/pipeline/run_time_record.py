@@ -71,6 +71,6 @@ def _ask(module: str, *words: str) -> str:
         raise InputError(told.removeprefix(_ERROR))
     last = lines[-1] if lines else "no message"
     raise InputError(
-        f"expected a measured model, got status {done.returncode}: {last} (--no-measure skips the measurement of a model "
-        "that is trained)"
+        f"expected a measured model, got status {done.returncode}: {last} (--no-measure skips the measurement of a "
+        "model that is trained)"
     )
