@@ -227,6 +227,8 @@ def test_a_finished_model_is_copied_and_its_set_is_a_test_set(
         f"brain --model {elsewhere}", capsys
     )
     assert not (project / "own" / "mine.keras").exists()
+    assert main(["add", "brain", "--model", str(elsewhere), "--input-range", "0", "255", "--dry-run"]) == 0
+    assert not (project / "own").exists()
     assert main(["add", "brain", "--model", str(elsewhere), "--input-range", "0", "255"]) == 0
     block = params()["datasets"]["brain"]
     assert block["model"]["path"] == "own/mine.keras"

@@ -120,7 +120,7 @@ def test_dvc_keeps_out_of_snakemakes_records_and_knows_its_remote() -> None:
 
 def test_help_lists_the_commands_and_loads_no_package() -> None:
     printed = toy.run(ROOT, "oncorobust --help")
-    for command in ("preset", "graph", "record", "sync", "check", "where", "trace", "front"):
+    for command in ("add", "preset", "graph", "record", "sync", "check", "where", "trace", "front"):
         assert f"    {command}" in printed
     program = "import sys; from oncorobust.cli.main import main\ntry: main(['--help'])\nexcept SystemExit: pass\n"
     program += "print(*{name.partition('.')[0] for name in sys.modules} - sys.stdlib_module_names)"

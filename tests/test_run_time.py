@@ -23,9 +23,9 @@ COUNTS = Counts(classes=2, raw=100, train=80, validation=10, test=10, read=0.1)
 def test_seconds_of_each_stage_by_hand() -> None:
     jobs = stage_seconds(DEMO, PARAMS.attacks, COUNTS, PACE)
     assert jobs["preprocess", ""] == pytest.approx(3 + 2 * 100 * 0.1)  # `duplicates: group` reads twice
-    assert jobs["train", ""] == pytest.approx(5 + 2 * 1 + 12 * (80 * 0.75 + 10 * 0.25))
+    assert jobs["train", ""] == pytest.approx(5 + 2 * 1 + 12 * (0.5 + 80 * 0.75 + 10 * 0.25))
     # 4 steps on half of each batch; validation takes 1 + 5 gradients
-    assert jobs["harden", ""] == pytest.approx(5 + 4 + 4 * (80 * (0.75 + 0.5 * 4 * 0.5) + 6 * 10 * 0.5))
+    assert jobs["harden", ""] == pytest.approx(5 + 4 + 4 * (0.5 + 80 * (0.75 + 0.5 * 4 * 0.5) + 6 * 10 * 0.5))
     # 5 epsilons: 0.002, 0.006, 0.02, and 0.001 and 0.004 of the tables; FGSM 1, BIM 5, PGD 5
     paper = 5 * (1 + 5 + 5) * 1.2
     strict = 12 + 1 + 5 + 5 + 10 + 10 + 15

@@ -20,7 +20,7 @@ from oncorobust.data.tree_facts import count_splits, read_facts
 from oncorobust.formats.open_raw import open_raw
 from oncorobust.formats.recognise import FORMATS, default_format, recognise
 from oncorobust.pipeline.machine_memory import job_memory_mb
-from oncorobust.pipeline.new_dataset_files import drafted_params, placed_model, take_draft
+from oncorobust.pipeline.new_dataset_files import drafted_params, model_place, placed_model, take_draft
 from oncorobust.pipeline.progress_lines import Progress
 from oncorobust.pipeline.run_time import Counts, Pace, by_stage, stage_seconds
 from oncorobust.pipeline.run_time_record import measured_pace, model_side, write_estimate
@@ -75,21 +75,23 @@ def run(args: argparse.Namespace) -> int:
     begun = perf_counter()
     facts = read_facts(raw, tree, on_progress=Progress(f"look at {args.name}").update)
     read = (perf_counter() - begun) / facts.n_sampled
-    with placed_model(args.model) if args.model else nullcontext(None) as place:
-        wishes = _wishes(args, params, form, facts, place)
-        decided, text = _decided(facts, wishes, tree), _PARAMS.read_bytes().decode("utf-8")
-        new = with_dataset(text, params, args.name, block=decided.block, column=decided.column)
-        with drafted_params(new.text) as (draft, changed):
-            rules = changed.datasets[args.name].preprocess
-            splits = count_splits(raw, rules, seed=changed.seed, where=str(tree))
-            if args.dry_run:
-                print(decided.block, end="")
-                return 0
-            counts = Counts(classes=len(raw.class_names), raw=len(raw.index), **splits, read=read)
-            measures = args.model is not None or not args.no_measure
-            pace = measured_pace(draft, args.name, n_classes=len(raw.class_names)) if measures else None
-            check_raw_trees(changed, [one for one in changed.run.datasets if one != args.name])
+    place = model_place(args.model) if args.model else None
+    decided = _decided(facts, _wishes(args, params, form, facts, place), tree)
+    text, names = _PARAMS.read_bytes().decode("utf-8"), raw.class_names
+    new = with_dataset(text, params, args.name, block=decided.block, column=decided.column)
+    with drafted_params(new.text) as (draft, changed):
+        rules = changed.datasets[args.name].preprocess
+        splits = count_splits(raw, rules, seed=changed.seed, where=str(tree))
+        if args.dry_run:
+            print(decided.block, end="")
+            return 0
+        others = [one for one in changed.run.datasets if one != args.name]
+        check_raw_trees(changed, others)
+        with placed_model(args.model, place) if place else nullcontext():
+            measures = place is not None or not args.no_measure
+            pace = measured_pace(draft, args.name, n_classes=len(names)) if measures else None
             take_draft(draft)
+    counts = Counts(classes=len(names), raw=len(raw.index), **splits, read=read)
     print(*_report(args, facts, decided, new, changed), sep="\n")
     print(*_times(args.name, changed, counts, pace), sep="\n")
     return 0
@@ -160,7 +162,7 @@ def _model(args: argparse.Namespace, place: str, facts: Facts) -> NewModel:
         channels=args.channels,
     )
     try:
-        return model.with_size(model_side(Path(place), n_classes=len(facts.images)))
+        return model.with_size(model_side(args.model, n_classes=len(facts.images)))
     except InputError as error:
         raise InputError(f"{error} (classes of the images: {names})") from error
 

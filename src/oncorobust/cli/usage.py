@@ -1,6 +1,7 @@
 """`oncorobust usage`: used and requested memory and time of the last run's jobs, with lines for a cluster profile.
 
-To plan a large run, run a small part of your data first, and copy the printed lines into the profile.
+To plan a large run, run a small part of your data first, and copy the printed lines into the profile. The times that
+`oncorobust add` expected stand beside those that the jobs took.
 """
 
 from pathlib import Path

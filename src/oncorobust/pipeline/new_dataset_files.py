@@ -42,30 +42,38 @@ def take_draft(draft: Path) -> None:
         raise
 
 
-@contextmanager
-def placed_model(file: Path) -> Iterator[str]:
-    """Yield the path of a model inside the repository, where the file of another place is copied to.
+def model_place(file: Path) -> str:
+    """Return the path of a model inside the repository: its own, or that of a copy for a file of another place.
 
-    The copy is removed if the block raises. Raises InputError where there is no file, or another one of its name.
+    Raises InputError where there is no file, or another one in the place of the copy.
     """
     if not file.is_file():
         raise InputError(f"--model: expected a file, got none at {file}")
     place, here = file.absolute(), Path.cwd()
     if place.is_relative_to(here):
-        yield place.relative_to(here).as_posix()
-        return
+        return place.relative_to(here).as_posix()
     copy = Path(layout.OWN_MODELS_FOLDER, file.name)
+    if copy.exists() and file_md5(copy) != file_md5(file):
+        raise InputError(f"--model: {copy} is another file than {file}: remove it, or rename one of them")
+    return copy.as_posix()
+
+
+@contextmanager
+def placed_model(file: Path, place: str) -> Iterator[None]:
+    """Copy a model to its place, if it is not there; the copy is removed if the block raises. Raises InputError."""
+    copy = Path(place)
     if copy.exists():
-        if file_md5(copy) != file_md5(file):
-            raise InputError(f"--model: {copy} is another file than {file}: remove it, or rename one of them")
-        yield copy.as_posix()
+        yield
         return
     try:
         copy.parent.mkdir(exist_ok=True)
         shutil.copyfile(file, copy)
-        yield copy.as_posix()
+    except OSError as error:
+        raise _not_written(copy, error) from error
+    try:
+        yield
     except BaseException:
-        copy.unlink(missing_ok=True)
+        copy.unlink()
         raise
 
 

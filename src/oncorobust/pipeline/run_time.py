@@ -27,6 +27,8 @@ _EVALUATED = {"harden": 4, "attack": 8, "rank": 3, "train": 2}
 """Functions that a stage compiles, for images of one size."""
 _QUICK = {"validate": 4.0, "tabulate": 5.0, "plot": 30.0, "exchange": 15.0, "report": 4.0}
 """Seconds of the stages that use no model, measured on two cores."""
+_EPOCH = 0.5
+"""Seconds in which an epoch is judged and saved, beyond its images: measured, 0 to 1 s on one core at 32 pixels."""
 _READER = 3.0
 """Seconds in which stage `preprocess` starts."""
 
@@ -120,14 +122,14 @@ def _begin(stage: str, pace: Pace) -> float:
 
 def _trained(dataset: Dataset, counts: Counts, pace: Pace) -> float:
     images = counts.train * (1 + dataset.augment.copies)
-    return dataset.train.epochs * (images * pace.train + counts.validation * pace.forward)
+    return dataset.train.epochs * (_EPOCH + images * pace.train + counts.validation * pace.forward)
 
 
 def _hardened(harden: Harden, counts: Counts, pace: Pace) -> float:
     share = harden.loss.adversarial_share if isinstance(harden.loss, Mixture) else 1.0
     steps = 0.0 if isinstance(harden.loss, Noise) else share * harden.max_iter
     judged = (1 + harden.validation_max_iter) * counts.validation * pace.gradient
-    return harden.epochs * (counts.train * (pace.train + steps * pace.gradient) + judged)
+    return harden.epochs * (_EPOCH + counts.train * (pace.train + steps * pace.gradient) + judged)
 
 
 def _attacked(dataset: Dataset, attacks: Attacks, counts: Counts, pace: Pace) -> float:

@@ -69,4 +69,8 @@ def _ask(module: str, *words: str) -> str:
     told = next((line for line in reversed(lines) if line.startswith(_ERROR)), None)
     if told is not None:
         raise InputError(told.removeprefix(_ERROR))
-    raise InputError(f"expected a measured model, got status {done.returncode}: {lines[-1] if lines else 'no message'}")
+    last = lines[-1] if lines else "no message"
+    raise InputError(
+        f"expected a measured model, got status {done.returncode}: {last} (--no-measure skips the measurement of a "
+        "model that is trained)"
+    )

@@ -8,7 +8,7 @@ Rules, each also a line for the person:
     intensity_range  the DICOM files' window where all state the same; the format's limits where the values use more
                      than half of them, or have 8 bits; the training images' percentiles otherwise
     split            the given one where it has train and test; else a third of the patients for testing
-    balance          train, unless the classes differ by less than a fifth: the test images stay as they are
+    balance          train, unless the classes differ by at most a quarter: the test images stay as they are
     epochs           so many that training sees PASSES images, from 4 to 20
     epsilons         those of the preset `real` for CT, MNIST or CIFAR-10, by the kind of the images
 """
