@@ -57,14 +57,10 @@ _WITH_MODULES = {
     "export": "write a model for ONNX Runtime or plain PyTorch, and compare it",
     "crate": "write the recorded run as a Workflow Run RO-Crate",
     "assess": "measure a finished model on a folder of images, without a repository",
-<<<<<<< HEAD
     "init": "make a project of your own, which runs the workflow of the installed package",
     "upgrade": "move a project on to the installed version of the package",
     "manifest": "propose the manifest of a data set for a folder of images",
     "add": "write a data set of data/raw into params.yaml, and estimate how long its run will take",
-=======
-    "add": "write a data set of your own into params.yaml, and estimate how long its run will take",
->>>>>>> 34075c0f1fa251c2bd8d65258af042dabc339d07
 }
 """Commands whose arguments need modules that the other commands do not need, each in the module of its name."""
 
