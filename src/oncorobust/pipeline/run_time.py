@@ -20,15 +20,17 @@ from oncorobust.settings.pipeline import Dataset
 from oncorobust.settings.training import Harden, Mixture, Noise
 
 _NARROWING = 12
-"""Measured on the demo's data sets: 10 to 17 gradients per image beyond the steps of the attacks."""
+"""Gradients per image beyond the steps of the attacks: chosen to fit six models of the demo, which took 10 to 17."""
 _WRONG = 0.2
+"""Share of misclassified images, which are attacked for two labels: assumed."""
 _OPEN = 0.3
+"""Share of the steps of threat models that images not flipped before take: assumed."""
 _EVALUATED = {"harden": 4, "attack": 8, "rank": 3, "train": 2}
 """Functions that a stage compiles, for images of one size."""
 _QUICK = {"validate": 4.0, "tabulate": 5.0, "plot": 30.0, "exchange": 15.0, "report": 4.0}
-"""Seconds of the stages that use no model, measured on two cores."""
+"""Seconds of the stages that use no model: rounded from one run of the demo on two cores."""
 _EPOCH = 0.5
-"""Seconds in which an epoch is judged and saved, beyond its images: measured, 0 to 1 s on one core at 32 pixels."""
+"""Seconds in which an epoch is judged and saved, beyond its images: between 0 and 1 s in runs at 32 pixels."""
 _READER = 3.0
 """Seconds in which stage `preprocess` starts."""
 
