@@ -277,7 +277,7 @@ def test_the_command_imports_no_framework(project: Path) -> None:
     assert done.stdout.splitlines()[-1] == "[]"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_measured_model_gives_a_pace(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from oncorobust.pipeline.run_time_record import measured_pace
 

@@ -164,7 +164,8 @@ def test_synthetic_and_not_valid_stand_above_the_evidence(page):
 def test_what_is_not_recorded_is_said(page):
     text = Reader(page).text
     assert "not recorded, because raw_tree.csv is missing" in text
-    assert "Not recorded, because preprocessing keeps sizes and MD5 of the raw files" in text
+    assert "Origin and date" in text
+    assert "generated, so no scanner or patient has a date" in text
     assert f"Columns of index.csv that a policy can name: {HOSTILE}: sex." in text
 
 

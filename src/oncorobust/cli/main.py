@@ -60,7 +60,7 @@ _WITH_MODULES = {
     "init": "make a project of your own, which runs the workflow of the installed package",
     "upgrade": "move a project on to the installed version of the package",
     "manifest": "propose the manifest of a data set for a folder of images",
-    "add": "write a data set of data/raw into params.yaml, and estimate how long its run will take",
+    "add": "write a data set of your own into params.yaml, and estimate how long its run will take",
 }
 """Commands whose arguments need modules that the other commands do not need, each in the module of its name."""
 

@@ -17,8 +17,8 @@ from oncorobust.base.errors import InputError
 from oncorobust.base.safe_text import refused_character
 from oncorobust.base.yaml_loader import PlainLoader, parse_yaml
 from oncorobust.settings import yaml_versions
-from oncorobust.settings.base import Settings, tag
-from oncorobust.settings.data import Acquire, BrainMets, CbisDdsm, Cifar10, Download, Lidc, Mnist, Packaged, Phantom
+from oncorobust.settings.base import Settings
+from oncorobust.settings.data import Acquire
 from oncorobust.settings.messages import explain
 from oncorobust.settings.pipeline import Column, Dataset, Params
 from oncorobust.settings.rules import (
@@ -26,17 +26,11 @@ from oncorobust.settings.rules import (
     check_dataset_name,
     check_increasing,
     check_policy_files,
+    check_sources,
     check_training_seeds,
 )
 
 T = TypeVar("T", bound=Settings)
-
-_FORMATS_TO_BE_HAD = {
-    Packaged: (Mnist,),
-    Download: (Mnist, Cifar10, Lidc, CbisDdsm),
-    Phantom: (Cifar10, Lidc, CbisDdsm, BrainMets),
-}
-
 
 _DEEPEST = 50
 _MOST_VALUES = 2_000_000  # ten times as many as a thousand data sets have
@@ -204,7 +198,7 @@ def _check_names(params: Params) -> None:
     for name in params.acquire:
         if name not in params.run.datasets:
             raise InputError(f"acquire.{name}: expected a data set of run.datasets, got {name!r}")
-    _check_sources(params)
+    check_sources(params)
     for name in params.run.datasets:
         if name not in params.report.columns:
             raise InputError(f"report.columns.{name}: expected a title for each data set of run.datasets, got none")
@@ -217,21 +211,6 @@ def _check_columns(params: Params) -> None:
             raise InputError(f"report.columns.{name}: expected a key of datasets, got {name!r}")
         if found := refused_character(column.title):
             raise InputError(f"report.columns.{name}.title: expected plain characters, got {found}")
-
-
-def _check_sources(params: Params) -> None:
-    for name, acquire in params.acquire.items():
-        kinds = _FORMATS_TO_BE_HAD[type(acquire)]
-        found = params.datasets[name].preprocess.format
-        if not isinstance(found, kinds):
-            raise InputError(
-                f"acquire.{name}.source: expected {tag(acquire)} only for format {', '.join(map(tag, kinds))}, "
-                f"got format {tag(found)}"
-            )
-        if getattr(acquire, "annotations", "xml") != "xml" and not isinstance(found, Lidc):
-            raise InputError(
-                f"acquire.{name}.annotations: expected dicom only for format lidc, got format {tag(found)}"
-            )
 
 
 def _convert(content: object, kind: Any, where: str) -> Any:
