@@ -234,7 +234,7 @@ def test_notes_tell_what_was_left_out_or_corrected(tmp_path: Path) -> None:
     name = "LIDC-IDRI-9001 series 2.25.200"
     assert open_tree(tmp_path).notes == (
         "1 CT series have no XML and were left out",
-        "1 XML files are reads of chest X-rays and were left out",
+        "reads of chest X-rays were left out: 1 XML",
         "1 XML files beside images gave way to XML of the same series elsewhere",
         "there is no diagnosis spreadsheet, so all labels are the readers'",
         f"{name}: 1 slices at the position of another were left out (higher InstanceNumber)",

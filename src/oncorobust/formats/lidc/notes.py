@@ -50,7 +50,7 @@ def describe_tree(
     if segmented.n_others:
         yield f"{segmented.n_others} segmentations or reports are not those of LIDC-IDRI's readers and were left out"
     if files.n_cxr:
-        yield f"{files.n_cxr} XML files are reads of chest X-rays and were left out"
+        yield f"reads of chest X-rays were left out: {files.n_cxr} XML"
     if files.n_gave_way:
         yield f"{files.n_gave_way} XML files beside images gave way to XML of the same series elsewhere"
     if settings.pathology_methods and sheet is None:

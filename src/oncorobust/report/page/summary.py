@@ -10,6 +10,7 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
+from oncorobust.attacks.names import FROM_PAPER
 from oncorobust.base.epsilons import epsilon_text
 from oncorobust.base.layout import ADVERSARIAL, CLEAN
 from oncorobust.report.measures import STRICT, TRUE, Measure, measures_of
@@ -123,7 +124,7 @@ def attacked_by(datasets: Sequence[DatasetPart], protocols: frozenset[Protocol])
     """Return how the models were attacked, in a few words."""
     told = ["the paper’s protocol (FGSM, BIM, PGD)"] if "paper" in protocols else []
     if "strict" in protocols:
-        n_attacks = len(datasets[0].attack[CLEAN]["strict"]["attacks"])
+        n_attacks = len(set(datasets[0].attack[CLEAN]["strict"]["attacks"]) - {FROM_PAPER})
         told.append(f"the strict protocol (worst case over {n_attacks} attacks)")
     return " and ".join(told)
 
