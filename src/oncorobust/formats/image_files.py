@@ -7,8 +7,6 @@ manifest are those of the upright picture. Files that do not hold one grey or RG
 InputError, naming the file, is the only exception that leaves this module, whatever a decoder raises on damaged bytes.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +19,7 @@ from oncorobust.formats.dicom.files import describe_dicom, read_dicom
 from oncorobust.formats.dicom.header import is_dicom
 from oncorobust.formats.dicom.values import STORED
 from oncorobust.formats.itk_volumes import itk_kind, itk_size, read_itk_picture
+from oncorobust.formats.outside import only_input_errors
 from oncorobust.formats.pictures import read_picture
 from oncorobust.formats.records import StoredImage
 from oncorobust.formats.tiff_pages import STARTS
@@ -53,7 +52,7 @@ class FileKind:
 
 def describe_image(path: Path) -> FileKind:
     """Read a file's kind, the unit of its values, and whether it is marked as synthetic. Raises InputError."""
-    with only_input_errors(path):
+    with only_input_errors(path, "a readable image"):
         name = kind_of(path)
         if name == "DICOM":
             found = describe_dicom(path)
@@ -63,7 +62,7 @@ def describe_image(path: Path) -> FileKind:
 
 def read_image(path: Path) -> StoredImage:
     """Read one image: values (h, w) or (h, w, 3), finite, at least 2 x 2 pixels. Raises InputError."""
-    with only_input_errors(path):
+    with only_input_errors(path, "a readable image"):
         match kind_of(path):
             case "DICOM":
                 image = read_dicom(path)
@@ -83,7 +82,7 @@ def read_image(path: Path) -> StoredImage:
 
 def image_shape(path: Path) -> tuple[int, ...]:
     """Read the number of voxels along each stored axis of a volume file. Raises InputError."""
-    with only_input_errors(path):
+    with only_input_errors(path, "a readable image"):
         if kind_of(path) != "NIfTI":
             return itk_size(path)
         import nibabel
@@ -96,18 +95,6 @@ def array_image(values: np.ndarray, path: Path) -> StoredImage:
     """Return an array (h, w), (h, w, 1) or (h, w, 3) as an image, with the limits of its type. Raises InputError."""
     values = values.view(np.uint8) if values.dtype.kind == "b" else values
     return StoredImage(values=as_image(values, str(path)), limits=_LIMITS.get(values.dtype.name))
-
-
-@contextmanager
-def only_input_errors(path: Path) -> Iterator[None]:
-    """Turn any exception of a decoder into an InputError that names the file."""
-    try:
-        yield
-    except InputError:
-        raise
-    except Exception as error:
-        text = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(f"expected a readable image, got {text} in {path}") from error
 
 
 def kind_of(path: Path) -> str:

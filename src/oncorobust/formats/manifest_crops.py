@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from oncorobust.base.errors import InputError
+from oncorobust.formats.outside import finite_number
 from oncorobust.formats.records import StoredImage
 
 BOX = ("crop_top", "crop_left", "crop_height", "crop_width")
@@ -28,22 +29,12 @@ def read_boxes(table: pd.DataFrame, path: Path) -> list[Box] | None:
             raise InputError(f"{path}: no column {name} (expected all of {', '.join(given[0])})")
     boxes = []
     for line, cells in table[list(given[0])].iterrows():
-        numbers = [_number(cell, path, line) for cell in cells]
+        numbers = [finite_number(cell, expected="a number of pixels", where=f"{path}, line {line}") for cell in cells]
         box = _from_center(*numbers) if given[0] is CENTER else _from_box(*numbers)
         if box[0] < 0 or box[1] < 0 or box[2] < 1 or box[3] < 1:
             raise InputError(f"expected a crop inside the image, got {_text(box)} in {path}, line {line}")
         boxes.append(box)
     return boxes
-
-
-def _number(cell: str, path: Path, line: object) -> float:
-    try:
-        number = float(cell)
-    except ValueError:
-        number = math.nan
-    if not math.isfinite(number):
-        raise InputError(f"expected a number of pixels, got {cell!r} in {path}, line {line}")
-    return number
 
 
 def _from_box(top: float, left: float, height: float, width: float) -> Box:

@@ -4,8 +4,6 @@ A file with four dimensions holds several volumes, one after the other along the
 Further dimensions must have length 1. InputError, naming the file, is the only exception that leaves this module.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +11,14 @@ import numpy as np
 
 from oncorobust.base.errors import InputError
 from oncorobust.formats.nifti_forms import contradiction_mm, read_forms
+from oncorobust.formats.outside import only_input_errors
 from oncorobust.formats.volume_header import VolumeHeader, check_size, times
 from oncorobust.formats.volumes import check_grid
 
 
 def describe_nifti(path: Path) -> VolumeHeader:
     """Read the header of a volume of real numbers whose position is defined. Raises InputError."""
-    with only_input_errors(path):
+    with only_input_errors(path, "a readable NIfTI volume"):
         image = _load(path)
         shape = tuple(int(length) for length in image.shape)
         if len(shape) < 3 or any(length != 1 for length in shape[4:]):
@@ -35,7 +34,7 @@ def describe_nifti(path: Path) -> VolumeHeader:
 
 def read_nifti(path: Path, *, index: int) -> np.ndarray:
     """Read one volume, values (i, j, k) after scl_slope and scl_inter: as stored without them, float32 with them."""
-    with only_input_errors(path):
+    with only_input_errors(path, "a readable NIfTI volume"):
         image = _load(path)
         shape, stored = tuple(image.shape), image.dataobj
         if len(shape) > 3:
@@ -53,18 +52,6 @@ def check_nifti(image: Any, path: Path) -> None:
         raise InputError(f"expected millimetres, got {unit} in {path}")
     if image.get_data_dtype().kind not in "iuf":
         raise InputError(f"expected real numbers, got {image.get_data_dtype()} in {path}")
-
-
-@contextmanager
-def only_input_errors(path: Path) -> Iterator[None]:
-    """Turn any exception of nibabel into an InputError that names the file."""
-    try:
-        yield
-    except InputError:
-        raise
-    except Exception as error:
-        text = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(f"expected a readable NIfTI volume, got {text} in {path}") from error
 
 
 def _load(path: Path) -> Any:

@@ -5,8 +5,9 @@ from pathlib import Path
 
 from oncorobust.base.errors import InputError
 from oncorobust.formats.arrays import ArrayFile, array_names, choose_array
-from oncorobust.formats.image_files import ARRAYS, VOLUMES, FileKind, describe_image, image_shape, only_input_errors
+from oncorobust.formats.image_files import ARRAYS, VOLUMES, FileKind, describe_image, image_shape
 from oncorobust.formats.nifti_forms import SAME_PLACE_MM
+from oncorobust.formats.outside import only_input_errors
 from oncorobust.formats.parts import WHOLE, Part
 from oncorobust.formats.planes import is_square, nearest_voxel, order_for, slice_at, spacing_in_plane
 from oncorobust.formats.segmentations import place
@@ -46,7 +47,7 @@ class PartChecks:
             raise InputError(
                 f"expected an empty cell of {unused[0]} for a file of kind {kind.name}, got one for {file}"
             )
-        with only_input_errors(file):
+        with only_input_errors(file, "a readable image"):
             self._check_kind(file, kind, part)
         self.n_orthogonal += part.plane == "orthogonal"
         self.n_rows += 1

@@ -13,7 +13,8 @@ from oncorobust.base.errors import InputError
 from oncorobust.formats.arrays import ArrayFile
 from oncorobust.formats.dicom.files import read_frame
 from oncorobust.formats.dicom.frames import Frames, open_frames
-from oncorobust.formats.image_files import ARRAYS, array_image, check_values, kind_of, only_input_errors, read_image
+from oncorobust.formats.image_files import ARRAYS, array_image, check_values, kind_of, read_image
+from oncorobust.formats.outside import only_input_errors
 from oncorobust.formats.part_checks import only_array
 from oncorobust.formats.parts import WHOLE, Part
 from oncorobust.formats.planes import nearest_voxel, order_for, orthogonal_planes, slice_at, square_pixels, turn
@@ -55,7 +56,7 @@ class PartReader:
         """Read one image: values (h, w) or (h, w, 3)."""
         if part == WHOLE:
             return read_image(file)
-        with only_input_errors(file):
+        with only_input_errors(file, "a readable image"):
             image = self._read(file, part)
             check_values(image.values, file)
             return image

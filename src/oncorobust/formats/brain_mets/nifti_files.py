@@ -14,7 +14,8 @@ import numpy as np
 from oncorobust.base.errors import InputError
 from oncorobust.formats.brain_mets.labels import round_labels
 from oncorobust.formats.nifti_forms import Forms, apart_mm, common_form
-from oncorobust.formats.nifti_volumes import describe_nifti, only_input_errors
+from oncorobust.formats.nifti_volumes import describe_nifti
+from oncorobust.formats.outside import only_input_errors
 from oncorobust.formats.volume_header import times
 from oncorobust.formats.volumes import check_grid
 
@@ -76,7 +77,7 @@ def _read_stored(path: Path, dtype: type[np.floating]) -> Stored:
     import nibabel  # takes half a second, and most trees have no NIfTI
 
     header = describe_nifti(path)
-    with only_input_errors(path):
+    with only_input_errors(path, "a readable NIfTI volume"):
         image: Any = nibabel.load(path)
         if header.n_volumes != 1:
             raise InputError(f"expected a 3-D volume, got {times(image.shape)} voxels in {path}")

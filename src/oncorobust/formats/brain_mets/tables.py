@@ -7,13 +7,13 @@ x_mm, y_mm, z_mm (DICOM's patient coordinates, LPS) and diameter_mm, or sop_uid,
 and diameter_px. The diameter of a non-lesion may be empty. `cases.csv`: case, patient_id.
 """
 
-import math
 from pathlib import Path
 
 import pandas as pd
 
 from oncorobust.base.errors import InputError
 from oncorobust.formats.csv_text import check_columns, check_filled, read_table
+from oncorobust.formats.outside import finite_number
 
 IDENTITY = ("patient_id", "study_uid", "series_uid", "lesion_id", "label")
 PLACE_MM = ("x_mm", "y_mm", "z_mm")
@@ -75,15 +75,8 @@ def _diameters(table: pd.DataFrame, name: str, path: Path) -> pd.Series:
 
 
 def _numbers(table: pd.DataFrame, name: str, path: Path) -> pd.Series:
-    numbers = {line: _number(cell, f"{path}, line {line}", name) for line, cell in table[name].items()}
+    numbers = {
+        line: finite_number(cell, expected=f"a number as {name}", where=f"{path}, line {line}")
+        for line, cell in table[name].items()
+    }
     return pd.Series(numbers, dtype=float)
-
-
-def _number(cell: str, where: str, name: str) -> float:
-    try:
-        number = float(cell)
-    except ValueError:
-        number = math.nan
-    if not math.isfinite(number):
-        raise InputError(f"expected a number as {name}, got {cell!r} in {where}")
-    return number

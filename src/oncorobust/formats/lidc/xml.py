@@ -12,16 +12,15 @@ file. Document types and entities are refused (defusedxml), and so are files, ne
 Source: Armato et al., Medical Physics 38, 2011; schema http://www.nih.gov LidcReadMessage.xsd.
 """
 
-import math
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from oncorobust.base.errors import InputError
+from oncorobust.formats.outside import finite_number, only_input_errors
 
 CT_ROOT = "{http://www.nih.gov}LidcReadMessage"
 CXR_ROOT = "{http://www.nih.gov/idri}IdriReadMessage"
@@ -95,7 +94,7 @@ def read_series_uid(path: Path) -> str | None:
 
     Only the beginning of the file is read. Raises InputError naming the file.
     """
-    with _only_input_errors(path):
+    with only_input_errors(path, "XML without entities"):
         for name, element in _elements(path):
             if element.tag == CXR_ROOT:
                 return None
@@ -110,7 +109,7 @@ def read_reads(path: Path) -> Reads:
     annotations: list[Annotation] = []
     points: list[tuple[str, str]] = []
     outlines: list[_Outline] = []
-    with _only_input_errors(path):
+    with only_input_errors(path, "XML without entities"):
         for name, element in _elements(path):
             match name:
                 case "ResponseHeader":
@@ -129,18 +128,6 @@ def read_reads(path: Path) -> Reads:
     if series_uid is None:
         raise InputError(f"expected a ResponseHeader, got none in {path}")
     return Reads(series_uid=series_uid, n_sessions=n_sessions, annotations=tuple(annotations))
-
-
-@contextmanager
-def _only_input_errors(path: Path) -> Iterator[None]:
-    """Turn any exception of the parser into an InputError that names the file."""
-    try:
-        yield
-    except InputError:
-        raise
-    except Exception as error:
-        text = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(f"expected XML without entities, got {text} in {path}") from error
 
 
 def _elements(path: Path) -> Iterator[tuple[str, Any]]:
@@ -222,21 +209,11 @@ def _contour(outline: _Outline, where: str) -> Contour:
     if not outline.points:
         raise InputError(f"expected an edgeMap in each roi, got none at z {outline.z_mm or 'unknown'} in {where}")
     return Contour(
-        z_mm=_position(outline.z_mm, where),
+        z_mm=finite_number(outline.z_mm, expected="imageZposition in mm", where=where),
         sop_uid=outline.sop_uid,
         included=inclusion == "TRUE",
         points=_pixels(outline.points, where),
     )
-
-
-def _position(text: str, where: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not math.isfinite(number):
-        raise InputError(f"expected imageZposition in mm, got {text!r} in {where}")
-    return number
 
 
 def _pixels(points: list[tuple[str, str]], where: str) -> tuple[tuple[int, int], ...]:

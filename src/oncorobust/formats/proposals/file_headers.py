@@ -8,7 +8,7 @@ import struct
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import AnyStr, NamedTuple
 
 START_BYTES = 16384
 
@@ -104,8 +104,8 @@ def _jpeg(read_at: ReadAt) -> Shape:
 
 def _npy(start: bytes) -> Shape:
     text = start[:START_BYTES].decode("latin-1")
-    axes = [int(one) for one in re.findall(r"\d+", re.search(r"'shape': \(([^)]*)\)", text)[1])]  # type: ignore[index]
-    size = int(re.search(r"'descr': '[<>|=][a-z](\d+)'", text)[1])  # type: ignore[index]
+    axes = [int(one) for one in re.findall(r"\d+", _stated(r"'shape': \(([^)]*)\)", text))]
+    size = int(_stated(r"'descr': '[<>|=][a-z](\d+)'", text))
     if len(axes) == 3 and axes[2] not in (1, 3):
         return Shape(axes[1], axes[2], 1, 8 * size, axes[0])
     if len(axes) > 3:
@@ -132,9 +132,17 @@ def _nifti(start: bytes) -> Shape:
 
 
 def _lines(start: bytes, sizes: bytes, kind: bytes) -> Shape:
-    axes = [int(one) for one in re.search(sizes, start)[1].split()]  # type: ignore[index]
-    bits = 8 if b"char" in re.search(kind, start)[1].lower() else 16  # type: ignore[index]
+    axes = [int(one) for one in _stated(sizes, start).split()]
+    bits = 8 if b"char" in _stated(kind, start).lower() else 16
     return Shape(axes[1], axes[0], 1, bits, axes[2] if len(axes) > 2 else 1)
+
+
+def _stated(pattern: AnyStr, header: AnyStr) -> AnyStr:
+    """Return what a header states at the group of a pattern. Raises ValueError where it states nothing."""
+    found = re.search(pattern, header)
+    if found is None:
+        raise ValueError(f"expected {pattern!r} in the header")
+    return found[1]
 
 
 def _tiff(path: Path) -> Shape:

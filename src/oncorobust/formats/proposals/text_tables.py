@@ -77,7 +77,7 @@ def _workbook(path: Path, sheet: str | None) -> Lines:
         raise InputError(
             f"{path}: the package openpyxl is not installed: pip install openpyxl, or save the sheet as CSV UTF-8"
         )
-    import openpyxl  # type: ignore[import-untyped]
+    import openpyxl
 
     try:
         book = openpyxl.load_workbook(path, data_only=True)

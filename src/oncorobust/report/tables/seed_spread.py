@@ -37,7 +37,7 @@ def seed_estimate(sources: Sequence[RowsSource], rows: Mapping[str, pd.DataFrame
     by the name of their file. Raises InputError where rows lack a column, are not one for each image, or where two
     models were attacked on other images; ValueError for fewer than two seeds.
     """
-    shares = [_as_share(one) for one in sources]
+    shares = [share_of_seed(one) for one in sources]
     images = _same_images(shares, rows)
     values: dict[int, float] = {}
     for source, share in zip(sources, shares, strict=True):
@@ -50,7 +50,8 @@ def seed_estimate(sources: Sequence[RowsSource], rows: Mapping[str, pd.DataFrame
     return Estimate(found, None, None, LEVEL, NO_INTERVAL, len(images), images["patient_id"].nunique(), reason)
 
 
-def _as_share(source: RowsSource) -> RowsSource:
+def share_of_seed(source: RowsSource) -> RowsSource:
+    """Return the source of the share whose spread over training seeds a source states."""
     statistic: Any = source.options["of"]
     return replace(source, statistic=statistic)
 

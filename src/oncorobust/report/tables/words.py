@@ -7,16 +7,14 @@ The words follow from the cell's sources alone, so that they cannot differ from 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import PurePosixPath
-from typing import Any
 
 from oncorobust.attacks.names import CONVERGED, STRICT_ATTACKS
 from oncorobust.base.epsilons import epsilon_text
 from oncorobust.report.tables.cell import Cell, MetricSource, RowsSource
 from oncorobust.report.tables.group_estimates import compares_groups
 from oncorobust.report.tables.protocols import LAST_ATTACKS
-from oncorobust.report.tables.seed_spread import OF_SEEDS
+from oncorobust.report.tables.seed_spread import OF_SEEDS, share_of_seed
 from oncorobust.report.tables.statistic_words import ATTACK_TITLES, STATISTIC_WORDS
 
 _METHODS = {
@@ -110,14 +108,9 @@ def _of_rows(cell: Cell) -> str:
 
 def _of_seeds(cell: Cell) -> str:
     seeds = list(dict.fromkeys(one.options["training_seed"] for one in cell.rows))
-    of_one = [_share(one) for one in cell.rows if one.options["training_seed"] == seeds[0]]
+    of_one = [share_of_seed(one) for one in cell.rows if one.options["training_seed"] == seeds[0]]
     listed = ", ".join(map(str, seeds))
     return _OVER_SEEDS[cell.rows[0].statistic].format(f"{len(seeds)} ({listed})", _signed_terms(of_one, cell.n_images))
-
-
-def _share(source: RowsSource) -> RowsSource:
-    statistic: Any = source.options["of"]
-    return replace(source, statistic=statistic)
 
 
 def _signed_terms(sources: Sequence[RowsSource], n_images: int | None) -> str:
