@@ -35,7 +35,8 @@ _MEANINGS: dict[Protocol, str] = {
     "the attack moves away from the true label.",
     "strict": "Strict: share of the images that are classified correctly and that neither this attack nor any attack "
     "before it changes within epsilon. The attacks run in the order FGSM, BIM, PGD and so on, so the PGD row includes "
-    "FGSM and BIM; ALL is the worst case over all attacks.",
+    "FGSM and BIM. These rows are of the strict search's own attacks; ALL is the worst case over all attacks, those of "
+    "the paper's protocol too where it was run.",
 }
 _CERTIFIED = "certified (smoothed)"
 _NOT_HARDENED = "Empty, because no data set has an adversarially trained model (`harden` in params.yaml)."
