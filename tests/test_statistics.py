@@ -38,7 +38,7 @@ def test_intervals_of_a_difference_hold_the_truth_in_at_least_93_percent(n_patie
 
 
 def attacked_cohort(rng: np.random.Generator, n_patients: int, rate: float) -> pd.DataFrame:
-    """Rows of predictions.csv: three attacks that are equally strong at four epsilons, and images of a patient alike."""
+    """Rows of predictions.csv: three equally strong attacks at four epsilons; images of a patient are alike."""
     sizes = rng.integers(1, 7, n_patients)
     patients = np.repeat([f"p{number}" for number in range(n_patients)], sizes)
     easy = np.repeat(rng.beta(4 * rate, 4 * (1 - rate), n_patients), sizes)  # correlation 0.2 within a patient
