@@ -94,7 +94,7 @@ test-long: $(VENV)/test-stamp debian ## run the tests that take minutes each, or
 
 # Without checks of types at run time, which make it five times slower.
 test-statistics: $(VENV)/test-stamp ## simulate cohorts of patients and count how often intervals hold the truth
-	python -m pytest --numprocesses 2 --override-ini addopts= -m statistics tests/test_statistics.py tests/test_guarantee.py
+	python -m pytest --numprocesses 2 --override-ini addopts= -m statistics tests/test_statistics.py tests/test_guarantee.py tests/test_draw_intervals.py
 
 test-core: $(VENV)/test-stamp ## install only the library and PyTorch, and attack a model
 	python -m pytest -m core tests/test_core_install.py

@@ -11,6 +11,7 @@ from sklearn.metrics import roc_auc_score
 
 from oncorobust.base.errors import InputError
 from oncorobust.evaluation.added_value import added_value, aurc_differences
+from oncorobust.evaluation.draw_intervals import interval_of_draws
 from oncorobust.evaluation.resampling import draw_patients
 from oncorobust.evaluation.risk_coverage import Scored
 from oncorobust.evaluation.scored_rows import SCORES, join_scores, score_names, scored
@@ -94,7 +95,7 @@ def test_a_threshold_that_accepts_all_or_none_has_a_certain_coverage(ten):
     assert point.coverage.reason == point.accuracy.reason == "no image is accepted"
 
 
-def test_intervals_are_percentiles_over_data_sets_of_drawn_patients():
+def test_intervals_come_from_data_sets_of_drawn_patients():
     rows = random_rows(seed=1)
     draws, judged = draws_of(rows), judge(rows)
     test = scored(rows, "margin", split="test")
@@ -108,7 +109,9 @@ def test_intervals_are_percentiles_over_data_sets_of_drawn_patients():
         accuracies.append(drawn.correct[kept].mean())
     point = {one.score: one for one in judged}["margin"].points[2]
     for estimate, values in ((point.coverage, coverages), (point.accuracy, accuracies)):
-        assert [estimate.low, estimate.high] == pytest.approx(np.quantile(values, [0.025, 0.975]))
+        expected = interval_of_draws(estimate.value, np.array(values), test, level=0.95, undefined="")
+        assert estimate.low < estimate.value < estimate.high
+        assert [estimate.low, estimate.high] == pytest.approx([expected.low, expected.high])
 
 
 def test_a_useful_score_beats_chance_and_the_random_one_does_not():

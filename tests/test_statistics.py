@@ -6,7 +6,12 @@ correlation, and 10,000 cohorts at a lower and a higher one, where the standard 
 """
 
 import cohorts
+import numpy as np
+import pandas as pd
 import pytest
+
+from oncorobust.evaluation.resampling import draw_patients
+from oncorobust.evaluation.validity_attacks import check_iterative, check_success_grows
 
 pytestmark = pytest.mark.statistics
 
@@ -30,3 +35,35 @@ def test_intervals_of_a_difference_hold_the_truth_in_at_least_93_percent(n_patie
     held = cohorts.coverage(found, pair[1] - pair[2])
     print(f"{n_patients} patients, pair {pair}: {held:.1%}")
     assert held >= 0.93
+
+
+def attacked_cohort(rng: np.random.Generator, n_patients: int, rate: float) -> pd.DataFrame:
+    """Rows of predictions.csv: three equally strong attacks at four epsilons; images of a patient are alike."""
+    sizes = rng.integers(1, 7, n_patients)
+    patients = np.repeat([f"p{number}" for number in range(n_patients)], sizes)
+    easy = np.repeat(rng.beta(4 * rate, 4 * (1 - rate), n_patients), sizes)  # correlation 0.2 within a patient
+    about = {"image_id": [f"i{number}" for number in range(len(easy))], "patient_id": patients, "label": 0}
+    parts = [
+        pd.DataFrame(about | {"predicted": (rng.random(len(easy)) < easy).astype(int)}).assign(
+            attack=attack, epsilon=epsilon, attacked_label="true"
+        )
+        for epsilon in (0.001, 0.002, 0.004, 0.006)
+        for attack in ("fgsm", "bim", "pgd")
+    ]
+    return pd.concat(parts)
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.5])
+@pytest.mark.parametrize("n_patients", [20, 60, 200])
+def test_the_gate_is_red_by_chance_in_at_most_5_percent(n_patients: int, rate: float) -> None:
+    """The worst case: equally strong attacks, and success that does not grow. A sound evaluation has less chance."""
+    rng, n_cohorts = np.random.default_rng(14), 400
+    none = pd.DataFrame(columns=["image_id", "patient_id", "attack", "first_flipped"])
+    red = {"iterative": 0, "grows": 0}
+    for seed in range(n_cohorts):
+        rows = attacked_cohort(rng, n_patients, rate)
+        draws = draw_patients(rows["patient_id"].unique().tolist(), n_draws=300, seed=seed)
+        red["iterative"] += check_iterative(rows, draws, level=0.95).status == "red"
+        red["grows"] += check_success_grows(rows, none, [0.006], draws, level=0.95).status == "red"
+    print(f"{n_patients} patients, rate {rate}: {red} of {n_cohorts}")
+    assert max(red.values()) / n_cohorts <= 0.05 + 2 * 0.011  # two standard errors of 400 cohorts

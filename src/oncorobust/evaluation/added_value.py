@@ -48,7 +48,7 @@ def added_value(rows: pd.DataFrame, *, score: str, given: str, draws: Draws, lev
     drawn = np.concatenate([_partial(own, other, weights) for weights in image_weights(own.patient_ids, draws)])
     value = _partial(own, other, np.ones((1, len(own.scores))))[0]
     constant = f"needs right and wrong predictions, and values of {score} that {given} does not determine"
-    partial = interval_of_draws(value, drawn, own, level=level, undefined=constant)
+    partial = interval_of_draws(value, drawn, own, level=level, undefined=constant, least=-1.0)
     both, reason = _combined(rows, own, other)
     return AddedValue(score, given, partial, *_aurocs(other, both, reason, draws, level))
 
@@ -66,7 +66,7 @@ def aurc_differences(rows: pd.DataFrame, *, against: str, draws: Draws, level: f
         if name != against:
             own = scored(rows, name, split="test")
             value, differences = aurc(accept(own))[0] - whole, over_draws(own, draws, aurc) - drawn
-            found[name] = interval_of_draws(value, differences, own, level=level, undefined="")
+            found[name] = interval_of_draws(value, differences, own, level=level, undefined="", least=-1.0)
     return found
 
 
@@ -133,5 +133,7 @@ def _aurocs(
     return (
         interval_of_draws(alone, drawn_alone, given, level=level, undefined=NO_ERROR_TO_PREDICT),
         interval_of_draws(joint, drawn_joint, given, level=level, undefined=undefined),
-        interval_of_draws(joint - alone, drawn_joint - drawn_alone, given, level=level, undefined=undefined),
+        interval_of_draws(
+            joint - alone, drawn_joint - drawn_alone, given, level=level, undefined=undefined, least=-1.0
+        ),
     )

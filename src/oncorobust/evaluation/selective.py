@@ -13,7 +13,7 @@ and it is chosen on one of two splits:
 
 Intervals are by patient. A frozen threshold does not depend on the test patients, so its coverage and accuracy have the
 intervals of shares (`oncorobust.evaluation.intervals`). A threshold chosen on test is chosen again in each bootstrap
-draw of test patients; its intervals, and those of all other measures, are percentiles over the draws.
+draw of test patients; its intervals, and those of all other measures, are those of `draw_intervals`.
 """
 
 from dataclasses import dataclass

@@ -11,6 +11,7 @@ from pathlib import PurePosixPath
 
 from oncorobust.attacks.names import CONVERGED, STRICT_ATTACKS
 from oncorobust.base.epsilons import epsilon_text
+from oncorobust.evaluation.draw_intervals import AT_AN_END, LOGIT
 from oncorobust.report.tables.cell import Cell, MetricSource, RowsSource
 from oncorobust.report.tables.group_estimates import compares_groups
 from oncorobust.report.tables.protocols import LAST_ATTACKS
@@ -24,7 +25,8 @@ _METHODS = {
     "Clopper-Pearson by patient": "Clopper-Pearson bound by patient, because all patients have the same value",
     "MOVER of Newcombe's intervals": "Newcombe's intervals of both areas, joined by MOVER",
     "percentile bootstrap": "percentiles of the bootstrap of patients with all their images",
-    "bootstrap over patients, percentile": "percentiles of the bootstrap of patients with all their images",
+    LOGIT: "standard error of the bootstrap of patients, with Student's t on the logit scale",
+    AT_AN_END: "percentiles of the bootstrap of patients, widened by Student's t, or Clopper-Pearson by patient",
     "distance of bootstrap draws": "distances of the values in bootstrap samples of patients from the value",
     "score interval of the curve at one half": "score interval of the survival curve at one half, by patient",
     "Clopper-Pearson, one-sided, in fixed sequence": "one-sided Clopper-Pearson bound, tested in fixed sequence",
