@@ -27,7 +27,7 @@ from oncorobust.evaluation.acquisition_estimates import (
 from oncorobust.evaluation.acquisition_examples import ChangedExample, changed_examples
 from oncorobust.evaluation.acquisition_summary import summarise_acquisition
 from oncorobust.evaluation.changed_images import ChangeLevel, Rescanned, rescanned
-from oncorobust.evaluation.resampling import draw_patients
+from oncorobust.evaluation.resampling import Draws, draw_patients
 from oncorobust.report.figures.acquisition_sheet import draw_acquisition_sheet, to_png
 
 NOISE = tuple(ChangeLevel("dose_noise", "Dose noise", 10.0 * level, "HU", level) for level in (1, 2, 3))
@@ -81,6 +81,8 @@ def test_the_summary_counts_what_the_rows_say() -> None:
     noise, blur = found["changes"]["dose_noise"], found["changes"]["blur"]
     assert (noise["title"], noise["unit"], noise["n_images"], noise["clean_accuracy"]) == ("Dose noise", "HU", 4, 0.75)
     assert noise["worst_accuracy"] == 0.25
+    assert noise["half_flipped_severity"] == 20.0, "b and d"
+    assert blur["half_flipped_severity"] is None, "b alone, one of three"
     assert (blur["n_images"], blur["clean_accuracy"], blur["worst_accuracy"]) == (3, 1.0, pytest.approx(2 / 3))
     # At 20 HU: a right, b flipped and wrong, c right, d flipped and right.
     assert noise["levels"]["level_2"] == {
@@ -128,6 +130,8 @@ def test_an_accuracy_has_an_interval_by_patient() -> None:
     one = at_level(rows, "dose_noise", 2)
     found = share_of(right(one), one["patient_id"].tolist(), draws, level=0.95)
     assert (found.value, found.n_images, found.n_patients) == (0.75, 4, 3)
+    assert found.low is not None
+    assert found.high is not None
     assert 0 < found.low < 0.75 < found.high <= 1
 
 
@@ -168,7 +172,7 @@ def minimal(*values: float, reach: float = 0.05) -> MinimalDistances:
     return MinimalDistances(pd.Series(values, index=[f"i{image}" for image in range(len(values))]), reach)
 
 
-def draws_of(rows: pd.DataFrame, n_draws: int = 500):
+def draws_of(rows: pd.DataFrame, n_draws: int = 500) -> Draws:
     return draw_patients(rows["patient_id"], n_draws=n_draws, seed=0)
 
 

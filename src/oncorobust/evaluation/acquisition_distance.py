@@ -143,5 +143,5 @@ def _estimate(value: float | None, drawn: np.ndarray, sample: Resampled, *, know
     if sample.n_patients < needed:
         text = f"an interval of a median needs {needed} patients, here are {sample.n_patients}"
         return Estimate(value, None, None, level, NO_INTERVAL, *size, "; ".join(filter(None, (reason, text))))
-    ends = (one if np.isfinite(one) else None for one in (low, high))
-    return Estimate(value, *ends, level, "percentile bootstrap", *size, reason)
+    lowest, highest = (one if np.isfinite(one) else None for one in (low, high))
+    return Estimate(value, lowest, highest, level, "percentile bootstrap", *size, reason)

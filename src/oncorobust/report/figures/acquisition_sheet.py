@@ -23,7 +23,8 @@ MOST_EXAMPLES = 10
 
 _SIDE, _GAP, _MARGIN, _NAMES = 112, 12, 20, 170
 _HEADER, _TITLE, _LINE = 76, 34, 15
-_ROW = _SIDE + 2 * _LINE + 14
+_LETTERS = 19
+"""Of a line below a tile."""
 _INK, _QUIET, _ALARM, _PAPER, _GROUND = "#1b1b1b", "#6a6a6a", "#b3261e", "#ffffff", "#ebebeb"
 
 
@@ -53,7 +54,7 @@ def to_png(sheet: PIL.Image.Image) -> bytes:
 def _draw_header(draw: ImageDraw.ImageDraw, title: str, *, n_left: int, width: int, synthetic: bool) -> None:
     _write(draw, (_MARGIN, 14), _short(title, 70), size=19)
     rest = f" {n_left} more classes are not drawn." if n_left > 0 else ""
-    text = f"Double frame: the prediction differs from that of the unchanged image; it stands below.{rest}"
+    text = f"Double frame: the prediction differs from that of the unchanged image, and is written below.{rest}"
     _write(draw, (_MARGIN, 46), text, size=12, colour=_QUIET)
     if synthetic:
         box = (width - _MARGIN - 130, 12, width - _MARGIN, 42)
@@ -76,7 +77,7 @@ def _draw_example(sheet: PIL.Image.Image, draw: ImageDraw.ImageDraw, one: Change
             left, (image, predicted) = _MARGIN + _NAMES + level.level * (_SIDE + _GAP), one.changed[level]
             flip = "" if predicted == one.predicted else predicted
             _draw_tile(sheet, draw, image, (severity_text(level), flip), left=left, top=top)
-        top += _ROW
+        top += _row_height(levels)
     for line in _reasons(one, sheet.width):
         _write(draw, (_MARGIN, top), line, size=12, colour=_QUIET)
         top += _LINE
@@ -93,12 +94,14 @@ def _draw_tile(
     """Draw an image with its severity below it and, if it flips (the second text), the prediction and a frame."""
     sheet.paste(_thumbnail(image), (left, top))
     severity, flip = texts
-    _write(draw, (left, top + _SIDE + 5), _short(severity, 18), size=12)
+    lines = [(line, _INK) for line in _lines(severity)]
+    lines += [(_short(f"flips: {flip}", _LETTERS), _ALARM)] if flip else []
+    for number, (line, colour) in enumerate(lines):
+        _write(draw, (left, top + _SIDE + 5 + number * _LINE), line, size=12, colour=colour)
     if flip:
         for width, place in ((3, -4), (1, 1)):
             box = (left + place, top + place, left + _SIDE - 1 - place, top + _SIDE - 1 - place)
             draw.rectangle(box, outline=_ALARM, width=width)
-        _write(draw, (left, top + _SIDE + 5 + _LINE), _short(f"flips: {flip}", 18), size=12, colour=_ALARM)
 
 
 def _thumbnail(image: Image) -> PIL.Image.Image:
@@ -113,14 +116,25 @@ def _thumbnail(image: Image) -> PIL.Image.Image:
     return framed
 
 
+def _lines(severity: str) -> list[str]:
+    """Return a severity in lines that fit below a tile."""
+    return textwrap.wrap(_short(severity, 3 * _LETTERS), _LETTERS)
+
+
+def _row_height(levels: Sequence[ChangeLevel]) -> int:
+    return _SIDE + (1 + max(len(_lines(severity_text(level))) for level in levels)) * _LINE + 14
+
+
 def _height(one: ChangedExample, width: int) -> int:
-    changes = len({level.change for level in one.changed})
-    return _TITLE + changes * _ROW + _LINE * len(_reasons(one, width)) + 10
+    rows = [list(group) for _, group in groupby(one.changed, key=lambda level: level.change)]
+    return _TITLE + sum(map(_row_height, rows)) + _LINE * len(_reasons(one, width)) + 10
 
 
 def _reasons(one: ChangedExample, width: int) -> list[str]:
     """Return the lines that say which changes do not apply, and why."""
-    texts = (f"No {_short(change, 40)}: {_short(reason, 200)}" for change, reason in one.not_possible.items())
+    texts = (
+        f"{_short(change, 40)} does not apply: {_short(reason, 200)}" for change, reason in one.not_possible.items()
+    )
     return [line for text in texts for line in textwrap.wrap(text, (width - 2 * _MARGIN) // 7)]
 
 
