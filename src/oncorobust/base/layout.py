@@ -172,6 +172,9 @@ def results_file(dataset: str, model: str, name: str) -> str:
 CERTIFICATES = ("certificates.csv", "certify.json")
 """Files of a model's results that only data sets with `certify` in params.yaml have."""
 
+ACQUISITION = ("acquisition.csv", "acquisition.json", "acquisition.png")
+"""Files of a model's results that only data sets with `acquisition` in params.yaml have."""
+
 
 def row_files(dataset: str, model: str) -> list[str]:
     """Return the files of per-image rows by which a model is judged."""

@@ -37,6 +37,7 @@ def of_classes(raw: RawImages, names: Sequence[str] | None) -> RawImages:
         class_names=class_names,
         class_order=order_of(class_names) if raw.class_order == "numbered" else raw.class_order,
         read=lambda position: raw.read(int(positions[position])),
+        read_scan=lambda position: raw.scan(int(positions[position])),
         notes=(*raw.notes, *([note] if left else [])),
     )
 

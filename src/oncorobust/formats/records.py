@@ -3,10 +3,14 @@
 A reader opens a tree (`RawImages`) without reading its pixels. `RawImages.read(position)` then returns the stored
 values of one image, so memory use does not grow with the number of images. Values stay as the format stores them (grey
 levels, Hounsfield units), with the format's own limits where it has any; preprocessing scales them to [0, 1].
+
+`RawImages.scan(position)` returns the same image as its scanner made it: the whole slice, before the crop of the
+format, with spacing and neighbouring slices where the files state them. `Scan.cut` then gives the values of `read`.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -18,6 +22,14 @@ from oncorobust.formats.class_order import ClassOrder
 INDEX_COLUMNS = ("image_id", "patient_id", "label", "source")
 SPLITS = ("train", "validation", "test")
 UNVERIFIED = "unverified"
+GREY_LEVEL = "grey level"
+"""Unit of pictures, which hold what a screen shows."""
+
+STACK_MM = 6.0
+"""How far from an image its neighbouring slices reach, mm; thicker slices than twice this are not made from them."""
+
+Modality = Literal["CT", "MR", "MG", "other"]
+"""Scanners whose physics is known here, by the codes of DICOM's Modality; `other` also where a file states none."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +49,40 @@ class StoredImage:
 
 
 @dataclass(frozen=True)
+class Stack:
+    """The slices beside an image, on the same rows and columns, with the image's own.
+
+    values: float32 (k, h, w). positions_mm: of each slice along the normal, (k,), increasing; the own slice is at 0.
+    """
+
+    values: np.ndarray
+    positions_mm: np.ndarray
+
+
+def _same(values: np.ndarray) -> np.ndarray:
+    return values
+
+
+@dataclass(frozen=True)
+class Scan:
+    """One image in the units of its scanner, before crop, window and resize.
+
+    values: float32 (h, w), or (h, w, 3) for colours and for three planes. unit: of the values, as `intensity_unit`.
+    limits: what stored values can hold; None where the format has no limits. spacing_mm: distance of neighbouring rows
+    and of neighbouring columns; None where unknown. cut: returns the part of such values, changed or not, that the
+    format takes as its image; for unchanged values, those of `RawImages.read`.
+    """
+
+    values: np.ndarray
+    modality: Modality
+    unit: str
+    limits: tuple[float, float] | None
+    spacing_mm: tuple[float, float] | None
+    stack: Stack | None = None
+    cut: Callable[[np.ndarray], np.ndarray] = _same
+
+
+@dataclass(frozen=True)
 class RawImages:
     """An opened raw tree.
 
@@ -49,6 +95,7 @@ class RawImages:
         "rescaled value" (DICOM with a transform that states no unit) or "stored value".
     class_order: where the order of class_names comes from.
     notes: sentences for the user that say what was left out or decided while the tree was opened.
+    read_scan: returns the image at a row's position as its scanner made it; None where `read` returns all there is.
     """
 
     index: pd.DataFrame
@@ -59,10 +106,35 @@ class RawImages:
     intensity_unit: str
     notes: tuple[str, ...] = ()
     class_order: ClassOrder = "stated"
+    read_scan: Callable[[int], Scan] | None = None
+
+    def scan(self, position: int) -> Scan:
+        """Return the image at a row's position in the units of its scanner. Raises InputError naming the file."""
+        if self.read_scan is not None:
+            return self.read_scan(position)
+        stored = self.read(position)
+        values = stored.values.astype(np.float32)
+        return Scan(values, modality="other", unit=self.intensity_unit, limits=stored.limits, spacing_mm=None)
 
     def __post_init__(self) -> None:
         """Check the rules that every format has to follow. Raises InputError."""
         check_index(self.index, self.class_names)
+
+
+def stack_of(
+    own: int, positions_mm: np.ndarray, read: Callable[[int], np.ndarray], values: np.ndarray
+) -> Stack | None:
+    """Return the slices of a volume within STACK_MM of one of them; None where no other is so near.
+
+    own, positions_mm: number of the slice, and the increasing positions of all slices. read: returns another slice, of
+    the same shape as `values`, those of the own one.
+    """
+    offsets = np.asarray(positions_mm, dtype=np.float64) - positions_mm[own]
+    near = [int(at) for at in np.flatnonzero(np.abs(offsets) <= STACK_MM)]
+    if len(near) < 2:
+        return None
+    slices = [values if at == own else np.asarray(read(at), dtype=np.float32) for at in near]
+    return Stack(np.stack(slices), offsets[near])
 
 
 def check_index(index: pd.DataFrame, class_names: tuple[str, ...]) -> None:
