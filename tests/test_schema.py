@@ -16,6 +16,7 @@ from oncorobust.acquire.phantoms.lidc_tree import write_lidc_phantom
 from oncorobust.base.errors import InputError
 from oncorobust.base.files import write_csv
 from oncorobust.base.schema.acceptance import ACCEPTANCE, DECLARATION
+from oncorobust.base.schema.acquisition import ACQUISITION, ACQUISITION_SUMMARY
 from oncorobust.base.schema.attack import INTERVALS, PREDICTIONS, THREATS
 from oncorobust.base.schema.certify import CERTIFICATES
 from oncorobust.base.schema.curves import CURVES
@@ -28,6 +29,7 @@ from oncorobust.base.schema.version import SCHEMA_VERSION, parse_results, read_r
 from oncorobust.base.schema.version import write_results as write_json_results
 from oncorobust.data.dataset import COLUMNS
 from oncorobust.data.preprocess import process
+from oncorobust.evaluation.acquisition_rows import ACQUISITION_COLUMNS
 from oncorobust.evaluation.certificate_rows import CERTIFICATE_COLUMNS
 from oncorobust.evaluation.strict import INTERVAL_COLUMNS
 from oncorobust.evaluation.threats import THREAT_COLUMNS
@@ -90,8 +92,8 @@ def test_results_and_tables_fit_their_schema(tmp_path: Path, protocols: tuple[st
     problems, seen = problems_below(tmp_path)
     assert problems == []
     assert {CERTIFICATES.file, TABLE_C.file} <= seen
-    # test_acceptance.py, test_figure_points.py, test_page_charts.py
-    elsewhere = {ACCEPTANCE.file, DECLARATION.file, POINTS.file, CURVES.file}
+    # test_acceptance.py, test_figure_points.py, test_page_charts.py, test_acquisition_summary.py
+    elsewhere = {ACCEPTANCE.file, DECLARATION.file, POINTS.file, CURVES.file, ACQUISITION_SUMMARY.file}
     assert {one.file for one in DOCUMENTS} - elsewhere <= seen
 
 
@@ -137,6 +139,7 @@ def test_the_stages_name_the_columns_of_the_schema_in_its_order() -> None:
     assert tuple(INTERVAL_COLUMNS) == INTERVALS.names
     assert tuple(THREAT_COLUMNS) == THREATS.names
     assert tuple(CERTIFICATE_COLUMNS) == CERTIFICATES.names
+    assert tuple(ACQUISITION_COLUMNS) == ACQUISITION.names
     assert tuple(column.name for column in INDEX.columns if not column.when) == COLUMNS
     assert PREDICTIONS.names[:3] == ("image_id", "patient_id", "label")
 

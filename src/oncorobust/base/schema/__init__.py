@@ -6,6 +6,8 @@
     training    history.csv, training.json, <model>.answers.json       stages train and harden
     attack      predictions.csv, intervals.csv, threats.csv, attack.json   stage attack
     rank        sensitivity.csv, rank.json                             stage rank
+    certify     certificates.csv, certify.json                         stage certify
+    acquisition acquisition.csv, acquisition.json                      stage rescan
     validity    validity.json; validity.csv and validity.json of all models   stages validate and tabulate
     tables      the CSV files of the tables, cells.json                stage tabulate
     curves      curves.json                                            stage plot

@@ -1,6 +1,7 @@
 """All results that the schema describes, in the order of the stages that write them."""
 
 from oncorobust.base.schema.acceptance import ACCEPTANCE, DECLARATION
+from oncorobust.base.schema.acquisition import ACQUISITION, ACQUISITION_SUMMARY
 from oncorobust.base.schema.attack import (
     ATTACK,
     INTERVALS,
@@ -40,6 +41,7 @@ TABLES: tuple[Table, ...] = (
     SENSITIVITY,
     SCORES,
     CERTIFICATES,
+    ACQUISITION,
     REPEATED_PREDICTIONS,
     REPEATED_INTERVALS,
     TABLE_1,
@@ -62,7 +64,7 @@ TABLES: tuple[Table, ...] = (
 """Every CSV file."""
 
 DOCUMENTS: tuple[Document, ...] = (
-    *(SUMMARY, ANSWERS, TRAINING, DECLARATION, ATTACK, RANK, CERTIFY, VALIDITY),
+    *(SUMMARY, ANSWERS, TRAINING, DECLARATION, ATTACK, RANK, CERTIFY, ACQUISITION_SUMMARY, VALIDITY),
     *(CELLS, METRICS, GATES, CURVES, POINTS, ACCEPTANCE),
 )
 """Every JSON file."""
