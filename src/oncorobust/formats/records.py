@@ -121,9 +121,7 @@ class RawImages:
         check_index(self.index, self.class_names)
 
 
-def stack_of(
-    own: int, positions_mm: np.ndarray, read: Callable[[int], np.ndarray], values: np.ndarray
-) -> Stack | None:
+def stack_of(own: int, positions_mm: np.ndarray, read: Callable[[int], np.ndarray], values: np.ndarray) -> Stack | None:
     """Return the slices of a volume within STACK_MM of one of them; None where no other is so near.
 
     own, positions_mm: number of the slice, and the increasing positions of all slices. read: returns another slice, of

@@ -1,0 +1,28 @@
+"""Spatial frequencies of an image in cycles per mm, and filters given by their gain at each frequency."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+Spacing = tuple[float, float]
+"""Distance of neighbouring rows and of neighbouring columns, mm."""
+
+_PADDING = 32
+
+
+def radial_frequencies(shape: tuple[int, int], spacing_mm: Spacing) -> np.ndarray:
+    """Return the magnitude of the spatial frequency of each coefficient of `np.fft.rfft2`, cycles per mm."""
+    rows = np.fft.fftfreq(shape[0], spacing_mm[0])
+    columns = np.fft.rfftfreq(shape[1], spacing_mm[1])
+    return np.hypot(rows[:, None], columns[None, :])
+
+
+def filtered(values: np.ndarray, spacing_mm: Spacing, gain: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """Multiply the spectrum of an image (h, w) by a gain, a function of the radial frequency in cycles per mm.
+
+    The image is continued by mirroring it at its edges, so that opposite edges do not mix. Returns float64 (h, w).
+    """
+    rows, columns = (min(_PADDING, length) for length in values.shape)
+    padded = np.pad(values.astype(np.float64), ((rows, rows), (columns, columns)), mode="symmetric")
+    spectrum = np.fft.rfft2(padded) * gain(radial_frequencies(padded.shape, spacing_mm))
+    return np.fft.irfft2(spectrum, s=padded.shape)[rows:-rows, columns:-columns]
