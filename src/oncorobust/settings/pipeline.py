@@ -7,6 +7,7 @@ from msgspec import Meta
 
 from oncorobust.base import layout
 from oncorobust.base.errors import InputError
+from oncorobust.settings.acquisition import Acquisition
 from oncorobust.settings.attacks import Attack, Attacks, Rank
 from oncorobust.settings.base import Count, Epsilon, Settings
 from oncorobust.settings.certify import Certify
@@ -53,6 +54,8 @@ class Dataset(Settings, frozen=True, kw_only=True):
     """Ranking of test images by sensitivity."""
     certify: Certify | None = None
     """Certificates of the smoothed models; null for none."""
+    acquisition: Acquisition | None = None
+    """Changes that a scanner, a protocol or an archive makes, without any attacker; null for none."""
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -149,6 +152,12 @@ class Params(Settings, frozen=True, kw_only=True):
         """Names of the models of each data set that runs with certificates, in order."""
         chosen = {name: self.datasets[name] for name in self.run.datasets}
         return {name: dataset.trained_models for name, dataset in chosen.items() if dataset.certify is not None}
+
+    @property
+    def rescanned(self) -> dict[str, tuple[str, ...]]:
+        """Names of the models of each data set that runs with changes of the acquisition, in order."""
+        chosen = {name: self.datasets[name] for name in self.run.datasets}
+        return {name: dataset.trained_models for name, dataset in chosen.items() if dataset.acquisition is not None}
 
     @property
     def repeats(self) -> dict[str, tuple[int, ...]]:
