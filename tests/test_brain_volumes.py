@@ -6,14 +6,15 @@ import pytest
 from oncorobust.base.errors import InputError
 from oncorobust.formats.volumes import (
     Grid,
+    Volume,
     check_grid,
     check_square_pixels,
     crop_side,
     crop_square,
     display_order,
+    percentiles_inside,
     reorder,
     reorder_grid,
-    to_percentile_share,
 )
 
 LEFT, BACK, HEAD = np.eye(3)
@@ -89,15 +90,19 @@ def test_a_crop_that_leaves_the_slice_is_filled_with_0() -> None:
 
 def test_shares_of_the_percentiles() -> None:
     values = np.concatenate((np.zeros(50), np.arange(1, 202))).reshape(1, 1, 251).astype(np.float32)
-    shares = to_percentile_share(values, "x")  # of 1 to 201, percentile 0.5 is 2 and 99.5 is 200
-    np.testing.assert_allclose(shares[0, 0, [0, 50, 51, 150, 249, 250]], np.array((-2, -1, 0, 99, 198, 199)) / 198)
+    low, high = percentiles_inside(values, "x")
+    assert (low, high) == (2, 200)  # of 1 to 201
+    volume = Volume(values, make_grid(HEAD, BACK, LEFT), (low, high))
+    np.testing.assert_allclose(
+        volume.share(values[0])[0, [0, 50, 51, 150, 249, 250]], np.array((-2, -1, 0, 99, 198, 199)) / 198
+    )
 
 
 def test_what_cannot_be_scaled() -> None:
     with pytest.raises(InputError, match=r"expected an image, got a volume in which every voxel is 0 in a\.nii"):
-        to_percentile_share(np.zeros((2, 2, 2), dtype=np.float32), "a.nii")
+        percentiles_inside(np.zeros((2, 2, 2), dtype=np.float32), "a.nii")
     with pytest.raises(InputError, match=r"more than one value, got 7 at percentiles 0\.5 and 99\.5 in a\.nii"):
-        to_percentile_share(np.full((2, 2, 2), 7, dtype=np.float32), "a.nii")
+        percentiles_inside(np.full((2, 2, 2), 7, dtype=np.float32), "a.nii")
 
 
 def test_grids_that_are_refused() -> None:

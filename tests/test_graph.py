@@ -13,6 +13,7 @@ import toy_pipeline as toy
 import yaml
 
 from oncorobust.base.errors import InputError
+from oncorobust.base.layout import ACQUISITION
 from oncorobust.base.schema.files import TABLES
 from oncorobust.pipeline.dvc_yaml import check_in_step, out_of_step, own_files, refresh, repeats
 from oncorobust.pipeline.imports import library_files, stage_code
@@ -48,9 +49,9 @@ def test_both_tools_have_the_same_steps(folder: Path) -> None:
     jobs = toy.snakemake_plan(folder, forceall=True).steps
     stages = toy.dvc_steps(folder)
     assert set(jobs) == set(stages)
-    # acquire; preprocess, train, harden of two data sets; attack, rank, validate of two models of each; certify of the
-    # two models of one; four more
-    assert len(jobs) == 1 + 3 * 2 + 3 * 2 * 2 + 2 + 4
+    # acquire; preprocess, train, harden of two data sets; attack, rank, validate of two models of each; certify and
+    # rescan of the two models of one; four more
+    assert len(jobs) == 1 + 3 * 2 + 3 * 2 * 2 + 2 * 2 + 4
     for name, stage in stages.items():
         assert jobs[name] == stage, name
 
@@ -209,7 +210,7 @@ def test_compute_jobs_ask_for_a_gpu_only_where_there_is_one(
         (tmp_path / "nvidia-smi").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{Path(sys.executable).parent}:/bin")
     asked = {job.partition("@")[0] for job in toy.snakemake_plan(folder).gpu}
-    assert asked == ({"train", "harden", "attack", "rank", "certify"} if present else set())
+    assert asked == ({"train", "harden", "attack", "rank", "certify", "rescan"} if present else set())
 
 
 def test_a_plotted_column_has_no_empty_cell_and_only_finite_numbers() -> None:
@@ -227,8 +228,8 @@ def test_every_rule_that_asks_for_a_gpu_has_a_place_in_the_slurm_profile() -> No
     text = "".join(file.read_text() for file in (toy.REPOSITORY / "workflow" / "rules").glob("*.smk"))
     large = {rule.partition(":")[0] for rule in text.split("\nrule ")[1:] if "**ON_A_GPU" in rule}
     profile = yaml.safe_load((toy.REPOSITORY / "profiles" / "slurm" / "config.v8+.yaml").read_text())
-    large_rules = {"train", "harden", "smooth", "attack", "rank", "certify", "repeat", "attack_shard", "rank_shard"}
-    assert large == large_rules
+    large_rules = {"train", "harden", "smooth", "attack", "rank", "certify", "rescan", "repeat"}
+    assert large == {*large_rules, "attack_shard", "rank_shard"}
     assert set(profile["set-resources"]) == large
 
 
@@ -247,7 +248,7 @@ def test_a_data_set_that_is_not_hardened_has_one_model_in_both_graphs(tmp_path: 
     plan, stages = toy.snakemake_plan(folder, forceall=True), toy.dvc_steps(folder)
     assert plan.steps == stages
     assert plan.targets == frozenset().union(*(step.outputs for step in stages.values()))
-    assert len(stages) == 1 + 3 * 2 + 3 * 2 * 2 + 2 + 4 - 4 * len(not_hardened) - ("mnist" in not_hardened)
+    assert len(stages) == 1 + 3 * 2 + 3 * 2 * 2 + 2 * 2 + 4 - 4 * len(not_hardened) - 2 * ("mnist" in not_hardened)
     read = frozenset().union(*(step.inputs | step.outputs for step in stages.values()))
     assert not {path for path in read for name in not_hardened if f"{name}/adversarial" in path}
     toy.write_params(folder, toy.toy_params())
@@ -278,6 +279,26 @@ def test_without_certificates_there_is_no_stage_certify_in_either_graph(tmp_path
     assert (folder / "dvc.yaml").read_text() == in_step
 
 
+def test_stage_rescan_reads_the_raw_tree_of_data_sets_with_an_acquisition_block_in_both_graphs(
+    tmp_path: Path, folder: Path
+) -> None:
+    stages = toy.dvc_steps(folder)
+    of_stage = {name for name in stages if name.startswith("rescan")}
+    assert of_stage == {"rescan@mnist-clean", "rescan@mnist-adversarial"}
+    inputs = stages["rescan@mnist-clean"].inputs
+    assert {"data/raw/mnist", "data/processed/mnist/raw_tree.csv", "models/mnist/clean.answers.json"} <= inputs
+    assert inputs == toy.snakemake_plan(folder, forceall=True).steps["rescan@mnist-clean"].inputs
+    without, content = toy.make_toy(tmp_path), toy.toy_params()
+    content["datasets"]["mnist"]["acquisition"] = None
+    toy.write_params(without, content)
+    assert "rescan lists other models than params.yaml" in out_of_step(without)
+    assert refresh(without)
+    plan, stages = toy.snakemake_plan(without, forceall=True), toy.dvc_steps(without)
+    assert plan.steps == stages
+    paths = plan.targets.union(*(step.inputs | step.outputs for step in stages.values()))
+    assert not {one for one in paths if one.rpartition("/")[2] in ACQUISITION}
+
+
 @pytest.mark.long
 def test_a_model_for_certificates_is_trained_certified_and_not_attacked_in_both_graphs(tmp_path: Path) -> None:
     folder = toy.make_toy(tmp_path)
@@ -295,11 +316,11 @@ def test_a_model_for_certificates_is_trained_certified_and_not_attacked_in_both_
     assert plan.steps == stages
     assert plan.targets == frozenset().union(*(step.outputs for step in stages.values()))
     made = {path for path in plan.targets if "/noise" in path}
-    trained, certified = stages["smooth@mnist"].outputs, stages["certify@mnist-noise"].outputs
-    assert made == trained | certified
+    trained, *others = (stages[one].outputs for one in ("smooth@mnist", "certify@mnist-noise", "rescan@mnist-noise"))
+    assert made == trained.union(*others)
     assert trained == {one.format(dataset="mnist") for one in toy.OUTPUTS["smooth"]}
     readers = {name for name, step in stages.items() if step.inputs & made}
-    assert readers == {"certify@mnist-noise", "tabulate", "plot", "report"}
+    assert readers == {"certify@mnist-noise", "rescan@mnist-noise", "tabulate", "plot", "report"}
     toy.write_params(folder, toy.toy_params())
     assert refresh(folder)
     assert (folder / "dvc.yaml").read_text() == in_step

@@ -34,7 +34,7 @@ def test_every_rule_names_the_environment_a_log_and_a_message() -> None:
         stage = name.removesuffix("_shard")
         assert f'    log:\n        "logs/{stage}' in rule, name
         assert f'    benchmark:\n        "logs/benchmarks/{stage}' in rule, name
-        computes = stage in ("train", "harden", "smooth", "attack", "rank", "certify", "repeat")
+        computes = stage in ("train", "harden", "smooth", "attack", "rank", "certify", "rescan", "repeat")
         assert ("threads: THREADS" in rule) == computes, name
 
 

@@ -27,36 +27,42 @@ from oncorobust.pipeline.dvc_yaml import refresh
 
 EACH_MODEL = ["clean", "adversarial"]
 DIRECT = {  # what reads a subtree of params.yaml, by its dotted name; the longest name that fits counts
-    "seed": ["preprocess", "train", "harden", "attack", "rank", "certify", "validate"],
-    "run.threads": ["train", "harden", "attack", "rank", "certify"],
+    "seed": ["preprocess", "train", "harden", "attack", "rank", "certify", "rescan", "validate"],
+    "run.threads": ["train", "harden", "attack", "rank", "certify", "rescan"],
     "acquire": ["acquire"],
     "attacks": ["attack", "rank"],
-    "attacks.batch_size": ["attack", "rank", "certify"],
-    "attacks.strict.search_precision": ["attack", "rank", "certify"],
+    "attacks.batch_size": ["attack", "rank", "certify", "rescan"],
+    "attacks.strict.fmn": ["attack", "rank", "rescan"],
+    "attacks.strict.search_precision": ["attack", "rank", "certify", "rescan"],
     "attacks.table_epsilons": ["attack", "rank", "certify", "tabulate"],
-    "datasets.mnist.preprocess": ["preprocess"],
-    "datasets.mnist.preprocess.format.name": ["acquire", "preprocess"],
+    "datasets.mnist.preprocess": ["preprocess", "rescan"],
+    "datasets.mnist.preprocess.format.name": ["acquire", "preprocess", "rescan"],
     "datasets.mnist.augment": ["preprocess", "train", "harden"],
     "datasets.mnist.model": ["train", "validate"],
     "datasets.mnist.train": ["train", "validate"],
     "datasets.mnist.harden": ["harden", "validate"],
-    "datasets.mnist.attack": ["attack", "certify"],
+    "datasets.mnist.attack": ["attack", "certify", "rescan"],
     "datasets.mnist.certify": ["certify"],
+    "datasets.mnist.acquisition": ["rescan"],
     "datasets.mnist.rank": ["rank"],
     "report": ["tabulate", "plot", "report"],
     "validity": ["report"],
 }
 AFTER = {  # what must follow when a stage runs again
-    "acquire": {"preprocess"},
-    "preprocess": {"train", "harden", "attack", "rank", "certify", "validate", "exchange", "report"},
-    "train": {"harden", "attack@clean", "rank@clean", "certify@clean", "validate@clean", "exchange", "report"},
-    "harden": {
-        *("attack@adversarial", "rank@adversarial", "certify@adversarial", "validate@adversarial"),
+    "acquire": {"preprocess", "rescan"},
+    "preprocess": {"train", "harden", "attack", "rank", "certify", "rescan", "validate", "exchange", "report"},
+    "train": {
+        *("harden", "attack@clean", "rank@clean", "certify@clean", "rescan@clean", "validate@clean"),
         *("exchange", "report"),
+    },
+    "harden": {
+        *("attack@adversarial", "rank@adversarial", "certify@adversarial", "rescan@adversarial"),
+        *("validate@adversarial", "exchange", "report"),
     },
     "attack": {"rank", "validate", "tabulate", "plot", "exchange", "report"},
     "rank": {"tabulate", "report"},
     "certify": {"tabulate", "plot", "report"},
+    "rescan": set(),
     "validate": {"tabulate"},
     "tabulate": {"plot", "exchange", "report"},
     "plot": {"report"},
@@ -94,6 +100,8 @@ OTHER_VALUES: dict[str, Any] = {  # where the next number or the opposite is not
     "datasets.mnist.certify.noise": "untied",
     "datasets.mnist.certify.alpha": 0.01,
     "datasets.mnist.certify.alpha_of": "table",
+    "datasets.mnist.acquisition.modality": "MR",
+    "datasets.mnist.acquisition.changes": {"jpeg": "literature"},
     "attacks.strict.search_precision": "tf32",
     "attacks.strict.noise": "uniform",
     "datasets.mnist.attack.threat_epsilons": [0.05, 0.1],
@@ -197,8 +205,8 @@ def closed(stages: list[str], datasets: list[str]) -> set[str]:
             new = {f"{stage}@{dataset}" for dataset in datasets}
         elif stage in ("attack", "rank", "validate"):
             new = {f"{stage}@{dataset}-{one}" for dataset in datasets for one in ([model] if model else EACH_MODEL)}
-        elif stage == "certify":  # slices has no certificates
-            new = {f"certify@mnist-{one}" for one in ([model] if model else EACH_MODEL) if "mnist" in datasets}
+        elif stage in ("certify", "rescan"):  # slices has neither
+            new = {f"{stage}@mnist-{one}" for one in ([model] if model else EACH_MODEL) if "mnist" in datasets}
         elif stage in ("repeat", "smooth", "accept"):
             # The toy has no further training seeds, no model for certificates (tests/test_graph.py) and no policy
             # (tests/test_acceptance.py).

@@ -26,8 +26,7 @@ def test_links_at_the_top_of_raw_trees_are_listed(tmp_path: Path, scans: Path) -
         (tree / name).symlink_to(scans)
     (tree / "one.png").symlink_to(scans / "a.png")  # DVC follows links to files
     (tree / "broken").symlink_to(tmp_path / "nothing")
-    values = {"run": {"datasets": ["mnist", "slices"]}}
-    assert linked_folders(tmp_path, values) == ["data/raw/slices/also", "data/raw/slices/files"]
+    assert linked_folders(tmp_path, ["mnist", "slices"]) == ["data/raw/slices/also", "data/raw/slices/files"]
 
 
 def test_dvc_runs_preprocess_again_after_a_change_behind_the_link(tmp_path: Path, scans: Path) -> None:

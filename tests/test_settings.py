@@ -29,6 +29,12 @@ OPTIONAL = {  # older files of parameters lack these
     *(f"datasets.{name}.preprocess.{key}" for name in DEMO["datasets"] for key in ("fit", "channels", "classes")),
     *(f"datasets.{name}.certify" for name, block in DEMO["datasets"].items() if block["certify"] is None),
     *(f"datasets.{name}.smooth" for name in DEMO["datasets"]),
+    *(f"datasets.{name}.acquisition" for name in DEMO["datasets"]),
+    *(
+        f"datasets.{name}.acquisition.{key}"
+        for name in DEMO["datasets"]
+        for key in ("modality", "changes", "max_images")
+    ),
 }
 CERTIFIED = "datasets.brain_mets.certify"
 """Null where it is missing; the demo certifies one data set."""
@@ -116,7 +122,9 @@ def test_a_misspelt_key_is_refused_with_its_path_and_the_right_one(name: str) ->
 
 @pytest.mark.parametrize("name", LEAVES)
 def test_a_value_of_another_kind_is_refused_with_its_path(name: str) -> None:
-    wrong = [1] if name.endswith((".labels", ".certify", ".smooth")) else {"a": 1}  # these may be mappings
+    wrong = (
+        [1] if name.endswith((".labels", ".certify", ".smooth", ".acquisition")) else {"a": 1}
+    )  # these may be mappings
     assert refused(with_value(name, wrong)).startswith(f"{name}: expected `")
     if not isinstance(parent_of(DEMO, name)[0][name.rpartition(".")[2]], bool):
         assert refused(with_value(name, True)).startswith(f"{name}: expected `")

@@ -66,7 +66,7 @@ def test_both_runners_write_the_same_bytes(ran: Path, tmp_path: Path) -> None:
     toy.run(other, "dvc repro -q")
     assert (other / "dvc.lock").read_bytes() == (ran / "dvc.lock").read_bytes()
     metrics = sorted(path.relative_to(ran) for path in (ran / "reports").rglob("*.json"))
-    assert len(metrics) == 2 * 5 + 3 + 1 + 2 + 2  # of figures
+    assert len(metrics) == 2 * 6 + 3 + 1 + 2 + 2  # of figures
     for path in metrics:
         assert (other / path).read_bytes() == (ran / path).read_bytes()
     toy.run(other, "oncorobust sync")
@@ -96,7 +96,7 @@ def test_record_does_not_put_new_parameters_on_old_results(folder: Path) -> None
     assert recorded.pending == sorted(
         [
             "harden@mnist",
-            *(f"{stage}@mnist-adversarial" for stage in ("attack", "certify", "rank", "validate")),
+            *(f"{stage}@mnist-adversarial" for stage in ("attack", "certify", "rank", "rescan", "validate")),
             "validate@mnist-clean",  # which judges by what selected either model
             *("tabulate", "plot", "exchange", "report"),
         ]
@@ -104,7 +104,7 @@ def test_record_does_not_put_new_parameters_on_old_results(folder: Path) -> None
     assert recorded.committed == sorted(
         [
             *("acquire@mnist", "preprocess@mnist", "train@mnist"),
-            *(f"{stage}@mnist-clean" for stage in ("attack", "certify", "rank")),
+            *(f"{stage}@mnist-clean" for stage in ("attack", "certify", "rank", "rescan")),
         ]
     )
     after, old = (yaml.safe_load(text)["stages"] for text in ((folder / "dvc.lock").read_text(), before))

@@ -4,7 +4,7 @@ The copy has the real Snakefile, dvc.yaml, profiles and library. A toy script ke
 block that never runs, so that each stage uses the same library files as the real one. There are two data sets:
 mnist, which `acquire` makes, and slices, whose raw tree and model are the user's. There are no further training seeds,
 no model for certificates and no policy, so the stages `repeat`, `smooth` and `accept` have no job. mnist has
-certificates, slices has none.
+certificates and changes of the acquisition, slices has none.
 """
 
 import ast
@@ -32,8 +32,8 @@ from snakemake.settings.types import DAGSettings, OutputSettings, RerunTrigger, 
 from oncorobust.report.page.trace import SHOWN_CODE
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-STAGES = ["acquire", "preprocess", "train", "harden", "smooth", "attack", "rank", "certify", "validate", "repeat"]
-STAGES += ["tabulate", "plot", "exchange", "report", "accept"]
+STAGES = ["acquire", "preprocess", "train", "harden", "smooth", "attack", "rank", "certify", "rescan"]
+STAGES += ["validate", "repeat", "tabulate", "plot", "exchange", "report", "accept"]
 LOGGER = "src/snakemake_logger_plugin_oncorobust"
 COPIED = ["Snakefile", "dvc.yaml", "environment.yml", ".dvcignore", ".gitignore", "pyproject.toml", "presets"]
 COPIED += ["environment.gpu.yml", "profiles", "workflow", "src/oncorobust", LOGGER, ".dvc/config", ".dvc/.gitignore"]
@@ -64,6 +64,7 @@ OUTPUTS = {
     + [f"reports/{{dataset}}/{{model}}/{name}" for name in ("attack.json", "examples.npz")],
     "rank": [f"reports/{{dataset}}/{{model}}/{name}" for name in ("sensitivity.csv", "scores.csv", "rank.json")],
     "certify": ["reports/{dataset}/{model}/certificates.csv", "reports/{dataset}/{model}/certify.json"],
+    "rescan": [f"reports/{{dataset}}/{{model}}/acquisition.{form}" for form in ("csv", "png", "json")],
     "validate": ["reports/{dataset}/{model}/validity.json"],
     "repeat": [f"reports/{{dataset}}/seeds/{{seed}}/{name}" for name in ("predictions.csv", "intervals.csv")],
     "tabulate": [f"reports/tables/{name}.{form}" for name in TABLES for form in ("csv", "md")]
@@ -161,7 +162,7 @@ def toy_params() -> dict[str, Any]:
     """The demo's parameters, with short grids, and a second data set, whose raw tree and model are the user's."""
     content: dict[str, Any] = yaml.safe_load((REPOSITORY / "presets" / "demo.yaml").read_text(encoding="utf-8"))
     mnist = content["datasets"]["mnist"]
-    mnist["certify"] = content["datasets"]["brain_mets"]["certify"]
+    mnist |= {one: content["datasets"]["brain_mets"][one] for one in ("certify", "acquisition")}
     mnist["train"]["epochs"], mnist["harden"]["epochs"] = 4, 2
     mnist["harden"]["schedule"] = {"name": "warm_up", "epochs": 1}
     mnist["rank"]["num_random_init"] = 60
@@ -170,7 +171,7 @@ def toy_params() -> dict[str, Any]:
     content["acquire"] = {"mnist": {"source": "download"}}  # the toy's script fetches nothing
     content["datasets"] = {"mnist": mnist, "slices": copy.deepcopy(mnist)}
     content["datasets"]["slices"]["preprocess"]["format"] = {"name": "manifest"}
-    content["datasets"]["slices"]["certify"] = None
+    content["datasets"]["slices"] |= {"certify": None, "acquisition": None}
     own = {"source": "path", "path": OWN_MODEL, "input_range": [0, 255], "fine_tune": True}
     content["datasets"]["slices"]["model"] = own
     content["report"]["columns"] = {

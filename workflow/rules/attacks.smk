@@ -1,5 +1,5 @@
-# Attacks on the test images, the ranking of the images, certificates, the validity gate, and the models of further training seeds, one
-# job for each data set and seed. Attacks and ranking run in one job or in
+# Attacks on the test images, the ranking of the images, certificates, changes of the acquisition, the validity gate,
+# and the models of further training seeds, one job for each data set and seed. Attacks and ranking run in one job or in
 # shards: `snakemake --set-scatter test_images=8`, or set-scatter in a profile. Each shard processes a part of the test
 # images; the rule without a shard then combines them. Its outputs are bit-identical to those of one job. DVC runs that
 # one job.
@@ -152,6 +152,42 @@ rule certify:
         **asked("certify"),
     shell:
         command("certify") + " --dataset {wildcards.dataset} --model {wildcards.model}"
+
+
+rule rescan:
+    message:
+        "Changing the raw values of {wildcards.dataset} as scanners do, for the {wildcards.model} model."
+    wildcard_constraints:
+        model="|".join(TRAINED_MODELS),
+    input:
+        **DATA,
+        raw=raw_tree,
+        raw_tree=RAW_TREE,
+        model="models/{dataset}/{model}.keras",
+        answers="models/{dataset}/{model}.answers.json",
+    output:
+        metrics="reports/{dataset}/{model}/acquisition.json",
+        rows="reports/{dataset}/{model}/acquisition.csv",
+        sheet=shown(
+            "reports/{dataset}/{model}/acquisition.png", "Acquisition", dataset="{dataset}", model="{model}"
+        ),
+    params:
+        **tracked("seed", "run.threads", "attacks.batch_size", "attacks.strict.fmn"),
+        **tracked("attacks.strict.search_precision", "datasets.{dataset}.preprocess"),
+        **tracked("datasets.{dataset}.acquisition", "datasets.{dataset}.attack"),
+        code=code("rescan"),
+    log:
+        "logs/rescan/{dataset}-{model}.log",
+    benchmark:
+        "logs/benchmarks/rescan/{dataset}-{model}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: THREADS
+    resources:
+        **ON_A_GPU,
+        **asked("rescan"),
+    shell:
+        command("rescan") + " --dataset {wildcards.dataset} --model {wildcards.model}"
 
 
 rule validate:

@@ -24,6 +24,7 @@ from oncorobust.pipeline.dvc_yaml import (
     model_runs,
     own_files,
     repeats,
+    rescanned_runs,
     trained_runs,
 )
 from oncorobust.pipeline.interruption import pass_on
@@ -58,6 +59,7 @@ DATASETS = config["run"]["datasets"]
 RUNS = model_runs(config)  # each data set with each of its models that are attacked
 TRAINED = trained_runs(config)  # the same, and with the models for certificates
 CERTIFIED = certified_runs(config)  # each data set that has certificates with each of its models
+RESCANNED = rescanned_runs(config)  # each data set with changes of the acquisition with each of its models
 REPEATS = repeats(config)  # each data set that trains a model with each further training seed
 OWN_FILES = own_files(config)
 POLICIES = policies_of(config)
@@ -100,6 +102,11 @@ def of_certified_models(*files):
     return [f"reports/{name}/{model}/{file}" for file in files for name, model in CERTIFIED]
 
 
+def of_rescanned_models(*files):
+    """Return files of each model under changes of the acquisition; none where `acquisition` is null for all."""
+    return [f"reports/{name}/{model}/{file}" for file in files for name, model in RESCANNED]
+
+
 # Rows of the models that were trained with further seeds; none by default.
 REPEATED = [
     f"reports/{name}/seeds/{seed}/{file}" for name, seed in REPEATS for file in ["predictions.csv", "intervals.csv"]
@@ -129,6 +136,7 @@ ARTEFACTS = [
         ],
     ),
     *of_certified_models("certificates.csv", "certify.json"),
+    *of_rescanned_models("acquisition.csv", "acquisition.json", "acquisition.png"),
     *REPEATED,
     *expand("reports/tables/{table}.{form}", table=TABLES, form=["csv", "md"]),
     *["reports/tables/cells.json", "reports/tables/validity.json", "reports/metrics.json"],

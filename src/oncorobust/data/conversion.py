@@ -1,5 +1,10 @@
-"""Conversion of stored values to a square image in [0, 1]: crop or pad, scale, resize."""
+"""Conversion of stored values to a square image in [0, 1]: crop or pad, scale, resize.
 
+`Conversion.convert` is the one way from stored values to the images that models see: stage `preprocess` makes a data
+set by it, and stage `rescan` converts changed values of the same images by it.
+"""
+
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -7,9 +12,36 @@ import PIL.Image
 from jaxtyping import Float
 
 from oncorobust.base.arrays import Image
+from oncorobust.data.channels import Channels, with_channels
 from oncorobust.formats.lesion_boxes import cropped_side
 
 Fit = Literal["crop", "pad"]
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """How the images of one data set are converted.
+
+    size: side of a processed image, pixels. n_channels: of a processed image, 1 or 3. channels: how images of another
+    number are treated (`data.channels`). low, high: stored values that become 0 and 1. fit, crop_fraction: as in
+    `settings.Preprocess`.
+    """
+
+    size: int
+    n_channels: int
+    channels: Channels
+    low: float
+    high: float
+    fit: Fit
+    crop_fraction: float
+
+    def convert(self, values: np.ndarray, *, source: str) -> Float[np.ndarray, "{self.size} {self.size} c"]:
+        """Convert stored values (h, w) or (h, w, 3), float32 in [0, 1]. Raises InputError naming `source`."""
+        cropped = centre_crop(values, fraction=self.crop_fraction, fit=self.fit)
+        image = to_unit_interval(
+            with_channels(cropped, self.n_channels, self.channels, source=source), low=self.low, high=self.high
+        )
+        return resize(pad_square(image) if self.fit == "pad" else image, size=self.size)
 
 
 def square_side(values: np.ndarray, *, fraction: float, fit: Fit) -> int:

@@ -26,9 +26,9 @@ from oncorobust.base.arrays import Image
 from oncorobust.base.errors import InputError
 from oncorobust.data.appearance_warnings import WARNING, warn
 from oncorobust.data.appearances import Appearances
-from oncorobust.data.channels import count_channels, with_channels
+from oncorobust.data.channels import count_channels
 from oncorobust.data.choice import advice, choose, of_classes
-from oncorobust.data.conversion import centre_crop, pad_square, resize, to_unit_interval
+from oncorobust.data.conversion import Conversion, centre_crop
 from oncorobust.data.dataset import COLUMNS, POSITION
 from oncorobust.data.duplicates import Fingerprints, check_identical, notes_on_images, without_common
 from oncorobust.data.seen_images import SeenImages
@@ -85,6 +85,7 @@ def process(raw: RawImages, settings: Preprocess, *, dataset: str, seed: int, is
         )
     low, high = _intensity_range(raw, chosen, settings)
     channels = count_channels((raw.read(int(position)).values for position in chosen[POSITION]), settings.channels)
+    conversion = conversion_of(settings, n_channels=channels, intensity_range=(low, high))
     index = resize_boxes(chosen, crop_fraction=settings.crop_fraction, size=settings.size)
     index = index.assign(class_name=[raw.class_names[label] for label in chosen["label"]])
     index = index[[*COLUMNS, *(name for name in raw.index if name not in {*COLUMNS, "given_split"})]]
@@ -124,11 +125,25 @@ def process(raw: RawImages, settings: Preprocess, *, dataset: str, seed: int, is
 
     return Processed(
         index=index.reset_index(drop=True),
-        images=_images(raw, chosen, settings, channels=channels, low=low, high=high, see=see),
+        images=_images(raw, chosen, settings, conversion, see=see),
         shape=(len(index), settings.size, settings.size, channels),
         summary=summary,
         more_notes=more_notes,
         looks=looks,
+    )
+
+
+def conversion_of(settings: Preprocess, *, n_channels: int, intensity_range: tuple[float, float]) -> Conversion:
+    """Return the conversion of a data set; n_channels and intensity_range are `channels` and that of summary.json."""
+    low, high = intensity_range
+    return Conversion(
+        size=settings.size,
+        n_channels=n_channels,
+        channels=settings.channels,
+        low=low,
+        high=high,
+        fit=settings.fit,
+        crop_fraction=settings.crop_fraction,
     )
 
 
@@ -170,24 +185,20 @@ def _images(
     raw: RawImages,
     chosen: pd.DataFrame,
     settings: Preprocess,
+    conversion: Conversion,
     *,
-    channels: int,
-    low: float,
-    high: float,
     see: Callable[[StoredImage, Image, str], None],
 ) -> Iterator[Image]:
+    low, high = conversion.low, conversion.high
     for position, source in zip(chosen[POSITION], chosen["source"], strict=True):
         stored = raw.read(int(position))
         if settings.intensity_range == "format" and stored.limits != (low, high):
             raise InputError(
                 f"{source}: expected limits {low:g} to {high:g}, as in the first image, got {stored.limits}"
             )
-        cropped = centre_crop(stored.values, fraction=settings.crop_fraction, fit=settings.fit)
-        values = with_channels(cropped, channels, settings.channels, source=source)
-        image = to_unit_interval(values, low=low, high=high)
-        resized = resize(pad_square(image) if settings.fit == "pad" else image, size=settings.size)
-        see(stored, resized, source)
-        yield resized
+        image = conversion.convert(stored.values, source=source)
+        see(stored, image, source)
+        yield image
 
 
 def _counts(index: pd.DataFrame, class_names: tuple[str, ...]) -> dict[str, dict[str, int]]:

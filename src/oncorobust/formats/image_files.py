@@ -21,7 +21,7 @@ from oncorobust.formats.dicom.values import STORED
 from oncorobust.formats.itk_volumes import itk_kind, itk_size, read_itk_picture
 from oncorobust.formats.outside import only_input_errors
 from oncorobust.formats.pictures import read_picture
-from oncorobust.formats.records import StoredImage
+from oncorobust.formats.records import GREY_LEVEL, Modality, StoredImage
 from oncorobust.formats.tiff_pages import STARTS
 
 _STARTS = {
@@ -41,6 +41,7 @@ class FileKind:
     """What the header of a file says of its images.
 
     synthetic: None where the format has no such mark. n_frames, pixel_height (divided by width): 1 for all but DICOM.
+    modality, spacing_mm (of rows and columns): `other` and None for all but DICOM.
     """
 
     name: str
@@ -48,6 +49,8 @@ class FileKind:
     synthetic: bool | None
     n_frames: int = 1
     pixel_height: float = 1.0
+    modality: Modality = "other"
+    spacing_mm: tuple[float, float] | None = None
 
 
 def describe_image(path: Path) -> FileKind:
@@ -56,8 +59,16 @@ def describe_image(path: Path) -> FileKind:
         name = kind_of(path)
         if name == "DICOM":
             found = describe_dicom(path)
-            return FileKind(name, found.unit, found.synthetic, found.n_frames, found.pixel_height)
-        return FileKind(name, STORED if name in (*VOLUMES, *ARRAYS) else "grey level", None)
+            return FileKind(
+                name,
+                found.unit,
+                found.synthetic,
+                n_frames=found.n_frames,
+                pixel_height=found.pixel_height,
+                modality=found.modality,
+                spacing_mm=found.spacing_mm,
+            )
+        return FileKind(name, STORED if name in (*VOLUMES, *ARRAYS) else GREY_LEVEL, None)
 
 
 def read_image(path: Path) -> StoredImage:

@@ -23,12 +23,12 @@ from oncorobust.formats.class_order import ClassOrder, order_of, sort_labels
 from oncorobust.formats.csv_text import check_columns, check_filled, read_table, read_text
 from oncorobust.formats.dicom.values import RESCALED, STORED
 from oncorobust.formats.image_files import FileKind
-from oncorobust.formats.manifest_crops import BOX, CENTER, crop, read_boxes
+from oncorobust.formats.manifest_crops import BOX, CENTER, crop, crop_scan, read_boxes
 from oncorobust.formats.manifest_files import check_parts, describe_files, row_files
 from oncorobust.formats.part_reading import PartReader
 from oncorobust.formats.parts import COLUMNS as PART_COLUMNS
 from oncorobust.formats.parts import read_parts
-from oncorobust.formats.records import SPLITS, UNVERIFIED, RawImages, StoredImage
+from oncorobust.formats.records import SPLITS, UNVERIFIED, RawImages, Scan, StoredImage
 from oncorobust.formats.synthetic_mark import is_synthetic
 
 NAME = "manifest.csv"
@@ -88,11 +88,17 @@ def open_manifest(folder: Path, *, file: str = NAME, classes: Sequence[str] | No
         image = reader.read(files[position], parts[position])
         return image if boxes is None else crop(image, boxes[position], files[position])
 
+    def read_scan(position: int) -> Scan:
+        file = files[position]
+        scan = reader.read_scan(file, parts[position], kinds[file])
+        return scan if boxes is None else crop_scan(scan, boxes[position], file)
+
     return RawImages(
         index=index.reset_index(drop=True),
         class_names=class_names,
         class_order=class_order,
         read=read,
+        read_scan=read_scan,
         synthetic=is_synthetic(folder, (kind.synthetic for kind in kinds.values())),
         verified=UNVERIFIED,
         intensity_unit=_unit(kinds.values(), path),

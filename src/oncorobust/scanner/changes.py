@@ -11,16 +11,21 @@ import numpy as np
 
 from oncorobust.base.errors import InputError
 from oncorobust.formats.records import Scan
+from oncorobust.scanner import archives, geometry, kernels, mammography, mri, noise, thickness
 from oncorobust.scanner.conditions import (
     Condition,
     first_reason,
     in_hounsfield_units,
+    large_enough,
+    not_constant,
+    not_in_hounsfield_units,
     of_modality,
     of_one_channel,
+    with_magnitudes,
+    with_neighbours,
     with_spacing,
 )
 from oncorobust.scanner.levels import LEVELS, Levels
-from oncorobust.scanner.noise import dose_noise
 from oncorobust.settings.acquisition import Quantity, quantity
 
 Effect = Callable[[Scan, float, np.random.Generator], np.ndarray]
@@ -86,15 +91,35 @@ def _shift(scan: Scan, severity: float, _rng: np.random.Generator) -> np.ndarray
     return scan.values + np.float32(severity)
 
 
-_CT = (of_modality("CT"), in_hounsfield_units, of_one_channel)
+_CT = (of_modality("CT"), in_hounsfield_units)
+_CT_PLANE = (*_CT, of_one_channel, with_spacing)
+_MR = (of_modality("MR"), of_one_channel, with_magnitudes)
+_MG = (of_modality("MG"), of_one_channel, with_spacing)
+_SECTION = of_modality("CT", "MR")
+_FILE = (large_enough, not_constant)
 
 _PARTS: tuple[tuple[str, tuple[Condition, ...], Effect], ...] = (
-    ("dose_noise", (*_CT, with_spacing), dose_noise),
-    ("hu_shift", (of_modality("CT"), in_hounsfield_units), _shift),
+    ("dose_noise", _CT_PLANE, noise.dose_noise),
+    ("kernel_sharp", _CT_PLANE, kernels.sharpened),
+    ("kernel_smooth", _CT_PLANE, kernels.smoothed),
+    ("slice_thickness", (_SECTION, of_one_channel, with_neighbours), thickness.thicker),
+    ("hu_shift", _CT, _shift),
+    ("resampling", (_SECTION, of_one_channel, with_spacing), geometry.resampled),
+    ("bias_field", _MR, mri.biased),
+    ("rician_noise", _MR, mri.noisy),
+    ("ghosting", _MR, mri.ghosted),
+    ("contrast_shift", _MR, mri.longer_echo),
+    ("blur", _MG, kernels.smoothed),
+    ("quantum_noise", (*_MG, not_constant), mammography.with_less_dose),
+    ("rotation", (), geometry.rotated),
+    ("jpeg", _FILE, archives.jpeg),
+    ("jpeg2000", _FILE, archives.jpeg2000),
+    ("window_8bit", _CT, archives.windowed),
+    ("grey_levels", (not_in_hounsfield_units, not_constant), archives.fewer_levels),
 )
 
 CHANGES = tuple(
     Change(name=name, quantity=quantity(name), about=LEVELS[name], conditions=conditions, effect=effect)
     for name, conditions, effect in _PARTS
 )
-"""All changes, in the order of tables."""
+"""All changes, in the order of tables: CT, MR, mammography, then what applies to all images."""

@@ -7,7 +7,7 @@ from oncorobust.formats.records import Modality, Scan
 Condition = Callable[[Scan], str | None]
 """Returns the reason why a change does not apply to an image; None if it does."""
 
-SMALLEST_FILE = 64
+SMALLEST_FILE = 128
 """Shorter side below which the headers of a compressed file weigh as much as the image, pixels."""
 
 

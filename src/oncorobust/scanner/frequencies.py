@@ -4,10 +4,17 @@ from collections.abc import Callable
 
 import numpy as np
 
+from oncorobust.formats.records import Scan
+
 Spacing = tuple[float, float]
 """Distance of neighbouring rows and of neighbouring columns, mm."""
 
 _PADDING = 32
+
+
+def spacing_of(scan: Scan) -> Spacing:
+    """Return the pixel spacing of an image; 1 by 1 where it is unknown, as for a turn of square pixels."""
+    return scan.spacing_mm or (1.0, 1.0)
 
 
 def radial_frequencies(shape: tuple[int, int], spacing_mm: Spacing) -> np.ndarray:

@@ -10,7 +10,7 @@ Gaussian H (Nickoloff and Riley 1985), which falls to 50 % at F50:
 import numpy as np
 
 from oncorobust.formats.records import Scan
-from oncorobust.scanner.frequencies import Spacing, radial_frequencies
+from oncorobust.scanner.frequencies import Spacing, radial_frequencies, spacing_of
 
 F50 = 0.35
 """Frequency at which the modulation transfer of the kernel is 50 %, cycles per mm: a standard kernel of the body."""
@@ -40,5 +40,5 @@ def _all_frequencies(shape: tuple[int, int], spacing_mm: Spacing) -> np.ndarray:
 def dose_noise(scan: Scan, standard_deviation: float, rng: np.random.Generator) -> np.ndarray:
     """Add noise of the given standard deviation (HU) to a slice in HU with known spacing."""
     height, width = scan.values.shape
-    noise = correlated_noise((height, width), scan.spacing_mm or (1.0, 1.0), standard_deviation, rng)
+    noise = correlated_noise((height, width), spacing_of(scan), standard_deviation, rng)
     return scan.values + noise

@@ -54,8 +54,8 @@ QUANTITIES = (
     Quantity("rotation", "degrees", -180, 180),
     Quantity("jpeg", ": 1", 1, 60, neutral=1.0),
     Quantity("jpeg2000", ": 1", 1, 100, neutral=1.0),
-    Quantity("window_8bit", "HU of window width", 256, 16384, neutral=None),
-    Quantity("grey_levels", "% of the range per grey level", 0, 50),
+    Quantity("window_8bit", "HU of window width", 1024, 16384, neutral=None),
+    Quantity("grey_levels", "% of the range per grey level", 0.0015, 50, neutral=None),
 )
 """Every change, in the order of tables: CT, MR, mammography, then what applies to all images."""
 

@@ -55,7 +55,7 @@ class Dataset(Settings, frozen=True, kw_only=True):
     certify: Certify | None = None
     """Certificates of the smoothed models; null for none."""
     acquisition: Acquisition | None = None
-    """Changes that a scanner, a protocol or an archive makes, without any attacker; null for none."""
+    """Changes of raw values that scanners, protocols and archives make; null for none."""
 
     @property
     def models(self) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from itertools import pairwise
 from pathlib import PurePath
 
 from oncorobust.base.errors import InputError
+from oncorobust.settings.acquisition import check_acquisition
 from oncorobust.settings.base import tag
 from oncorobust.settings.certify import Certify
 from oncorobust.settings.data import (
@@ -65,6 +66,8 @@ def check_dataset(name: str, dataset: Dataset) -> None:
             raise InputError(f"{where}.smooth.loss.name: expected noise or noise_adversarial, got {found}")
     if dataset.certify is not None:
         _check_certify(dataset.certify, dataset.preprocess, f"{where}.certify")
+    if dataset.acquisition is not None:
+        check_acquisition(dataset.acquisition, f"{where}.acquisition")
 
 
 def _check_certify(certify: Certify, preprocess: Preprocess, where: str) -> None:

@@ -38,10 +38,10 @@ from oncorobust.formats.volumes import (
     check_square_pixels,
     crop_side,
     display_order,
+    percentiles_inside,
     reorder,
     reorder_grid,
     square_corner,
-    to_percentile_share,
 )
 from oncorobust.settings.data import BrainMets
 
@@ -120,14 +120,15 @@ def open_nifti(
 
 
 def read_volume(path: Path, form: str) -> Volume:
-    """Read an image in display order, scaled by its 0.5 and 99.5 percentiles. Raises InputError naming the file.
+    """Read an image in display order. Raises InputError naming the file.
 
     form: which one of the header places the voxels.
     """
     stored = read_image(path)
     order = display_order(stored.forms[form], slice_axis=None)
-    values = to_percentile_share(reorder(stored.values, order), str(path))
-    return Volume(values=values, grid=reorder_grid(stored.forms[form], order))
+    values = reorder(stored.values, order)
+    grid = reorder_grid(stored.forms[form], order)
+    return Volume(values=values, grid=grid, percentiles=percentiles_inside(values, str(path)))
 
 
 def _case(name: str, parts: dict[str, Path], patients: dict[str, str], listed: Path) -> Case:

@@ -12,6 +12,7 @@ are 0 and 1, to which preprocessing clips them. Squares are filled with 0 where 
 from functools import lru_cache, partial
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from oncorobust.base.errors import InputError
@@ -20,7 +21,8 @@ from oncorobust.base.seeds import child_rng
 from oncorobust.formats.brain_mets.dicom import LESIONS, open_dicom
 from oncorobust.formats.brain_mets.nifti import FILE, find_cases, open_nifti
 from oncorobust.formats.brain_mets.regions import Regions
-from oncorobust.formats.records import UNVERIFIED, RawImages, StoredImage
+from oncorobust.formats.dicom.values import STORED
+from oncorobust.formats.records import UNVERIFIED, RawImages, Scan, StoredImage, stack_of
 from oncorobust.formats.synthetic_mark import is_synthetic
 from oncorobust.formats.tree_walk import files_below
 from oncorobust.formats.volumes import crop_side, crop_square
@@ -73,12 +75,31 @@ def _raw_images(folder: Path, regions: Regions, settings: BrainMets, *, seed: in
         side = crop_side(volume.grid, crop_mm=settings.crop_mm, where=row["source"])
         cut = partial(crop_square, row=row["row"], column=row["column"], side=side)
         padded = None if volume.padded is None else cut(volume.padded[row["slice"]])
-        return StoredImage(cut(volume.values[row["slice"]]), limits=(0.0, 1.0), padded=padded, lossy=volume.lossy)
+        values = cut(volume.share(volume.values[row["slice"]]))
+        return StoredImage(values, limits=(0.0, 1.0), padded=padded, lossy=volume.lossy)
+
+    def read_scan(position: int) -> Scan:
+        row = index.iloc[position]
+        volume, number = load(row["volume"]), int(row["slice"])
+        slices_mm, rows_mm, columns_mm = volume.grid.spacing_mm
+        side = crop_side(volume.grid, crop_mm=settings.crop_mm, where=row["source"])
+        cut = partial(crop_square, row=row["row"], column=row["column"], side=side)
+        own = volume.values[number]
+        return Scan(
+            own,
+            modality="MR",
+            unit=STORED,
+            limits=None,
+            spacing_mm=(rows_mm, columns_mm),
+            stack=stack_of(number, np.arange(len(volume.values)) * slices_mm, lambda at: volume.values[at], own),
+            cut=lambda values: cut(volume.share(values)),
+        )
 
     return RawImages(
         index=index.drop(columns=[name for name in _UIDS if name in index]),
         class_names=CLASS_NAMES,
         read=read,
+        read_scan=read_scan,
         synthetic=is_synthetic(folder, regions.flags),
         verified=UNVERIFIED,
         intensity_unit=UNIT,

@@ -33,7 +33,7 @@ class Regions:
 
     index: columns of RawImages, and volume, lesion_id, x_mm, y_mm, z_mm (LPS), diameter_mm, slice, row, column (voxels
         in display order), the metastasis's box (`lesion_boxes`); rows of one volume are adjacent.
-    load: reads a volume by its name in `volume`, with values scaled by its percentiles. Raises InputError.
+    load: reads a volume by its name in `volume`. Raises InputError.
     flags: whether each file is marked as synthetic, None where it does not say.
     notes: sentences for the user that say what was left out or decided.
     """

@@ -30,9 +30,9 @@ from oncorobust.formats.volumes import (
     check_grid,
     check_square_pixels,
     display_order,
+    percentiles_inside,
     reorder,
     reorder_grid,
-    to_percentile_share,
 )
 
 _SAME = ("FrameOfReferenceUID", "Rows", "Columns")
@@ -90,7 +90,7 @@ def read_slice(folder: Path, path: str, series: Series) -> StoredImage:
 
 
 def read_series(folder: Path, series: Series) -> Volume:
-    """Read all slices in display order, scaled by the volume's 0.5 and 99.5 percentiles. Raises InputError."""
+    """Read all slices in display order. Raises InputError."""
     stored, padded = np.empty(series.grid.shape, dtype=np.float32), np.zeros(series.grid.shape, dtype=bool)
     lossy = False
     for number, path in enumerate(series.paths):
@@ -100,9 +100,14 @@ def read_series(folder: Path, series: Series) -> Volume:
             raise InputError(f"expected {stored.shape[1]} x {stored.shape[2]} pixels, got {size} in {folder / path}")
         stored[number], padded[number] = image.values, image.padded
         lossy |= image.lossy
-    shares = to_percentile_share(reorder(stored, series.order), f"series {series.uid}, {folder / series.paths[0]}")
-    grid = reorder_grid(series.grid, series.order)
-    return Volume(values=shares, grid=grid, padded=reorder(padded, series.order), lossy=lossy)
+    values = reorder(stored, series.order)
+    return Volume(
+        values=values,
+        grid=reorder_grid(series.grid, series.order),
+        percentiles=percentiles_inside(values, f"series {series.uid}, {folder / series.paths[0]}"),
+        padded=reorder(padded, series.order),
+        lossy=lossy,
+    )
 
 
 def _grid(folder: Path, ordered: pd.DataFrame, along: np.ndarray, down: np.ndarray) -> Grid:

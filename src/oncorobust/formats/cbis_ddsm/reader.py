@@ -18,6 +18,7 @@ Source: Lee et al., Scientific Data 4, 2017; the collection's page in the Cancer
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from oncorobust.base.errors import InputError
@@ -27,7 +28,7 @@ from oncorobust.formats.cbis_ddsm.join import join_files, lesions_on_disk
 from oncorobust.formats.cbis_ddsm.roles import LIMITS, pad_to_square, read_crop
 from oncorobust.formats.dicom.images import images_only
 from oncorobust.formats.dicom.index import index_dicom
-from oncorobust.formats.records import RawImages, StoredImage, describe_sums
+from oncorobust.formats.records import GREY_LEVEL, RawImages, Scan, StoredImage, describe_sums
 from oncorobust.formats.synthetic_mark import is_synthetic
 from oncorobust.settings.data import CbisDdsm
 
@@ -56,13 +57,27 @@ def open_cbis_ddsm(folder: Path, settings: CbisDdsm, *, on_progress: Notify) -> 
         padded = None if image.padded is None else pad_to_square(image.padded)
         return StoredImage(pad_to_square(image.values), limits=LIMITS, padded=padded, lossy=image.lossy)
 
+    spacings = headers.drop_duplicates("path").set_index("path")["PixelSpacing"]
+
+    def read_scan(position: int) -> Scan:
+        crop, mask = (files[kind].iloc[position] for kind in ("crop", "mask"))
+        return Scan(
+            read_crop(folder / crop, mask=folder / mask).values.astype(np.float32),
+            modality="MG",
+            unit=GREY_LEVEL,
+            limits=LIMITS,
+            spacing_mm=spacings[crop],
+            cut=pad_to_square,
+        )
+
     return RawImages(
         index=index,
         class_names=CLASS_NAMES,
         read=read,
+        read_scan=read_scan,
         synthetic=is_synthetic(folder, _synthetic_flags(files)),
         verified=describe_sums({file.path.name: file.as_published for file in case_files}),
-        intensity_unit="grey level",
+        intensity_unit=GREY_LEVEL,
         notes=(*left_out, *notes),
     )
 

@@ -23,7 +23,7 @@ from oncorobust.base.errors import InputError
 from oncorobust.formats.dicom.frames import Frames, count_frames
 from oncorobust.formats.dicom.header import read_dataset, scan_header
 from oncorobust.formats.dicom.padding import fill, padded_pixels
-from oncorobust.formats.dicom.pixel_shape import PIXEL_SHAPE, pixel_height
+from oncorobust.formats.dicom.pixel_shape import PIXEL_SHAPE, pixel_height, spacing_mm
 from oncorobust.formats.dicom.syntaxes import check_decodable
 from oncorobust.formats.dicom.values import (
     HEADER,
@@ -34,12 +34,13 @@ from oncorobust.formats.dicom.values import (
     stored_limits,
     stored_values,
 )
-from oncorobust.formats.records import StoredImage
+from oncorobust.formats.records import Modality, StoredImage
 
 _KIND = (
     *(*HEADER, *PIXEL_SHAPE),
     *("SyntheticData", "PhotometricInterpretation", "PixelRepresentation", "NumberOfFrames"),
 )
+_KNOWN: dict[str, Modality] = {"CT": "CT", "MR": "MR", "MG": "MG"}
 _BINARY = "PixelRepresentation"
 """The only one of these elements that is not text; only lookup tables, which pydicom reads, need it."""
 _START_BYTES = 16384  # headers in the archives have 2,000 to 6,000 bytes
@@ -50,13 +51,16 @@ class DicomKind:
     """What a header says of the images of a file.
 
     unit: of the values that `read_dicom` returns. synthetic: SyntheticData (0008,001C), None if absent. pixel_height:
-    divided by their width.
+    divided by their width. modality: as in the header, where its physics is known here. spacing_mm: of rows and of
+    columns, None if not stated.
     """
 
     unit: str
     synthetic: bool | None
     n_frames: int
     pixel_height: float
+    modality: Modality
+    spacing_mm: tuple[float, float] | None
 
 
 def describe_dicom(path: Path) -> DicomKind:
@@ -64,7 +68,9 @@ def describe_dicom(path: Path) -> DicomKind:
     header = _scan(path) or read_dataset(path, specific_tags=list(_KIND), stop_before_pixels=True)
     flag, n_frames = header.get("SyntheticData"), count_frames(header, path)
     unit = STORED if _is_colour(header) else _unit_of_frames(header, n_frames, path)
-    return DicomKind(unit, None if flag is None else flag == "YES", n_frames, pixel_height(header))
+    synthetic = None if flag is None else flag == "YES"
+    modality = _KNOWN.get(str(header.get("Modality")), "other")
+    return DicomKind(unit, synthetic, n_frames, pixel_height(header), modality, spacing_mm(header))
 
 
 def read_dicom(path: Path) -> StoredImage:

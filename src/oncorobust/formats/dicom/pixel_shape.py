@@ -1,4 +1,4 @@
-"""How much higher than wide the pixels of a DICOM file are, from its header or its functional groups.
+"""How far apart the pixels of a DICOM file are, and how much higher than wide, from its header or functional groups.
 
 The spacing of rows and columns is looked for in the groups of each frame, in those that all frames share (Pixel
 Measures, PS3.3 C.7.6.16.2.1), and in the file itself; Pixel Aspect Ratio (C.7.6.3.1.7) is used where none is stated.
@@ -7,7 +7,8 @@ Measures, PS3.3 C.7.6.16.2.1), and in the file itself; Pixel Aspect Ratio (C.7.6
 from collections.abc import Iterator
 from typing import Any
 
-PIXEL_SHAPE = ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing", "PixelAspectRatio")
+_SPACINGS = ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing")
+PIXEL_SHAPE = (*_SPACINGS, "PixelAspectRatio")
 """Elements of the file that `pixel_height` reads, beside the functional groups."""
 
 
@@ -17,18 +18,32 @@ def pixel_height(header: Any) -> float:
     return max(heights, key=lambda height: max(height, 1 / height), default=1.0)
 
 
+def spacing_mm(header: Any) -> tuple[float, float] | None:
+    """Return the distance of neighbouring rows and columns, mm, of a file's first frame; None where none is stated.
+
+    It is measured in the patient, or else at the detector (mammography) or on the scanned film.
+    """
+    stated = next(_of_groups(header), None) or next(filter(None, (_pair(header.get(one)) for one in _SPACINGS)), None)
+    return stated if stated and min(stated) > 0 else None
+
+
 def _pairs(header: Any) -> Iterator[tuple[float, float]]:
     """Yield spacing of rows and of columns for each group of frames, or for the file."""
-    found = False
+    of_groups = list(_of_groups(header))
+    stated = (_pair(header.get(name)) for name in PIXEL_SHAPE)
+    if of_groups:
+        yield from of_groups
+    elif pair := next(filter(None, stated), None):
+        yield pair
+
+
+def _of_groups(header: Any) -> Iterator[tuple[float, float]]:
+    """Yield the spacing that each group of frames states."""
     for groups in ("PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence"):
         for group in header.get(groups) or []:
             for item in group.get("PixelMeasuresSequence") or []:
                 if pair := _pair(item.get("PixelSpacing")):
-                    found = True
                     yield pair
-    stated = (_pair(header.get(name)) for name in PIXEL_SHAPE)
-    if not found and (pair := next(filter(None, stated), None)):
-        yield pair
 
 
 def _pair(value: Any) -> tuple[float, float] | None:

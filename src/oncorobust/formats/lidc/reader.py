@@ -12,7 +12,8 @@ Opening a tree reads headers and annotations and keeps one row per nodule; `read
 Source: Armato et al., Medical Physics 38, 2011, The Cancer Imaging Archive; annotations CC BY 3.0.
 """
 
-from collections.abc import Callable
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ from oncorobust.base.errors import InputError
 from oncorobust.base.progress import Notify
 from oncorobust.formats.dicom.images import images_only
 from oncorobust.formats.dicom.index import index_dicom
-from oncorobust.formats.hu_squares import cut_square, square_around
+from oncorobust.formats.hu_squares import Square, cut_square, square_around
 from oncorobust.formats.image_files import read_image
 from oncorobust.formats.lesion_boxes import STORED_SIDE, box_columns
 from oncorobust.formats.lidc.diagnosis import Diagnosis, find_spreadsheet, read_diagnoses
@@ -44,7 +45,7 @@ from oncorobust.formats.lidc.segmented_reads import (
     find_segmented_nodules,
     find_segmented_reads,
 )
-from oncorobust.formats.records import RawImages, StoredImage
+from oncorobust.formats.records import STACK_MM, RawImages, Scan, StoredImage, stack_of
 from oncorobust.formats.synthetic_mark import is_synthetic
 from oncorobust.settings.data import Lidc
 
@@ -65,14 +66,18 @@ def open_lidc(folder: Path, settings: Lidc, *, on_progress: Notify) -> RawImages
     check_join(files, segmented, ct, folder)
     sheet = find_spreadsheet(folder)
     diagnoses = {} if sheet is None else read_diagnoses(sheet)
-    nodules, notes = _read_nodules(ct, files, segmented, diagnoses, settings, folder=folder, on_progress=on_progress)
+    nodules, beside, notes = _read_nodules(
+        ct, files, segmented, diagnoses, settings, folder=folder, on_progress=on_progress
+    )
     index = nodules[nodules["label"].notna()].astype({"label": "int64"}).reset_index(drop=True)
     if index.empty:
         raise InputError(f"expected nodules of at least 3 mm with {settings.min_readers} readers, got none in {folder}")
+    reader = _Reader(folder, index, beside)
     return RawImages(
         index=index,
         class_names=CLASS_NAMES,
-        read=_reader(index, folder=folder),
+        read=reader.read,
+        read_scan=reader.read_scan,
         synthetic=is_synthetic(folder, [flag == "YES" if flag else None for flag in ct["SyntheticData"].unique()]),
         verified=describe_verified(ct, sheet),
         intensity_unit="HU",
@@ -104,9 +109,13 @@ def _read_nodules(
     *,
     folder: Path,
     on_progress: Notify,
-) -> tuple[pd.DataFrame, list[str]]:
-    """Read one row per nodule of each series, with label None if it is to be left out, and notes on the series."""
+) -> tuple[pd.DataFrame, dict[str, "_Beside"], list[str]]:
+    """Read one row per nodule of each series, with label None if it is to be left out, and notes on the series.
+
+    Also return the slices beside each nodule's, by its image_id.
+    """
     rows: list[dict[str, object]] = []
+    beside: dict[str, _Beside] = {}
     notes: list[str] = []
     annotated = {*files.by_series, *segmented.by_series}
     series_headers = ct[ct["SeriesInstanceUID"].isin(annotated)].groupby("SeriesInstanceUID", observed=True)
@@ -118,9 +127,10 @@ def _read_nodules(
         for nodule in nodules:
             label = label_nodule(nodule.ratings, diagnosis, settings)
             rows.append(_row(nodule, series, label, crop_mm=settings.crop_mm))
+            beside[str(rows[-1]["image_id"])] = _beside(series, nodule.place.slice)
         on_progress(done, len(annotated), "series")
     rows.sort(key=lambda row: str(row["image_id"]))
-    return pd.DataFrame(rows, columns=None if rows else ["label"]), sorted(notes)
+    return pd.DataFrame(rows, columns=None if rows else ["label"]), beside, sorted(notes)
 
 
 def _find(
@@ -158,14 +168,53 @@ def _row(nodule: Nodule, series: Series, label: tuple[int, str] | None, *, crop_
     }
 
 
-def _reader(index: pd.DataFrame, *, folder: Path) -> Callable[[int], StoredImage]:
-    """Return the function that reads one nodule's slice and cuts out the square around it."""
+@dataclass(frozen=True)
+class _Beside:
+    """The slices within STACK_MM of a nodule's: files, increasing positions, and which of them is the nodule's."""
 
-    def read(position: int) -> StoredImage:
-        nodule = index.iloc[position]
-        image = read_image(folder / nodule["source"])
-        square = square_around(nodule["row"], nodule["col"], side=int(nodule[STORED_SIDE]))
+    paths: tuple[str, ...]
+    z_mm: np.ndarray
+    own: int
+
+
+def _beside(series: Series, own: int) -> _Beside:
+    near = np.flatnonzero(np.abs(series.z_mm - series.z_mm[own]) <= STACK_MM)
+    return _Beside(tuple(series.paths[at] for at in near), series.z_mm[near], int(np.searchsorted(near, own)))
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """Reads a nodule's slice, and cuts out the square around it.
+
+    beside: the slices beside each nodule's, by image_id.
+    """
+
+    folder: Path
+    index: pd.DataFrame
+    beside: Mapping[str, _Beside]
+
+    def read(self, position: int) -> StoredImage:
+        image, square = read_image(self.folder / self.index["source"].iloc[position]), self._square(position)
         padded = None if image.padded is None else cut_square(image.padded, square) > 0
         return StoredImage(cut_square(image.values, square), limits=None, padded=padded, lossy=image.lossy)
 
-    return read
+    def read_scan(self, position: int) -> Scan:
+        nodule, square = self.index.iloc[position], self._square(position)
+        beside = self.beside[nodule["image_id"]]
+        values = read_image(self.folder / nodule["source"]).values.astype(np.float32)
+        return Scan(
+            values,
+            modality="CT",
+            unit="HU",
+            limits=None,
+            spacing_mm=(float(nodule["spacing_mm"]),) * 2,
+            stack=stack_of(beside.own, beside.z_mm, lambda at: self._slice(beside.paths[at]), values),
+            cut=lambda changed: cut_square(changed, square),
+        )
+
+    def _slice(self, path: str) -> np.ndarray:
+        return read_image(self.folder / path).values
+
+    def _square(self, position: int) -> Square:
+        nodule = self.index.iloc[position]
+        return square_around(nodule["row"], nodule["col"], side=int(nodule[STORED_SIDE]))

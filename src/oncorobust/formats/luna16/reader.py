@@ -14,7 +14,8 @@ Source: Setio et al., Medical Image Analysis 42, 2017; https://luna16.grand-chal
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -24,11 +25,11 @@ from scipy.spatial import KDTree
 from oncorobust.base.errors import InputError
 from oncorobust.base.progress import Notify
 from oncorobust.formats.brain_mets.reader import keep_at_most
-from oncorobust.formats.hu_squares import cut_square, square_around
+from oncorobust.formats.hu_squares import Square, cut_square, square_around
 from oncorobust.formats.lesion_boxes import STORED_SIDE, box_around, box_columns
 from oncorobust.formats.luna16.tables import CANDIDATES, NODULES, PLACE, find_table, read_candidates, read_nodules
 from oncorobust.formats.luna16.volumes import CtVolume, read_header, read_slice
-from oncorobust.formats.records import UNVERIFIED, RawImages, StoredImage
+from oncorobust.formats.records import UNVERIFIED, RawImages, Scan, StoredImage, stack_of
 from oncorobust.formats.synthetic_mark import is_synthetic
 from oncorobust.formats.tree_walk import files_below
 from oncorobust.settings.data import Luna16
@@ -66,10 +67,12 @@ def open_luna16(folder: Path, settings: Luna16, *, seed: int, on_progress: Notif
         index = keep_at_most(index, max_per_patient=settings.max_per_patient, seed=seed)
         if len(index) < len(rows):
             notes.append(f"{len(rows) - len(index)} places were left out (max_per_patient {settings.max_per_patient})")
+    reader = _Reader(index, volumes)
     return RawImages(
         index=index.reset_index(drop=True),
         class_names=CLASS_NAMES,
-        read=_reader(index, volumes),
+        read=reader.read,
+        read_scan=reader.read_scan,
         synthetic=is_synthetic(folder),
         verified=UNVERIFIED,
         intensity_unit="HU",
@@ -184,13 +187,33 @@ def _row(
     }
 
 
-def _reader(index: pd.DataFrame, volumes: Mapping[str, CtVolume]) -> Callable[[int], StoredImage]:
-    """Return the function that reads one slice and cuts out the square around the place."""
+@dataclass(frozen=True)
+class _Reader:
+    """Reads one slice, and cuts out the square around the place."""
 
-    def read(position: int) -> StoredImage:
-        place = index.iloc[position]
-        square = square_around(place["row"], place["col"], side=int(place[STORED_SIDE]))
-        values = read_slice(volumes[place["patient_id"]], int(place["slice"]))
-        return StoredImage(cut_square(values, square), limits=None)
+    index: pd.DataFrame
+    volumes: Mapping[str, CtVolume]
 
-    return read
+    def read(self, position: int) -> StoredImage:
+        place = self.index.iloc[position]
+        values = read_slice(self.volumes[place["patient_id"]], int(place["slice"]))
+        return StoredImage(cut_square(values, _square(place)), limits=None)
+
+    def read_scan(self, position: int) -> Scan:
+        place = self.index.iloc[position]
+        volume, number, square = self.volumes[place["patient_id"]], int(place["slice"]), _square(place)
+        values = read_slice(volume, number).astype(np.float32)
+        positions_mm = np.arange(volume.shape[0]) * float(volume.spacing_mm[2])
+        return Scan(
+            values,
+            modality="CT",
+            unit="HU",
+            limits=None,
+            spacing_mm=(float(volume.spacing_mm[1]), float(volume.spacing_mm[0])),
+            stack=stack_of(number, positions_mm, lambda at: read_slice(volume, at), values),
+            cut=lambda changed: cut_square(changed, square),
+        )
+
+
+def _square(place: pd.Series) -> Square:
+    return square_around(place["row"], place["col"], side=int(place[STORED_SIDE]))
