@@ -96,7 +96,7 @@ def _counted(content: Mapping[str, Any]) -> str:
 
 
 def _named(content: Mapping[str, Any], change: str, severity: float) -> str:
-    return f"{change_title(change, content)} ({severity:g} {content['changes'][change]['unit']})"
+    return f"“{change_title(change, content)}” ({severity:g} {content['changes'][change]['unit']})"
 
 
 def _cell(table: Table, column: TableColumn, row: str, field: str) -> Cell:

@@ -23,8 +23,8 @@ class DatasetPart:
     """What the page shows of one data set besides the tables: summary.json, metrics by model, PNG images.
 
     certify: certify.json by model, empty without certificates. acquisition: acquisition.json by model, empty without
-    changes of the acquisition; rescanned: the picture of them by attacked model, as PNG. over_epsilon: accuracy of each
-    attacked model. curves: of each training, as PNG.
+    changes of the acquisition; rescanned: the picture of them with the clean model's answers, as PNG. over_epsilon:
+    accuracy of each attacked model. curves: of each training, as PNG.
     """
 
     key: str
@@ -33,7 +33,7 @@ class DatasetPart:
     attack: Mapping[str, Mapping[str, Any]]
     certify: Mapping[str, Mapping[str, Any]]
     acquisition: Mapping[str, Mapping[str, Any]]
-    rescanned: Mapping[str, bytes]
+    rescanned: bytes | None
     over_epsilon: tuple[ModelCurve, ...]
     contact_sheet: bytes
     curves: Mapping[str, bytes]
@@ -76,11 +76,7 @@ def read_dataset_part(
         acquisition={
             model: read_results(layout.results_file(dataset, model, "acquisition.json")) for model in rescanned
         },
-        rescanned={
-            model: read_image(layout.results_file(dataset, model, "acquisition.png"))
-            for model in attacked
-            if model in rescanned
-        },
+        rescanned=read_image(layout.results_file(dataset, layout.CLEAN, "acquisition.png")) if rescanned else None,
         over_epsilon=model_curves(dataset, attack, drawn, seed=seed),
         contact_sheet=read_image(f"{processed}/contact_sheet.png"),
         curves={model: read_image(layout.results_file(dataset, model, "curves.png")) for model in trained},

@@ -184,13 +184,13 @@ def _figures(
 
 def _acquisitions(
     datasets: Sequence[DatasetPart], columns: Mapping[str, TableColumn], table: Table
-) -> list[tuple[TableColumn, list[str], list[tuple[str, bytes]]]]:
-    """Return sentences and pictures of each data set with changes of the acquisition. table: Table A."""
+) -> list[tuple[TableColumn, list[str], bytes | None]]:
+    """Return sentences and the picture of each data set with changes of the acquisition. table: Table A."""
     return [
         (
             columns[part.key],
             acquisition_sentences(table, columns[part.key], part.acquisition, unit=part.unit),
-            list(part.rescanned.items()),
+            part.rescanned,
         )
         for part in datasets
         if part.acquisition

@@ -74,7 +74,7 @@ def table_a(acquisition: Metrics, *, attack: Metrics, report: Report) -> Table:
     changes = _changes(acquisition)
     return Table(
         name=TABLE_A,
-        file=table_file("acquisition"),
+        file=table_file("acquisition_changes"),
         caption=_CAPTION + _applies_in_part(acquisition, report) if cells else _MISSING,
         row_heads=("Change", "Severity", "Model"),
         rows=tuple(sorted({cell.row for cell in cells}, key=lambda row: _order(row, list(changes)))),
@@ -93,7 +93,7 @@ def changed_row(change: str, severity: float | str, model: str) -> str:
 
 def change_title(name: str, content: Mapping[str, Any]) -> str:
     """Return a change as readers know it; name: of a change that may not apply. content: of acquisition.json."""
-    title: str = content["changes"].get(name, {}).get("title", name.replace("_", " "))
+    title: str = content["changes"].get(name, {}).get("title", name.replace("_", " ").capitalize())
     return title
 
 
