@@ -269,7 +269,8 @@ def test_a_trace_computes_each_number_again(root: Path, table: Table) -> None:
         assert (again.interval, again.n_patients) == (one.interval, one.n_patients)
         value = rows_value(one, read) if one.metrics else again.value
         assert value == one.value or same_number(value, one.value)
-    assert len([one for one in counted if one.metrics]) > 200 > len([one for one in counted if not one.metrics]) > 40
+    with_metrics = [one for one in counted if one.metrics]
+    assert (len(with_metrics), len(counted) - len(with_metrics)) == (2 * (5 + 6 * 11) + 5 + 11, 2 * 2 * 11)
 
 
 def test_the_words_of_a_cell_say_what_it_is(table: Table) -> None:
