@@ -15,15 +15,16 @@ from dataclasses import dataclass
 
 import numpy as np
 import PIL.Image
+from PIL.JpegImagePlugin import JpegImageFile
 
 from oncorobust.formats.records import Scan
 
 _EIGHT_BITS = (0.0, 255.0)
 _WINDOW_BOTTOM = -1024.0
 _NEAR = 0.02
-_TRIES_OF_FACTORS = 15
-_TRIES_OF_RATES = 3
-_FACTORS = (1e-2, 1e2)
+_TRIES = 10
+_WIDEST_TABLES = 100.0
+_WIDEST_RATE = 1.5
 
 
 @dataclass(frozen=True)
@@ -100,42 +101,43 @@ def _jpeg_file(steps: _Steps, ratio: float) -> bytes:
         picture.save(stream, "JPEG", qtables=scaled, subsampling=0, optimize=True)
         return stream.getvalue()
 
-    return _nearest_by_halving(write, steps, ratio)
+    return _nearest(write, steps, ratio, widest=_WIDEST_TABLES)
 
 
 def _standard_tables(picture: PIL.Image.Image) -> list[list[int]]:
     stream = io.BytesIO()
     picture.resize((8, 8)).save(stream, "JPEG", quality=50)
-    with PIL.Image.open(stream) as saved:
-        return [list(table) for table in saved.quantization.values()]  # type: ignore[attr-defined]
-
-
-def _nearest_by_halving(write: Callable[[float], bytes], steps: _Steps, ratio: float) -> bytes:
-    """Search the factor whose file is nearest to a ratio, between factors that leave all and next to nothing."""
-    low, high = np.log(_FACTORS)
-    files: list[bytes] = []
-    while len(files) < _TRIES_OF_FACTORS:
-        middle = (low + high) / 2
-        files.append(write(float(np.exp(middle))))
-        if _distance(steps, files[-1], ratio) < _NEAR:
-            break
-        low, high = (low, middle) if _ratio(steps, files[-1]) > ratio else (middle, high)
-    return min(files, key=lambda file: _distance(steps, file, ratio))
+    stream.seek(0)
+    return [list(table) for table in JpegImageFile(stream).quantization.values()]
 
 
 def _jpeg2000_file(steps: _Steps, ratio: float) -> bytes:
     """Return the codestream nearest to a ratio; Pillow's rates count 16 bits a value for all above 8."""
     picture = PIL.Image.fromarray(steps.whole)
     asked = ratio * 8 * steps.whole.itemsize / steps.bits
-    files: list[bytes] = []
-    while len(files) < _TRIES_OF_RATES:
+
+    def write(factor: float) -> bytes:
         stream = io.BytesIO()
-        rates = [max(asked, 1.0)]
+        rates = [max(asked * factor, 1.0)]
         picture.save(stream, "JPEG2000", quality_mode="rates", quality_layers=rates, irreversible=True, no_jp2=True)
-        files.append(stream.getvalue())
+        return stream.getvalue()
+
+    return _nearest(write, steps, ratio, widest=_WIDEST_RATE)
+
+
+def _nearest(write: Callable[[float], bytes], steps: _Steps, ratio: float, *, widest: float) -> bytes:
+    """Return the file nearest to a ratio, among those that `write` gives for factors from 1 / widest to widest.
+
+    A larger factor gives a smaller file. The first factor is 1; each further one halves the logarithm of what is left.
+    """
+    low, high = -np.log(widest), np.log(widest)
+    files: list[bytes] = []
+    while len(files) < _TRIES:
+        middle = (low + high) / 2
+        files.append(write(float(np.exp(middle))))
         if _distance(steps, files[-1], ratio) < _NEAR:
             break
-        asked *= ratio / _ratio(steps, files[-1])
+        low, high = (low, middle) if _ratio(steps, files[-1]) > ratio else (middle, high)
     return min(files, key=lambda file: _distance(steps, file, ratio))
 
 

@@ -3,13 +3,12 @@
 from collections.abc import Callable
 
 import numpy as np
+from scipy import fft
 
 from oncorobust.formats.records import Scan
 
 Spacing = tuple[float, float]
 """Distance of neighbouring rows and of neighbouring columns, mm."""
-
-_PADDING = 32
 
 
 def spacing_of(scan: Scan) -> Spacing:
@@ -27,9 +26,9 @@ def radial_frequencies(shape: tuple[int, int], spacing_mm: Spacing) -> np.ndarra
 def filtered(values: np.ndarray, spacing_mm: Spacing, gain: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
     """Multiply the spectrum of an image (h, w) by a gain, a function of the radial frequency in cycles per mm.
 
-    The image is continued by mirroring it at its edges, so that opposite edges do not mix. Returns float64 (h, w).
+    The image is continued by mirroring it at its edges (cosine transform), so that opposite edges do not mix. Returns
+    float64 (h, w).
     """
-    rows, columns = (min(_PADDING, length) for length in values.shape)
-    padded = np.pad(values.astype(np.float64), ((rows, rows), (columns, columns)), mode="symmetric")
-    spectrum = np.fft.rfft2(padded) * gain(radial_frequencies(padded.shape, spacing_mm))
-    return np.fft.irfft2(spectrum, s=padded.shape)[rows:-rows, columns:-columns]
+    rows, columns = (np.arange(n) / (2 * n * step) for n, step in zip(values.shape, spacing_mm, strict=True))
+    spectrum = fft.dctn(values.astype(np.float64), norm="ortho")
+    return fft.idctn(spectrum * gain(np.hypot(rows[:, None], columns[None, :])), norm="ortho")
