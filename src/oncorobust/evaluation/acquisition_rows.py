@@ -48,6 +48,11 @@ ACQUISITION_COLUMNS = [
 
 _IMAGE = ["image_id", "patient_id", "label"]
 _REASON = "reason"
+_EMPTY = {
+    **{"severity": 0.0, "unit": "", "level": 0, "changed_predicted": 0, "flipped": False, "l_inf": 0.0, "l2": 0.0},
+    **{"noise_l_inf_predicted": 0, "noise_l_inf_flipped": False, "noise_l2_predicted": 0, "noise_l2_flipped": False},
+}
+"""A record of a change that does not apply, of the types of the others: it is left out of the rows."""
 
 
 @dataclass(frozen=True)
@@ -121,9 +126,7 @@ def _image_records(
         rngs = [child_rng(seed, "noise of equal size", *names, change, one.level) for one in levels]
         yield from _change_records(target, image, predicted, [(one, changed.images[one]) for one in levels], rngs)
     for change, reason in changed.not_possible.items():
-        yield dict.fromkeys(ACQUISITION_COLUMNS[8:-1], 0) | {
-            **{"change": change, "severity": 0.0, "unit": "", "level": 0, _REASON: reason}
-        }
+        yield _EMPTY | {"change": change, _REASON: reason}
 
 
 def _change_records(
