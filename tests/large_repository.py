@@ -22,7 +22,7 @@ JOBS_IN_COMMON = 5
 def large_params(n_entries: int) -> dict[str, Any]:
     """The toy's parameters with `n_entries` entries under `datasets`, all acquired and all in the tables."""
     content = toy.small_params()
-    entry = content["datasets"]["mnist"] | {"certify": None}
+    entry = content["datasets"]["mnist"] | {"certify": None, "acquisition": None}
     names = [f"hospital{number // 5:03d}_{ARCHITECTURES[number % 5]}" for number in range(n_entries)]
     content["run"]["datasets"] = names
     content["acquire"] = {name: {"source": "packaged"} for name in names}

@@ -254,6 +254,25 @@ def test_mixed_modalities_are_taken_if_stated() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("modalities", "format_name", "wanted"),
+    [
+        ((), "manifest", None),
+        (("CT",), "manifest", {"modality": "auto", "changes": "possible", "max_images": None}),
+        (("MG", "MR"), "manifest", {"modality": "auto", "changes": "possible", "max_images": None}),
+        (("US",), "manifest", None),
+        (("CT", "US"), "manifest", None),
+        ((), "luna16", {"modality": "auto", "changes": "possible", "max_images": None}),
+    ],
+)
+def test_changes_of_the_acquisition_are_on_where_files_or_format_say_what_scanned(
+    modalities: tuple[str, ...], format_name: str, wanted: dict[str, Any] | None
+) -> None:
+    facts, wishes = replace(FACTS, modalities=modalities), replace(WISHES, kind="medical", format_name=format_name)
+    assert yaml.safe_load(decide(facts, wishes).block)["brain"]["acquisition"] == wanted
+    assert block_of(decide(FACTS, WISHES))["acquisition"] is None
+
+
 def test_values_of_people_stay_text() -> None:
     title = 'no: "x" # é'
     column = decide(FACTS, replace(WISHES, title=title)).column

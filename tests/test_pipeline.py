@@ -66,6 +66,7 @@ def small_params(*, vgg16: bool) -> dict:
     block["certify"] = content["datasets"]["brain_mets"]["certify"] | {"sigmas": [0.05, 0.1], "validation_images": 4}
     block["certify"] |= {"n_selection": 8, "n_samples": 16, "alpha": 0.05, "max_images": 6}
     block["certify"] |= {"attack": {"max_iter": 1, "n_draws": 1}}
+    block["acquisition"] = {"changes": {"rotation": [5.0, 10.0], "jpeg": "literature"}, "max_images": 4}
     # Blocks of four, so that there is something to share out.
     content["attacks"] |= {"table_epsilons": [0.002, 0.006], "batch_size": 4}
     content["attacks"]["bim"]["max_iter"] = content["attacks"]["pgd"]["max_iter"] = 4

@@ -22,6 +22,8 @@ from oncorobust.settings.pipeline import Dataset, Params
 REPOSITORY = Path(__file__).resolve().parent.parent
 PRESETS = sorted((REPOSITORY / "presets").glob("*.yaml"))
 DEMO = yaml.safe_load((REPOSITORY / "presets" / "demo.yaml").read_text(encoding="utf-8"))
+ACQUISITION = ("modality", "changes")
+"""Keys whose default is the demo's value."""
 OPTIONAL = {  # older files of parameters lack these
     "run.seeds",
     "datasets.cbis_ddsm.preprocess.format.allow_missing",
@@ -29,15 +31,15 @@ OPTIONAL = {  # older files of parameters lack these
     *(f"datasets.{name}.preprocess.{key}" for name in DEMO["datasets"] for key in ("fit", "channels", "classes")),
     *(f"datasets.{name}.certify" for name, block in DEMO["datasets"].items() if block["certify"] is None),
     *(f"datasets.{name}.smooth" for name in DEMO["datasets"]),
-    *(f"datasets.{name}.acquisition" for name in DEMO["datasets"]),
-    *(
-        f"datasets.{name}.acquisition.{key}"
-        for name in DEMO["datasets"]
-        for key in ("modality", "changes", "max_images")
-    ),
+    *(f"datasets.{name}.acquisition" for name, block in DEMO["datasets"].items() if block["acquisition"] is None),
+    *(f"datasets.{name}.acquisition.{key}" for name in ("lidc", "cbis_ddsm", "brain_mets") for key in ACQUISITION),
 }
 CERTIFIED = "datasets.brain_mets.certify"
 """Null where it is missing; the demo certifies one data set."""
+RESCANNED = {
+    f"datasets.{name}.acquisition{key}" for name in ("lidc", "cbis_ddsm", "brain_mets") for key in ("", ".max_images")
+}
+"""Null where they are missing; the demo changes 12 images of these."""
 UNMARKED = {f"report.columns.{name}.kind" for name in DEMO["report"]["columns"]}
 """Null where they are missing; the demo marks its data sets."""
 OPEN_KEYS = {"acquire", "datasets", "report.columns"}  # their keys are names of data sets
@@ -99,7 +101,7 @@ def test_a_data_set_without_a_kind_is_neither_medical_nor_natural(name: str) -> 
     assert len([*report.of_kind("medical"), *report.of_kind("natural")]) == len(UNMARKED) - 1
 
 
-_NOT_REQUIRED = OPTIONAL | UNMARKED | {CERTIFIED}
+_NOT_REQUIRED = OPTIONAL | UNMARKED | RESCANNED | {CERTIFIED}
 REQUIRED = [name for name in NAMES if name.rpartition(".")[0] not in OPEN_KEYS and name not in _NOT_REQUIRED]
 
 

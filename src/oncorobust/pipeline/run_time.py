@@ -4,11 +4,12 @@
     harden    epochs x (training images x (update + share x max_iter x gradient) + robust validation)
     attack    test images x (paper's gradients + strict search + threat models) x gradient
     rank      (test + validation images) x half of the grid x PGD x gradient, and passes for the scores
+    rescan    test images x (raw slices + severities x (change + 3 forward passes) + FMN x gradient)
 
 Assumed: the strict search takes the steps of its attacks and _NARROWING gradients more; the paper's protocol attacks a
 share of _WRONG images twice, which the model misclassifies; threat models take a share of _OPEN of their steps, because
-images that flip take no more. Each process that uses
-the model starts and compiles anew. Jobs run as soon as those they need have ended, `cores // threads` at a time.
+images that flip take no more; _POSSIBLE changes of the acquisition apply. Each process that uses the model starts and
+compiles anew. Jobs run as soon as those they need have ended, `cores // threads` at a time.
 """
 
 from collections.abc import Mapping
@@ -25,10 +26,14 @@ _WRONG = 0.2
 """Share of misclassified images, which are attacked for two labels: assumed."""
 _OPEN = 0.3
 """Share of the steps of threat models that images not flipped before take: assumed."""
-_EVALUATED = {"harden": 4, "attack": 8, "rank": 3, "train": 2}
+_EVALUATED = {"harden": 4, "attack": 8, "rank": 3, "rescan": 4, "train": 2}
 """Functions that a stage compiles, for images of one size."""
 _QUICK = {"validate": 4.0, "tabulate": 5.0, "plot": 30.0, "exchange": 15.0, "report": 4.0}
 """Seconds of the stages that use no model: rounded from one run of the demo on two cores."""
+_POSSIBLE, _SEVERITIES, _SLICES = 10, 5, 5
+"""Changes that apply to an image, severities of each, and slices that are read for it: assumed."""
+_CHANGE = 0.05
+"""Seconds of one change of one slice, and its conversion: assumed."""
 _EPOCH = 0.5
 """Seconds in which an epoch is judged and saved, beyond its images: between 0 and 1 s in runs at 32 pixels."""
 _READER = 3.0
@@ -79,6 +84,8 @@ def stage_seconds(dataset: Dataset, attacks: Attacks, counts: Counts, pace: Pace
     for model in dataset.models:
         found["attack", model] = _begin("attack", pace) + _attacked(dataset, attacks, counts, pace)
         found["rank", model] = _begin("rank", pace) + _ranked(dataset, attacks, counts, pace)
+        if dataset.acquisition is not None:
+            found["rescan", model] = _begin("rescan", pace) + _rescanned(dataset, attacks, counts, pace)
         found["validate", model] = _QUICK["validate"]
     return found | {(stage, ""): _QUICK[stage] for stage in ("tabulate", "plot", "exchange", "report")}
 
@@ -110,12 +117,13 @@ def _needed(job: Job, jobs: Mapping[Job, float]) -> list[Job]:
         "harden": [("train", "")],
         "attack": [trained],
         "rank": [("attack", model)],
+        "rescan": [trained],
         "validate": [("rank", model)],
     }
     if stage in before or stage == "preprocess":
         return before.get(stage, [])
     last = {"tabulate": "validate", "plot": "validate", "exchange": "tabulate", "report": "exchange"}[stage]
-    return [one for one in jobs if one[0] in (last, "validate")]
+    return [one for one in jobs if one[0] in (last, "validate", "rescan")]
 
 
 def _begin(stage: str, pace: Pace) -> float:
@@ -159,6 +167,16 @@ def _ranked(dataset: Dataset, attacks: Attacks, counts: Counts, pace: Pace) -> f
     searched = max(1, rank.num_random_init) * attacks.pgd.max_iter * len(rank.epsilons) / 2
     scored = 2 * rank.score_passes * pace.forward
     return (n + validation) * (searched * pace.gradient + scored)
+
+
+def _rescanned(dataset: Dataset, attacks: Attacks, counts: Counts, pace: Pace) -> float:
+    acquisition = dataset.acquisition
+    if acquisition is None:
+        return 0.0
+    wanted = (counts.test, dataset.attack.max_images, acquisition.max_images)
+    severities = _SEVERITIES * (_POSSIBLE if isinstance(acquisition.changes, str) else len(acquisition.changes))
+    changed = severities * (_CHANGE + 3 * pace.forward) + attacks.strict.fmn.max_iter * pace.gradient
+    return min(one for one in wanted if one is not None) * (_SLICES * counts.read + changed)
 
 
 def _steps(attack: IterativeAttack) -> int:

@@ -11,6 +11,7 @@ Rules, each also a line for the person:
     balance          train, unless the classes differ by at most a quarter: the test images stay as they are
     epochs           so many that training sees PASSES images, from 4 to 20
     epsilons         those of the preset `real` for CT, MNIST or CIFAR-10, by the kind of the images
+    acquisition      all changes that apply, where files or format say that CT, MR or mammography made the images
 """
 
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from oncorobust.settings.new_dataset_rules import (
     NATURAL,
     Epsilons,
     check_patients,
+    choose_acquisition,
     choose_channels,
     choose_kind,
     choose_range,
@@ -62,6 +64,7 @@ def decide(facts: Facts, wishes: Wishes) -> Decided:
     even = ratio <= _EVEN
     model, n_train = wishes.model, _n_train(facts, split, even=even)
     largest = sum(facts.images.values()) if model is not None else n_train // 4
+    acquisition, why_acquisition = choose_acquisition(facts, wishes)
     batch, why_batch = batch_size(size, memory=wishes.memory_mb, largest=largest)
     epochs = 1 if model is not None else min(20, max(4, round(PASSES / max(1, n_train))))
     balance = "none" if even or model is not None else "train"
@@ -89,6 +92,7 @@ def decide(facts: Facts, wishes: Wishes) -> Decided:
         example_epsilon=epsilons.example,
         rank_epsilons=epsilons.rank,
         max_images=wishes.max_images,
+        acquisition=acquisition,
     )
     training = (
         f"training: VGG16, {epochs} epochs of about {n_train} images; hardened at epsilon {flow(epsilons.harden)}"
@@ -107,6 +111,7 @@ def decide(facts: Facts, wishes: Wishes) -> Decided:
         training,
         f"batch_size: {batch}; {why_batch}",
         f"attacked test images: {'all' if wishes.max_images is None else wishes.max_images}",
+        f"acquisition: {acquisition}; {why_acquisition}",
     )
     column = column_text(
         wishes.name,

@@ -14,6 +14,7 @@ _MANY = 4
 """Classes of which the numbers are not listed one by one."""
 _HU_OF_LIDC = (-1000.0, 400.0)
 _NATURAL_FORMATS = ("mnist", "cifar10")
+_SCANNERS = {"lidc": "CT", "luna16": "CT", "cbis_ddsm": "mammography", "brain_mets": "MR"}
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,16 @@ def choose_kind(facts: Facts, wishes: Wishes) -> tuple[Kind, str]:
     if facts.modalities:
         return "medical", f"DICOM of modality {facts.modalities[0]}"
     return "medical", "assumed, the files do not say; --kind natural for photographs"
+
+
+def choose_acquisition(facts: Facts, wishes: Wishes) -> tuple[str, str]:
+    """Return `acquisition`, on one line of YAML: all changes that apply, or null where nothing says what scanned."""
+    possible = "{modality: auto, changes: possible, max_images: null}"
+    if wishes.format_name in _SCANNERS:
+        return possible, f"format {wishes.format_name} is {_SCANNERS[wishes.format_name]}"
+    if facts.modalities and set(facts.modalities) <= {"CT", "MR", "MG"}:
+        return possible, f"DICOM of modality {' and '.join(facts.modalities)}"
+    return "null", "the files do not say that CT, MR or mammography made them; {modality: CT} states it"
 
 
 def choose_size(facts: Facts, wishes: Wishes) -> tuple[int, str]:

@@ -86,6 +86,7 @@ _EVALUATION = """\
     strict_validation_images: 0
     score_passes: 20
   certify: null
+  acquisition: {acquisition} # changes that scanners, protocols and archives make
 """
 
 ATTACKS = """\
@@ -113,7 +114,7 @@ class Block:
     """The values of a block that depend on the data.
 
     model: lines of the block's model. harden_epsilon: None for no hardening. epsilons, threat_epsilons, rank_epsilons:
-    of `attack` and `rank`.
+    of `attack` and `rank`. acquisition: on one line of YAML.
     """
 
     name: str
@@ -139,6 +140,7 @@ class Block:
     example_epsilon: float
     rank_epsilons: tuple[float, ...]
     max_images: int | None
+    acquisition: str
 
     def text(self) -> str:
         """Return the block, beginning with its key in the first column."""
