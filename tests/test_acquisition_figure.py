@@ -84,8 +84,8 @@ def test_a_row_of_panels_for_each_model_and_a_panel_for_each_norm(data):
     figure = figure_8([data])
     titles = [axes.get_title() for axes in figure.axes]
     assert titles == [
-        *2 * ["LIDC, clean model (n = 40)"],
-        *2 * ["LIDC, adversarially trained model (n = 40)"],
+        *2 * ["LIDC (n = 40)\nclean model"],
+        *2 * ["LIDC (n = 40)\nadversarially trained model"],
     ]
     assert [axes.get_xlabel() for axes in figure.axes] == 2 * ["l_inf size (epsilon)", "l2 size"]
     assert {axes.get_xscale() for axes in figure.axes} == {"log"}
@@ -104,6 +104,17 @@ def test_a_row_of_panels_for_each_model_and_a_panel_for_each_norm(data):
         (band,) = axes.collections  # of the attack; those of the changes would hide each other
         assert np.nanmax(band.get_paths()[0].vertices[:, 1]) == pytest.approx(np.nanmax(curves[0].high))
     assert to_svg(figure) == to_svg(figure_8([data]))
+
+
+def test_models_stand_side_by_side_where_data_sets_are_many(data):
+    one_model = replace(data, key="third", acquired={"clean": data.acquired["clean"]})
+    figure = figure_8([data, replace(data, key="second"), one_model])
+    places = [axes.get_subplotspec() for axes in figure.axes]
+    assert [(one.rowspan.start, one.colspan.start) for one in places] == [
+        *((row, column) for row in (0, 1) for column in range(4)),
+        *((2, 0), (2, 1)),
+    ]
+    assert figure.get_figheight() * 25.4 <= 250
 
 
 def test_a_change_of_size_0_has_no_place_on_the_axis(root, data):

@@ -49,15 +49,13 @@ def _of_model(table: Table, column: TableColumn, model: str, content: Mapping[st
     yield (
         f"{_MODELS[model]} model: accuracy {shown_percent(unchanged)} on the {unchanged.n_images} unchanged images. "
         f"The lowest of {_counted(content)} is {shown_percent(lowest)}, with {_named(content, change, severity)}; "
-        f"noise of the same l_inf size leaves {shown_percent(noise)}. In brackets: 95 % interval over {unit}."
+        f"noise of the same l_inf size leaves {shown_percent(noise)}.{_larger(table, column, lowest.row)} In brackets: "
+        f"95 % interval over {unit}."
     )
     text = f"{shown_percent(every)} of the images are right unchanged and under every change and severity"
     difference = table.find(row=every.row, column=column.key, field="difference")
     compared = "" if difference is None else change_text(difference, unit)
     yield f"{_MODELS[model]} model, worst case: {text}{compared and f'; against the clean model, {compared}'}."
-    larger = _larger(table, column, lowest.row)
-    if larger:
-        yield f"{_MODELS[model]} model:{larger}"
 
 
 def _worst(table: Table, column: TableColumn, model: str, content: Mapping[str, Any]) -> tuple[str, float, Cell]:
@@ -69,14 +67,14 @@ def _worst(table: Table, column: TableColumn, model: str, content: Mapping[str, 
 
 
 def _larger(table: Table, column: TableColumn, row: str) -> str:
-    """Return a sentence on how much larger the change of a row is than the median minimal perturbation."""
+    """Return a sentence on how large the change of a row is beside the median minimal perturbation; empty for none."""
     told = []
     for field, norm in (("times_l_inf", "l_inf"), ("times_l2", "l2")):
         cell = table.find(row=row, column=column.key, field=field)
         if cell is not None and cell.value is not None:
             told.append(f"{display_estimate(cell, 'times')} times in {norm}")
     size = " and ".join(told)
-    return f" This change is larger than the median minimal perturbation that an attack needs: {size}." if told else ""
+    return f" The change is {size} as large as the median minimal perturbation of an attack." if told else ""
 
 
 def _not_possible(content: Mapping[str, Any]) -> Iterator[str]:

@@ -31,30 +31,47 @@ NOISE = "noise of equal size"
 _COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY)
 _MARKERS = ("o", "s", "^", "D", "v", "P")
 _LINES: tuple[LineStyle, ...] = ("-", "--", ":")
-_HEIGHT, _TALLEST, _SMALLEST = 2.25, 7.6, 1.5
+_MOST_ROWS = 4
+_HEIGHT, _TALLEST, _SMALLEST = 2.25, 8.2, 2.0
 """Of a row of panels, of all rows together, and of a row where they are many, in inches."""
-_LEGEND_COLUMNS, _LEGEND_LINE = 4, 0.19
+_LEGEND_COLUMNS, _LEGEND_LINE = 3, 0.17
 
 
 def figure_8(datasets: Sequence[PlotData]) -> Figure:
     """Return Figure 8."""
-    rows = [(data, model) for data in datasets for model, one in data.acquired.items() if one.changes]
+    rows = _rows(datasets)
     if not rows:
         return empty_figure("Empty, because no data set has changes of the acquisition (acquisition in params.yaml).")
-    looks = looks_of(datasets)
+    looks, n_columns = looks_of(datasets), max(map(len, rows))
     height = min(_HEIGHT, max(_SMALLEST, _TALLEST / len(rows))) * len(rows)
     legend = _LEGEND_LINE * (2 + -(-(len(looks) + 2) // _LEGEND_COLUMNS))
     with house_style():
         figure = Figure(figsize=(WIDTH_INCHES, height + legend), layout="constrained")
-        panels = figure.subplots(len(rows), len(NORMS), squeeze=False, sharey=True)
-        for of_row, (data, model) in zip(panels, rows, strict=True):
-            for axes, norm in zip(of_row, NORMS, strict=True):
+        panels = figure.subplots(len(rows), n_columns, squeeze=False, sharey=True)
+        for of_row, shown in zip(panels, rows, strict=True):
+            for axes, (data, model, norm) in zip(of_row, shown, strict=False):
                 _panel(axes, data, model, norm, looks)
+            for axes in of_row[len(shown) :]:
+                axes.remove()
             of_row[0].set_ylabel("accuracy (%)")
         figure.legend(
             handles=_legend(datasets, looks), loc="outside lower center", ncols=_LEGEND_COLUMNS, columnspacing=1.2
         )
         return settle(figure)
+
+
+def _rows(datasets: Sequence[PlotData]) -> list[list[tuple[PlotData, str, Norm]]]:
+    """Return data set, model and norm of each panel: a row for each model or, where these are many, each data set."""
+    of_models = [
+        [(data, model, norm) for norm in NORMS]
+        for data in datasets
+        for model, one in data.acquired.items()
+        if one.changes
+    ]
+    if len(of_models) <= _MOST_ROWS:
+        return of_models
+    keys = dict.fromkeys(row[0][0].key for row in of_models)
+    return [[panel for row in of_models if row[0][0].key == key for panel in row] for key in keys]
 
 
 def looks_of(datasets: Sequence[PlotData]) -> dict[str, int]:
@@ -74,9 +91,7 @@ def curves_of_figure_8(found: AcquiredModel, norm: Norm, looks: dict[str, int]) 
     if found.changes:
         curves.append(_noise(found, norm))
     for change in found.changes:
-        place, share = looks[change.name], change.accuracy
-        colour, marker = _COLOURS[place % len(_COLOURS)], _MARKERS[place % len(_MARKERS)]
-        line = _LINES[place // len(_COLOURS) % len(_LINES)]
+        share, (colour, marker, line) = change.accuracy, _look(looks[change.name])
         drawn = change.sizes[norm] > 0
         numbers = (one[drawn] for one in (change.sizes[norm], share.value, share.low, share.high))
         curves.append(DrawnCurve(change.title, *numbers, colour, line, marker, width=0.9))
@@ -100,7 +115,7 @@ def _panel(axes: Axes, data: PlotData, model: str, norm: Norm, looks: dict[str, 
         draw_curve(axes, curve if curve.step else replace(curve, low=None, high=None))
     accuracy_axis(axes)
     _size_axis(axes, data, norm, looks)
-    axes.set_title(f"{data.title}, {MODEL_TITLES[model]} (n = {found.n_images})", fontsize=8)
+    axes.set_title(f"{data.title} (n = {found.n_images})\n{MODEL_TITLES[model]}", fontsize=7)
     stamp_synthetic(axes, data)
 
 
@@ -122,7 +137,7 @@ def _size_axis(axes: Axes, data: PlotData, norm: Norm, looks: dict[str, int]) ->
         upper.tick_params(colors="0.35", which="both", length=2, width=0.6)
         places.append(upper.xaxis)
     for axis in places:
-        axis.set_major_locator(LogLocator(numticks=8))
+        axis.set_major_locator(LogLocator(numticks=6))
         axis.set_major_formatter(FuncFormatter(lambda value, _: epsilon_text(float(value))))
         axis.set_minor_formatter(NullFormatter())
 
@@ -135,14 +150,13 @@ def _legend(datasets: Sequence[PlotData], looks: dict[str, int]) -> list[Line2D]
         Line2D([], [], label="attack", **STRICT),
         Line2D([], [], label=NOISE, color=GREY, linestyle="-.", marker="x", linewidth=0.8),
         *(
-            Line2D(
-                *([], []),
-                label=titles[name],
-                color=_COLOURS[place % len(_COLOURS)],
-                marker=_MARKERS[place % len(_MARKERS)],
-                linestyle=_LINES[place // len(_COLOURS) % len(_LINES)],
-                linewidth=0.9,
-            )
-            for name, place in looks.items()
+            Line2D([], [], label=titles[name], color=colour, marker=marker, linestyle=line, linewidth=0.9)
+            for name, (colour, marker, line) in ((name, _look(place)) for name, place in looks.items())
         ),
     ]
+
+
+def _look(place: int) -> tuple[str, str, LineStyle]:
+    """Return colour, marker and line of a change; another marker and line where a colour comes again."""
+    again, colour = divmod(place, len(_COLOURS))
+    return _COLOURS[colour], _MARKERS[(colour + again) % len(_MARKERS)], _LINES[again % len(_LINES)]

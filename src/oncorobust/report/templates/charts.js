@@ -72,7 +72,8 @@
     const least = Math.min(...panel.curves.flatMap(curve => curve.x));
     const across = panel.x.log ? { distr: 3, range: [least / 1.3, most * 1.3] } : { range: [0, most] };
     const axis = { stroke: ink, font: FONT, labelFont: FONT, labelSize: 20, ticks: { stroke: line, width: 1 }, grid: { stroke: line, width: 1 } };
-    const axes = [{ ...axis, label: panel.x.label, size: 40 }, { ...axis, label: panel.y.label, size: 48 }];
+    const decades = { values: (_, found) => found.map(one => (one === null ? "" : short(one))) };
+    const axes = [{ ...axis, label: panel.x.label, size: 40, ...(panel.x.log ? decades : {}) }, { ...axis, label: panel.y.label, size: 48 }];
     if (panel.x.unit) {
       const { scale, unit } = panel.x;
       const splits = panel.x.log ? {} : { splits: () => ticks(most * scale).map(one => one / scale) };
