@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import yaml
+from acquisition_rows_fixture import acquisition_metrics, acquisition_rows
 from certificate_rows_fixture import certificate_rows, certify_metrics
 from PIL import Image
 from validity_rows import EXAMINED
@@ -66,6 +67,7 @@ class FakeDataset:
     hardened: bool = True
     kind: str | None = "medical"
     certified: bool = False
+    rescanned: bool = False
 
 
 DATASETS = {
@@ -81,6 +83,7 @@ DATASETS = {
         threats=tuple(THREATS),
         threat_epsilons=(0.001, 0.004),
         certified=True,
+        rescanned=True,
     ),
     "mnist": FakeDataset(
         title="MNIST",
@@ -137,6 +140,8 @@ def write_results(
             _write_examples(folder, dataset, answers, rng)
             if dataset.certified:
                 _write_certificates(folder, shared, answers, flips)
+            if dataset.rescanned:
+                _write_acquisition(folder, shared, answers, flips, len(dataset.class_names))
             _write_training(folder, key, model, dataset)
             _write_json(
                 folder / "validity.json",
@@ -156,6 +161,7 @@ def params_content(datasets: dict[str, FakeDataset]) -> dict:
             **one,
             "harden": one["harden"] if dataset.hardened else None,
             "certify": certify if dataset.certified else None,
+            "acquisition": {} if dataset.rescanned else None,
             "attack": {**one["attack"], "epsilons": list(dataset.grid), "example_epsilon": dataset.grid[2]},
         }
         for key, dataset in datasets.items()
@@ -403,6 +409,14 @@ def _write_certificates(folder, shared, answers, flips):
     rows.to_csv(folder / "certificates.csv", index=False)
     about = {key: shared[key] for key in ("dataset", "model", "synthetic")}
     _write_json(folder / "certify.json", about | certify_metrics(rows))
+
+
+def _write_acquisition(folder, shared, answers, flips, n_classes):
+    rows = acquisition_rows(answers, flips, n_classes=n_classes)
+    rows.to_csv(folder / "acquisition.csv", index=False)
+    about = {key: shared[key] for key in ("dataset", "model", "synthetic")}
+    _write_json(folder / "acquisition.json", about | acquisition_metrics(rows))
+    Image.new("L", (96, 64), 120).save(folder / "acquisition.png")
 
 
 def _write_examples(folder, dataset, answers, rng):

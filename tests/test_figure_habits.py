@@ -14,11 +14,13 @@ from skimage.color import deltaE_ciede2000, rgb2lab
 
 from oncorobust.base.layout import MODELS
 from oncorobust.report.figures.accuracy_over_epsilon import curves_of_figure_2, figure_2
+from oncorobust.report.figures.acquired import NORMS
 from oncorobust.report.figures.before_and_after import curves_of_figure_3, figure_3
 from oncorobust.report.figures.examples import figure_1
 from oncorobust.report.figures.house import SMALLEST_POINTS, empty_figure, to_pdf, to_png
 from oncorobust.report.figures.image_bounds import figure_6
 from oncorobust.report.figures.minimal_epsilons import curves_of_figure_5, figure_5
+from oncorobust.report.figures.natural_changes import curves_of_figure_8, figure_8, looks_of
 from oncorobust.report.figures.plot_data import read_plot_data
 from oncorobust.report.figures.selective_prediction import curves_of_figure_4, figure_4
 from oncorobust.report.figures.trade_off import figure_7
@@ -52,7 +54,7 @@ def datasets(tmp_path_factory):
     write_results(root)
     with contextlib.chdir(root):
         return [
-            read_plot_data(key, REPORT, models=MODELS, seed=0, certified=one.certified)
+            read_plot_data(key, REPORT, models=MODELS, seed=0, certified=one.certified, rescanned=one.rescanned)
             for key, one in list(DATASETS.items())[:2]
         ]
 
@@ -67,6 +69,7 @@ def figures(datasets):
         figure_5(datasets),
         figure_6(datasets),
         figure_7(datasets, epsilon=0.002),
+        figure_8(datasets),
         empty_figure("Empty."),
     ]
 
@@ -101,6 +104,7 @@ def test_curves_of_a_panel_differ_in_line_or_marker_and_use_the_palette(datasets
     for data in datasets:
         ends = curves_of_figure_5(data)
         panels = [curves_of_figure_2(data), curves_of_figure_3(data, TRUE), curves_of_figure_3(data, STRICT)]
+        panels += [curves_of_figure_8(one, norm, looks_of([data])) for one in data.acquired.values() for norm in NORMS]
         for curves in (*panels, curves_of_figure_4(data), [one for pair in ends for one in pair]):
             looks = [(one.line, one.marker, one.hollow) for one in curves]
             assert len(set(looks)) == len(looks) > 1
@@ -147,5 +151,5 @@ def test_the_upper_axis_gives_epsilon_in_the_units_of_the_images(figures):
         (upper,) = axes.child_axes
         assert upper.get_xlabel() == unit
         assert upper.get_xlim() == pytest.approx([scale * one for one in axes.get_xlim()])
-    for figure, n in ((figures[2], 6), (figures[4], 2), (figures[5], 1)):
+    for figure, n in ((figures[2], 6), (figures[4], 2), (figures[5], 1), (figures[7], 2)):
         assert len([one for axes in figure.axes for one in axes.child_axes if one.get_xlabel()]) == n

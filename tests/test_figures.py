@@ -44,7 +44,8 @@ def root(tmp_path_factory):
 def datasets(root):
     with contextlib.chdir(root):
         return [
-            read_plot_data(key, REPORT, models=MODELS, seed=0, certified=one.certified) for key, one in DATASETS.items()
+            read_plot_data(key, REPORT, models=MODELS, seed=0, certified=one.certified, rescanned=one.rescanned)
+            for key, one in DATASETS.items()
         ]
 
 

@@ -62,7 +62,7 @@ AFTER = {  # what must follow when a stage runs again
     "attack": {"rank", "validate", "tabulate", "plot", "exchange", "report"},
     "rank": {"tabulate", "report"},
     "certify": {"tabulate", "plot", "report"},
-    "rescan": set(),
+    "rescan": {"tabulate", "plot", "report"},
     "validate": {"tabulate"},
     "tabulate": {"plot", "exchange", "report"},
     "plot": {"report"},

@@ -72,7 +72,7 @@ def tables():
     cells = [made_cell("Table E", "clean:Baseline", one.name, source=source) for one in (SENSITIVITY, MISSED)]
     found = [made_table("Table E", cells, columns=[column], fields=(SENSITIVITY, MISSED))]
     return [made_table("Table 1", [made_cell("Table 1", "PGD:0.002", "accuracy")], columns=[column]), *found] + [
-        made_table(name) for name in ("Table S5", "Table T", "Table M", "Table C")
+        made_table(name) for name in ("Table S5", "Table T", "Table M", "Table C", "Table A")
     ]
 
 

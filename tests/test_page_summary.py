@@ -57,7 +57,7 @@ def trained(*epochs: int, kept: bool = False) -> dict[str, object]:
 
 
 def part_of(*, training: dict[str, object], attack: dict[str, object] | None = None) -> DatasetPart:
-    return DatasetPart("ct", {}, training, attack or {}, {}, (), b"", {})
+    return DatasetPart("ct", {}, training, attack or {}, {}, {}, None, (), b"", {})
 
 
 def test_a_collapsed_training_and_images_without_a_gradient_stand_on_the_card() -> None:

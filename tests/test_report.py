@@ -357,7 +357,7 @@ def test_a_third_model_is_shown_with_its_training_its_certificates_and_no_attack
     (folder / "params.yaml").write_text(yaml.safe_dump(params))
     made, place = folder / "reports/lidc/adversarial", folder / "reports/lidc/noise"
     place.mkdir()
-    for name in ("curves.png", "certify.json", "certificates.csv"):
+    for name in ("curves.png", "certify.json", "certificates.csv", "acquisition.json", "acquisition.csv"):
         shutil.copy(made / name, place)
     training = json.loads((made / "training.json").read_text()) | {"loss": "noise", "sigma": 0.1, "noise": "tied"}
     (place / "training.json").write_text(json.dumps(training | {"model": "noise"}))

@@ -16,11 +16,11 @@ from oncorobust.acquire.phantoms.lidc_tree import write_lidc_phantom
 from oncorobust.base.errors import InputError
 from oncorobust.base.files import write_csv
 from oncorobust.base.schema.acceptance import ACCEPTANCE, DECLARATION
-from oncorobust.base.schema.acquisition import ACQUISITION, ACQUISITION_SUMMARY
+from oncorobust.base.schema.acquisition import ACQUISITION
 from oncorobust.base.schema.attack import INTERVALS, PREDICTIONS, THREATS
 from oncorobust.base.schema.certify import CERTIFICATES
 from oncorobust.base.schema.curves import CURVES
-from oncorobust.base.schema.evidence_tables import TABLE_C
+from oncorobust.base.schema.evidence_tables import TABLE_A, TABLE_C
 from oncorobust.base.schema.files import DOCUMENTS, TABLES
 from oncorobust.base.schema.front import FRONT
 from oncorobust.base.schema.images import INDEX
@@ -34,6 +34,7 @@ from oncorobust.evaluation.certificate_rows import CERTIFICATE_COLUMNS
 from oncorobust.evaluation.strict import INTERVAL_COLUMNS
 from oncorobust.evaluation.threats import THREAT_COLUMNS
 from oncorobust.formats.open_raw import open_raw
+from oncorobust.report.tables.acquisition import table_a
 from oncorobust.report.tables.build import build_tables, evidence_tables
 from oncorobust.report.tables.cell import tables_to_json
 from oncorobust.report.tables.certificates import table_c
@@ -72,6 +73,14 @@ def write_all(root: Path, protocols: tuple[str, ...]) -> None:
     built = build_tables(attack, rank, report=report, table_epsilons=TABLE_EPSILONS, certify=certify)
     built += evidence_tables(attack, rank, report=report, summaries=summaries, repeats=Repeats(7, {}))
     built += (table_c(certify, report=report, table_epsilons=TABLE_EPSILONS),)
+    acquisition = {
+        key: {
+            model: read_results(root / f"reports/{key}/{model}/acquisition.json") for model in ("clean", "adversarial")
+        }
+        for key, one in DATASETS.items()
+        if one.rescanned
+    }
+    built += (table_a(acquisition, attack=attack, report=report),)
     rows = {file: read_rows(root / file) for file in row_files(built)}
     tables = with_tests(with_intervals(built, rows, seed=0, n_draws=50), rows)
     (root / "reports/tables").mkdir()
@@ -92,8 +101,9 @@ def test_results_and_tables_fit_their_schema(tmp_path: Path, protocols: tuple[st
     problems, seen = problems_below(tmp_path)
     assert problems == []
     assert {CERTIFICATES.file, TABLE_C.file} <= seen
-    # test_acceptance.py, test_figure_points.py, test_page_charts.py, test_acquisition_summary.py
-    elsewhere = {ACCEPTANCE.file, DECLARATION.file, POINTS.file, CURVES.file, ACQUISITION_SUMMARY.file}
+    assert TABLE_A.file in seen
+    # test_acceptance.py, test_figure_points.py, test_page_charts.py
+    elsewhere = {ACCEPTANCE.file, DECLARATION.file, POINTS.file, CURVES.file}
     assert {one.file for one in DOCUMENTS} - elsewhere <= seen
 
 

@@ -46,6 +46,7 @@ TABLES += [
     "selective_prediction",
     "decision_rules",
     "certificates",
+    "acquisition_changes",
     "training_seeds",
     "validity",
 ]
@@ -72,7 +73,7 @@ OUTPUTS = {
     "plot": [
         *(
             f"reports/figures/figure{number}.{form}"
-            for number in (1, 2, 3, 4, 5, 6, 7)
+            for number in (1, 2, 3, 4, 5, 6, 7, 8)
             for form in ("png", "svg", "pdf")
         ),
         "reports/figures/curves.json",

@@ -70,6 +70,7 @@ TABLES += [
     "selective_prediction",
     "decision_rules",
     "certificates",
+    "acquisition_changes",
     "training_seeds",
     "validity",
 ]

@@ -11,6 +11,7 @@ rule tabulate:
         sensitivity=expand("reports/{dataset}/clean/sensitivity.csv", dataset=DATASETS),
         summaries=expand("data/processed/{dataset}/summary.json", dataset=DATASETS),
         certificates=of_certified_models("certificates.csv", "certify.json"),
+        acquisition=of_rescanned_models("acquisition.csv", "acquisition.json"),
         repeated=REPEATED,
     output:
         [shown(f"reports/tables/{table}.csv", "Tables") for table in TABLES],
@@ -35,13 +36,14 @@ rule tabulate:
 
 rule plot:
     message:
-        "Drawing Figures 1 to 6."
+        "Drawing the figures."
     input:
         attacks=of_all_models("reports/{dataset}/{model}/attack.json"),
         rows=of_all_models("reports/{dataset}/{model}/{file}", file=["predictions.csv", "intervals.csv"]),
         examples=expand("reports/{dataset}/clean/examples.npz", dataset=DATASETS),
         scores=expand("reports/{dataset}/clean/scores.csv", dataset=DATASETS),
         certificates=of_certified_models("certificates.csv", "certify.json"),
+        acquisition=of_rescanned_models("acquisition.csv", "acquisition.json"),
         summaries=expand("data/processed/{dataset}/summary.json", dataset=DATASETS),
         gates="reports/tables/validity.json",
     output:
@@ -110,6 +112,8 @@ rule report:
             file=["attack.json", "examples.npz", "predictions.csv", "intervals.csv", "sensitivity.csv"],
         ),
         of_certified_models("certify.json"),
+        of_rescanned_models("acquisition.json"),
+        expand("reports/{dataset}/clean/acquisition.png", dataset=dict.fromkeys(name for name, _ in RESCANNED)),
         expand("reports/acceptance/{policy}.json", policy=POLICIES),
     output:
         "reports/index.html",

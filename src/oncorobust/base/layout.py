@@ -40,7 +40,7 @@ TABLES = f"{REPORTS_FOLDER}/tables"
 FIGURES = f"{REPORTS_FOLDER}/figures"
 FIGURE_FORMS = ("png", "svg", "pdf")
 CURVES = f"{FIGURES}/curves.json"
-"""Values of the curves of Figures 2 to 5, which the page draws again as charts."""
+"""Values of the curves of Figures 2 to 5 and 8, which the page draws again as charts."""
 CELLS = f"{TABLES}/cells.json"
 POINTS = f"{FIGURES}/points.json"
 """Every point that the figures draw, with its sources, in the form of cells.json."""
@@ -206,7 +206,7 @@ def table_file(name: str) -> str:
     return f"{TABLES}/{name}.csv"
 
 
-FIGURE_NUMBERS = tuple(range(1, 8))
+FIGURE_NUMBERS = tuple(range(1, 9))
 """Of the figures of a run."""
 
 

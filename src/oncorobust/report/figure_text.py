@@ -14,6 +14,14 @@ _CERTIFIED_CURVES = (
     "accuracy under any change within epsilon, with its 95 % interval. Dotted: its accuracy under an attack on itself, "
     "an upper bound."
 )
+_ACQUISITION = (
+    "Accuracy by the size of a change, in l_inf (left) and l2 (right), for each attacked model. Coloured markers: "
+    "changes that a scanner, a protocol or an archive makes, one marker for each severity, at the median size of the "
+    "change; a change of size 0 has no place on the axis. Grey: noise of the same sizes. Black: an attack of that "
+    "size, with its 95 % interval; for l_inf the strict worst case over all attacked images, for l2 the nearest image "
+    "found with another answer. The distance from the black line to the markers is how far from natural changes the "
+    "attacker is."
+)
 _FIGURE_3: dict[Protocol, str] = {
     "paper": "Predicted labels and true labels: the label that the paper’s attacks move away from.",
     "strict": "Strict: each attack together with all before it, in the order FGSM, BIM, PGD; black: the worst case "
@@ -24,7 +32,7 @@ _FIGURE_3: dict[Protocol, str] = {
 def figure_captions(
     protocols: frozenset[Protocol], *, two_classes: bool, paper: bool, certified: bool
 ) -> tuple[str, ...]:
-    """Return the captions of Figures 1 to 7.
+    """Return the captions of Figures 1 to 8.
 
     two_classes: whether some data set has two classes. paper: whether the paper's numbers stand beside some data set.
     certified: whether some data set has certificates.
@@ -62,6 +70,7 @@ def figure_captions(
         "adversarially trained model (filled). An arrow to the right is a gain of accuracy under attack, an arrow "
         "downwards its price in clean accuracy. Bars: 95 % intervals over patients. The command oncorobust front draws "
         "the same for a sweep of settings, on validation images.",
+        _ACQUISITION,
     )
 
 

@@ -1,6 +1,7 @@
-"""Schema of what Tables E, M, N, R, D, C and V hold, computed from the rows: one CSV file a table."""
+"""Schema of what Tables E, M, N, R, D, C, A and V hold, computed from the rows: one CSV file a table."""
 
 from oncorobust.base import layout
+from oncorobust.base.schema.acquisition import L2
 from oncorobust.base.schema.entries import EPSILON, NO_UNIT, PIXELS, Table
 from oncorobust.base.schema.tables import ROW, each, estimate, number
 
@@ -110,6 +111,27 @@ TABLE_C = Table(
             *estimate("price", "accuracy minus base_accuracy."),
             *estimate("abstained", "Share of the images on which the smoothed model abstains."),
             when="the data set has certificates",
+        ),
+    ),
+)
+
+TABLE_A = Table(
+    layout.table_file("acquisition_changes"),
+    "one change of the acquisition at one severity, or the worst case, seen by one model; a change that applies to no "
+    "image of a data set; no row without `acquisition`",
+    (
+        ROW,
+        *each(
+            *estimate("accuracy", "Accuracy on the changed images; worst case: right unchanged and at every severity."),
+            *estimate("difference", "accuracy minus that of the clean model."),
+            *estimate("noise_l_inf", "Accuracy under sign noise of the same l_inf size."),
+            *estimate("noise_l2", "Accuracy under Gaussian noise of the same l_2 size."),
+            *estimate("flipped", "Share of the images whose answer the change alters."),
+            *estimate("l_inf", "Median l_inf size of the change; without interval.", unit=EPSILON),
+            *estimate("l2", "Median l_2 size of the change; without interval.", unit=L2),
+            *estimate("times_l_inf", "l_inf divided by the median first flipped epsilon.", unit=NO_UNIT),
+            *estimate("times_l2", "l2 divided by the median minimal l_2 distance.", unit=NO_UNIT),
+            when="the data set has changes of the acquisition",
         ),
     ),
 )

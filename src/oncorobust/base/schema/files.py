@@ -15,6 +15,7 @@ from oncorobust.base.schema.certify import CERTIFICATES, CERTIFY
 from oncorobust.base.schema.curves import CURVES
 from oncorobust.base.schema.entries import Document, Table
 from oncorobust.base.schema.evidence_tables import (
+    TABLE_A,
     TABLE_C,
     TABLE_D,
     TABLE_E,
@@ -55,6 +56,7 @@ TABLES: tuple[Table, ...] = (
     TABLE_R,
     TABLE_D,
     TABLE_C,
+    TABLE_A,
     TABLE_OF_SEEDS,
     TABLE_V,
     ROBUST_POINTS,

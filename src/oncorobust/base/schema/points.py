@@ -46,7 +46,7 @@ POINTS = Document(
         Key(f"{_SERIES}/dataset", "string", NO_UNIT, "Key of the data set."),
         *_source("source", "the points"),
         *_source("first", "the first point"),
-        Key(f"{_SERIES}/places", "list of strings", NO_UNIT, "Epsilon, coverage or image id of each point."),
+        Key(f"{_SERIES}/places", "list of strings", NO_UNIT, "Epsilon, coverage, severity or image id of each point."),
         Key(
             f"{_SERIES}/values",
             "list of numbers or nulls",

@@ -7,6 +7,7 @@ from oncorobust.report.figures.charts import charts_to_json
 from oncorobust.report.figures.examples import figure_1
 from oncorobust.report.figures.image_bounds import figure_6
 from oncorobust.report.figures.minimal_epsilons import figure_5
+from oncorobust.report.figures.natural_changes import figure_8
 from oncorobust.report.figures.output import write_figures
 from oncorobust.report.figures.plot_data import read_all_plot_data
 from oncorobust.report.figures.points import figure_points, with_values
@@ -32,6 +33,7 @@ def plot(params: Params) -> None:
         figure_5(datasets),
         figure_6(datasets),
         figure_7(datasets, epsilon=epsilon),
+        figure_8(datasets),
     ]
     points = figure_points(datasets, epsilon=epsilon)
     rows = {file: read_rows(file) for file in row_files(one for one in points.series if not one.values)}

@@ -38,6 +38,7 @@ def report(params: Params, *, assessment: Mapping[str, Any] | None = None) -> No
             attacked=models,
             trained=trained[name],
             certified=params.certified.get(name, ()),
+            rescanned=params.rescanned.get(name, ()),
             seed=params.seed,
         )
         for name, models in params.models.items()

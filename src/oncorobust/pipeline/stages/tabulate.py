@@ -2,6 +2,7 @@
 
 from oncorobust.base.files import file_md5
 from oncorobust.pipeline.table_outputs import write_tables
+from oncorobust.report.tables.acquisition import table_a
 from oncorobust.report.tables.build import build_tables, evidence_tables
 from oncorobust.report.tables.certificates import table_c
 from oncorobust.report.tables.intervals import row_files, with_intervals
@@ -27,6 +28,7 @@ def tabulate(params: Params) -> None:
     summaries, repeats = read_summaries(params.models), Repeats(params.seed, params.repeats)
     built += evidence_tables(attack, rank, report=report, summaries=summaries, repeats=repeats)
     built += (table_c(certify, report=report, table_epsilons=epsilons),)
+    built += (table_a(read_metrics(params.rescanned, "acquisition.json"), attack=attack, report=report),)
     rows = {file: read_rows(file) for file in row_files(built)}
     tables = with_tests(with_intervals(built, rows, seed=repeats.seed), rows)
     gates = gates_of(validity, report, certified=certificate_checks(certify, rows, summaries))

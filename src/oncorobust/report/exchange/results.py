@@ -15,11 +15,13 @@ from oncorobust.base.schema.version import SCHEMA_VERSION
 from oncorobust.report.tables.cell import Cell, Interval, PairedTest, Table, Unit
 from oncorobust.report.tables.render import NATURAL, unit_of
 
-ResultUnit = Literal["fraction", "difference of fractions", "epsilon", "count", "score"]
+ResultUnit = Literal["fraction", "difference of fractions", "epsilon", "l2 distance", "ratio", "count", "score"]
 _UNITS: dict[Unit, ResultUnit] = {
     "percent": "fraction",
     "points": "difference of fractions",
     "epsilon": "epsilon",
+    "l2": "l2 distance",
+    "times": "ratio",
     "count": "count",
     "score": "score",
 }
@@ -45,7 +47,7 @@ class ResultField(_Struct, frozen=True, kw_only=True):
 
     name: Annotated[str, Meta(description="Name of the number, as in `numbers[].field`.")]
     heading: Annotated[str, Meta(description="Heading of the number in the table, after that of its group.")]
-    unit: Annotated[ResultUnit, Meta(description="Unit; epsilon is an l_inf radius for pixel values in [0, 1].")]
+    unit: Annotated[ResultUnit, Meta(description="Unit; an epsilon is an l_inf radius; pixel values in [0, 1].")]
     of_the_paper: Annotated[bool, Meta(description="Whether the paper states the number, instead of this run.")]
 
 
@@ -55,6 +57,7 @@ class ResultTable(_Struct, frozen=True, kw_only=True):
     name: Annotated[str, Meta(description="Name of the table, such as Table 1.")]
     caption: Annotated[str, Meta(description="Caption of the table.")]
     row_heads: Annotated[tuple[str, ...], Meta(description="What the parts of a row's key are; a colon parts them.")]
+    labels: Annotated[dict[str, str], Meta(description="What readers see for the beginnings of rows' keys.")]
     fields: Annotated[tuple[ResultField, ...], Meta(description="The numbers of each row and data set.")]
 
 
@@ -138,7 +141,9 @@ def _table(table: Table) -> ResultTable:
         )
         for one in table.fields
     )
-    return ResultTable(name=table.name, caption=table.caption, row_heads=table.row_heads, fields=fields)
+    return ResultTable(
+        name=table.name, caption=table.caption, row_heads=table.row_heads, labels=table.labels, fields=fields
+    )
 
 
 def _number(cell: Cell, table: Table, synthetic: Iterable[str]) -> Number:

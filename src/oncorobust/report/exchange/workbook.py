@@ -26,6 +26,8 @@ _STYLES: dict[Unit, int] = {
     "percent": PERCENT,
     "points": POINTS,
     "epsilon": EPSILON,
+    "l2": EPSILON,
+    "times": SCORE,
     "count": COUNT,
     "score": SCORE,
 }
@@ -33,6 +35,8 @@ _UNIT_TEXT: dict[Unit, str] = {
     "percent": "",
     "points": "percentage points",
     "epsilon": "epsilon",
+    "l2": "l2 distance",
+    "times": "times",
     "count": "",
     "score": "",
 }

@@ -1,19 +1,22 @@
-"""The curves of Figures 2 to 5 as JSON, panel by panel, for the charts of the page.
+"""The curves of Figures 2 to 5 and 8 as JSON, panel by panel, for the charts of the page.
 
 They are the curves that the figures draw (`figures.drawn_curve`). Epsilon and coverage have six significant digits,
 percentages four decimals; null stands where a curve has no interval.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from oncorobust.base.layout import ADVERSARIAL
 from oncorobust.report.figures.accuracy_over_epsilon import curves_of_figure_2
+from oncorobust.report.figures.acquired import NORMS, Norm
 from oncorobust.report.figures.before_and_after import curves_of_figure_3
-from oncorobust.report.figures.drawn_curve import DrawnCurve
+from oncorobust.report.figures.drawn_curve import MODEL_TITLES, DrawnCurve
 from oncorobust.report.figures.minimal_epsilons import curves_of_figure_5
+from oncorobust.report.figures.natural_changes import AXIS, curves_of_figure_8, looks_of
 from oncorobust.report.figures.robustness_curves import Curve
 from oncorobust.report.figures.selective_prediction import SCORES, curves_of_figure_4
 from oncorobust.report.figures.style import PlotData, intensity_axis, panel_title
@@ -25,6 +28,8 @@ from oncorobust.report.tables.render import SYNTHETIC
 _FIRST_SCORES = ("min_epsilon", "min_epsilon_strict", "confidence", "random")
 _FIRST_HIDDEN = {FGSM.title, BIM.title, *(one[0] for name, one in SCORES.items() if name not in _FIRST_SCORES)}
 """Curves that a chart does not show until a reader asks for them, because many bands hide each other."""
+
+_APART = 1.001
 
 _ACCURACY = "accuracy (%)"
 _SURVIVAL = "correct images that withstand epsilon (%)"
@@ -47,22 +52,50 @@ def _panels(data: PlotData) -> Iterator[dict[str, Any]]:
     yield _panel(4, data, curves_of_figure_4(data), y=_RISK)
     if data.survival:
         yield _panel(5, data, [one for ends in curves_of_figure_5(data) for one in ends], y=_SURVIVAL)
+    looks = looks_of([data])
+    for model, found in data.acquired.items():
+        for norm in NORMS if found.changes else ():
+            curves = [_by_size(one) for one in curves_of_figure_8(found, norm, looks)]
+            yield _panel(8, data, curves, y=_ACCURACY, heading=f"{MODEL_TITLES[model]}, {norm}", norm=norm)
 
 
 def _panel(
-    figure: int, data: PlotData, curves: Sequence[DrawnCurve], *, y: str, heading: str | None = None
+    figure: int,
+    data: PlotData,
+    curves: Sequence[DrawnCurve],
+    *,
+    y: str,
+    heading: str | None = None,
+    norm: Norm | None = None,
 ) -> dict[str, Any]:
     title = [panel_title(data), *([heading] if heading else []), *([SYNTHETIC] if data.synthetic else [])]
-    scale, unit = intensity_axis(data)
-    epsilon = {"label": "epsilon (pixel range 0 to 1)", "unit": unit, "scale": scale}
     return {
         "figure": figure,
         "dataset": data.key,
         "title": ", ".join(title),
-        "x": {"label": "coverage (%)", "unit": None, "scale": None} if figure == 4 else epsilon,
+        "x": _axis(figure, data, norm),
         "y": {"label": y},
         "curves": [_curve(one) for one in curves],
     }
+
+
+def _axis(figure: int, data: PlotData, norm: Norm | None) -> dict[str, Any]:
+    """Return the lower axis. norm: of sizes on a logarithmic axis; None for epsilon or coverage."""
+    scale, unit = intensity_axis(data)
+    if figure == 4 or norm == "l2":
+        return {"label": AXIS["l2"] if norm else "coverage (%)", "unit": None, "scale": None, "log": norm is not None}
+    label = AXIS["l_inf"] if norm else "epsilon (pixel range 0 to 1)"
+    return {"label": label, "unit": unit, "scale": scale, "log": norm is not None}
+
+
+def _by_size(curve: DrawnCurve) -> DrawnCurve:
+    """Return a curve with increasing x, as charts need them; equal sizes are set apart by less than a line is wide."""
+    order = np.argsort(curve.x, kind="stable")
+    x = curve.x[order]
+    for place in range(1, len(x)):
+        x[place] = max(x[place], x[place - 1] * _APART)
+    ends = (None if one is None else one[order] for one in (curve.low, curve.high))
+    return replace(curve, x=x, y=curve.y[order], **dict(zip(("low", "high"), ends, strict=True)))
 
 
 def _curve(curve: DrawnCurve) -> dict[str, Any]:

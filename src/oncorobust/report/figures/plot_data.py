@@ -14,6 +14,7 @@ from oncorobust.attacks.names import PAPER_ATTACKS
 from oncorobust.base import layout
 from oncorobust.base.errors import InputError
 from oncorobust.base.schema.version import read_results
+from oncorobust.report.figures.acquired import AcquiredModel, acquired_of
 from oncorobust.report.figures.bands import band_files, curve_bands
 from oncorobust.report.figures.certified import Certified, certified_of
 from oncorobust.report.figures.selective_prediction import risk_curves
@@ -46,18 +47,31 @@ def read_examples(path: str | Path) -> Examples:
 def read_all_plot_data(params: Params) -> list[PlotData]:
     """Read every data set that runs, in order. Raises InputError as `read_plot_data` does."""
     return [
-        read_plot_data(name, params.report, models=models, seed=params.seed, certified=name in params.certified)
+        read_plot_data(
+            name,
+            params.report,
+            models=models,
+            seed=params.seed,
+            certified=name in params.certified,
+            rescanned=name in params.rescanned,
+        )
         for name, models in params.models.items()
     ]
 
 
 def read_plot_data(
-    dataset: str, report: Report, *, models: Sequence[str], seed: int, certified: bool = False
+    dataset: str,
+    report: Report,
+    *,
+    models: Sequence[str],
+    seed: int,
+    certified: bool = False,
+    rescanned: bool = False,
 ) -> PlotData:
     """Read one data set's metrics and rows by model, its summary and the clean model's examples from the work tree.
 
-    seed: of the run, for the samples of patients behind the bands of the curves and the risks. certified: whether the
-    data set has certificates.
+    seed: of the run, for the samples of patients behind the bands of the curves and the risks. certified,
+    rescanned: whether the data set has certificates, and changes of the acquisition.
 
     Raises InputError where the examples have another number of classes than the summary.
     """
@@ -84,6 +98,10 @@ def read_plot_data(
         bands=curve_bands(dataset, attack, rows, seed=seed),
         survival=survival_curves(dataset, attack, rows, seed=seed),
         certified=_read_certified(dataset, attack[layout.CLEAN], rows, seed=seed) if certified else None,
+        acquired={
+            model: _read_acquired(dataset, model, attack[model], rows, seed=seed)
+            for model in (models if rescanned else ())
+        },
         risks=risk_curves(dataset, read_rows(layout.results_file(dataset, layout.CLEAN, "scores.csv")), seed=seed),
     )
 
@@ -94,3 +112,11 @@ def _read_certified(
     file, intervals = (layout.results_file(dataset, layout.CLEAN, one) for one in ("certificates.csv", "intervals.csv"))
     metrics = read_results(layout.results_file(dataset, layout.CLEAN, "certify.json"))
     return certified_of(dataset, metrics, attack, {file: read_rows(file)}, rows.get(intervals), seed=seed)
+
+
+def _read_acquired(
+    dataset: str, model: str, attack: Mapping[str, Any], rows: Mapping[str, pd.DataFrame], *, seed: int
+) -> AcquiredModel:
+    content = read_results(layout.results_file(dataset, model, "acquisition.json"))
+    file = layout.results_file(dataset, model, "acquisition.csv")
+    return acquired_of(dataset, model, content, attack, {**rows, file: read_rows(file)}, seed=seed)

@@ -1,9 +1,9 @@
-"""The points of Figures 2 to 7 with their sources, from what the figures draw.
+"""The points of Figures 2 to 8 with their sources, from what the figures draw.
 
 The values of Figures 2, 3 and 7 are read from the metrics by the pointer that each point states, and their intervals
-come from the same samples of patients as those of the tables. Figures 4 to 6 have their values from the curves and
-images that are drawn. Figure 1 shows images and has no points. The paper's diamonds in Figure 2 are the cells `paper`
-of Table 1, and its dotted line is 1 minus the cell Baseline.
+come from the same samples of patients as those of the tables; those of Figures 5 and 8 come from rows alone. Figures 4
+and 6 have their values from the curves and images that are drawn. Figure 1 shows images and has no points. The paper's
+diamonds in Figure 2 are the cells `paper` of Table 1, and its dotted line is 1 minus the cell Baseline.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,6 +15,7 @@ import pandas as pd
 
 from oncorobust.base.epsilons import epsilon_from_key, epsilon_text
 from oncorobust.base.layout import ADVERSARIAL, CLEAN, figure_file, results_file
+from oncorobust.report.figures.acquisition_points import acquisition_series
 from oncorobust.report.figures.certified import Certified
 from oncorobust.report.figures.image_bounds import shown_images
 from oncorobust.report.figures.robustness_curves import accuracies, last_attack
@@ -36,13 +37,14 @@ _CAPTIONS = {
     "Figure 5": "Share of the correctly classified images that withstand an epsilon, by model.",
     "Figure 6": "Bounds of each certified image that is drawn.",
     "Figure 7": "Accuracy of each model without attack and under attack.",
+    "Figure 8": "Accuracy of each model under changes of the acquisition, noise and an attack, by size.",
 }
 _PERCENT: Unit = "percent"
 _UNITS: Mapping[str, Unit] = {**dict.fromkeys(_CAPTIONS, _PERCENT), "Figure 6": "epsilon"}
 
 
 def figure_points(datasets: Sequence[PlotData], *, epsilon: float) -> Points:
-    """Return the points of all figures; those of Figures 2, 3, 5 and 7 have no values yet (`with_values`).
+    """Return the points of all figures; those of Figures 2, 3, 5, 7 and 8 have no values yet (`with_values`).
 
     epsilon: that of Table S5, for Figure 7.
 
@@ -98,6 +100,7 @@ def _series(data: PlotData, measures: Sequence[Measure], epsilon: float) -> Iter
         yield from _bounds(data, data.certified)
     for model in data.attack:
         yield from _trade_off(data, model, measures[-1], epsilon)
+    yield from acquisition_series(data)
 
 
 def _trade_off(data: PlotData, model: str, measure: Measure, epsilon: float) -> Iterator[Series]:

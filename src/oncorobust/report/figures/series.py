@@ -4,7 +4,8 @@ A series is a curve or a set of marks of one data set in one figure. Its points 
 place on the horizontal axis differs, so the source stands once:
 
     pointer    {epsilon} in it stands for the key of the place's epsilon
-    varies     what of the rows' source takes the place: the epsilon, the column `epsilon`, a coverage or an image
+    varies     what of the rows' source takes the place: the epsilon, the column `epsilon`, a coverage, an image or the
+               severity of a change
 
 `to_tables` gives each figure as a table whose rows are `series:place`, with a cell for each point, so that a point is
 found, checked and told as a cell is.
@@ -22,7 +23,7 @@ from oncorobust.base.layout import POINTS
 from oncorobust.evaluation.resampling import LEVEL
 from oncorobust.report.tables.cell import Cell, Field, Interval, MetricSource, RowsSource, Table, TableColumn, Unit
 
-Varies = Literal["nothing", "epsilon", "where", "coverage", "image_id"]
+Varies = Literal["nothing", "epsilon", "where", "coverage", "image_id", "severity"]
 """What of the rows' source takes the place of a point."""
 
 FIELD = "value"
@@ -45,6 +46,8 @@ class PointSource:
         if self.varies == "image_id":
             return metrics, replace(self.rows, where={**self.rows.where, "image_id": place})
         x = float(place)
+        if self.varies == "severity":
+            return metrics, replace(self.rows, where={**self.rows.where, "severity": x})
         if self.varies == "coverage":
             return metrics, replace(self.rows, options={**self.rows.options, "coverage": x})
         metrics = tuple(replace(one, pointer=one.pointer.replace("{epsilon}", epsilon_key(x))) for one in metrics)
@@ -58,9 +61,9 @@ class Series:
     """The points of one series: where they are, their values (fractions or epsilons) and their intervals.
 
     first: source of the first point where it differs from the others, such as the clean accuracy at epsilon 0. places:
-    epsilon, coverage or image id of each point, as text. values: null for a mark beyond the axis. low, high, methods:
-    of the intervals, empty where no point has one. reasons: why a point has no interval, empty where it has one.
-    n_images, n_patients: behind each point. seed, n_draws: of the samples of patients.
+    epsilon, coverage, image id or severity of each point, as text. values: null for a mark beyond the axis. low,
+    high, methods: of the intervals, empty where no point has one. reasons: why a point has no interval, empty where it
+    has one. n_images, n_patients: behind each point. seed, n_draws: of the samples of patients.
     """
 
     figure: str

@@ -19,6 +19,7 @@ from matplotlib.ticker import MaxNLocator
 
 from oncorobust.base.arrays import Images
 from oncorobust.base.units import readable_unit
+from oncorobust.report.figures.acquired import AcquiredModel
 from oncorobust.report.figures.bands import Bands
 from oncorobust.report.figures.certified import Certified
 from oncorobust.report.figures.survival_curves import Survival
@@ -66,6 +67,7 @@ class PlotData:
     intervals of each curve, by model, attack and ending of the measure (`figures.bands`). risks: of the clean model by
     score, with columns coverage, risk, low and high (`figures.selective_prediction`). survival: of the minimal epsilons
     by model, empty without the strict protocol. certified: of the smoothed clean model, None without certificates.
+    acquired: changes of the acquisition by attacked model, empty without them.
     """
 
     key: str
@@ -81,6 +83,7 @@ class PlotData:
     risks: Mapping[str, pd.DataFrame]
     survival: Mapping[str, Survival]
     certified: Certified | None
+    acquired: Mapping[str, AcquiredModel]
 
 
 def protocols_of(datasets: Sequence[PlotData]) -> frozenset[Protocol]:

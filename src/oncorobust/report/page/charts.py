@@ -1,4 +1,4 @@
-"""The charts of the page: the curves of Figures 2 to 5, drawn by a script in place of the printed figures.
+"""The charts of the page: the curves of Figures 2 to 5 and 8, drawn by a script in place of the printed figures.
 
 The values are those of `reports/figures/curves.json`, which the stage `plot` writes of the curves that it draws.
 Without scripts, and in print, the page shows the printed figures.

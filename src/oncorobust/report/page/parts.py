@@ -22,8 +22,9 @@ MODELS = {layout.CLEAN: "clean", layout.ADVERSARIAL: "adversarially trained", la
 class DatasetPart:
     """What the page shows of one data set besides the tables: summary.json, metrics by model, PNG images.
 
-    certify: certify.json by model, empty without certificates. over_epsilon: accuracy of each attacked model. curves:
-    of each training, as PNG.
+    certify: certify.json by model, empty without certificates. acquisition: acquisition.json by model, empty without
+    changes of the acquisition; rescanned: the picture of them with the clean model's answers, as PNG. over_epsilon:
+    accuracy of each attacked model. curves: of each training, as PNG.
     """
 
     key: str
@@ -31,6 +32,8 @@ class DatasetPart:
     training: Mapping[str, Mapping[str, Any]]
     attack: Mapping[str, Mapping[str, Any]]
     certify: Mapping[str, Mapping[str, Any]]
+    acquisition: Mapping[str, Mapping[str, Any]]
+    rescanned: bytes | None
     over_epsilon: tuple[ModelCurve, ...]
     contact_sheet: bytes
     curves: Mapping[str, bytes]
@@ -53,12 +56,13 @@ def read_dataset_part(
     attacked: Sequence[str],
     trained: Sequence[str],
     certified: Sequence[str],
+    rescanned: Sequence[str],
     seed: int,
 ) -> DatasetPart:
     """Read what the page shows of a data set from the work tree.
 
-    rows: per-image rows by the name of their file. attacked, trained, certified: names of its models. seed: of the run,
-    for the samples of patients behind the bands.
+    rows: per-image rows by the name of their file. attacked, trained, certified, rescanned: names of its models. seed:
+    of the run, for the samples of patients behind the bands.
     """
     processed = layout.processed(dataset)
     attack = {model: read_results(layout.results_file(dataset, model, "attack.json")) for model in attacked}
@@ -69,6 +73,10 @@ def read_dataset_part(
         training={model: read_results(layout.results_file(dataset, model, "training.json")) for model in trained},
         attack=attack,
         certify={model: read_results(layout.results_file(dataset, model, "certify.json")) for model in certified},
+        acquisition={
+            model: read_results(layout.results_file(dataset, model, "acquisition.json")) for model in rescanned
+        },
+        rescanned=read_image(layout.results_file(dataset, layout.CLEAN, "acquisition.png")) if rescanned else None,
         over_epsilon=model_curves(dataset, attack, drawn, seed=seed),
         contact_sheet=read_image(f"{processed}/contact_sheet.png"),
         curves={model: read_image(layout.results_file(dataset, model, "curves.png")) for model in trained},

@@ -17,6 +17,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from oncorobust.base.epsilons import FEW_WITHOUT_GRADIENT
 from oncorobust.base.errors import InputError
 from oncorobust.base.layout import stage_command
+from oncorobust.report.acquisition_text import acquisition_finding, acquisition_sentences
 from oncorobust.report.certificate_text import certificate_sentences
 from oncorobust.report.comparison_text import comparison_sentences
 from oncorobust.report.figure_text import figure_captions
@@ -32,6 +33,7 @@ from oncorobust.report.page.text import PROTOCOLS, SearchLine, findings, percent
 from oncorobust.report.page.trace import Facts, trace_view
 from oncorobust.report.seed_text import seed_findings
 from oncorobust.report.selective_text import rule_findings
+from oncorobust.report.tables.acquisition import TABLE_A
 from oncorobust.report.tables.cell import Table, TableColumn
 from oncorobust.report.tables.certificates import TABLE_C
 from oncorobust.report.tables.protocols import attack_protocols
@@ -42,7 +44,7 @@ from oncorobust.report.verdict_text import policy_view
 from oncorobust.settings.attacks import Protocol
 from oncorobust.settings.pipeline import Params
 
-_NEEDED = {3: "hardened", 5: "strict", 6: "certified"}
+_NEEDED = {3: "hardened", 5: "strict", 6: "certified", 8: "rescanned"}
 """What a run must have for a figure to be shown, by the figure's number."""
 
 
@@ -64,7 +66,7 @@ def render_report(
     """Return the page as HTML.
 
     datasets: in the order of the tables' columns. tables: all of `tables.build`. gates: the checks of each model.
-    figures: Figures 1 to 6 as SVG. curves: content of curves.json. verdicts: contents of the verdict files of the
+    figures: all figures as SVG. curves: content of curves.json. verdicts: contents of the verdict files of the
     policies. epsilon: of the accuracies under attack on the first screen, that of Table S5. files: rows and images
     behind the sections for three readers. exhibits: of the gallery and the table of images, by data set. params: of the
     run. facts: what a click on a number tells; None without a repository to trace it in. assessment: content of
@@ -96,6 +98,7 @@ def render_report(
                 table_view(table, {part.key: readable_unit_of(part.summary) for part in datasets}) for table in tables
             ],
             figures=_figures(figures, datasets, protocols, paper=bool(beside_paper), hardened=bool(hardening)),
+            acquisitions=_acquisitions(datasets, columns, by_name[TABLE_A]),
             certificates=_certificates(datasets, columns, by_name[TABLE_C]),
             gates=[list(of) for _, of in groupby(gates, key=lambda one: one.dataset)],
             gate_caption=CAPTION,
@@ -171,10 +174,26 @@ def _figures(
     two_classes = any(len(part.summary["class_names"]) == 2 for part in datasets)
     captions = figure_captions(protocols, two_classes=two_classes, paper=paper, certified=certified)
     has = {"hardened": hardened, "certified": certified, "strict": "strict" in protocols, "always": True}
+    has["rescanned"] = any(one["changes"] for part in datasets for one in part.acquisition.values())
     return [
         (number, *shown)
         for number, shown in enumerate(zip(figures, captions, strict=True), start=1)
         if has[_NEEDED.get(number, "always")]
+    ]
+
+
+def _acquisitions(
+    datasets: Sequence[DatasetPart], columns: Mapping[str, TableColumn], table: Table
+) -> list[tuple[TableColumn, list[str], bytes | None]]:
+    """Return sentences and the picture of each data set with changes of the acquisition. table: Table A."""
+    return [
+        (
+            columns[part.key],
+            acquisition_sentences(table, columns[part.key], part.acquisition, unit=part.unit),
+            part.rescanned,
+        )
+        for part in datasets
+        if part.acquisition
     ]
 
 
@@ -201,4 +220,5 @@ def _sentences(
     told = findings(column, tables, part.attack, protocols, unit=part.unit, hardening=hardening)
     told += seed_findings(tables[TABLE_V], column, hardening=hardening)
     told += rule_findings(tables["Table D"], column, unit=part.unit)
+    told += acquisition_finding(tables[TABLE_A], column, part.acquisition)
     return [model_sentence(part.training["clean"]), *noise_sentences(part.training), *told]

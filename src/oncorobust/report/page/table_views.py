@@ -8,7 +8,7 @@ that its data sets stand side by side. CSV and Markdown (`tables.render`) keep t
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
+from itertools import groupby, zip_longest
 
 from oncorobust.report.shown_attacks import BASELINE, PGD
 from oncorobust.report.tables.cell import Cell, Field, Table, TableColumn
@@ -144,8 +144,15 @@ def _stacked(fields: Sequence[Field]) -> dict[str, list[Field]]:
 
 
 def _labels(table: Table, row: str, unit: ReadableUnit | None) -> tuple[tuple[str, str], ...]:
-    """Return the labels of a row, with the epsilon also in units; empty for a row without attack."""
-    labels = tuple((one, one) for one in row_labels(table, row))
+    """Return the labels of a row, each with its value for sorting, and the epsilon also in units.
+
+    A label that stands in place of a part of the row's key sorts by that part. The epsilon of a row without attack is
+    empty.
+    """
+    parts = row.split(":")
+    keys = [part if ":".join(parts[: end + 1]) in table.labels else "" for end, part in enumerate(parts)]
+    shown = row_labels(table, row)
+    labels = tuple((text, key or text) for text, key in zip_longest(shown, keys, fillvalue=""))
     if unit is None:
         return labels
     last = row.rpartition(":")[2]

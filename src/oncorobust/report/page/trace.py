@@ -35,6 +35,10 @@ STAGE_PARAMETERS: Mapping[str, tuple[str, ...]] = {
         *("seed", "run.threads", "attacks.batch_size", "attacks.table_epsilons", "attacks.strict.search_precision"),
         *("datasets.{dataset}.certify", "datasets.{dataset}.attack"),
     ),
+    "rescan": (
+        *("seed", "run.threads", "attacks.batch_size", "attacks.strict.fmn", "attacks.strict.search_precision"),
+        *(f"datasets.{{dataset}}.{one}" for one in ("preprocess", "acquisition", "attack")),
+    ),
     "tabulate": ("seed", "run", "report", *(f"attacks.{one}" for one in _TABULATED)),
 }
 """The parameters of the stages that the page names, as both graphs declare them."""
@@ -46,6 +50,7 @@ _MADE_BY = {
     **dict.fromkeys(("attack.json", "predictions.csv", "intervals.csv", "threats.csv"), "attack"),
     **dict.fromkeys(("rank.json", "sensitivity.csv", "scores.csv"), "rank"),
     **dict.fromkeys(("certify.json", "certificates.csv"), "certify"),
+    **dict.fromkeys(("acquisition.json", "acquisition.csv"), "rescan"),
 }
 _TRAINED_BY = {CLEAN: ("train",), ADVERSARIAL: ("harden", "train"), NOISE: ("smooth", "train")}
 

@@ -19,6 +19,7 @@ import msgspec
 
 from oncorobust.base.errors import InputError
 from oncorobust.report.tables.statistic_names import (
+    AcquisitionStatistic,
     AddedStatistic,
     CertificateStatistic,
     GroupStatistic,
@@ -53,6 +54,7 @@ Statistic = Literal[
     "median_last_safe",
     "restricted_mean",
     CertificateStatistic,
+    AcquisitionStatistic,
     SelectiveStatistic,
     GroupStatistic,
     GuaranteeStatistic,
@@ -65,15 +67,14 @@ Statistic = Literal[
 
     accuracy                share of the images predicted as labelled
     robust_accuracy         share predicted as labelled that no attack changes within an epsilon
-    accuracy_kept           accuracy over the images that are not excluded
-    coverage                share of the images that are not excluded
-    threshold               largest epsilon among the excluded images
+    accuracy_kept, coverage over, and share of, the images that are not excluded; threshold: largest epsilon excluded
     ..._strict              the same three, with sensitivity measured by the strict search
     robust_accuracy_threat  share predicted as labelled that is not flipped under a threat model
     n_images                number of images
     sensitivity ...         of the answers; with an epsilon, of the worst answers within it in the strict search
     auc ... brier_score     of the margins
     certified_accuracy ...  of the smoothed model (`statistic_names`)
+    changed_accuracy ...    under changes of the acquisition (`statistic_names`)
     missed, false_alarms    share of the positive (negative) images that are right without attack and flipped by it
     share_censored ...      of the minimal epsilons of the correctly classified images, up to an epsilon
     median_difference       median minimal epsilon of the second group minus that of the first
@@ -83,10 +84,10 @@ Statistic = Literal[
                             training seed (option `training_seed`) are added first
 """
 
-Unit = Literal["percent", "points", "epsilon", "count", "score"]
+Unit = Literal["percent", "points", "epsilon", "l2", "times", "count", "score"]
 """How a field is shown: a share as percent, a difference of shares as signed percentage points, others unchanged."""
 
-RowHead = Literal["Model", "Attack", "Epsilon", "Threat", "Score", "Natural set"]
+RowHead = Literal["Model", "Attack", "Epsilon", "Threat", "Change", "Severity", "Score", "Natural set"]
 """What a part of a row's key is; a part under `Natural set` is the key of a data set."""
 
 
@@ -209,7 +210,8 @@ class Field:
 class Table:
     """A table: layout and cells.
 
-    row_heads: the parts of a row's key, which colons separate: Attack and Epsilon for `PGD:0.002`.
+    row_heads: the parts of a row's key, which colons separate: Attack and Epsilon for `PGD:0.002`. labels: what readers
+        see in place of the last part of the beginning of a key, such as `20 HU` for `dose:20`.
     data_sets: how the reader sees them: across, as rows (a cell's row and column are then both the data set's key), or
         as blocks of rows.
     """
@@ -223,6 +225,7 @@ class Table:
     columns: tuple[TableColumn, ...]
     fields: tuple[Field, ...]
     cells: tuple[Cell, ...]
+    labels: dict[str, str] = field(default_factory=dict)
 
     def find(self, *, row: str, column: str, field: str) -> Cell | None:
         """Return the cell at a place, or None where the table has none."""

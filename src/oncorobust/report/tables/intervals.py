@@ -6,8 +6,8 @@ seed and the number of samples stand in each interval: a trace computes it again
 
 A ratio of sums over images has the method that `evaluation.intervals` chooses from its counts; what is no ratio has
 that of `row_estimates`. A threshold (the largest minimal epsilon left out) has the percentile interval of the threshold
-that leaves out the same share in each sample. A count has none. A cell that stands in no metrics file gets its value
-here too.
+that leaves out the same share in each sample. A count and a median size have none. A cell that stands in no metrics
+file gets its value here too.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -30,6 +30,7 @@ from oncorobust.evaluation.resampling import (
     patient_sums,
 )
 from oncorobust.evaluation.share_bounds import Term
+from oncorobust.report.tables.acquisition_estimates import DIVIDED, SIZES, size_estimate, times_estimate
 from oncorobust.report.tables.cell import Cell, Interval, RowsSource, Statistic, Table
 from oncorobust.report.tables.group_estimates import compares_groups, group_estimates
 from oncorobust.report.tables.point_estimates import POINT_ESTIMATES
@@ -147,6 +148,10 @@ def _other_estimate(
         return seed_estimate(cell.rows, rows)
     if source.statistic in POINT_ESTIMATES:
         return POINT_ESTIMATES[source.statistic](rows[source.file], source)
+    if source.statistic in SIZES:
+        return size_estimate(rows[source.file], source)
+    if source.statistic in DIVIDED:
+        return times_estimate(cell.rows, rows, draws)
     if is_row_estimate(source):
         return row_estimate(rows[source.file], source, draws)
     judge = _OF_SCORES.get(source.statistic)

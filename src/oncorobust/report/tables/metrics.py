@@ -31,7 +31,8 @@ def _row_key(table: Table, cell: Cell) -> str:
     if table.data_sets == "rows":
         return "all"
     *title, last = cell.row.split(":")
-    return "_".join([*title, epsilon_key(float(last)) if _is_number(last) else last])
+    key = "_".join([*title, epsilon_key(float(last)) if _is_number(last) else last])
+    return key.replace(".", "_")
 
 
 def _is_number(text: str) -> bool:

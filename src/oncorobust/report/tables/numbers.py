@@ -4,17 +4,18 @@ A number with an interval has the decimals that the interval carries: `61 (54 to
 narrower than 2 points, and two where it is narrower than 0.2 points. A spread between training seeds has the decimals
 that tell one image from the next. Others, such as the paper's, are a percentage with
 two decimals, signed percentage points with two decimals, or an epsilon with four significant digits without exponent
-(three in a unit that readers know).
+(three in a unit that readers know). An l2 distance and a ratio of two sizes have three significant digits.
 """
 
 from oncorobust.base.epsilons import epsilon_text
 from oncorobust.report.tables.cell import Cell, Unit
-from oncorobust.report.tables.sources import NOT_COMPUTED, OF_THE_PAPER, OVER_SEEDS
+from oncorobust.report.tables.sources import NOT_COMPUTED, OF_THE_PAPER, OVER_SEEDS, SIZE_OF_CHANGE
 
 ReadableUnit = tuple[float, str]
 """Epsilon 1 in a unit that readers know, and the unit's name (`base.units.readable_unit`)."""
 
-_NOT_TOLD = (NOT_COMPUTED, OF_THE_PAPER)
+_NOT_TOLD = (NOT_COMPUTED, OF_THE_PAPER, SIZE_OF_CHANGE)
+_SIZES = ("epsilon", "l2", "times")
 _BEYOND = "not reached"
 _NARROWEST = (0.02, 0.002)
 """The narrowest interval of a share that is shown without decimals, and with one."""
@@ -52,8 +53,10 @@ def p_text(p_value: float) -> str:
 
 def _with_decimals(value: float, unit: Unit, *, width: float) -> str:
     """Return a number with the decimals that an interval of this width carries."""
-    if unit in ("epsilon", "count"):
-        return epsilon_text(float(f"{value:.3g}")) if unit == "epsilon" else f"{value:.0f}"
+    if unit == "count":
+        return f"{value:.0f}"
+    if unit in _SIZES:
+        return epsilon_text(float(f"{value:.3g}"))
     if unit == "score":
         return f"{value:.{2 if width >= _NARROWEST[0] else 3}f}"
     decimals = next((number for number, narrowest in enumerate(_NARROWEST) if width >= narrowest), len(_NARROWEST))
@@ -63,8 +66,8 @@ def _with_decimals(value: float, unit: Unit, *, width: float) -> str:
 
 def display(value: float, unit: Unit) -> str:
     """Return a number as tables show it."""
-    if unit == "epsilon":
-        return epsilon_text(float(f"{value:.4g}"))
+    if unit in _SIZES:
+        return epsilon_text(float(f"{value:.{4 if unit == 'epsilon' else 3}g}"))
     if unit == "count":
         return f"{value:.0f}"
     if unit == "score":

@@ -128,10 +128,16 @@ def _units_text(row: str, readable: ReadableUnit) -> str:
 
 
 def row_labels(table: Table, row: str) -> tuple[str, ...]:
-    """Return a label under each of the table's row heads; Baseline has no epsilon, and a data set has its title."""
-    titles = {one.key: marked_title(one) for one in table.columns}
-    parts = zip(row.split(":"), table.row_heads, strict=False)
-    labels = [titles[part] if head == NATURAL else part for part, head in parts]
+    """Return a label under each of the table's row heads; Baseline has no epsilon, and a data set has its title.
+
+    `Table.labels` stands in place of a part of the key that readers would not understand.
+    """
+    titles, parts = {one.key: marked_title(one) for one in table.columns}, row.split(":")
+    beginnings = [":".join(parts[:end]) for end in range(1, len(parts) + 1)]
+    labels = [
+        titles[part] if head == NATURAL else table.labels.get(beginning, part)
+        for part, beginning, head in zip(parts, beginnings, table.row_heads, strict=False)
+    ]
     return (*labels, *[""] * (len(table.row_heads) - len(labels)))
 
 

@@ -1,8 +1,8 @@
 """Statistics over per-image rows: a cell's value computed again from the rows that it names.
 
-The rows are those of predictions.csv, intervals.csv, threats.csv, sensitivity.csv and certificates.csv. Nearly every
-statistic is a ratio of two sums over images, such as correct images over images; its parts give its interval too
-(`intervals`). The others are a largest epsilon and a count.
+The rows are those of predictions.csv, intervals.csv, threats.csv, sensitivity.csv, certificates.csv and
+acquisition.csv. Nearly every statistic is a ratio of two sums over images, such as correct images over images; its
+parts give its interval too (`intervals`). The others are a largest epsilon, a count and a median size.
 """
 
 import math
@@ -16,6 +16,7 @@ import pandas as pd
 
 from oncorobust.base.errors import InputError
 from oncorobust.report.tables.cell import Cell, RowsSource, Statistic
+from oncorobust.report.tables.rows_of_images import ALWAYS_RIGHT, OF_ALL_ROWS, minimal_l2, one_row_of_each_image
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,10 @@ def ratio_parts(frame: pd.DataFrame, source: RowsSource) -> Parts | None:
 
 
 def selected(frame: pd.DataFrame, source: RowsSource, *, columns: tuple[str, ...]) -> pd.DataFrame:
-    """Return the rows that a source names. Raises InputError where they lack a column or there are none."""
+    """Return the rows that a source names, one for each image where its statistic is one of several rows of an image.
+
+    Raises InputError where they lack a column or there are none.
+    """
     missing = {"label", "predicted", *columns, *source.where} - set(frame.columns)
     if missing:
         raise InputError(f"{source.file}: columns {list(frame.columns)} (expected {sorted(missing)} too)")
@@ -57,7 +61,7 @@ def selected(frame: pd.DataFrame, source: RowsSource, *, columns: tuple[str, ...
         frame = frame[frame[column] == value]
     if frame.empty:
         raise InputError(f"{source.file}: no rows where {source.where} (expected one per image)")
-    return frame
+    return one_row_of_each_image(frame) if source.statistic in OF_ALL_ROWS else frame
 
 
 def _statistic(frame: pd.DataFrame, source: RowsSource) -> float:
@@ -130,12 +134,37 @@ def _safe(frame: pd.DataFrame, source: RowsSource, last_safe: str) -> Ratio:
     return _right(frame) & safe, _right(frame)
 
 
+def _changed_accuracy(frame: pd.DataFrame, _: RowsSource, predicted: str) -> Ratio:
+    return frame["label"] == frame[predicted], _all(frame)
+
+
+def _changed_flips(frame: pd.DataFrame, _: RowsSource, flipped: str) -> Ratio:
+    return frame[flipped], _all(frame)
+
+
+def _worst_changed_accuracy(frame: pd.DataFrame, _: RowsSource, *_columns: str) -> Ratio:
+    return _right(frame) & frame[ALWAYS_RIGHT], _all(frame)
+
+
+def _robust_accuracy_l2(frame: pd.DataFrame, source: RowsSource, *_columns: str) -> Ratio:
+    """Images for which the search found none withstand every distance."""
+    return _right(frame) & ~(minimal_l2(frame) <= source.epsilon), _all(frame)
+
+
+def _unchanged_accuracy(frame: pd.DataFrame, source: RowsSource, *_columns: str) -> Ratio:
+    return _accuracy(frame, source)
+
+
 def _threshold(frame: pd.DataFrame, excluded: str, smallest: str) -> float:
     return frame.loc[frame[excluded], smallest].max()
 
 
 def _n_images(frame: pd.DataFrame, image_id: str) -> float:
     return float(frame[image_id].nunique())
+
+
+def _median(frame: pd.DataFrame, size: str) -> float:
+    return float(frame[size].median())
 
 
 _RATIOS: dict[Statistic, tuple[tuple[str, ...], Callable[..., Ratio]]] = {
@@ -153,11 +182,20 @@ _RATIOS: dict[Statistic, tuple[tuple[str, ...], Callable[..., Ratio]]] = {
     "share_withstanding": (("first_flipped",), _withstanding),
     "share_safe": (("last_safe",), _safe),
     "smoothed_robust_accuracy": (("abstained", "first_flipped"), _smoothed_robust_accuracy),
+    "changed_accuracy": (("changed_predicted",), _changed_accuracy),
+    "changed_flips": (("flipped",), _changed_flips),
+    "noise_l_inf_accuracy": (("noise_l_inf_predicted",), _changed_accuracy),
+    "noise_l2_accuracy": (("noise_l2_predicted",), _changed_accuracy),
+    "unchanged_accuracy": (("image_id", "changed_predicted"), _unchanged_accuracy),
+    "worst_changed_accuracy": (("image_id", "changed_predicted"), _worst_changed_accuracy),
+    "robust_accuracy_l2": (("image_id", "changed_predicted", "minimal_l2"), _robust_accuracy_l2),
 }
 _OTHERS: dict[Statistic, tuple[tuple[str, ...], Callable[..., float]]] = {
     "threshold": (("excluded", "min_epsilon"), _threshold),
     "threshold_strict": (("excluded_strict", "first_flipped"), _threshold),
     "n_images": (("image_id",), _n_images),
+    "median_l_inf": (("l_inf",), _median),
+    "median_l2": (("l2",), _median),
 }
 """The columns that a statistic needs besides label and predicted, and its function of rows and columns.
 
@@ -170,7 +208,7 @@ def same_number(first: float, second: float) -> bool:
     return math.isclose(first, second, rel_tol=1e-12, abs_tol=1e-12)
 
 
-_TEXT = ("image_id", "patient_id", "attack", "attacked_label", "won_by", "threat")
+_TEXT = ("image_id", "patient_id", "attack", "attacked_label", "won_by", "threat", "change", "unit")
 """Columns of text. pandas would read `true` as a Boolean wherever a part of a large file has no other label."""
 
 

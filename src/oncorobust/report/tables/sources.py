@@ -27,8 +27,9 @@ NOT_COMPUTED = "not computed"
 OF_THE_PAPER = "the paper states none"
 NO_ESTIMATE = "a size of the data set"
 OVER_SEEDS = "a spread over"
+SIZE_OF_CHANGE = "a size of the change"
 """Why a cell has no interval: its rows have not been read yet (`intervals.with_intervals`), it is the paper's, it is no
-estimate, or it is a spread over some number of training seeds, which follows."""
+estimate, it is a spread over some number of training seeds, which follows, or a median size of a change."""
 
 CLEAN_ROWS: dict[Protocol, tuple[str, dict[str, str | float]]] = {
     "paper": ("predictions.csv", {"attack": "none", "epsilon": 0.0, "attacked_label": "none"}),

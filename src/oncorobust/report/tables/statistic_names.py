@@ -36,6 +36,31 @@ CertificateStatistic = Literal[
     smoothed_robust_accuracy  images of smoothed_accuracy that no attack on the smoothed model changes within an epsilon
 """
 
+AcquisitionStatistic = Literal[
+    "unchanged_accuracy",
+    "changed_accuracy",
+    "changed_flips",
+    "noise_l_inf_accuracy",
+    "noise_l2_accuracy",
+    "worst_changed_accuracy",
+    "robust_accuracy_l2",
+    "median_l_inf",
+    "median_l2",
+    "times_l_inf",
+    "times_l2",
+]
+"""Under changes of the acquisition (`row_statistics`, `acquisition_estimates`): Table A and Figure 8.
+
+    unchanged_accuracy      images predicted as labelled without a change
+    changed_accuracy        changed images predicted as labelled
+    changed_flips           images whose answer the change alters
+    noise_l_inf_accuracy    images predicted as labelled under noise of the change's l_inf size; the same for l2
+    worst_changed_accuracy  images predicted as labelled unchanged and at every severity
+    robust_accuracy_l2      images of unchanged_accuracy that the l2 search does not change within an l2 distance
+    median_l_inf            median size of the change; the same for l2
+    times_l_inf             that size divided by the median minimal epsilon; for l2, by the median minimal l2 distance
+"""
+
 GuaranteeStatistic = Literal["guaranteed_coverage", "guaranteed_risk"]
 """Coverage and risk at a threshold that is guaranteed for future patients (`rule_estimates`): Table D."""
 

@@ -1,8 +1,8 @@
 """What each statistic over per-image rows is, as a template of words.
 
-Words in braces come from the source: images (with their number), applies (of a threat model), condition (of the
-answers), attacks (of the cascade, with a verb), epsilon, and the columns and options that the source names. Statistics
-over training seeds are not here: they repeat one of these.
+Words in braces come from the source: images (with their number), applies (of a threat model), changed (of a change of
+the acquisition; empty for all of them), condition (of the answers), attacks (of the cascade, with a verb), epsilon, and
+the columns and options that the source names. Statistics over training seeds are not here: they repeat one of these.
 """
 
 from collections.abc import Mapping
@@ -58,6 +58,24 @@ STATISTIC_WORDS: Mapping[Statistic, str] = {
     "whose certified epsilon is at least {epsilon}",
     "smoothed_robust_accuracy": "share of the {images} that the smoothed model (sigma {sigma}) predicts as labelled "
     "and that the attack on it does not change within epsilon {epsilon}",
+    "unchanged_accuracy": "share of the {images}{changed} that are predicted as labelled unchanged",
+    "changed_accuracy": "share of the {images} that are predicted as labelled under the change {change}, severity "
+    "{severity}",
+    "changed_flips": "share of the {images} whose answer the change {change}, severity {severity}, alters",
+    "noise_l_inf_accuracy": "share of the {images} that are predicted as labelled under sign noise of the l_inf size "
+    "of the change {change}, severity {severity}",
+    "noise_l2_accuracy": "share of the {images} that are predicted as labelled under Gaussian noise of the l2 size of "
+    "the change {change}, severity {severity}",
+    "worst_changed_accuracy": "share of the {images}{changed} that are predicted as labelled unchanged and at every "
+    "severity",
+    "robust_accuracy_l2": "share of the {images} that are predicted as labelled and that the l2 search does not change "
+    "within an l2 distance of {epsilon}",
+    "median_l_inf": "median l_inf size of the change {change}, severity {severity}",
+    "median_l2": "median l2 size of the change {change}, severity {severity}",
+    "times_l_inf": "median l_inf size of the change {change}, severity {severity}, divided by the median first flipped "
+    "epsilon of those of the same images that are predicted as labelled",
+    "times_l2": "median l2 size of the change {change}, severity {severity}, divided by the median least l2 distance "
+    "of those of the same images that are predicted as labelled",
     "aurc": f"area under risk over coverage {_RULE}",
     "augrc": f"area under generalised risk over coverage {_RULE}",
     "error_auroc": "probability that a right answer has a larger score {score} than a wrong one",

@@ -12,6 +12,7 @@ from pathlib import PurePosixPath
 from oncorobust.attacks.names import CONVERGED, STRICT_ATTACKS
 from oncorobust.base.epsilons import epsilon_text
 from oncorobust.evaluation.draw_intervals import AT_AN_END, LOGIT
+from oncorobust.report.tables.acquisition_estimates import DIVIDED
 from oncorobust.report.tables.cell import Cell, MetricSource, RowsSource
 from oncorobust.report.tables.group_estimates import compares_groups
 from oncorobust.report.tables.protocols import LAST_ATTACKS
@@ -38,6 +39,7 @@ _IMAGES = {
     "intervals.csv": "attacked test images",
     "threats.csv": "attacked test images",
     "sensitivity.csv": "ranked test images",
+    "acquisition.csv": "changed test images",
 }
 """The images of a file of rows."""
 
@@ -105,7 +107,7 @@ def _of_rows(cell: Cell) -> str:
     if compares_groups(cell):
         groups = [f"{_dataset(one)} ({_model(one)} model)" for one in cell.rows]
         return f"{_phrase(first, None)}; first group {groups[0]}, second group {groups[1]}"
-    return _signed_terms(cell.rows, cell.n_images)
+    return _signed_terms(cell.rows[:1] if first.statistic in DIVIDED else cell.rows, cell.n_images)
 
 
 def _of_seeds(cell: Cell) -> str:
@@ -144,6 +146,7 @@ def _phrase(source: RowsSource, n_images: int | None) -> str:
         "images": noun if n_images is None else f"{n_images} {noun}",
         "epsilon": "" if source.epsilon is None else epsilon_text(source.epsilon),
         "applies": f" to which the threat {source.where['threat']} applies" if "threat" in source.where else "",
+        "changed": f" to which the change {source.where['change']} applies" if "change" in source.where else "",
         "condition": _condition(source),
         "attacks": _attacks(source.where),
         **{name: _option(value) for name, value in {**source.options, **source.where}.items()},

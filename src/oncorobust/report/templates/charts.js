@@ -1,4 +1,4 @@
-// Draw the curves of Figures 2 to 5 with uPlot, one panel at a time, where the page shows the printed figures.
+// Draw the curves of Figures 2 to 5 and 8 with uPlot, one panel at a time, where the page shows the printed figures.
 "use strict";
 (() => {
   const source = document.getElementById("chart-data");
@@ -34,7 +34,7 @@
 
   /** Return x as text, with epsilon also in the unit of the images. */
   function place(panel, x) {
-    if (!panel.x.unit) return `coverage ${percent(x)} %`;
+    if (!panel.x.unit) return panel.x.log ? `${panel.x.label} ${short(x)}` : `coverage ${percent(x)} %`;
     return `epsilon ${short(x)} (${short(x * panel.x.scale)} ${panel.x.unit})`;
   }
 
@@ -69,17 +69,20 @@
       }
     }
     const most = Math.max(...panel.curves.flatMap(curve => curve.x));
+    const least = Math.min(...panel.curves.flatMap(curve => curve.x));
+    const across = panel.x.log ? { distr: 3, range: [least / 1.3, most * 1.3] } : { range: [0, most] };
     const axis = { stroke: ink, font: FONT, labelFont: FONT, labelSize: 20, ticks: { stroke: line, width: 1 }, grid: { stroke: line, width: 1 } };
-    const axes = [{ ...axis, label: panel.x.label, size: 40 }, { ...axis, label: panel.y.label, size: 48 }];
+    const decades = { values: (_, found) => found.map(one => (one === null ? "" : short(one))) };
+    const axes = [{ ...axis, label: panel.x.label, size: 40, ...(panel.x.log ? decades : {}) }, { ...axis, label: panel.y.label, size: 48 }];
     if (panel.x.unit) {
       const { scale, unit } = panel.x;
-      const splits = () => ticks(most * scale).map(one => one / scale);
-      const values = (_, found) => found.map(one => short(one * scale));
-      axes.push({ ...axis, scale: "x", side: 0, label: unit, size: 34, splits, values, grid: { show: false } });
+      const splits = panel.x.log ? {} : { splits: () => ticks(most * scale).map(one => one / scale) };
+      const values = (_, found) => found.map(one => (one === null ? "" : short(one * scale)));
+      axes.push({ ...axis, scale: "x", side: 0, label: unit, size: 34, ...splits, values, grid: { show: false } });
     }
     const options = {
       width: host.clientWidth, height: HEIGHT, series, bands, axes, legend: { show: false },
-      scales: { x: { time: false, range: [0, most] }, y: { range: [-2, 102] } },
+      scales: { x: { time: false, ...across }, y: { range: [-2, 102] } },
       cursor: { drag: { x: false, y: false }, points: { show: false }, y: false },
       hooks: { setCursor: [plot => tell(plot.cursor.idx == null ? null : plot.data[0][plot.cursor.idx])] },
     };
@@ -110,7 +113,7 @@
     const body = element("tbody", "", table);
     for (const x of [...new Set(panel.curves.flatMap(curve => curve.x))].sort((one, other) => one - other)) {
       const row = element("tr", "", body);
-      element("th", panel.x.unit ? short(x) : percent(x), row).scope = "row";
+      element("th", panel.x.unit || panel.x.log ? short(x) : percent(x), row).scope = "row";
       if (panel.x.unit) element("td", short(x * panel.x.scale), row);
       for (const curve of panel.curves) element("td", at(curve, x) ?? "", row);
     }
