@@ -436,23 +436,44 @@ def test_a_project_before_renames_keeps_values_and_comments(
     project: Path,
 ) -> None:
     renames = [
-        Renamed("attacks.chunk", "attacks.batch_size", "0.0.2"),
+        Renamed("attacks.batch_sizes", "attacks.batch_size", "0.0.2"),
         Renamed("datasets.*.n_chosen", "datasets.*.attack.max_images", "0.0.2"),
         Renamed("seed", "never", "0.0.1"),  # of the project's own version
     ]
     attacks = yaml.safe_load(DEMO)["attacks"]
     line = next(line for line in DEMO.splitlines() if line.startswith("  batch_size:"))
-    chunk = f"\n  # so many\n  chunk: {attacks['batch_size']} # images\n"
+    chunk = f"\n  # so many\n  batch_sizes: {attacks['batch_size']} # images\n"
     old = DEMO.replace(f"\n{line}\n", chunk, 1)
     (project / "params.yaml").write_text(old)
     of_version(project, OLDER)
     upgrade = plan_upgrade(project, given={}, renamed=renames)
-    assert "params.yaml: attacks.chunk is attacks.batch_size now; its value and comment stay" in upgrade.lines()
-    assert upgrade.params == old.replace("\n  chunk:", "\n  batch_size:") and upgrade.added == {}
+    assert "params.yaml: attacks.batch_sizes is attacks.batch_size now; its value and comment stay" in upgrade.lines()
+    assert upgrade.params == old.replace("\n  batch_sizes:", "\n  batch_size:") and upgrade.added == {}
     apply_upgrade(project, upgrade)
     assert plan_upgrade(project, given={}, renamed=renames).lines() == []
-    with pytest.raises(InputError, match=r"attacks\.chunk: expected a known key, of which .* is the nearest"):
+    with pytest.raises(
+        InputError, match=r"attacks\.batch_sizes: expected a known key, of which attacks.batch_size is the nearest"
+    ):
         fill_params(old, None, given={}, comment="")
+
+
+POLICY = "name: Digits\ndatasets: [mnist]\nmodel: clean\nlevel: 0.95\nmin_patients: 20\n"
+
+
+def test_a_policy_and_a_front_in_a_project(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (project / "policies").mkdir()
+    text = f"{POLICY}previous: null\nsubgroups: []\nrequirements:\n  - {{metric: accuracy, at_least: 0.5}}\n"
+    (project / "policies" / "digits.yaml").write_text(text)
+    assert main(["accept", "--declare", "policies/digits.yaml"]) == 0
+    assert "policies/digits.yaml is declared with MD5" in capsys.readouterr().out
+    assert len(list((project / "reports" / "acceptance" / "declared").glob("digits-*.json"))) == 1
+    (project / "params.yaml").write_text(DEMO.replace("\nacceptance: []", "\nacceptance: [policies/digits.yaml]"))
+    assert main(["graph"]) == 0 and main(["graph", "--check"]) == 0
+    stages = yaml.safe_load((project / "dvc.yaml").read_text())["stages"]
+    assert stages["accept"]["do"]["cmd"] == "python -m oncorobust.cli.stage accept --policy ${key}"
+    assert "policies/digits.yaml" in stages["accept"]["foreach"]
+    told = refused(capsys, "front", "mnist")
+    assert "expected at least two comparable hardening runs of mnist, got 0" in told
 
 
 def test_a_stage_of_a_project_runs_the_packages_script(project: Path) -> None:
