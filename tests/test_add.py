@@ -106,6 +106,24 @@ def test_a_second_set_stands_beside_the_first(project: Path, capsys: pytest.Capt
     assert f"    {stated}\n" in Path("params.yaml").read_text(encoding="utf-8")
 
 
+def test_attacks_of_large_images_take_smaller_batches(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(add, "job_memory_mb", lambda: 4000.0)
+    write_tree(project)
+    assert main(["add", "brain", "--size", "224", "--no-measure"]) == 0
+    told = "64 images of 224 pixels take about 6.8 GB, a job may take 4.0 GB"
+    assert f"\n  attacks.batch_size: 8; {told}\n" in capsys.readouterr().out
+    assert params()["attacks"]["batch_size"] == 8
+    write_tree(project, "other")
+    Path("params.yaml").write_text(
+        Path("params.yaml").read_text().replace("  batch_size: 8\n", "  batch_size: 64\n", 1)
+    )
+    assert main(["add", "other", "--size", "224", "--no-measure"]) == 0
+    assert f"\n  attacks.batch_size: 64; {told}; set it to 8, or" in capsys.readouterr().out
+    assert params()["attacks"]["batch_size"] == 64
+
+
 def test_the_same_files_give_the_same_bytes(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_tree(project)
     assert main(["add", "brain", "--no-measure"]) == 0

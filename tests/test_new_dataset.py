@@ -11,6 +11,7 @@ from oncorobust.base.errors import InputError
 from oncorobust.settings.batch_memory import batch_size, memory_mb
 from oncorobust.settings.data import Lidc, Manifest
 from oncorobust.settings.load import load_params, parse_params
+from oncorobust.settings.new_attack_batch import with_attack_batch
 from oncorobust.settings.new_dataset import Decided, decide
 from oncorobust.settings.new_dataset_facts import Facts, Wishes
 from oncorobust.settings.new_dataset_rules import counted
@@ -158,6 +159,27 @@ def test_batches_fit_the_memory_by_the_measured_formula() -> None:
     # 1,130 + 50 x 49 + 0.00101 x 8 x 224^2 = 3,985 MB; with 16 images 4,391 MB
     assert batch_size(224, memory=4000.0, largest=1000)[0] == 8
     assert batch_size(224, memory=100.0, largest=1000)[0] == 1
+
+
+def test_a_batch_of_attacked_images_fits_the_memory_or_says_so() -> None:
+    text = "attacks:\n  batch_size: 64 # images\n"
+    alone, beside = ({"size": 224, "memory": 4000.0, "beside": names} for names in ((), ("ct", "mr")))
+    # 1,130 + 50 x 49 + 0.00101 x 64 x 224^2 = 6,823 MB, and 8 is the largest half of a half ... below 4,000 MB
+    told = "64 images of 224 pixels take about 6.8 GB, a job may take 4.0 GB"
+    assert with_attack_batch(text, 64, **alone) == (
+        text.replace("64", "8"),
+        f"attacks.batch_size: 8; {told}",
+    )
+    same, line = with_attack_batch(text, 64, **beside)
+    assert same == text
+    assert line == (
+        f"attacks.batch_size: 64; {told}; set it to 8, or expect jobs that run out of memory; ct, mr would be attacked "
+        "again"
+    )
+    assert with_attack_batch(text, 64, size=224, memory=7000.0, beside=()) == (text, None)
+    one, line = with_attack_batch(text, 64, size=224, memory=3000.0, beside=())
+    assert one == text.replace("64", "1")
+    assert line is not None and line.endswith("and one image takes 3.6 GB: choose a smaller --size, or more memory")
 
 
 def test_the_demos_sets_leave_the_run_and_their_blocks_stay() -> None:

@@ -28,7 +28,7 @@ from oncorobust.pipeline.project_params import fill_params
 from oncorobust.pipeline.project_record import is_newer, read_record, version_conflict
 from oncorobust.pipeline.project_upgrade import apply_upgrade, plan_upgrade
 from oncorobust.settings.missing_keys import missing_keys
-from oncorobust.settings.yaml_insertion import insert_keys
+from oncorobust.settings.renamed_keys import Renamed
 
 DEMO = (toy.REPOSITORY / "presets" / "demo.yaml").read_text(encoding="utf-8")
 NEWER, OLDER = "99.0.0", "0.0.1"
@@ -423,8 +423,8 @@ def test_a_key_that_this_version_does_not_know_stops_an_upgrade(
     of_version(project, OLDER)
     before = contents(project)
     told = refused(capsys, "upgrade")
-    assert "params.yaml: of_the_future: expected a known key" in told
-    assert "(a key of a newer version, or one that has another name now: see CHANGELOG.md); nothing is changed" in told
+    assert "params.yaml: of_the_future: expected a known key, and no known one is alike" in told
+    assert "(keys of a newer version, or ones that have another name now: see CHANGELOG.md); nothing is changed" in told
     assert contents(project) == before
     (project / "params.yaml").write_text(f"{DEMO}seed: 4\n")  # YAML would take the last of two
     assert "key 'seed' occurs twice" in refused(capsys, "upgrade")
@@ -432,24 +432,48 @@ def test_a_key_that_this_version_does_not_know_stops_an_upgrade(
     assert upgrade_command._pair("a.b=c=d") == ("a.b", "c=d")
 
 
-def test_keys_are_inserted_into_every_form_of_mapping() -> None:
-    text = "# head\na: # of a\n  # of b\n  b: 1\nc: {d: 2}\ne: {}\nf:\n    g: x # long\n    h: [1,\n      2]"
-    added = {("a", "n"): [1, "two: #"], ("c", "n"): None, ("e", "n"): "no", ("f", "n"): {"k": 0.5}, ("top",): 1e-05}
-    out = insert_keys(text, added, comment="new")
-    assert yaml.safe_load(out) == {
-        "a": {"n": [1, "two: #"], "b": 1},
-        "c": {"n": None, "d": 2},
-        "e": {"n": "no"},
-        "f": {"n": {"k": 0.5}, "g": "x", "h": [1, 2]},
-        "top": 1e-05,
-    }
-    assert [line for line in text.splitlines() if "{" not in line] == [
-        line for line in out.splitlines() if "{" not in line and "# new" not in line
+def test_a_project_before_renames_keeps_values_and_comments(
+    project: Path,
+) -> None:
+    renames = [
+        Renamed("attacks.batch_sizes", "attacks.batch_size", "0.0.2"),
+        Renamed("datasets.*.n_chosen", "datasets.*.attack.max_images", "0.0.2"),
+        Renamed("seed", "never", "0.0.1"),  # of the project's own version
     ]
-    with pytest.raises(InputError, match=r"x.y: expected a section x, got none"):
-        insert_keys(text, {("x", "y"): 1}, comment="")
-    with pytest.raises(InputError, match=r"a.b.c: expected a section above it, got another value"):
-        insert_keys(text, {("a", "b", "c"): 1}, comment="")
+    attacks = yaml.safe_load(DEMO)["attacks"]
+    line = next(line for line in DEMO.splitlines() if line.startswith("  batch_size:"))
+    chunk = f"\n  # so many\n  batch_sizes: {attacks['batch_size']} # images\n"
+    old = DEMO.replace(f"\n{line}\n", chunk, 1)
+    (project / "params.yaml").write_text(old)
+    of_version(project, OLDER)
+    upgrade = plan_upgrade(project, given={}, renamed=renames)
+    assert "params.yaml: attacks.batch_sizes is attacks.batch_size now; its value and comment stay" in upgrade.lines()
+    assert upgrade.params == old.replace("\n  batch_sizes:", "\n  batch_size:") and upgrade.added == {}
+    apply_upgrade(project, upgrade)
+    assert plan_upgrade(project, given={}, renamed=renames).lines() == []
+    with pytest.raises(
+        InputError, match=r"attacks\.batch_sizes: expected a known key, of which attacks.batch_size is the nearest"
+    ):
+        fill_params(old, None, given={}, comment="")
+
+
+POLICY = "name: Digits\ndatasets: [mnist]\nmodel: clean\nlevel: 0.95\nmin_patients: 20\n"
+
+
+def test_a_policy_and_a_front_in_a_project(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (project / "policies").mkdir()
+    text = f"{POLICY}previous: null\nsubgroups: []\nrequirements:\n  - {{metric: accuracy, at_least: 0.5}}\n"
+    (project / "policies" / "digits.yaml").write_text(text)
+    assert main(["accept", "--declare", "policies/digits.yaml"]) == 0
+    assert "policies/digits.yaml is declared with MD5" in capsys.readouterr().out
+    assert len(list((project / "reports" / "acceptance" / "declared").glob("digits-*.json"))) == 1
+    (project / "params.yaml").write_text(DEMO.replace("\nacceptance: []", "\nacceptance: [policies/digits.yaml]"))
+    assert main(["graph"]) == 0 and main(["graph", "--check"]) == 0
+    stages = yaml.safe_load((project / "dvc.yaml").read_text())["stages"]
+    assert stages["accept"]["do"]["cmd"] == "python -m oncorobust.cli.stage accept --policy ${key}"
+    assert "policies/digits.yaml" in stages["accept"]["foreach"]
+    told = refused(capsys, "front", "mnist")
+    assert "expected at least two comparable hardening runs of mnist, got 0" in told
 
 
 def test_a_stage_of_a_project_runs_the_packages_script(project: Path) -> None:

@@ -9,6 +9,7 @@ will take on this machine, from a measurement of the model itself in a process o
 
 import argparse
 import os
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from time import perf_counter
@@ -28,6 +29,7 @@ from oncorobust.pipeline.run_time_text import time_lines
 from oncorobust.settings.base import tag
 from oncorobust.settings.data import Format
 from oncorobust.settings.load import load_params
+from oncorobust.settings.new_attack_batch import with_attack_batch
 from oncorobust.settings.new_dataset import Decided, decide
 from oncorobust.settings.new_dataset_facts import Facts, Wishes
 from oncorobust.settings.new_dataset_rules import counted
@@ -76,10 +78,14 @@ def run(args: argparse.Namespace) -> int:
     facts = read_facts(raw, tree, on_progress=Progress(f"look at {args.name}").update)
     read = (perf_counter() - begun) / facts.n_sampled
     place = model_place(args.model) if args.model else None
-    decided = _decided(facts, _wishes(args, params, form, facts, place), tree)
+    wishes = _wishes(args, params, form, facts, place)
+    decided = _decided(facts, wishes, tree)
     text, names = _PARAMS.read_bytes().decode("utf-8"), raw.class_names
     new = with_dataset(text, params, args.name, block=decided.block, column=decided.column)
-    with drafted_params(new.text) as (draft, changed):
+    changed_text, batch = with_attack_batch(
+        new.text, new.attack_batch, size=decided.size, memory=wishes.memory_mb, beside=new.beside
+    )
+    with drafted_params(changed_text) as (draft, changed):
         rules = changed.datasets[args.name].preprocess
         splits = count_splits(raw, rules, seed=changed.seed, where=str(tree))
         if args.dry_run:
@@ -92,7 +98,7 @@ def run(args: argparse.Namespace) -> int:
             pace = measured_pace(draft, args.name, n_classes=len(names)) if measures else None
             take_draft(draft)
     counts = Counts(classes=len(names), raw=len(raw.index), **splits, read=read)
-    print(*_report(args, facts, decided, new, changed), sep="\n")
+    print(*_report(args, facts, (*decided.lines, *([batch] if batch else [])), new, changed), sep="\n")
     print(*_times(args.name, changed, counts, pace), sep="\n")
     return 0
 
@@ -174,10 +180,12 @@ def _decided(facts: Facts, wishes: Wishes, tree: Path) -> Decided:
         raise error if str(error).startswith("--") else InputError(f"{tree}: {error}") from error
 
 
-def _report(args: argparse.Namespace, facts: Facts, decided: Decided, new: NewParams, params: Params) -> list[str]:
+def _report(
+    args: argparse.Namespace, facts: Facts, decisions: Sequence[str], new: NewParams, params: Params
+) -> list[str]:
     marked = " (SYNTHETIC)" if facts.synthetic else ""
     lines = [f"{args.name}{marked}: images {counted(facts.images)}; patients {counted(facts.patients)}"]
-    lines += [f"  {line}" for line in decided.lines]
+    lines += [f"  {line}" for line in decisions]
     lines.append(
         f"Wrote datasets.{args.name}, report.columns.{args.name} and run.datasets in params.yaml, and dvc.yaml"
     )

@@ -17,6 +17,7 @@ from oncorobust.base.errors import InputError
 from oncorobust.formats.arrays import ArrayFile, array_names, as_image, choose_array, is_npz
 from oncorobust.formats.dicom.files import describe_dicom, read_dicom
 from oncorobust.formats.dicom.header import is_dicom
+from oncorobust.formats.dicom.stacks import SERIES, describe_series, describe_stack
 from oncorobust.formats.dicom.values import STORED
 from oncorobust.formats.itk_volumes import itk_kind, itk_size, read_itk_picture
 from oncorobust.formats.outside import only_input_errors
@@ -30,7 +31,8 @@ _STARTS = {
     **dict.fromkeys(STARTS, "TIFF"),
     b"\x93NUMPY": "npy",
 }
-VOLUMES = ("NIfTI", "NRRD", "MetaImage")
+VOLUME_FILES = ("NIfTI", "NRRD", "MetaImage")
+VOLUMES = (*VOLUME_FILES, SERIES)
 ARRAYS = ("npy", "npz")
 _LIMITS = {"uint8": (0.0, 255.0), "uint16": (0.0, 65535.0)}
 _SMALLEST_SIDE = 2
@@ -54,11 +56,14 @@ class FileKind:
 
 
 def describe_image(path: Path) -> FileKind:
-    """Read a file's kind, the unit of its values, and whether it is marked as synthetic. Raises InputError."""
+    """Read a file's kind, the unit of its values, and whether it is marked as synthetic. Raises InputError.
+
+    A folder is a DICOM series.
+    """
     with only_input_errors(path, "a readable image"):
         name = kind_of(path)
-        if name == "DICOM":
-            found = describe_dicom(path)
+        if name in ("DICOM", SERIES):
+            found = describe_dicom(path) if name == "DICOM" else describe_series(path)
             return FileKind(
                 name,
                 found.unit,
@@ -92,9 +97,12 @@ def read_image(path: Path) -> StoredImage:
 
 
 def image_shape(path: Path) -> tuple[int, ...]:
-    """Read the number of voxels along each stored axis of a volume file. Raises InputError."""
+    """Read the number of voxels along each stored axis of a volume. Raises InputError."""
     with only_input_errors(path, "a readable image"):
-        if kind_of(path) != "NIfTI":
+        kind = kind_of(path)
+        if kind == SERIES:
+            return describe_stack(path).shape
+        if kind != "NIfTI":
             return itk_size(path)
         import nibabel
 
@@ -109,7 +117,9 @@ def array_image(values: np.ndarray, path: Path) -> StoredImage:
 
 
 def kind_of(path: Path) -> str:
-    """Return the kind of a file by its first bytes, or NIfTI by its name. Raises InputError."""
+    """Return the kind of a file by its first bytes, or NIfTI by its name; of a folder SERIES. Raises InputError."""
+    if path.is_dir():
+        return SERIES
     with path.open("rb") as stream:
         head = stream.read(132)
     if is_dicom(head):  # checked first: its first 128 bytes may be a TIFF header (PS3.10, 7.1)

@@ -11,6 +11,7 @@ from oncorobust.formats.image_files import FileKind, describe_image
 from oncorobust.formats.part_checks import PartChecks
 from oncorobust.formats.parts import Part
 from oncorobust.formats.tree_links import is_inside, roots_of
+from oncorobust.formats.tree_walk import files_below
 
 
 def row_files(table: pd.DataFrame, path: Path) -> list[Path]:
@@ -40,8 +41,18 @@ def describe_files(files: list[Path], table: pd.DataFrame, path: Path) -> dict[P
     for file, line in zip(files, table.index, strict=True):
         if file not in kinds:
             check(file, line)
-            kinds[file] = describe_image(file)
+            kinds[file] = _describe_folder(file, line, check, path) if file.is_dir() else describe_image(file)
     return kinds
+
+
+def _describe_folder(folder: Path, line: object, check: Callable[[Path, object], None], path: Path) -> FileKind:
+    """Read the headers of a DICOM series after a check of all files. Raises InputError naming the line."""
+    for file in files_below(folder):
+        check(file, line)
+    try:
+        return describe_image(folder)
+    except InputError as error:
+        raise InputError(f"{path}, line {line}: {error}") from error
 
 
 def _check_place(
@@ -52,7 +63,7 @@ def _check_place(
     real: resolves folders, and keeps what it found, because a folder may hold many files.
     """
     try:
-        found = file.is_file()
+        found = file.is_file() or file.is_dir()
     except OSError:  # the file system rejects the name, for example because it is too long
         found = False
     if not found:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from oncorobust.base.errors import InputError
 from oncorobust.formats.arrays import ArrayFile, array_names, choose_array
-from oncorobust.formats.image_files import ARRAYS, VOLUMES, FileKind, describe_image, image_shape
+from oncorobust.formats.dicom.stacks import SERIES
+from oncorobust.formats.image_files import ARRAYS, VOLUME_FILES, VOLUMES, FileKind, describe_image, image_shape
 from oncorobust.formats.nifti_forms import SAME_PLACE_MM
 from oncorobust.formats.outside import only_input_errors
 from oncorobust.formats.parts import WHOLE, Part
@@ -17,7 +18,8 @@ from oncorobust.formats.volumes import check_grid, reorder_grid
 
 _OF_VOLUMES = ("plane", "slice", "point_mm", "segmentation", "segmentation_values")
 _USED_BY = {
-    "DICOM": ("frame",),
+    "DICOM": ("frame", *_OF_VOLUMES),
+    SERIES: _OF_VOLUMES,
     "NIfTI": ("array_index", *_OF_VOLUMES),
     "NRRD": _OF_VOLUMES,
     "MetaImage": _OF_VOLUMES,
@@ -56,6 +58,10 @@ class PartChecks:
 
     def _check_kind(self, file: Path, kind: FileKind, part: Part) -> None:
         if kind.name == "DICOM":
+            if part.frame is None and part != WHOLE:
+                _check_frames(file, kind.n_frames, part)
+                self._check_volume(file, part)
+                return
             _check_frame(file, kind.n_frames, part)
             if not is_square((kind.pixel_height, 1.0)):
                 self.high_pixels[file] = kind.pixel_height
@@ -151,8 +157,9 @@ class PartChecks:
         return self.arrays[file, name]
 
     def _check_is_volume(self, file: Path) -> None:
-        if file not in self.headers and (kind := describe_image(file).name) not in VOLUMES:
-            raise InputError(f"expected a segmentation in {', '.join(VOLUMES)}, got {kind} in {file}")
+        known = file in self.headers and not file.is_dir()
+        if not known and (kind := describe_image(file).name) not in VOLUME_FILES:
+            raise InputError(f"expected a segmentation in {', '.join(VOLUME_FILES)}, got {kind} in {file}")
 
 
 def only_array(file: Path) -> str | None:
@@ -166,10 +173,19 @@ def only_array(file: Path) -> str | None:
 def _check_frame(file: Path, n_frames: int, part: Part) -> None:
     if part.frame is None and n_frames != 1:
         raise InputError(
-            f"expected a single frame, got {n_frames} in {file}; name one, from 1 to {n_frames}, in a column `frame`"
+            f"expected a single frame, got {n_frames} in {file}; name one, from 1 to {n_frames}, in a column `frame`, "
+            "or, where frames are slices of a volume, one in a column `slice`"
         )
     if part.frame is not None and part.frame > n_frames:
         raise InputError(f"expected a frame from 1 to {n_frames}, got {part.frame} for {file}")
+
+
+def _check_frames(file: Path, n_frames: int, part: Part) -> None:
+    if n_frames == 1:
+        raise InputError(
+            f"expected {part.named[0]} only for a volume, got it for {file}, which has one frame: name the folder "
+            "of its series"
+        )
 
 
 def _check_one_slice(file: Path) -> None:

@@ -11,6 +11,7 @@
 | `segmentation` | file of the segmentation, relative to the tree |
 | `segmentation_values` | its values that count, such as `1 3`; otherwise all but 0 |
 
+`path` of a volume is its file, a DICOM file whose frames are slices, or a folder with the DICOM files of one series.
 A cell may be empty. A filled cell that a file has no use for is refused, because the image read would not be the one
 that the row means.
 """

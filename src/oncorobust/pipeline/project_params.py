@@ -2,11 +2,11 @@
 
 A key takes the value of the preset with which the project began. In the section of a data set it takes the value of the
 preset's data set of the same name; else the value that all its data sets of the same format have; else the value that
-all have. No key that is there is changed, and comments stay.
+all have. Keys that a version renamed are carried over first (`renamed_keys`). No other key is changed; comments stay.
 """
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,29 +15,41 @@ import yaml
 from oncorobust.base.errors import InputError
 from oncorobust.settings.load import parse_params, read_yaml_text
 from oncorobust.settings.missing_keys import Path, missing_keys
-from oncorobust.settings.yaml_insertion import insert_keys
+from oncorobust.settings.params_text import add_keys
+from oncorobust.settings.renamed_keys import Renamed, carry_over
+from oncorobust.settings.unknown_keys import nearest_key, unknown_keys
 
 _PER_DATASET = (("datasets",), ("report", "columns"), ("acquire",))
 """Sections with an entry for each data set."""
+_NAMED = 10
+"""Number of unknown keys that a message names."""
 
 
 @dataclass(frozen=True)
 class Filled:
-    """text: params.yaml with the new keys. added: their values, by dotted path, in order."""
+    """text: params.yaml with the new keys. added: their values, by dotted path, in order.
+
+    moved: new dotted path by old one of the keys that were renamed.
+    """
 
     text: str
     added: Mapping[str, Any]
+    moved: Mapping[str, str]
 
 
-def fill_params(text: str, preset: Any, *, given: Mapping[str, str], comment: str) -> Filled:
-    """Add the keys that params.yaml lacks.
+def fill_params(
+    text: str, preset: Any, *, given: Mapping[str, str], comment: str, renamed: Sequence[Renamed] = ()
+) -> Filled:
+    """Rename the keys of params.yaml that have another name now, and add those that it lacks.
 
     text: of params.yaml. preset: content of the preset with which the project began; None where the package has it no
-    longer. given: values that the person states, as YAML, by dotted path. comment: stands behind each new key. Raises
-    InputError naming the keys for which a value must be stated, a key of `given` that is not missing, or a params.yaml
-    that is wrong for another reason.
+    longer. given: values that the person states, as YAML, by dotted path. comment: stands behind each new key. renamed:
+    since the version of the project. Raises InputError naming the keys for which a value must be stated, a key of
+    `given` that is not missing, the keys that are not known, or a params.yaml that is wrong for another reason.
     """
-    content = _parsed(text, "params.yaml")
+    carried = carry_over(text, _parsed(text, "params.yaml"), renamed)
+    text, content = carried.text, carried.content
+    _check_known(content)
     missing = missing_keys(content)
     names = {path: ".".join(path) for path in missing}
     if needless := [key for key in given if key not in names.values()]:
@@ -56,12 +68,13 @@ def fill_params(text: str, preset: Any, *, given: Mapping[str, str], comment: st
     for path, value in added.items():
         _put(whole, path, value)
     _check(whole)
-    filled = insert_keys(text, added, comment=comment) if added else text
+    filled = add_keys(text, added, comment=comment) if added else text
     if read_yaml_text(filled) != whole:
         raise InputError(
-            f"params.yaml: {', '.join(names.values())} cannot be added without a change of other values: add by hand"
+            f"params.yaml: {', '.join([*carried.moved, *names.values()])} cannot be renamed or added without a change "
+            "of other values: write the new keys by hand"
         )
-    return Filled(filled, {names[path]: value for path, value in added.items()})
+    return Filled(filled, {names[path]: value for path, value in added.items()}, carried.moved)
 
 
 def _parsed(text: str, where: str) -> Any:
@@ -71,13 +84,27 @@ def _parsed(text: str, where: str) -> Any:
         raise InputError(f"{where}: {error}") from error
 
 
+def _check_known(content: Any) -> None:
+    """Raise InputError naming the keys that this version does not know, each with the nearest that it knows."""
+    unknown = unknown_keys(content)
+    told = [f"{'.'.join(path)}: expected a known key, {_nearest(path)}" for path in unknown[:_NAMED]]
+    if len(unknown) > _NAMED:
+        told.append(f"and {len(unknown) - _NAMED} more")
+    if told:
+        hint = "keys of a newer version, or ones that have another name now: see CHANGELOG.md"
+        raise InputError(f"params.yaml: {'; '.join(told)} ({hint}); nothing is changed")
+
+
+def _nearest(path: Path) -> str:
+    near = nearest_key(path)
+    return "and no known one is alike" if near is None else f"of which {'.'.join(near)} is the nearest"
+
+
 def _check(content: Any) -> None:
     try:
         parse_params(content)
     except InputError as error:
-        hint = " (a key of a newer version, or one that has another name now: see CHANGELOG.md)"
-        unknown = "expected a known key" in str(error)
-        raise InputError(f"params.yaml: {error}{hint if unknown else ''}; nothing is changed") from error
+        raise InputError(f"params.yaml: {error}; nothing is changed") from error
 
 
 def _candidates(path: Path, content: Any, preset: Any) -> list[Any]:

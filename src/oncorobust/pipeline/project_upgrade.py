@@ -1,11 +1,12 @@
 """Moving a project on to the installed version: what would change, and the change itself.
 
 No value of the person is lost. A file that the person has edited is kept, and the new one is written beside it, with
-`.new` at its end. Keys that params.yaml lacks are filled (`project_params`). The digests of the code decide, as always,
+`.new` at its end. Keys of params.yaml that a version renamed are carried over, and those that it lacks are filled
+(`project_params`). The digests of the code decide, as always,
 which stages run again.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ from oncorobust.pipeline.project_record import (
     write_record,
 )
 from oncorobust.settings.load import load_params, read_yaml, read_yaml_text
+from oncorobust.settings.renamed_keys import RENAMED, Renamed
 
 _NEW = ".new"
 
@@ -43,8 +45,9 @@ class Upgrade:
 
     record: of the project afterwards; version_before: of the project now. files: new content of files, by path. kept:
     files that the person has edited and that are kept, with the new content beside them. params: new content of
-    params.yaml; added: the keys that it gets, by dotted path. graph: new content of dvc.yaml, before its lists are
-    filled; None where the person has edited it. reruns: stages whose code has changed.
+    params.yaml; added: the keys that it gets, by dotted path; moved: the new dotted path by the old one of each renamed
+    key. graph: new content of dvc.yaml, before its lists are filled; None where the person has edited it. reruns:
+    stages whose code has changed.
     """
 
     record: ProjectRecord
@@ -53,6 +56,7 @@ class Upgrade:
     kept: Mapping[str, bytes]
     params: str
     added: Mapping[str, Any]
+    moved: Mapping[str, str]
     graph: str | None
     reruns: tuple[str, ...]
 
@@ -63,16 +67,18 @@ class Upgrade:
         written = [*self.files, *([] if self.graph is None else [GRAPH])]
         told += [f"{path}: written again" for path in written]
         told += [f"{path}: you have edited it, so it is kept; the new one is {path}{_NEW}" for path in self.kept]
+        told += [f"{PARAMS}: {old} is {new} now; its value and comment stay" for old, new in self.moved.items()]
         told += [f"{PARAMS}: {key}: {value!r} is new" for key, value in self.added.items()]
         told += [f"{stage}: its code has changed, so a finished run of it is repeated" for stage in self.reruns]
         return told
 
 
-def plan_upgrade(root: Path, *, given: Mapping[str, str]) -> Upgrade:
+def plan_upgrade(root: Path, *, given: Mapping[str, str], renamed: Sequence[Renamed] = RENAMED) -> Upgrade:
     """Find what has to change in a project for the installed version. Changes nothing.
 
-    given: values of new keys of params.yaml, as YAML, by dotted path. Raises InputError for a folder that is no
-    project, for a project of a newer version, and as `fill_params`.
+    given: values of new keys of params.yaml, as YAML, by dotted path. renamed: keys that versions renamed; those since
+    the project's version count. Raises InputError for a folder that is no project, for a project of a newer version,
+    and as `fill_params`.
     """
     before, version = read_record(root), installed_version()
     if version is None:
@@ -94,6 +100,7 @@ def plan_upgrade(root: Path, *, given: Mapping[str, str]) -> Upgrade:
         None if preset is None else read_yaml(preset),
         given=given,
         comment=f"new in oncorobust {version}",
+        renamed=[one for one in renamed if is_newer(one.version, before.version)],
     )
     return Upgrade(
         record=ProjectRecord(version, before.preset, {path: md5(one) for path, one in shipped.items()}, frames[graph]),
@@ -102,6 +109,7 @@ def plan_upgrade(root: Path, *, given: Mapping[str, str]) -> Upgrade:
         kept=kept,
         params=filled.text,
         added=filled.added,
+        moved=filled.moved,
         graph=rewritten,
         reruns=tuple(stage for stage in read_yaml_text(graph)["stages"] if digests_out_of_step(root, stage)),
     )

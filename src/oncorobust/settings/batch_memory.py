@@ -1,4 +1,4 @@
-"""The batch size of training, from the memory that a job may take.
+"""Batch sizes of training and of attacks, from the memory that a job may take.
 
 Measured with VGG16, two classes, one thread, bfloat16: the peak of a process that trained and attacked took 1,462 MB at
 64 pixels and batches of 32, 1,860 MB at 64 and 128, and 3,776 MB at 224 and 4:
@@ -28,3 +28,13 @@ def batch_size(size: int, *, memory: float, largest: int) -> tuple[int, str]:
     fitting = [one for one in SIZES if one <= max(1, largest) and memory_mb(one, size) <= memory]
     chosen = fitting[0] if fitting else 1
     return chosen, f"a job takes about {memory_mb(chosen, size) / 1000:.1f} GB of {memory / 1000:.1f} GB"
+
+
+def attack_batch_size(batch: int, size: int, *, memory: float) -> int:
+    """Return a batch of attacked images, halved until it fits; 1 where even that does not.
+
+    Units as for `batch_size`.
+    """
+    while batch > 1 and memory_mb(batch, size) > memory:
+        batch //= 2
+    return batch

@@ -21,7 +21,7 @@ def missing_keys(content: object) -> list[Path]:
 
 
 def _missing(kind: types.Type, content: object, path: Path) -> Iterator[Path]:
-    match _bare(kind):
+    match bare(kind):
         case types.StructType() as struct if isinstance(content, Mapping):
             for field in struct.fields:
                 below = (*path, field.encode_name)
@@ -33,17 +33,18 @@ def _missing(kind: types.Type, content: object, path: Path) -> Iterator[Path]:
             for name, entry in content.items():
                 yield from _missing(value, entry, (*path, str(name)))
         case types.UnionType(types=members):
-            for member in map(_bare, members):
-                if isinstance(member, types.StructType) and _is_chosen(member, content):
+            for member in map(bare, members):
+                if isinstance(member, types.StructType) and is_chosen(member, content):
                     yield from _missing(member, content, path)
 
 
-def _is_chosen(struct: types.StructType, content: object) -> bool:
+def is_chosen(struct: types.StructType, content: object) -> bool:
     """Return whether the content of a section names this member of a union, or could be no other."""
     if not isinstance(content, Mapping):
         return False
     return struct.tag_field is None or content.get(struct.tag_field) == struct.tag
 
 
-def _bare(kind: types.Type) -> Any:
-    return _bare(kind.type) if isinstance(kind, types.Metadata) else kind
+def bare(kind: types.Type) -> Any:
+    """Return a type without its limits."""
+    return bare(kind.type) if isinstance(kind, types.Metadata) else kind

@@ -43,10 +43,11 @@ _TITLES = {"lidc": "Lung CT", "cbis_ddsm": "Mammography", "brain_mets": "Brain M
 
 @dataclass(frozen=True)
 class Decided:
-    """The texts for params.yaml, and a line for each decision."""
+    """The texts for params.yaml, the side of the images in pixels, and a line for each decision."""
 
     block: str
     column: str
+    size: int
     lines: tuple[str, ...]
 
 
@@ -121,7 +122,7 @@ def decide(facts: Facts, wishes: Wishes) -> Decided:
         positive=wishes.positive,
         origin=wishes.origin,
     )
-    return Decided(block.text(), column, lines)
+    return Decided(block.text(), column, size, lines)
 
 
 def _epsilons(wishes: Wishes, kind: str) -> Epsilons:

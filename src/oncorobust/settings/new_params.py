@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from oncorobust.settings.attacks import Attacks
 from oncorobust.settings.data import Packaged, Phantom
 from oncorobust.settings.new_dataset_text import ATTACKS
-from oncorobust.settings.params_text import add_entry, has_entry, remove_entry, replace_entry, set_names
+from oncorobust.settings.params_text import add_entry, has_entry, read_value, remove_entry, replace_entry, set_names
 from oncorobust.settings.pipeline import Params
 
 _DEMO_STEPS = (5, 5, 10, 10, 25, 15)
@@ -19,11 +19,17 @@ _DEMO_STEPS = (5, 5, 10, 10, 25, 15)
 
 @dataclass(frozen=True)
 class NewParams:
-    """The edited text; left_out: data sets of the demo that no longer run; new_attacks: whether `attacks` changed."""
+    """The edited text, and what it says now.
+
+    left_out: data sets of the demo that no longer run. beside: data sets that run beside the new one. new_attacks:
+    whether `attacks` changed. attack_batch: `attacks.batch_size`.
+    """
 
     text: str
     left_out: tuple[str, ...]
+    beside: tuple[str, ...]
     new_attacks: bool
+    attack_batch: int
 
 
 def with_dataset(text: str, params: Params, name: str, *, block: str, column: str) -> NewParams:
@@ -38,7 +44,13 @@ def with_dataset(text: str, params: Params, name: str, *, block: str, column: st
     new_attacks = bool(demo) and not kept and _steps(params.attacks) == _DEMO_STEPS
     if new_attacks:
         text = replace_entry(text, ("attacks",), ATTACKS)
-    return NewParams(text, tuple(one for one in demo if one != name), new_attacks)
+    return NewParams(
+        text,
+        left_out=tuple(one for one in demo if one != name),
+        beside=tuple(kept),
+        new_attacks=new_attacks,
+        attack_batch=int(read_value(text, ("attacks", "batch_size"))),
+    )
 
 
 def _put(text: str, path: tuple[str, ...], name: str, entry: str, *, before: str) -> str:
