@@ -35,7 +35,7 @@ rule tabulate:
 
 rule plot:
     message:
-        "Drawing Figures 1 to 6."
+        "Drawing the figures."
     input:
         attacks=of_all_models("reports/{dataset}/{model}/attack.json"),
         rows=of_all_models("reports/{dataset}/{model}/{file}", file=["predictions.csv", "intervals.csv"]),
