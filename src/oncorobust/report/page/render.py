@@ -64,7 +64,7 @@ def render_report(
     """Return the page as HTML.
 
     datasets: in the order of the tables' columns. tables: all of `tables.build`. gates: the checks of each model.
-    figures: Figures 1 to 6 as SVG. curves: content of curves.json. verdicts: contents of the verdict files of the
+    figures: all figures as SVG. curves: content of curves.json. verdicts: contents of the verdict files of the
     policies. epsilon: of the accuracies under attack on the first screen, that of Table S5. files: rows and images
     behind the sections for three readers. exhibits: of the gallery and the table of images, by data set. params: of the
     run. facts: what a click on a number tells; None without a repository to trace it in. assessment: content of
