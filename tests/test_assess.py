@@ -34,7 +34,7 @@ from oncorobust.settings.own_models import Onnx, TorchExport
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 EPSILONS = (0.01, 0.05)
-STAGES = ("preprocess", "train", "attack", "rank", "validate", "tabulate", "plot", "report")
+STAGES = ("preprocess", "train", "attack", "rank", "validate", "tabulate", "plot", "exchange", "report")
 OF_ONE_MODEL = ("attack", "rank", "validate")
 EXTRA = ("dvc", "filelock", "psutil", "ruamel", "snakemake")
 
@@ -157,7 +157,7 @@ def piped(assessed: tuple[Path, str, str], person: Path, tmp_path_factory: pytes
     shutil.copytree(person / "slices", root / "data" / "raw" / "images")
     shutil.copytree(REPOSITORY / "workflow" / "code", root / "workflow" / "code")
     for stage in STAGES:
-        of = [] if stage in ("tabulate", "plot", "report") else ["--dataset", "images"]
+        of = [] if stage in ("tabulate", "plot", "exchange", "report") else ["--dataset", "images"]
         of += ["--model", "clean"] if stage in OF_ONE_MODEL else []
         script = REPOSITORY / "workflow" / "scripts" / f"{stage}.py"
         done = subprocess.run([sys.executable, str(script), *of], cwd=root, capture_output=True, text=True)
@@ -182,6 +182,10 @@ def test_every_number_is_that_of_the_pipeline_byte_for_byte(assessed: tuple[Path
     ours, theirs = results(assessed[0]), results(piped)
     assert {f"reports/images/clean/{name}.csv" for name in ("predictions", "intervals", "scores")} < ours.keys()
     assert {"reports/tables/cells.json", "reports/tables/table1.csv", "reports/metrics.json"} < ours.keys()
+    assert {"reports/results.json", "reports/citations.bib", "reports/tables/tables.xlsx"} < ours.keys()
+    assert {"reports/tables/table1.tex", *(f"reports/cards/images-clean.{form}" for form in ("md", "cdx.json"))} < (
+        ours.keys()
+    )
     assert ours.keys() == theirs.keys()
     assert [name for name in ours if ours[name] != theirs[name]] == []
 
@@ -231,8 +235,14 @@ def test_the_summary_is_that_of_the_rows(assessed: tuple[Path, str, str]) -> Non
 @pytest.mark.slow
 def test_a_resumed_assessment_begins_with_the_interrupted_stage(assessed: tuple[Path, str, str]) -> None:
     assert assessed[2].splitlines() == [
-        f"assess: {told} ({number} of 8)"
-        for number, told in enumerate(("attacks", "ranking and scores", "validity", "tables", "figures", "page"), 3)
+        f"assess: {told} ({number} of 9)"
+        for number, told in enumerate(
+            (
+                *("attacks", "ranking and scores", "validity", "tables", "figures"),
+                *("files for other programs", "page"),
+            ),
+            3,
+        )
     ]
     validation = pd.read_csv(assessed[0] / "reports/images/clean/scores.csv")["split"].value_counts()
     assert validation.to_dict() == {"test": 16, "validation": 16}

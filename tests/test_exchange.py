@@ -10,13 +10,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import jsonschema
+import msgspec
 import numpy as np
 import openpyxl
 import pandas as pd
 import pytest
 import toy_pipeline as toy
 import yaml
-from exchange_fixture import HOSTILE, small_facts, small_gates, small_tables
+from exchange_fixture import HOSTILE, small_facts, small_gates, small_tables, table_c_of_noise
 from test_schema import write_all
 
 from oncorobust.base.errors import InputError
@@ -28,7 +29,7 @@ from oncorobust.report.exchange.dvc_files import headline, robust_accuracy_point
 from oncorobust.report.exchange.latex import escape_latex, gates_to_latex, to_latex
 from oncorobust.report.exchange.measured import measured_of
 from oncorobust.report.exchange.ml_bom import ml_bom
-from oncorobust.report.exchange.model_card import model_card
+from oncorobust.report.exchange.model_card import CardFacts, model_card
 from oncorobust.report.exchange.results import results_content, results_schema
 from oncorobust.report.exchange.workbook import to_sheets
 from oncorobust.report.exchange.xlsx import Sheet, SheetCell, write_workbook
@@ -296,6 +297,41 @@ def test_a_card_names_the_positive_class() -> None:
     assert "\nPositive class: malignant \\| =2.\n" in model_card(replace(facts, numbers=(found,)))
 
 
+def noise_facts() -> CardFacts:
+    """What is known about a model that was trained under noise, for certificates."""
+    clean = small_facts().training
+    under_noise = {**clean, "sigma": 0.1, "noise": "tied", "loss": "noise", "collapsed_epochs": []}
+    numbers = measured_of([*small_tables(), table_c_of_noise()], "ct", "noise")
+    return small_facts("noise", "CT", trainings={"clean": clean, "noise": under_noise}, numbers=numbers)
+
+
+def test_a_model_for_certificates_has_a_card_that_says_what_was_not_tested() -> None:
+    text = model_card(noise_facts())
+    (model,) = card_metadata(text)["model-index"]
+    assert model["name"] == "CT, noise-trained model"
+    assert [(one["type"], one["name"], one["value"]) for one in model["results"][0]["metrics"]] == [
+        ("accuracy", "Accuracy, no attack", 0.8),
+        ("accuracy", "Accuracy of the smoothed model, no attack", 0.775),
+        ("abstention_rate", "Share on which the smoothed model abstains, no attack", 0.05),
+        ("accuracy", "Certified accuracy of the smoothed model, any change within epsilon, epsilon 0.002", 0.5),
+        ("accuracy", "Robust accuracy of the smoothed model, PGD on the smoothed model, epsilon 0.002", 0.55),
+    ]
+    assert "trained under Gaussian noise of standard deviation 0.1, the same in all channels" in text
+    assert "\n- The model itself was not attacked: no accuracy under attack, no minimal epsilon," in text
+    assert "\n- A certificate holds for the smoothed model, which" in text
+    assert "Not done: the checks are of attacks, and this model was not attacked." in text
+    assert "The numbers are of 40 of the 9 test images" in text
+    for word in ("Control:", "under the attacks that were run", "Hardened by"):
+        assert word not in text
+        assert word in model_card(small_facts())
+
+
+def test_a_model_for_certificates_without_certificates_has_no_number() -> None:
+    text = model_card(replace(noise_facts(), numbers=()))
+    assert "\n- No number of this model was measured.\n" in text
+    assert "A certificate holds" not in text
+
+
 def test_hugging_face_reads_the_metadata_of_a_card() -> None:
     hub = pytest.importorskip("huggingface_hub", reason="huggingface_hub is not installed")
     card = hub.ModelCard(model_card(small_facts()))
@@ -312,6 +348,7 @@ def test_a_bill_of_materials_fits_the_schema_of_cyclonedx() -> None:
     check = validation.JsonStrictValidator(SchemaVersion.V1_6).validate_str
     bom = ml_bom(small_facts())
     assert check(json.dumps(bom)) is None
+    assert check(json.dumps(ml_bom(noise_facts()))) is None
     assert check(json.dumps({**bom, "serialNumber": "urn:uuid:1"})) is not None
     metric = bom["metadata"]["component"]["modelCard"]["quantitativeAnalysis"]["performanceMetrics"][1]
     assert metric == {
@@ -433,6 +470,22 @@ def test_the_stage_writes_all_files_and_the_same_again(made: Path) -> None:
     for name in names:
         lines = yaml.safe_load(first[f"reports/{name}/clean/headline.yaml"])
         assert {"clean_accuracy", "robust_accuracy"} <= set(lines), name
+
+
+def test_a_model_for_certificates_has_a_card_and_no_headline(made: Path) -> None:
+    with chdir(made):
+        params = load_params()
+        lidc = params.datasets["lidc"]
+        smoothed = {**params.datasets, "lidc": msgspec.structs.replace(lidc, smooth=lidc.harden)}
+        shutil.copy("models/lidc/clean.keras", "models/lidc/noise.keras")
+        shutil.copytree("reports/lidc/clean", "reports/lidc/noise")
+        exchange(msgspec.structs.replace(params, datasets=smoothed))
+    assert "# LIDC, noise-trained model" in (made / "reports/cards/lidc-noise.md").read_text()
+    bom = json.loads((made / "reports/cards/lidc-noise.cdx.json").read_text())
+    assert bom["metadata"]["component"]["name"] == "lidc-noise"
+    assert not (made / "reports/lidc/noise/headline.yaml").exists()
+    curves = pd.read_csv(made / "reports/plots/training_curves.csv")
+    assert "noise" in set(curves.loc[curves["data_set"] == "LIDC", "model"])
 
 
 def test_a_missing_model_is_named_with_the_command_that_makes_it(made: Path) -> None:

@@ -13,6 +13,7 @@ from oncorobust.base.layout import CELLS, FIGURE_NUMBERS, POINTS
 from oncorobust.base.schema.points import POINTS as POINTS_SCHEMA
 from oncorobust.base.schema.version import read_results
 from oncorobust.base.schema.version import write_results as write_json_results
+from oncorobust.evaluation.resampling import N_DRAWS, draw_patients, patient_sums
 from oncorobust.report.figures.accuracy_over_epsilon import figure_2
 from oncorobust.report.figures.minimal_epsilons import figure_5
 from oncorobust.report.figures.plot_data import read_all_plot_data
@@ -127,6 +128,35 @@ def test_the_bands_of_figure_3_are_the_intervals_of_its_points(made):
             assert 100 * np.array(found.high, float) == pytest.approx(high)
 
 
+def test_the_bands_of_figure_4_are_the_intervals_of_its_points(made):
+    _, datasets, points = made
+    with_interval = 0
+    for data in datasets:
+        for score, curve in data.risks.items():
+            found = series_of(points, "Figure 4", score, data.key)
+            low, high = (np.array(one or (None,) * len(curve), float) for one in (found.low, found.high))
+            assert low == pytest.approx(curve["low"], nan_ok=True)
+            assert high == pytest.approx(curve["high"], nan_ok=True)
+            assert [bool(one) for one in found.reasons] == np.isnan(low).tolist()
+            with_interval += int(np.isfinite(low).sum())
+    assert with_interval > 100
+
+
+def test_the_risk_and_its_interval_at_full_coverage_are_those_of_the_errors(made):
+    """At coverage 1 the risk is the share of errors, whose bootstrap is a ratio of sums over patients."""
+    root, _, points = made
+    found = series_of(points, "Figure 4", "margin", "lidc")
+    rows = pd.read_csv(root / "reports/lidc/clean/scores.csv", dtype={"patient_id": str})
+    test = rows[rows.split == "test"]
+    wrong = (test.label != test.predicted).astype(float)
+    draws = draw_patients(test.patient_id, n_draws=N_DRAWS, seed=found.seed)
+    above, below = (patient_sums(one, test.patient_id, draws) for one in (wrong.to_numpy(), np.ones(len(test))))
+    low, high = np.quantile((draws.counts @ above) / (draws.counts @ below), [0.025, 0.975])
+    assert found.places[-1] == "1"
+    assert (found.values[-1], found.low[-1], found.high[-1]) == pytest.approx((wrong.mean(), low, high))
+    assert (found.n_images[-1], found.n_patients[-1]) == (len(test), test.patient_id.nunique())
+
+
 def test_every_point_agrees_with_its_rows(made):
     root, _, points = made
     whole = trace_all(State(root, None))
@@ -150,18 +180,19 @@ def test_a_point_is_traced_to_its_rows_and_counted_by_hand(made):
     assert f"under PGD away from the true label at epsilon {place}; clean model, data set lidc" in trace_text(result)
 
 
-def test_an_altered_point_disagrees(made, tmp_path):
+@pytest.mark.parametrize(("figure", "numbers"), [("Figure 5", "values"), ("Figure 4", "high")])
+def test_an_altered_point_disagrees(made, tmp_path, figure, numbers):
     root, _, _ = made
     content = json.loads((root / POINTS).read_text())
-    position = next(number for number, one in enumerate(content["series"]) if one["figure"] == "Figure 5")
-    content["series"][position]["values"][1] += 0.01
+    altered = next(one[numbers] for one in content["series"] if one["figure"] == figure and one[numbers])
+    altered[next(at for at, one in enumerate(altered) if at and one is not None)] += 0.01
     (tmp_path / POINTS).parent.mkdir(parents=True)
     for one in (root / "reports").iterdir():
         if one.name != "figures":
             (tmp_path / "reports" / one.name).symlink_to(one)
     (tmp_path / POINTS).write_text(json.dumps(content))
     wrong = [one.cell for _, checks in trace_all(State(tmp_path, None)).checks for one in checks if not one.agrees]
-    assert [one.table for one in wrong] == ["Figure 5"]
+    assert [one.table for one in wrong] == [figure]
 
 
 def test_points_survive_writing_and_reading(made):

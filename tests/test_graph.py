@@ -326,7 +326,9 @@ def test_a_model_for_certificates_is_trained_certified_and_not_attacked_in_both_
     assert made == trained.union(*others)
     assert trained == {one.format(dataset="mnist") for one in toy.OUTPUTS["smooth"]}
     readers = {name for name, step in stages.items() if step.inputs & made}
-    assert readers == {"certify@mnist-noise", "rescan@mnist-noise", "tabulate", "plot", "report"}
+    assert readers == {"certify@mnist-noise", "rescan@mnist-noise", "tabulate", "plot", "exchange", "report"}
+    cards = {f"reports/cards/mnist-noise.{form}" for form in ("md", "cdx.json")}
+    assert cards == {path for path in plan.targets if "-noise" in path} <= stages["exchange"].outputs
     toy.write_params(folder, toy.toy_params())
     assert refresh(folder)
     assert (folder / "dvc.yaml").read_text() == in_step

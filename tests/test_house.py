@@ -1,6 +1,7 @@
 """The house: environment, Makefile, continuous integration, citation, profiles, the command line and its presets."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import yaml
 from PIL import Image
 
 from oncorobust.base.errors import InputError
+from oncorobust.base.layout import FIGURE_NUMBERS
 from oncorobust.cli.preset import preset_names, switch_preset
 
 ROOT = toy.REPOSITORY
@@ -23,6 +25,17 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 def read_yaml(name: str) -> dict[str, object]:
     content: dict[str, object] = yaml.safe_load((ROOT / name).read_text(encoding="utf-8"))
     return content
+
+
+def test_every_file_of_the_report_of_snakemake_has_a_caption() -> None:
+    shown = re.findall(r'shown\(\s*f?"([^"]+)"', "".join(_rules().values()))
+    of = {"{table}": toy.TABLES, "{figure}": [f"figure{number}" for number in FIGURE_NUMBERS]}
+    stems = [Path(one).stem for one in shown]
+    names = [name for stem in stems for name in of.get(stem, [stem])]
+    assert {*toy.TABLES, "figure1", "contact_sheet", "curves"} <= set(names)
+    captions = {one.stem: one.read_text(encoding="utf-8") for one in (ROOT / "workflow/report").glob("*.rst")}
+    assert set(captions) == {*names, "workflow"}
+    assert all(len(text) > 20 for text in captions.values())
 
 
 def test_every_rule_names_the_environment_a_log_and_a_message() -> None:

@@ -63,6 +63,23 @@ def test_without_a_policy_the_page_says_nothing_of_acceptance(root: Path) -> Non
     first_screen = page[page.index('<section id="summary">') : page.index('<section id="data">')]
     assert not re.search("(?i)acceptance|verdict|policy", first_screen)
     assert "Not done, because no policy" in page, "the evidence matrix says so"
+    subgroups = page[page.index('<h3 id="subgroups">') :]
+    assert "The command oncorobust accept judges a policy" in subgroups[: subgroups.index("</section>")]
+
+
+def test_verdicts_that_are_not_made_are_named_with_the_command_that_makes_them(judged: Path) -> None:
+    file = judged / "reports/acceptance/site_a.json"
+    content = file.read_bytes()
+    file.unlink()
+    try:
+        script = REPOSITORY / "workflow/scripts/report.py"
+        done = subprocess.run([sys.executable, script], cwd=judged, capture_output=True, text=True)
+    finally:
+        file.write_bytes(content)
+    assert done.returncode == 1
+    told = "expected reports/acceptance/site_a.json, got no such file; `snakemake --cores all reports/acceptance/site_a"
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_every_verdict_stands_on_the_page_with_bounds_size_and_what_would_decide_it(judged: Path) -> None:

@@ -121,7 +121,9 @@ def test_without_subgroups_the_page_says_which_there_could_be():
     assert found.subgroups == ()
     assert found.no_subgroups == (
         "Not done, because no policy in params.yaml (acceptance) names a subgroup. "
-        "Columns of index.csv that a policy can name: Lung CT: sex, scanner."
+        "Columns of index.csv that a policy can name: Lung CT: sex, scanner. "
+        "The command oncorobust accept judges a policy that names one; "
+        "if params.yaml lists it, its verdicts stand here."
     )
 
 

@@ -227,6 +227,22 @@ def test_the_page_without_its_images_takes_a_small_part_of_what_it_may(page: Pat
     assert len(text.encode()) < LARGEST
 
 
+_TARGETS = "button, select, summary, input:not([type=checkbox]), label:has(input[type=checkbox])"
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_every_control_is_at_least_24_pixels_high_and_wide(shown: Tab, width: int) -> None:
+    """WCAG 2.2, 2.5.8; links inside text are exempt, and axe-core checks the spacing of others."""
+    shown.show(width=width)
+    found = shown.js(
+        f"[...document.querySelectorAll('{_TARGETS}')].filter((one) => one.checkVisibility()).map((one) => "
+        "{ const { width, height } = one.getBoundingClientRect();"
+        " return [one.className, one.textContent.slice(0, 40), width, height]; })"
+    )
+    assert sum(one[0] == "trace-open" for one in found) > 50
+    assert [one for one in found if min(one[2:]) < 24] == []
+
+
 @pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_serious(shown: Tab, width: int, scheme: str) -> None:
@@ -235,7 +251,10 @@ def test_axe_finds_nothing_serious(shown: Tab, width: int, scheme: str) -> None:
         pytest.skip("axe-core is not installed: make setup")
     shown.show(width=width, scheme=scheme)
     shown.js(Path(found.origin).with_name("axe.min.js").read_text(encoding="utf-8") + "; 0")
-    report = shown.js("axe.run(document, {resultTypes: ['violations']}).then((one) => one.violations)")
+    report = shown.js(
+        "axe.run(document, {resultTypes: ['violations'], rules: {'target-size': {enabled: true}}})"
+        ".then((one) => one.violations)"
+    )
     told = {
         one["id"]: [one["help"], one["nodes"][0]["html"][:200], one["nodes"][0]["failureSummary"]]
         for one in report

@@ -118,7 +118,7 @@ EXCHANGED = [
     *["reports/results.json", "reports/citations.bib", "reports/tables/tables.xlsx"],
     *expand("reports/tables/{table}.tex", table=TABLES),
     *expand("reports/plots/{curves}.csv", curves=["robust_accuracy", "training_curves"]),
-    *of_all_models("reports/cards/{dataset}-{model}.{form}", form=["md", "cdx.json"]),
+    *of_all_models("reports/cards/{dataset}-{model}.{form}", runs=TRAINED, form=["md", "cdx.json"]),
     *of_all_models("reports/{dataset}/{model}/headline.yaml"),
 ]
 

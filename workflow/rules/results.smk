@@ -72,14 +72,13 @@ rule exchange:
         cells="reports/tables/cells.json",
         gates="reports/tables/validity.json",
         summaries=expand("data/processed/{dataset}/summary.json", dataset=DATASETS),
-        models=of_all_models("models/{dataset}/{model}.keras"),
-        described=of_all_models(
-            "reports/{dataset}/{model}/{file}", file=["attack.json", "training.json", "history.csv"]
-        ),
+        models=of_all_models("models/{dataset}/{model}.keras", runs=TRAINED),
+        trainings=of_all_models("reports/{dataset}/{model}/{file}", runs=TRAINED, file=["training.json", "history.csv"]),
+        attacks=of_all_models("reports/{dataset}/{model}/attack.json"),
     output:
         EXCHANGED,
     params:
-        **tracked("run.datasets"),
+        **tracked("run.datasets", "report"),
         code=code("exchange"),
     log:
         "logs/exchange.log",

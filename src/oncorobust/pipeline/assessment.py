@@ -28,6 +28,7 @@ from oncorobust.pipeline.assessment_settings import DATASET, Request, params_con
 from oncorobust.pipeline.raw_tree import edits
 from oncorobust.pipeline.stage_log import note, tell
 from oncorobust.pipeline.stages.attack import attack
+from oncorobust.pipeline.stages.exchange import exchange
 from oncorobust.pipeline.stages.plot import plot
 from oncorobust.pipeline.stages.preprocess import preprocess
 from oncorobust.pipeline.stages.rank import rank
@@ -120,6 +121,7 @@ def _stages(params: Params, record: dict[str, Any]) -> list[_Stage]:
     figures = [layout.figure_file(number, form) for number in layout.FIGURE_NUMBERS for form in layout.FIGURE_FORMS]
     attacked = of_model("predictions.csv", "intervals.csv", "threats.csv", "attack.json", "examples.npz")
     ranked = of_model("sensitivity.csv", "scores.csv", "rank.json")
+    cards = [layout.card_file(DATASET, layout.CLEAN), layout.bom_file(DATASET, layout.CLEAN)]
 
     def write_page() -> None:
         report(params, assessment=record)
@@ -132,6 +134,12 @@ def _stages(params: Params, record: dict[str, Any]) -> list[_Stage]:
         _Stage("validate", "validity", lambda: validate(DATASET, layout.CLEAN, params), of_model("validity.json")),
         _Stage("tabulate", "tables", lambda: tabulate(params), [layout.CELLS, layout.METRICS, layout.GATES]),
         _Stage("plot", "figures", lambda: plot(params), [*figures, layout.CURVES, layout.POINTS]),
+        _Stage(
+            "exchange",
+            "files for other programs",
+            lambda: exchange(params),
+            [layout.RESULTS, layout.WORKBOOK, layout.CITATIONS, *cards],
+        ),
         _Stage("report", "page", write_page, [layout.PAGE]),
     ]
 

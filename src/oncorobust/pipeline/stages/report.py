@@ -6,6 +6,7 @@ from typing import Any
 from oncorobust.base import layout
 from oncorobust.base.files import whole_outputs
 from oncorobust.base.schema.version import read_results
+from oncorobust.pipeline.made_files import check_made
 from oncorobust.pipeline.page_facts import read_facts
 from oncorobust.pipeline.policy_files import by_name
 from oncorobust.pipeline.reader_files import read_page_rows, read_reader_files
@@ -23,8 +24,10 @@ def report(params: Params, *, assessment: Mapping[str, Any] | None = None) -> No
     """Read the tables, the figures, the verdicts, the results and the rows of each data set, and write the page.
 
     assessment: as for `render_report`. Raises InputError where a check is red and the settings say `fail`, or naming a
-    file that is missing or unreadable.
+    file that is missing or unreadable; for verdicts with the command that makes them.
     """
+    judged = [layout.acceptance_file(name) for name in by_name(params.acceptance)]
+    check_made(*judged)
     trained = {name: dataset.trained_models for name, dataset in params.datasets.items()}
     gates = read_gates()
     if params.validity.on_failure == "fail":
@@ -50,7 +53,7 @@ def report(params: Params, *, assessment: Mapping[str, Any] | None = None) -> No
         gates=gates,
         figures=[read_svg(layout.figure_file(number, "svg")) for number in layout.FIGURE_NUMBERS],
         curves=read_results(layout.CURVES),
-        verdicts=[read_results(layout.acceptance_file(name)) for name in by_name(params.acceptance)],
+        verdicts=[read_results(file) for file in judged],
         epsilon=params.report.adversarial_training_epsilon,
         files=read_reader_files(params, rows),
         params=params,

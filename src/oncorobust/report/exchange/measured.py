@@ -1,8 +1,8 @@
 """The numbers of one model, chosen from the tables for its model card: without attack, under attack, under noise.
 
 A number belongs to a model when its rows are that model's alone. Of the attacks, a card shows PGD of the paper's
-protocol and the worst case of the strict protocol. Random noise of the same size is the control, which tells how much
-of a loss is due to the attack's choice of the change instead of its size.
+protocol and the worst case of the strict protocol; of certificates, the numbers of Table C. Random noise of the same
+size is the control, which tells how much of a loss is due to the attack's choice of the change instead of its size.
 """
 
 from collections.abc import Iterable, Iterator
@@ -22,8 +22,21 @@ _NAMES: dict[Statistic, str] = {
     "sensitivity": "Sensitivity",
     "specificity": "Specificity",
     "auc": "AUC",
+    "base_accuracy": "Accuracy",
+    "smoothed_accuracy": "Accuracy of the smoothed model",
+    "abstained_share": "Share on which the smoothed model abstains",
     "certified_accuracy": "Certified accuracy of the smoothed model",
+    "smoothed_robust_accuracy": "Robust accuracy of the smoothed model",
 }
+_OF_TABLE_C: dict[Statistic, str] = {
+    "base_accuracy": "no attack",
+    "smoothed_accuracy": "no attack",
+    "abstained_share": "no attack",
+    "certified_accuracy": "any change within epsilon",
+    "smoothed_robust_accuracy": "PGD on the smoothed model",
+}
+"""Conditions of the numbers of Table C."""
+
 _NOISE, _SAME_SIZE = "noise", ("tied", "full")
 """Threat model of the control, and those to compare it with at the same epsilon."""
 
@@ -57,7 +70,7 @@ def measured_of(tables: Iterable[Table], dataset: str, model: str) -> tuple[Meas
     found: dict[tuple[str, str, float], Measured] = {}
     for one in (one for table in held for one in _of_table(table, dataset, model)):
         found.setdefault((one.name, one.conditions, one.epsilon), one)
-    order = list(_NAMES.values())
+    order = list(dict.fromkeys(_NAMES.values()))
     return tuple(sorted(found.values(), key=lambda one: (order.index(one.name), one.epsilon, one.conditions)))
 
 
@@ -81,8 +94,8 @@ def _place(cell: Cell, source: RowsSource) -> tuple[str, float] | None:
         return (f"{PGD.title} alone, threat model {threat}", epsilon) if threat in _SAME_SIZE else None
     if source.statistic not in _NAMES or threat is not None:
         return None
-    if source.statistic == "certified_accuracy":
-        return "any change within epsilon", epsilon
+    if table_c := _OF_TABLE_C.get(source.statistic):
+        return table_c, epsilon
     if source.epsilon is not None:
         return ("strict protocol, worst case over all attacks", epsilon) if ALL in cell.row.split(":") else None
     if attack == PGD.name and "attacked_label" in source.where:

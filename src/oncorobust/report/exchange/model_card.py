@@ -12,9 +12,9 @@ from typing import Any
 import yaml
 
 from oncorobust.base.epsilons import epsilon_text
-from oncorobust.base.layout import ADVERSARIAL, CITATIONS, CLEAN, model_file, table_file
+from oncorobust.base.layout import ADVERSARIAL, CITATIONS, CLEAN, NOISE, model_file, table_file
 from oncorobust.report.exchange.measured import Measured
-from oncorobust.report.model_text import hardening_of, model_sentence, training_text
+from oncorobust.report.model_text import hardening_of, model_sentence, noise_sentences, training_text
 from oncorobust.report.page.text import readable_unit_of
 from oncorobust.report.tables.numbers import display_estimate, in_units
 from oncorobust.report.tables.render import SYNTHETIC, escape
@@ -24,16 +24,33 @@ INTENDED_USE = (
     "Research: to measure how stable the classifier is under small pixel changes, and to compare it with other models.",
     "Not for diagnosis, triage or any decision about a patient; it is no medical device and was not tested as one.",
 )
-_TYPES = {"Sensitivity": "recall", "AUC": "roc_auc"}
-"""Types of metrics as the Hub names them; all others are `accuracy`, `specificity` or `certified_accuracy`."""
+_TYPES = {
+    "Sensitivity": "recall",
+    "Specificity": "specificity",
+    "AUC": "roc_auc",
+    "Share on which the smoothed model abstains": "abstention_rate",
+}
+"""Types of metrics as the Hub names them; all others are `accuracy`."""
+
+_KINDS = {CLEAN: "clean model", ADVERSARIAL: "hardened model", NOISE: "noise-trained model"}
+
+_NOT_ATTACKED = (
+    "The model itself was not attacked: no accuracy under attack, no minimal epsilon, no ranking of images, no score "
+    "of certainty and no check of the validity gate is known of it."
+)
+_CERTIFIED = (
+    "A certificate holds for the smoothed model, which answers as this model does most often under Gaussian noise, and "
+    "not for this model itself.",
+    "A certificate covers changes within its epsilon alone: no rotation, other scanner or other size of a change.",
+)
 
 _SPLITS = ("train", "validation", "test")
 
 
 @dataclass(frozen=True)
 class CardFacts:
-    """What is known about a model. origin: of the images, as params.yaml states it, or
-    empty. trainings: training.json by model of the data set; md5, sha256: of its file."""
+    """What is known about a model. origin: of the images, as params.yaml states it, or empty. trainings: training.json
+    by model of the data set. gate: None for a model that is not attacked. md5, sha256: of its file."""
 
     dataset: str
     title: str
@@ -41,7 +58,7 @@ class CardFacts:
     model: str
     summary: Mapping[str, Any]
     trainings: Mapping[str, Mapping[str, Any]]
-    gate: Gate
+    gate: Gate | None
     numbers: tuple[Measured, ...]
     md5: str
     sha256: str
@@ -49,7 +66,12 @@ class CardFacts:
     @property
     def heading(self) -> str:
         """Return the data set's title and what the model is."""
-        return f"{self.title}, {'hardened' if self.model == ADVERSARIAL else self.model} model"
+        return f"{self.title}, {_KINDS[self.model]}"
+
+    @property
+    def mark(self) -> str:
+        """Return the mark of red checks, empty where none is red."""
+        return watermark([] if self.gate is None else [self.gate])
 
     @property
     def training(self) -> Mapping[str, Any]:
@@ -79,19 +101,24 @@ def model_sentences(facts: CardFacts) -> list[str]:
     """Return what the model is and how it was trained."""
     clean = facts.trainings[CLEAN]
     hardened = [f"Hardened by {hardening_of(facts.trainings)}."] if facts.model == ADVERSARIAL else []
-    return [model_sentence(clean), *hardened, training_text(facts.training).sentences]
+    under_noise = noise_sentences({NOISE: facts.training}) if facts.model == NOISE else []
+    return [model_sentence(clean), *hardened, *under_noise, training_text(facts.training).sentences]
 
 
 def limitations(facts: CardFacts) -> list[str]:
     """Return what limits the use of the numbers, in plain sentences."""
     found = [f"{SYNTHETIC}: the images were generated and show no patient."] if facts.summary["synthetic"] else []
     found += [warning] if (warning := training_text(facts.training).warning) else []
-    found += [mark] if (mark := watermark([facts.gate])) else []
+    found += [facts.mark] if facts.mark else []
+    attacks = "Accuracy under attack is that under the attacks that were run; another attack may lower it, a "
+    certified = any(one.cell.rows[0].statistic == "certified_accuracy" for one in facts.numbers)
     return [
         *found,
-        f"The numbers are of {_tested(facts)} of one data set; other scanners and sites were not tested.",
-        "Accuracy under attack is that under the attacks that were run; another attack may lower it, a certificate "
-        "cannot be lowered.",
+        f"The numbers are of {_tested(facts)} of one data set; other scanners and sites were not tested."
+        if facts.numbers
+        else "No number of this model was measured.",
+        _NOT_ATTACKED if facts.gate is None else f"{attacks}certificate cannot be lowered.",
+        *(_CERTIFIED if certified else ()),
     ]
 
 
@@ -132,7 +159,7 @@ def _metric(one: Measured) -> dict[str, Any]:
     interval = one.cell.interval
     ends = {} if interval is None else {"ci_low": interval.low, "ci_high": interval.high, "ci_level": interval.level}
     return {
-        "type": _TYPES.get(one.name, "specificity" if one.name == "Specificity" else "accuracy"),
+        "type": _TYPES.get(one.name, "accuracy"),
         "name": one.title,
         "value": one.cell.value,
         "args": {
@@ -147,7 +174,7 @@ def _metric(one: Measured) -> dict[str, Any]:
 
 def _warnings(facts: CardFacts) -> list[str]:
     found = [f"**{SYNTHETIC} images: generated, of no patient.**"] if facts.summary["synthetic"] else []
-    found += [f"**{_plain(mark)}.**"] if (mark := watermark([facts.gate])) else []
+    found += [f"**{_plain(facts.mark)}.**"] if facts.mark else []
     return "\n".join(found and [" ".join(found)]).splitlines()
 
 
@@ -197,8 +224,13 @@ def _robustness(facts: CardFacts) -> Iterator[str]:
     yield ""
     yield from _table(("Measure", "Conditions", "Epsilon", "Value", "Images", "Patients"), rows)
     yield ""
-    yield _control(facts.numbers)
+    yield _CERTIFICATES_ALONE if facts.gate is None else _control(facts.numbers)
     yield from _positive(facts)
+
+
+_CERTIFICATES_ALONE = (
+    "No attack and no control of an attack was run on the model itself; the smoothed model was attacked."
+)
 
 
 def _control(numbers: Sequence[Measured]) -> str:
@@ -216,8 +248,11 @@ def _positive(facts: CardFacts) -> Iterator[str]:
         yield f"Positive class: {_plain(facts.summary['class_names'][index])}."
 
 
-def _validity(gate: Gate) -> Iterator[str]:
+def _validity(gate: Gate | None) -> Iterator[str]:
     """Return the status of each check; what was found may name images, and stays in the table of the run."""
+    if gate is None:
+        yield "Not done: the checks are of attacks, and this model was not attacked."
+        return
     yield from _table(("Check", "Status", "Expected"), ((one.name, one.status, one.expected) for one in gate.checks))
     yield ""
     yield f"What was found: `{table_file('validity')}` of the run."

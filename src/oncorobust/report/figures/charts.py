@@ -2,6 +2,12 @@
 
 They are the curves that the figures draw (`figures.drawn_curve`). Epsilon and coverage have six significant digits,
 percentages four decimals; null stands where a curve has no interval.
+
+Only the page reads curves.json, and only a trace reads points.json, which holds the same values as exact fractions with
+the source of each. Neither follows from the other. A point knows no colour, step or panel, and its series is named
+after the rows (`min_epsilon`), not as a legend names the curve. A curve knows no source, and its band is not always
+that of its points: in Figure 5 one band reaches from the lower end for last safe to the upper end for first flipped,
+which are two series with an interval each. `tests/test_figure_points.py` compares the points with what is drawn.
 """
 
 from collections.abc import Iterator, Sequence

@@ -1,9 +1,9 @@
 """The points of Figures 2 to 8 with their sources, from what the figures draw.
 
 The values of Figures 2, 3 and 7 are read from the metrics by the pointer that each point states, and their intervals
-come from the same samples of patients as those of the tables; those of Figures 5 and 8 come from rows alone. Figures 4
-and 6 have their values from the curves and images that are drawn. Figure 1 shows images and has no points. The paper's
-diamonds in Figure 2 are the cells `paper` of Table 1, and its dotted line is 1 minus the cell Baseline.
+come from the same samples of patients as those of the tables. The values of Figures 4, 5 and 8 are computed from the
+rows, and those of Figure 6 are the values of the images that are drawn. Figure 1 shows images and has no points. The
+paper's diamonds in Figure 2 are the cells `paper` of Table 1, and its dotted line is 1 minus the cell Baseline.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -44,7 +44,7 @@ _UNITS: Mapping[str, Unit] = {**dict.fromkeys(_CAPTIONS, _PERCENT), "Figure 6": 
 
 
 def figure_points(datasets: Sequence[PlotData], *, epsilon: float) -> Points:
-    """Return the points of all figures; those of Figures 2, 3, 5, 7 and 8 have no values yet (`with_values`).
+    """Return the points of all figures; only those of Figure 6 have values yet (`with_values`).
 
     epsilon: that of Table S5, for Figure 7.
 
@@ -167,8 +167,8 @@ def _risks(data: PlotData) -> Iterator[Series]:
     file = results_file(data.key, CLEAN, "scores.csv")
     for score, curve in data.risks.items():
         rows = RowsSource(file, {"split": "test"}, "risk_at_coverage", 1, None, {"score": score})
-        places, risks = tuple(map(epsilon_text, curve["coverage"])), curve["risk"].tolist()
-        yield _without_intervals("Figure 4", score, data.key, PointSource(rows, "coverage"), places, risks)
+        places = tuple(map(epsilon_text, curve["coverage"]))
+        yield Series("Figure 4", score, data.key, PointSource(rows, "coverage"), None, places)
 
 
 def _survival(data: PlotData) -> Iterator[Series]:
@@ -200,11 +200,6 @@ def _bounds(data: PlotData, found: Certified) -> Iterator[Series]:
         bounds.append(("model itself, first flipped", "first_flipped_itself", itself, "first_flipped", where))
     for name, shown, file, column, where in bounds:
         source = PointSource(RowsSource(file, dict(where), "value_of_image", 1, None, {"column": column}), "image_id")
-        yield _without_intervals("Figure 6", name, data.key, source, places, images[shown].tolist())
-
-
-def _without_intervals(
-    figure: str, name: str, dataset: str, source: PointSource, places: tuple[str, ...], values: Sequence[float]
-) -> Series:
-    drawn = tuple(float(one) if np.isfinite(one) else None for one in values)
-    return Series(figure, name, dataset, source, None, places, drawn, reasons=(NO_INTERVAL_HERE,) * len(drawn))
+        drawn = tuple(one if np.isfinite(one) else None for one in images[shown].tolist())
+        reasons = (NO_INTERVAL_HERE,) * len(drawn)
+        yield Series("Figure 6", name, data.key, source, None, places, drawn, reasons=reasons)

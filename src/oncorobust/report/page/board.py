@@ -125,7 +125,10 @@ def _subgroups(policies: Sequence[PolicyView]) -> Iterator[Subgroup]:
 def _no_subgroups(columns: Mapping[str, Sequence[str]]) -> str:
     told = "; ".join(f"{title}: {', '.join(names)}" for title, names in columns.items() if names)
     offered = f" Columns of index.csv that a policy can name: {told}." if told else ""
-    return f"Not done, because no policy in params.yaml (acceptance) names a subgroup.{offered}"
+    return (
+        f"Not done, because no policy in params.yaml (acceptance) names a subgroup.{offered} The "
+        "command oncorobust accept judges a policy that names one; if params.yaml lists it, its verdicts stand here."
+    )
 
 
 def _limits(synthetic: Sequence[str]) -> Iterator[str]:

@@ -34,6 +34,7 @@ from oncorobust.report.tables.acquisition_estimates import DIVIDED, SIZES, size_
 from oncorobust.report.tables.cell import Cell, Interval, RowsSource, Statistic, Table
 from oncorobust.report.tables.group_estimates import compares_groups, group_estimates
 from oncorobust.report.tables.point_estimates import POINT_ESTIMATES
+from oncorobust.report.tables.risk_estimates import is_risk, risk_estimates
 from oncorobust.report.tables.row_estimates import is_row_estimate, row_estimate
 from oncorobust.report.tables.row_statistics import ratio_parts, selected
 from oncorobust.report.tables.rule_estimates import (
@@ -132,9 +133,14 @@ def cell_estimates(cells: Iterable[Cell], rows: Rows, draws: Draws) -> list[Esti
     cells = list(cells)
     terms = [_terms(cell.rows, rows, draws) for cell in cells]
     ratios = iter(ratio_intervals([one for one in terms if one is not None], draws, level=LEVEL))
+    risks = iter(risk_estimates([cell.rows[0] for cell in cells if is_risk(cell.rows[0])], rows, draws))
     judged: dict[tuple[str, str, str], dict[Statistic, Estimate]] = {}
     return [
-        _other_estimate(cell, rows, draws, judged) if one is None else next(ratios)
+        next(ratios)
+        if one is not None
+        else next(risks)
+        if is_risk(cell.rows[0])
+        else _other_estimate(cell, rows, draws, judged)
         for cell, one in zip(cells, terms, strict=True)
     ]
 
