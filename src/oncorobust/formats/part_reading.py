@@ -13,7 +13,6 @@ from oncorobust.base.errors import InputError
 from oncorobust.formats.arrays import ArrayFile
 from oncorobust.formats.dicom.files import read_frame
 from oncorobust.formats.dicom.frames import Frames, open_frames
-from oncorobust.formats.dicom.values import STORED
 from oncorobust.formats.image_files import ARRAYS, VOLUMES, FileKind, array_image, check_values, kind_of, read_image
 from oncorobust.formats.outside import only_input_errors
 from oncorobust.formats.part_checks import only_array
@@ -69,7 +68,7 @@ class PartReader:
         """
         if kind.name in VOLUMES and part != WHOLE and part.plane != "orthogonal":
             with only_input_errors(file, "a readable image"):
-                scan = self._scan_slice(file, part)
+                scan = self._scan_slice(file, part, kind)
                 check_values(scan.values, file)
                 return scan
         image = self.read(file, part)
@@ -115,14 +114,14 @@ class PartReader:
         number = self._slice_number(file, part, shown, mask_grid)
         return square_pixels(values[number].astype(np.float32), _in_plane(shown))
 
-    def _scan_slice(self, file: Path, part: Part) -> Scan:
+    def _scan_slice(self, file: Path, part: Part, kind: FileKind) -> Scan:
         values, shown, mask_grid = self._turned(file, part)
         number, spacing_mm = self._slice_number(file, part, shown, mask_grid), _in_plane(shown)
         own = values[number].astype(np.float32)
         return Scan(
             own,
-            modality="other",
-            unit=STORED,
+            modality=kind.modality,
+            unit=kind.unit,
             limits=None,
             spacing_mm=spacing_mm,
             stack=stack_of(number, np.arange(len(values)) * shown.spacing_mm[0], lambda at: values[at], own),

@@ -11,6 +11,7 @@ phases, copies), missing slices, other spacings and tilted stacks are refused wi
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ def describe_series(folder: Path) -> DicomKind:
         if len(found) > 1:
             raise InputError(f"expected {what} in a series, got {' and '.join(map(str, sorted(found)))} in {folder}")
     first = next(iter(kinds.values()))
-    return DicomKind(units.pop(), first.synthetic, 1, first.pixel_height)
+    return replace(first, unit=units.pop(), n_frames=1)
 
 
 def describe_stack(path: Path) -> VolumeHeader:
