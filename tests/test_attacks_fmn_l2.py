@@ -166,7 +166,7 @@ def test_the_first_adversarial_iterate_is_drawn_in_by_bisection() -> None:
     x = np.full((1, 1, 1, 1), 0.5, dtype=np.float32)
     goal = leave(np.zeros(1, dtype=int), n_classes=2)
     found = fmn_l2(Flat(), x, goal, max_iter=2)
-    # The linear estimate is the edge of the box at 0.5; bisected: 0.25, 0.125 flip, 0.0625 and so on up to 1/64 more.
+    # The linear estimate is the edge of the box at 0.5; bisected, the excess is at most 0.5 / 2^5.
     assert 0.1 <= found.distance[0] <= 0.1 + 0.5 / 2**5
 
 
