@@ -8,6 +8,7 @@ from scored_fixture import make_scored, random_scored
 from sklearn.metrics import roc_auc_score
 
 from oncorobust.base.errors import InputError
+from oncorobust.evaluation.draw_intervals import curve_band
 from oncorobust.evaluation.resampling import Draws, draw_patients
 from oncorobust.evaluation.risk_coverage import (
     Scored,
@@ -16,7 +17,6 @@ from oncorobust.evaluation.risk_coverage import (
     augrc,
     aurc,
     auroc,
-    curve_band,
     last_group_within,
     nearest_group,
     over_draws,

@@ -15,12 +15,15 @@ The bootstrap states no interval where all wrong or all right predictions are of
 where every prediction is right), and where a measure is undefined in many draws. Such an estimate says why.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
+import pandas as pd
 from scipy.special import expit, logit, ndtr, stdtrit
 
 from oncorobust.evaluation.bootstrap import percentile_bounds
-from oncorobust.evaluation.resampling import NO_INTERVAL, Estimate
-from oncorobust.evaluation.risk_coverage import Scored
+from oncorobust.evaluation.resampling import NO_INTERVAL, Draws, Estimate
+from oncorobust.evaluation.risk_coverage import Scored, accept, over_draws, risk_at
 
 LOGIT = "bootstrap over patients, Student's t on the logit scale"
 AT_AN_END = "bootstrap over patients, percentile widened by Student's t, or Clopper-Pearson by patient if wider"
@@ -54,6 +57,26 @@ def interval_of_draws(
         return Estimate(float(value), low, high, level, LOGIT, *size, note)
     low, high = _at_an_end(value, drawn, quantile, n_patients=images.n_patients, level=level, least=least)
     return Estimate(float(value), low, high, level, AT_AN_END, *size, note)
+
+
+def risk_estimates(scored: Scored, draws: Draws, *, coverages: Sequence[float], level: float) -> list[Estimate]:
+    """Return the risk on the risk-coverage curve at each coverage with its interval. coverages: in (0, 1]."""
+    values = risk_at(accept(scored), coverages)[0]
+    drawn = over_draws(scored, draws, lambda accepted: risk_at(accepted, coverages))
+    return [
+        interval_of_draws(float(value), column, scored, level=level, undefined="")
+        for value, column in zip(values, drawn.T, strict=True)
+    ]
+
+
+def curve_band(scored: Scored, draws: Draws, *, coverages: Sequence[float], level: float) -> pd.DataFrame:
+    """Return the curve at fixed coverages with its band: pointwise intervals.
+
+    Columns: coverage, risk, low, high. low and high are NaN where there is no interval.
+    """
+    found = risk_estimates(scored, draws, coverages=coverages, level=level)
+    rows = [(at, one.value, one.low, one.high) for at, one in zip(coverages, found, strict=True)]
+    return pd.DataFrame(rows, columns=["coverage", "risk", "low", "high"], dtype=float)
 
 
 def _why_none(drawn: np.ndarray, images: Scored, *, left_out: float, undefined: str) -> str:

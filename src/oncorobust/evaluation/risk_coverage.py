@@ -207,16 +207,3 @@ def nearest_group(accepted: Accepted, *, exclude_share: float) -> np.ndarray:
     gaps = np.abs((accepted.totals - accepted.images) / accepted.totals - exclude_share)
     gaps = np.where(accepted.images > 0, gaps, np.inf)
     return gaps.shape[1] - 1 - np.argmin(gaps[:, ::-1], axis=1)
-
-
-def curve_band(scored: Scored, draws: Draws, *, coverages: Sequence[float], level: float) -> pd.DataFrame:
-    """Return the curve at fixed coverages with a band, pointwise percentiles over the draws.
-
-    Columns: coverage, risk, low, high. low and high are NaN with fewer than two patients, and where all draws agree.
-    """
-    frame = pd.DataFrame({"coverage": np.asarray(coverages), "risk": risk_at(accept(scored), coverages)[0]})
-    if scored.n_patients < 2:
-        return frame.assign(low=np.nan, high=np.nan)
-    drawn = over_draws(scored, draws, lambda accepted: risk_at(accepted, coverages))
-    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=0)
-    return frame.assign(low=np.where(high > low, low, np.nan), high=np.where(high > low, high, np.nan))

@@ -14,8 +14,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from oncorobust.base.seeds import child_seed
+from oncorobust.evaluation.draw_intervals import curve_band
 from oncorobust.evaluation.resampling import LEVEL, N_DRAWS, draw_patients
-from oncorobust.evaluation.risk_coverage import curve_band
 from oncorobust.evaluation.scored_rows import score_names, scored
 from oncorobust.report.figures.drawn_curve import DrawnCurve, LineStyle, draw_curve
 from oncorobust.report.figures.house import house_style

@@ -1,22 +1,20 @@
 """Risk at coverages with its interval over patients, from scores.csv: the points of Figure 4.
 
 The risk is computed here from sorted scores, independently of `evaluation.risk_coverage`, which draws the curve. The
-interval is that of the band: percentiles over samples of the test patients. One pass over the samples gives all
-coverages of a score.
+interval is that of the band (`evaluation.draw_intervals`). One pass over the samples gives all coverages of a score.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
-from oncorobust.evaluation.draw_intervals import METHOD
-from oncorobust.evaluation.resampling import LEVEL, NO_INTERVAL, Draws, Estimate
-from oncorobust.evaluation.risk_coverage import Scored, curve_band
+from oncorobust.evaluation import draw_intervals
+from oncorobust.evaluation.resampling import LEVEL, Draws, Estimate
+from oncorobust.evaluation.risk_coverage import Scored
 from oncorobust.report.tables.cell import RowsSource
 from oncorobust.report.tables.row_statistics import selected
-
-_NO_BAND = "a single patient, or samples of patients that give the same value"
 
 
 def is_risk(source: RowsSource) -> bool:
@@ -47,16 +45,8 @@ def _scored(rows: pd.DataFrame, score: str) -> Scored:
 
 
 def _risks(images: Scored, coverages: np.ndarray, draws: Draws) -> list[Estimate]:
-    band = curve_band(images, draws, coverages=coverages.tolist(), level=LEVEL)
-    size = len(images.scores), images.n_patients
-    return [
-        Estimate(value, None, None, LEVEL, NO_INTERVAL, *size, _NO_BAND)
-        if np.isnan(low)
-        else Estimate(value, low, high, LEVEL, METHOD, *size)
-        for value, low, high in zip(
-            _risk_at(images, coverages), band["low"].tolist(), band["high"].tolist(), strict=True
-        )
-    ]
+    banded = draw_intervals.risk_estimates(images, draws, coverages=coverages.tolist(), level=LEVEL)
+    return [replace(one, value=value) for one, value in zip(banded, _risk_at(images, coverages), strict=True)]
 
 
 def _risk_at(images: Scored, coverages: np.ndarray) -> list[float]:
