@@ -322,8 +322,20 @@ def test_where_no_change_applies_the_reasons_are_left(root: Path, acquisition: d
 def test_a_model_that_is_not_attacked_has_no_minimal_epsilons(root: Path, acquisition: dict[str, Any]) -> None:
     three = {"lidc": {**acquisition["lidc"], "noise": acquisition["lidc"]["clean"]}}
     found = table_a(three, attack=contents(root, "attack.json", list(DATASETS)), report=REPORT)
+    assert "for l2 the nearest adversarial image found, for l_inf first flipped of the strict search." in found.caption
     held = {one.field for one in found.cells if one.row == "jpeg:30:noise"}
     assert held == {"accuracy", "difference", "noise_l_inf", "noise_l2", "flipped", "l_inf", "l2", "times_l2"}
+
+
+def test_without_the_strict_protocol_nothing_is_said_of_minimal_epsilons(
+    root: Path, acquisition: dict[str, Any]
+) -> None:
+    attack = contents(root, "attack.json", list(DATASETS))
+    for metrics in attack["lidc"].values():
+        del metrics["strict"]
+    found = table_a(acquisition, attack=attack, report=REPORT)
+    assert not [one for one in found.cells if one.field == "times_l_inf"]
+    assert found.caption.endswith("for l2 the nearest adversarial image found.")
 
 
 def test_the_page_tells_the_worst_change_and_what_does_not_apply(table: Table, acquisition: dict[str, Any]) -> None:

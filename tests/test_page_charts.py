@@ -116,9 +116,11 @@ def test_the_points_are_the_cells_of_table_1(results, title: str, row: str, fiel
 
 def test_every_figure_has_its_panels_and_each_panel_says_synthetic_and_the_unit(results) -> None:
     charts, _ = results
-    assert {number: len(panels) for number, panels in charts["figures"].items()} == {"2": 1, "3": 3, "4": 1, "5": 1}
+    panels = {number: len(panels) for number, panels in charts["figures"].items()}
+    assert panels == {"2": 1, "3": 3, "4": 1, "5": 1, "8": 4}
     assert charts["figures"]["3"][0]["title"] == "LIDC (n = 40), predicted labels"
-    assert charts["figures"]["2"][0]["x"] == {"label": "epsilon (pixel range 0 to 1)", "unit": "HU", "scale": 1400.0}
+    epsilon = {"label": "epsilon (pixel range 0 to 1)", "unit": "HU", "scale": 1400.0, "log": False}
+    assert charts["figures"]["2"][0]["x"] == epsilon
     assert charts["figures"]["4"][0]["x"]["unit"] is None
 
 

@@ -18,10 +18,10 @@ _ACQUISITION = (
     "Accuracy by the size of a change, in l_inf (left) and l2 (right), for each attacked model. Coloured markers: "
     "changes that a scanner, a protocol or an archive makes, one marker for each severity, at the median size of the "
     "change; a change of size 0 has no place on the axis. Grey: noise of the same sizes. Black: an attack of that "
-    "size, with its 95 % interval; for l_inf the strict worst case over all attacked images, for l2 the nearest image "
-    "found with another answer. The distance from the black line to the markers is how far from natural changes the "
-    "attacker is."
+    "size, with its 95 % interval; for l2 the nearest image found with another answer{strict}. The distance from the "
+    "black line to the markers is how far from natural changes the attacker is."
 )
+_STRICT_SIZE = ", for l_inf the strict worst case over all attacked images"
 _FIGURE_3: dict[Protocol, str] = {
     "paper": "Predicted labels and true labels: the label that the paper’s attacks move away from.",
     "strict": "Strict: each attack together with all before it, in the order FGSM, BIM, PGD; black: the worst case "
@@ -70,7 +70,7 @@ def figure_captions(
         "adversarially trained model (filled). An arrow to the right is a gain of accuracy under attack, an arrow "
         "downwards its price in clean accuracy. Bars: 95 % intervals over patients. The command oncorobust front draws "
         "the same for a sweep of settings, on validation images.",
-        _ACQUISITION,
+        _ACQUISITION.format(strict=_STRICT_SIZE if "strict" in protocols else ""),
     )
 
 

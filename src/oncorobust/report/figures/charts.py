@@ -100,8 +100,8 @@ def _by_size(curve: DrawnCurve) -> DrawnCurve:
     x = curve.x[order]
     for place in range(1, len(x)):
         x[place] = max(x[place], x[place - 1] * _APART)
-    ends = (None if one is None else one[order] for one in (curve.low, curve.high))
-    return replace(curve, x=x, y=curve.y[order], **dict(zip(("low", "high"), ends, strict=True)))
+    low, high = (None if one is None else one[order] for one in (curve.low, curve.high))
+    return replace(curve, x=x, y=curve.y[order], low=low, high=high)
 
 
 def _curve(curve: DrawnCurve) -> dict[str, Any]:

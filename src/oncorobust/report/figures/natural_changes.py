@@ -93,8 +93,8 @@ def curves_of_figure_8(found: AcquiredModel, norm: Norm, looks: dict[str, int]) 
     for change in found.changes:
         share, (colour, marker, line) = change.accuracy, _look(looks[change.name])
         drawn = change.sizes[norm] > 0
-        numbers = (one[drawn] for one in (change.sizes[norm], share.value, share.low, share.high))
-        curves.append(DrawnCurve(change.title, *numbers, colour, line, marker, width=0.9))
+        x, y, low, high = (one[drawn] for one in (change.sizes[norm], share.value, share.low, share.high))
+        curves.append(DrawnCurve(change.title, x, y, low, high, colour, line, marker, width=0.9))
     return curves
 
 
@@ -102,10 +102,11 @@ def _noise(found: AcquiredModel, norm: Norm) -> DrawnCurve:
     """Return the accuracy under noise of the sizes of all changes, by size."""
     sizes = np.concatenate([one.sizes[norm] for one in found.changes])
     shares = [one.noise[norm] for one in found.changes]
-    ends = [np.concatenate([getattr(one, name) for one in shares]) for name in ("value", "low", "high")]
+    values, lows, highs = (np.concatenate([getattr(one, name) for one in shares]) for name in ("value", "low", "high"))
     order = np.argsort(sizes, kind="stable")
     order = order[sizes[order] > 0]
-    return DrawnCurve(NOISE, sizes[order], *(one[order] for one in ends), GREY, "-.", "x", width=0.8)
+    x, y, low, high = (one[order] for one in (sizes, values, lows, highs))
+    return DrawnCurve(NOISE, x, y, low, high, GREY, "-.", "x", width=0.8)
 
 
 def _panel(axes: Axes, data: PlotData, model: str, norm: Norm, looks: dict[str, int]) -> None:

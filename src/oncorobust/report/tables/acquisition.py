@@ -14,7 +14,7 @@ median minimal perturbation of an attack. Without the block `acquisition` the ta
 because the pipeline names its files before it runs. Source of the rows: `oncorobust.evaluation.acquisition_rows`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from oncorobust.base.layout import CLEAN, TRAINED, table_file
@@ -59,8 +59,9 @@ _CAPTION = (
     "of the images, predicted as labelled or not, whose answer the change alters. Median size: of the change in the "
     "model's input, for pixel values in [0, 1]; the values of a grey image count once. Times the minimal: that size "
     "divided by the median minimal perturbation of the same images, as far as they are predicted as labelled "
-    "unchanged: first flipped of the strict search for l_inf, the nearest adversarial image found for l2."
+    "unchanged: for l2 the nearest adversarial image found{strict}."
 )
+_STRICT = ", for l_inf first flipped of the strict search"
 _MISSING = "Empty, because no data set has changes of the acquisition (`acquisition` in params.yaml)."
 
 
@@ -75,7 +76,7 @@ def table_a(acquisition: Metrics, *, attack: Metrics, report: Report) -> Table:
     return Table(
         name=TABLE_A,
         file=table_file("acquisition_changes"),
-        caption=_CAPTION + _applies_in_part(acquisition, report) if cells else _MISSING,
+        caption=_caption(cells) + _applies_in_part(acquisition, report) if cells else _MISSING,
         row_heads=("Change", "Severity", "Model"),
         rows=tuple(sorted({cell.row for cell in cells}, key=lambda row: _order(row, list(changes)))),
         data_sets="blocks",
@@ -95,6 +96,11 @@ def change_title(name: str, content: Mapping[str, Any]) -> str:
     """Return a change as readers know it; name: of a change that may not apply. content: of acquisition.json."""
     title: str = content["changes"].get(name, {}).get("title", name.replace("_", " ").capitalize())
     return title
+
+
+def _caption(cells: Iterable[Cell]) -> str:
+    """Return the caption; without the strict protocol no change is compared with a minimal epsilon."""
+    return _CAPTION.format(strict=_STRICT if any(cell.field == "times_l_inf" for cell in cells) else "")
 
 
 def _cells(dataset: str, models: Mapping[str, Any], acquisition: Metrics, attack: Metrics) -> Iterator[Cell]:
