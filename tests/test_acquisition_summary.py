@@ -1,4 +1,4 @@
-"""Summary, estimates, distance ratios and picture of a model under changes, from rows made by hand; no framework."""
+"""Summary and picture of a model under changes, from rows made by hand; no framework."""
 
 import io
 import json
@@ -15,19 +15,10 @@ from oncorobust.base.files import write_csv
 from oncorobust.base.schema.acquisition import ACQUISITION, ACQUISITION_SUMMARY
 from oncorobust.base.schema.version import write_results
 from oncorobust.data.dataset import LabelledImages
-from oncorobust.evaluation.acquisition_distance import MinimalDistances, distance_ratio, minimal_l2
-from oncorobust.evaluation.acquisition_estimates import (
-    at_level,
-    compare_models,
-    compare_with_noise,
-    right,
-    share_of,
-    worst_case,
-)
 from oncorobust.evaluation.acquisition_examples import ChangedExample, changed_examples
+from oncorobust.evaluation.acquisition_outcomes import worst_case
 from oncorobust.evaluation.acquisition_summary import summarise_acquisition
 from oncorobust.evaluation.changed_images import ChangeLevel, Rescanned, rescanned
-from oncorobust.evaluation.resampling import Draws, draw_patients
 from oncorobust.report.figures.acquisition_sheet import draw_acquisition_sheet, to_png
 
 NOISE = tuple(ChangeLevel("dose_noise", "Dose noise", 10.0 * level, "HU", level) for level in (1, 2, 3))
@@ -122,124 +113,6 @@ def test_the_worst_case_needs_the_unchanged_image_and_every_severity() -> None:
     assert found["image_id"].tolist() == ["a", "b", "c", "d"]
     assert found["right"].tolist() == [False, False, True, False]
     assert found["clean"].tolist() == [True, True, True, False], "d is right at 20 and 30 HU, but not unchanged"
-
-
-def test_an_accuracy_has_an_interval_by_patient() -> None:
-    rows = made_rows()
-    draws = draw_patients(rows["patient_id"], n_draws=200, seed=0)
-    one = at_level(rows, "dose_noise", 2)
-    found = share_of(right(one), one["patient_id"].tolist(), draws, level=0.95)
-    assert (found.value, found.n_images, found.n_patients) == (0.75, 4, 3)
-    assert found.low is not None
-    assert found.high is not None
-    assert 0 < found.low < 0.75 < found.high <= 1
-
-
-def test_two_models_are_compared_on_the_same_images_in_any_order() -> None:
-    rows = at_level(made_rows(), "dose_noise", 2)
-    hardened = rows.assign(changed_predicted=rows["label"])[::-1]
-    draws = draw_patients(rows["patient_id"], n_draws=200, seed=0)
-    found = compare_models(rows, hardened, draws, names=("clean", "hardened"), level=0.95)
-    assert found.difference.value == pytest.approx(0.25)
-    assert (found.n_only_first, found.n_only_second) == (0, 1)
-    with pytest.raises(InputError, match=r"clean and hardened: .*1 images are only in clean"):
-        compare_models(rows, hardened[1:], draws, names=("clean", "hardened"), level=0.95)
-
-
-def test_a_change_is_compared_with_noise_of_its_size() -> None:
-    rows = at_level(made_rows(), "dose_noise", 2)
-    draws = draw_patients(rows["patient_id"], n_draws=200, seed=0)
-    by_l2 = compare_with_noise(rows, draws, size="l2", level=0.95)
-    assert by_l2.difference.value == pytest.approx(0.25), "noise 1.0, change 0.75"
-    by_l_inf = compare_with_noise(rows, draws, size="l_inf", level=0.95)
-    assert by_l_inf.difference.value == 0
-    assert (by_l_inf.n_only_first, by_l_inf.n_only_second) == (1, 1)
-
-
-def ratio_rows(flipped: list[list[int]], size: float = 0.1) -> pd.DataFrame:
-    """Rows of one change at three severities of l_inf size, twice and three times size; one patient per image."""
-    return pd.DataFrame(
-        [
-            {"image_id": f"i{image}", "patient_id": f"p{image}", "change": "x", "level": level, "flipped": bool(flag)}
-            | {"l_inf": size * level, "l2": 0.0, "minimal_l2": 0.0}
-            for image, flags in enumerate(flipped)
-            for level, flag in enumerate(flags, start=1)
-        ]
-    )
-
-
-def minimal(*values: float, reach: float = 0.05) -> MinimalDistances:
-    return MinimalDistances(pd.Series(values, index=[f"i{image}" for image in range(len(values))]), reach)
-
-
-def draws_of(rows: pd.DataFrame, n_draws: int = 500) -> Draws:
-    return draw_patients(rows["patient_id"], n_draws=n_draws, seed=0)
-
-
-def test_the_ratio_is_of_the_severity_at_which_half_have_flipped() -> None:
-    # Flipped at the first severity only, at the second, at the third, never: half have flipped at the second.
-    rows = ratio_rows([[1, 0, 0], [0, 1, 0], [0, 0, 1], [0, 0, 0]])
-    found = distance_ratio(rows, minimal(0.01, 0.02, 0.03, np.inf), draws_of(rows), size="l_inf", level=0.95)
-    assert (found.known, found.level, found.size, found.minimal) == ("exact", 2, pytest.approx(0.2), 0.02)
-    assert found.ratio.value == pytest.approx(10)
-    assert found.ratio.reason == "an interval of a median needs 6 patients, here are 4"
-
-
-def test_a_change_that_flips_too_few_gives_a_lower_bound_at_its_largest_severity() -> None:
-    rows = ratio_rows([[0, 0, 1], [0, 0, 0], [0, 0, 0]])
-    found = distance_ratio(rows, minimal(0.01, 0.02, 0.03), draws_of(rows), size="l_inf", level=0.95)
-    assert (found.known, found.level, found.size) == ("at least", 3, pytest.approx(0.3))
-    assert found.ratio.value == pytest.approx(15)
-    assert found.ratio.reason.startswith("at least; ")
-
-
-def test_a_model_that_withstands_the_attacks_gives_an_upper_bound_at_their_reach() -> None:
-    rows = ratio_rows([[1, 1, 1]] * 3)
-    found = distance_ratio(rows, minimal(0.01, np.inf, np.inf), draws_of(rows), size="l_inf", level=0.95)
-    assert (found.known, found.level, found.minimal) == ("at most", 1, 0.05)
-    assert found.ratio.value == pytest.approx(2)
-
-
-def test_with_both_censored_the_ratio_is_unknown() -> None:
-    rows = ratio_rows([[0, 0, 0]] * 7)
-    found = distance_ratio(rows, minimal(*[np.inf] * 7), draws_of(rows), size="l_inf", level=0.95)
-    assert found.known == "unknown"
-    assert (found.ratio.value, found.ratio.low, found.ratio.high) == (None, 0, None)
-
-
-def test_the_interval_of_the_ratio_is_that_of_the_draws() -> None:
-    flips = [[1, 1, 1]] * 5 + [[0, 0, 0]] * 4
-    rows = ratio_rows(flips)
-    epsilons = np.linspace(0.01, 0.02, 9)
-    draws = draws_of(rows)
-    found = distance_ratio(rows, minimal(*epsilons), draws, size="l_inf", level=0.9)
-    lows, highs = [], []
-    for counts in draws.counts:  # patients and images are in the same order
-        drawn = np.repeat(np.arange(9), counts.astype(int))
-        few = (drawn < 5).mean() < 0.5
-        middle = np.sort(epsilons[drawn])[4]
-        lows.append((0.3 if few else 0.1) / middle)
-        highs.append(np.inf if few else 0.1 / middle)
-    assert found.ratio.value == pytest.approx(0.1 / 0.015)
-    assert found.ratio.low == pytest.approx(np.quantile(lows, 0.05, method="inverted_cdf"))
-    assert np.quantile(highs, 0.95, method="inverted_cdf") == np.inf
-    assert found.ratio.high is None
-
-
-def test_l2_distances_not_found_exceed_all_that_were() -> None:
-    found = minimal_l2(made_rows())
-    assert found.of_image.to_dict() == {"a": 0.4, "b": 0.2, "c": np.inf, "d": 0.1}
-    assert found.reach == 0.4
-    with pytest.raises(InputError, match="expected one for at least one image, got none"):
-        minimal_l2(made_rows().assign(minimal_l2=np.nan))
-
-
-def test_ratios_of_incomplete_rows_are_refused() -> None:
-    rows = ratio_rows([[1, 1, 1]] * 3)
-    with pytest.raises(InputError, match="image i2: expected a minimal distance, got none"):
-        distance_ratio(rows, minimal(0.1, 0.1), draws_of(rows), size="l_inf", level=0.95)
-    with pytest.raises(InputError, match="image i0: expected a row at each severity of x"):
-        distance_ratio(rows[1:], minimal(0.1, 0.1, 0.1), draws_of(rows), size="l_inf", level=0.95)
 
 
 def four_images() -> LabelledImages:

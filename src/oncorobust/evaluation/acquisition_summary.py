@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from oncorobust.evaluation.acquisition_estimates import right, right_under_noise, worst_case
+from oncorobust.evaluation.acquisition_outcomes import right, right_under_noise, worst_case
 
 NOTES = (
     "Accuracy counts predictions of the label: a wrong prediction that a change makes right counts. Flips count "
