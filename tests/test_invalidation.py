@@ -32,7 +32,7 @@ DIRECT = {  # what reads a subtree of params.yaml, by its dotted name; the longe
     "acquire": ["acquire"],
     "attacks": ["attack", "rank"],
     "attacks.batch_size": ["attack", "rank", "certify", "rescan"],
-    "attacks.strict.fmn": ["attack", "rank", "rescan"],
+    "attacks.strict.fmn": ["attack", "rank"],
     "attacks.strict.search_precision": ["attack", "rank", "certify", "rescan"],
     "attacks.table_epsilons": ["attack", "rank", "certify", "tabulate"],
     "datasets.mnist.preprocess": ["preprocess", "rescan"],

@@ -172,7 +172,7 @@ rule rescan:
             "reports/{dataset}/{model}/acquisition.png", "Acquisition", dataset="{dataset}", model="{model}"
         ),
     params:
-        **tracked("seed", "run.threads", "attacks.batch_size", "attacks.strict.fmn"),
+        **tracked("seed", "run.threads", "attacks.batch_size"),
         **tracked("attacks.strict.search_precision", "datasets.{dataset}.preprocess"),
         **tracked("datasets.{dataset}.acquisition", "datasets.{dataset}.attack"),
         code=code("rescan"),

@@ -36,7 +36,7 @@ def rescan(opened: ModelEvaluation, settings: Acquisition, params: Params) -> No
         data,
         blocks_of(len(data), opened.attacks.batch_size),
         rescan=scans,
-        max_iter=opened.attacks.strict.fmn.max_iter,
+        max_iter=settings.max_iter,
         precision=opened.attacks.strict.search_precision,
         seed=params.seed,
         resumable=ResumableRows(opened.progress.update, opened.state, begin=opened.progress.begin),

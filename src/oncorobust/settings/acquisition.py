@@ -75,6 +75,9 @@ class Acquisition(Settings, frozen=True, kw_only=True):
     docs/explanation/acquisition.md states the unit, the range, the severities and their source for each change."""
     max_images: Count | None = None
     """Change at most this many of the attacked test images, drawn with the seed; null takes all. Unit: images."""
+    max_iter: Count = 100
+    """Number of steps of the search for the nearest adversarial image in l2, with which the size of the changes is
+    compared. With few steps it finds images several times as far away. Source: Pintor et al. 2021 (at most 1,000)."""
 
 
 def quantity(change: str) -> Quantity:

@@ -86,7 +86,7 @@ def choose_kind(facts: Facts, wishes: Wishes) -> tuple[Kind, str]:
 
 def choose_acquisition(facts: Facts, wishes: Wishes) -> tuple[str, str]:
     """Return `acquisition`, on one line of YAML: all changes that apply, or null where nothing says what scanned."""
-    possible = "{modality: auto, changes: possible, max_images: null}"
+    possible = "{modality: auto, changes: possible, max_images: null, max_iter: 100}"
     if wishes.format_name in _SCANNERS:
         return possible, f"format {wishes.format_name} is {_SCANNERS[wishes.format_name]}"
     if facts.modalities and set(facts.modalities) <= {"CT", "MR", "MG"}:
