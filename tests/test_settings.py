@@ -40,6 +40,8 @@ RESCANNED = {
     f"datasets.{name}.acquisition{key}" for name in ("lidc", "cbis_ddsm", "brain_mets") for key in ("", ".max_images")
 }
 """Null where they are missing; the demo changes 12 images of these."""
+SEARCHED = {f"datasets.{name}.acquisition.max_iter" for name in ("lidc", "cbis_ddsm", "brain_mets")}
+"""100 where they are missing; the demo takes fewer steps."""
 UNMARKED = {f"report.columns.{name}.kind" for name in DEMO["report"]["columns"]}
 """Null where they are missing; the demo marks its data sets."""
 OPEN_KEYS = {"acquire", "datasets", "report.columns"}  # their keys are names of data sets
@@ -101,7 +103,17 @@ def test_a_data_set_without_a_kind_is_neither_medical_nor_natural(name: str) -> 
     assert len([*report.of_kind("medical"), *report.of_kind("natural")]) == len(UNMARKED) - 1
 
 
-_NOT_REQUIRED = OPTIONAL | UNMARKED | RESCANNED | {CERTIFIED}
+@pytest.mark.parametrize("name", sorted(SEARCHED))
+def test_the_l2_search_takes_a_hundred_steps_unless_stated(name: str) -> None:
+    content = copy.deepcopy(DEMO)
+    parent, key = parent_of(content, name)
+    del parent[key]
+    acquisition = parse_params(content).datasets[name.split(".")[1]].acquisition
+    assert acquisition is not None
+    assert acquisition.max_iter == 100
+
+
+_NOT_REQUIRED = OPTIONAL | UNMARKED | RESCANNED | SEARCHED | {CERTIFIED}
 REQUIRED = [name for name in NAMES if name.rpartition(".")[0] not in OPEN_KEYS and name not in _NOT_REQUIRED]
 
 
