@@ -93,9 +93,9 @@ def open_manifest(folder: Path, *, file: str = NAME, classes: Sequence[str] | No
         class_names=class_names,
         class_order=class_order,
         read=read,
-        synthetic=is_synthetic(folder, (kind.synthetic for kind in kinds.values())),
+        synthetic=is_synthetic(folder, (kind.synthetic for kind in kinds)),
         verified=UNVERIFIED,
-        intensity_unit=_unit(kinds.values(), path),
+        intensity_unit=_unit(kinds, path),
         notes=notes,
     )
 

@@ -107,8 +107,9 @@ def _slice_of_file(folder: Path, row: Any) -> Slice:
         raise InputError(f"expected one slice per file of a series, got {frames} frames in {where}: name that file")
     if not pd.isna(samples) and samples != 1:
         raise InputError(f"expected grey slices, got SamplesPerPixel {samples} in {where}")
-    numbers = {name: _numbers(row[name], name, where) for name in _NUMBERS}
-    return Slice(where, *numbers.values(), (int(row["Rows"]), int(row["Columns"])), str(row["FrameOfReferenceUID"]))
+    position, directions, spacing = (_numbers(row[name], name, where) for name in _NUMBERS)
+    shape = int(row["Rows"]), int(row["Columns"])
+    return Slice(where, position, directions, spacing, shape, str(row["FrameOfReferenceUID"]))
 
 
 def _open_file(frames: Frames) -> tuple[list[int], Grid]:
