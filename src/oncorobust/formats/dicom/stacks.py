@@ -11,6 +11,7 @@ phases, copies), missing slices, other spacings and tilted stacks are refused wi
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ _NUMBERS = {"ImagePositionPatient": 3, "ImageOrientationPatient": 6, "PixelSpaci
 
 def describe_series(folder: Path) -> DicomKind:
     """Return what the headers of a series say of its images. Raises InputError, also if its files differ."""
-    kinds = {path: describe_dicom(path) for path in _files(folder)}
+    kinds = {path: describe_dicom(path) for path in series_files(folder)}
     units = {kind.unit for kind in kinds.values()}
     if units == {STORED, RESCALED}:
         units = {RESCALED}
@@ -44,7 +45,7 @@ def describe_series(folder: Path) -> DicomKind:
         if len(found) > 1:
             raise InputError(f"expected {what} in a series, got {' and '.join(map(str, sorted(found)))} in {folder}")
     first = next(iter(kinds.values()))
-    return DicomKind(units.pop(), first.synthetic, 1, first.pixel_height)
+    return replace(first, unit=units.pop(), n_frames=1)
 
 
 def describe_stack(path: Path) -> VolumeHeader:
@@ -83,7 +84,8 @@ def _open_folder(folder: Path) -> tuple[list[Path], Grid]:
     return [folder / headers["path"].iloc[number] for number in order], grid
 
 
-def _files(folder: Path) -> list[Path]:
+def series_files(folder: Path) -> list[Path]:
+    """Return the files of the one series below a folder. Raises InputError for none or several."""
     return [folder / path for path in _headers(folder)["path"]]
 
 
