@@ -10,9 +10,10 @@ from pydicom.dataset import Dataset
 from pydicom.uid import EnhancedCTImageStorage
 from test_image_files import write_dicom
 from test_volume_slices import read_rows
-from volume_trees import affine_lps, marked, write_nifti
+from volume_trees import affine_lps, marked, write_manifest, write_nifti
 
 from oncorobust.base.errors import InputError
+from oncorobust.data.tree_facts import read_facts
 from oncorobust.formats.image_files import read_image
 from oncorobust.formats.manifest import open_manifest
 from oncorobust.formats.volume_files import describe_volume, read_volume
@@ -201,6 +202,13 @@ def write_enhanced(path: Path, *, order: tuple[int, ...] = (2, 0, 3, 1), **tags:
         "PerFrameFunctionalGroupsSequence": frames,
     }
     return write_dicom(path, STORED[list(order)], **elements | tags)
+
+
+def test_the_files_of_a_series_state_its_modality_and_window(tmp_path: Path) -> None:
+    write_series(tmp_path / "ct", WindowCenter=lambda _: 40, WindowWidth=lambda _: 400)
+    raw = open_manifest(write_manifest(tmp_path, "path,slice", "ct,0", "ct,1"))
+    facts = read_facts(raw, tmp_path, on_progress=lambda *_: None)
+    assert (facts.modalities, facts.windows, facts.unit) == (("CT",), ((-160.0, 240.0),), "HU")
 
 
 def test_frames_by_position_whatever_their_order(tmp_path: Path) -> None:

@@ -280,11 +280,11 @@ def test_mixed_modalities_are_taken_if_stated() -> None:
     ("modalities", "format_name", "wanted"),
     [
         ((), "manifest", None),
-        (("CT",), "manifest", {"modality": "auto", "changes": "possible", "max_images": None}),
-        (("MG", "MR"), "manifest", {"modality": "auto", "changes": "possible", "max_images": None}),
+        (("CT",), "manifest", {"modality": "auto", "changes": "possible", "max_images": None, "max_iter": 100}),
+        (("MG", "MR"), "manifest", {"modality": "auto", "changes": "possible", "max_images": None, "max_iter": 100}),
         (("US",), "manifest", None),
         (("CT", "US"), "manifest", None),
-        ((), "luna16", {"modality": "auto", "changes": "possible", "max_images": None}),
+        ((), "luna16", {"modality": "auto", "changes": "possible", "max_images": None, "max_iter": 100}),
     ],
 )
 def test_changes_of_the_acquisition_are_on_where_files_or_format_say_what_scanned(

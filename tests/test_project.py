@@ -472,6 +472,8 @@ def test_a_policy_and_a_front_in_a_project(project: Path, capsys: pytest.Capture
     stages = yaml.safe_load((project / "dvc.yaml").read_text())["stages"]
     assert stages["accept"]["do"]["cmd"] == "python -m oncorobust.cli.stage accept --policy ${key}"
     assert "policies/digits.yaml" in stages["accept"]["foreach"]
+    told = command(project, "python -m oncorobust.cli.stage accept --policy policies/digits.yaml", status=1)
+    assert "expected --policy digits, got policies/digits.yaml" in told
     told = refused(capsys, "front", "mnist")
     assert "expected at least two comparable hardening runs of mnist, got 0" in told
 

@@ -13,6 +13,7 @@ from oncorobust.base.progress import Notify
 from oncorobust.data.channels import channel_spread
 from oncorobust.data.split import balance, check_given_split, split_images
 from oncorobust.formats.dicom.display import Display, read_display
+from oncorobust.formats.dicom.stacks import series_files
 from oncorobust.formats.records import SPLITS, RawImages, StoredImage
 from oncorobust.settings.data import Preprocess
 from oncorobust.settings.new_dataset_facts import Facts
@@ -101,7 +102,8 @@ def _colour(stored: StoredImage) -> str:
 
 def _display(tree: Path, source: str) -> Display | None:
     with suppress(OSError):  # sources of MNIST and CIFAR-10 are no files of their own
-        return read_display(tree / source)
+        file = tree / source
+        return read_display(series_files(file)[0] if file.is_dir() else file)
     return None
 
 

@@ -90,7 +90,7 @@ def open_manifest(folder: Path, *, file: str = NAME, classes: Sequence[str] | No
 
     def read_scan(position: int) -> Scan:
         file = files[position]
-        scan = reader.read_scan(file, parts[position], kinds[file])
+        scan = reader.read_scan(file, parts[position], kinds[position])
         return scan if boxes is None else crop_scan(scan, boxes[position], file)
 
     return RawImages(
@@ -99,9 +99,9 @@ def open_manifest(folder: Path, *, file: str = NAME, classes: Sequence[str] | No
         class_order=class_order,
         read=read,
         read_scan=read_scan,
-        synthetic=is_synthetic(folder, (kind.synthetic for kind in kinds.values())),
+        synthetic=is_synthetic(folder, (kind.synthetic for kind in kinds)),
         verified=UNVERIFIED,
-        intensity_unit=_unit(kinds.values(), path),
+        intensity_unit=_unit(kinds, path),
         notes=notes,
     )
 

@@ -1,6 +1,7 @@
 """The files of a manifest's rows: that they exist inside the raw tree, their headers, and the parts that rows name."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
@@ -14,16 +15,30 @@ from oncorobust.formats.tree_links import is_inside, roots_of
 from oncorobust.formats.tree_walk import files_below
 
 
-def row_files(table: pd.DataFrame, path: Path) -> list[Path]:
-    """Return each row's file; rows of one file share one object, because a file may have many rows.
+@dataclass(frozen=True)
+class RowFiles:
+    """Each row's file, made when it is asked for: a Path takes several times the memory of its text.
 
-    Raises InputError naming the line of a path that leaves the tree.
+    entries: the cells of the column `path`.
     """
-    files: dict[str, Path] = {}
+
+    tree: Path
+    entries: Sequence[str]
+
+    def __getitem__(self, position: int) -> Path:
+        """Return the file of a row."""
+        return self.tree / self.entries[position]
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.entries)
+
+
+def row_files(table: pd.DataFrame, path: Path) -> RowFiles:
+    """Return each row's file. Raises InputError naming the line of a path that leaves the tree."""
     for line, entry in table["path"].items():
-        if entry not in files:
-            files[entry] = path.parent / _inside(entry, path, line)
-    return [files[entry] for entry in table["path"]]
+        _inside(entry, path, line)
+    return RowFiles(path.parent, list(table["path"]))
 
 
 def _inside(entry: str, path: Path, line: object) -> str:
@@ -34,15 +49,21 @@ def _inside(entry: str, path: Path, line: object) -> str:
     return entry
 
 
-def describe_files(files: list[Path], table: pd.DataFrame, path: Path) -> dict[Path, FileKind]:
-    """Read the header of each file once, in the order of the rows. Raises InputError naming the line or the file."""
+def describe_files(files: RowFiles, table: pd.DataFrame, path: Path) -> list[FileKind]:
+    """Read the header of each file once; return the kind of each row's file; rows of equal kinds share one object.
+
+    Raises InputError naming the line or the file.
+    """
     check = partial(_check_place, roots=roots_of(path.parent), real=cache(Path.resolve), path=path)
-    kinds: dict[Path, FileKind] = {}
-    for file, line in zip(files, table.index, strict=True):
-        if file not in kinds:
+    kinds: dict[str, FileKind] = {}
+    shared: dict[FileKind, FileKind] = {}
+    for position, (entry, line) in enumerate(zip(files.entries, table.index, strict=True)):
+        if entry not in kinds:
+            file = files[position]
             check(file, line)
-            kinds[file] = _describe_folder(file, line, check, path) if file.is_dir() else describe_image(file)
-    return kinds
+            kind = _describe_folder(file, line, check, path) if file.is_dir() else describe_image(file)
+            kinds[entry] = shared.setdefault(kind, kind)
+    return [kinds[entry] for entry in files.entries]
 
 
 def _describe_folder(folder: Path, line: object, check: Callable[[Path, object], None], path: Path) -> FileKind:
@@ -74,13 +95,14 @@ def _check_place(
 
 
 def check_parts(
-    files: list[Path], parts: list[Part], kinds: dict[Path, FileKind], table: pd.DataFrame, path: Path
+    files: RowFiles, parts: list[Part], kinds: list[FileKind], table: pd.DataFrame, path: Path
 ) -> tuple[str, ...]:
     """Check that the files have the parts that the rows name. Raises InputError naming the line."""
     checks = PartChecks()
     check_place = partial(_check_place, roots=roots_of(path.parent), real=cache(Path.resolve), path=path)
     patients: dict[Path, tuple[str, object]] = {}
-    for file, part, line, patient in zip(files, parts, table.index, table["patient_id"], strict=True):
+    rows = zip(parts, kinds, table.index, table["patient_id"], strict=True)
+    for position, (part, kind, line, patient) in enumerate(rows):
         if part.segmentation is not None:
             _inside(str(table.at[line, "segmentation"]), path, line)
             check_place(part.segmentation, line)
@@ -91,7 +113,7 @@ def check_parts(
                     f"lines {first_line} and {line}"
                 )
         try:
-            checks.check(file, kinds[file], part)
+            checks.check(files[position], kind, part)
         except InputError as error:
             raise InputError(f"{path}, line {line}: {error}") from error
     return checks.notes()

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from oncorobust.base import layout
+from oncorobust.base.errors import InputError
 from oncorobust.settings.data import Manifest
 from oncorobust.settings.load import load_params
 from oncorobust.settings.pipeline import Params
@@ -14,6 +15,14 @@ from oncorobust.settings.policy import Policy, check_policy, load_policy
 def by_name(policies: Iterable[str]) -> dict[str, str]:
     """Return the paths of policies by name: the file's name without its ending."""
     return {Path(path).stem: path for path in policies}
+
+
+def named_policy(params: Params, name: str) -> str:
+    """Return the path of a policy of params.yaml. Raises InputError for another name."""
+    known = by_name(params.acceptance)
+    if name not in known:
+        raise InputError(f"expected --policy {' or '.join(known) or 'of acceptance in params.yaml'}, got {name}")
+    return known[name]
 
 
 def policies_of(content: Mapping[str, Any]) -> dict[str, str]:

@@ -138,9 +138,9 @@ def _parse(text: str) -> yaml.Node:
     return yaml.compose(text, Loader=yaml.SafeLoader) or yaml.ScalarNode("", "")
 
 
-def _way(root: yaml.Node, path: Path) -> list[tuple[yaml.Node, yaml.Node]]:
+def _way(root: yaml.Node, path: Path) -> list[tuple[Any, Any]]:
     """Return the nodes of key and value of each entry on the way to one, after the whole text twice."""
-    way = [(root, root)]
+    way: list[tuple[Any, Any]] = [(root, root)]
     for depth, name in enumerate(path):
         mapping = way[-1][1]
         entries = mapping.value if isinstance(mapping, yaml.MappingNode) else []

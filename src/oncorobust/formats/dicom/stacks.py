@@ -36,7 +36,7 @@ _NUMBERS = {"ImagePositionPatient": 3, "ImageOrientationPatient": 6, "PixelSpaci
 
 def describe_series(folder: Path) -> DicomKind:
     """Return what the headers of a series say of its images. Raises InputError, also if its files differ."""
-    kinds = {path: describe_dicom(path) for path in _files(folder)}
+    kinds = {path: describe_dicom(path) for path in series_files(folder)}
     units = {kind.unit for kind in kinds.values()}
     if units == {STORED, RESCALED}:
         units = {RESCALED}
@@ -84,7 +84,8 @@ def _open_folder(folder: Path) -> tuple[list[Path], Grid]:
     return [folder / headers["path"].iloc[number] for number in order], grid
 
 
-def _files(folder: Path) -> list[Path]:
+def series_files(folder: Path) -> list[Path]:
+    """Return the files of the one series below a folder. Raises InputError for none or several."""
     return [folder / path for path in _headers(folder)["path"]]
 
 
