@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scans import change_named, ct, examples, of, textured
+from toy_pipeline import REPOSITORY
 
 from oncorobust.base.errors import InputError
 from oncorobust.scanner.changes import CHANGES, Change
@@ -33,6 +34,18 @@ def test_five_increasing_levels_lie_inside_physics(change: Change) -> None:
         change.quantity.check(severity, "level")
     assert change.quantity.neutral is None or change.levels[0] > change.quantity.neutral
     assert change.source.endswith(".")
+
+
+def test_the_page_about_changes_states_range_neutral_severity_and_levels_of_each() -> None:
+    page = (REPOSITORY / "docs" / "explanation" / "acquisition.md").read_text(encoding="utf-8")
+    rows = [line.strip("| ").split("|") for line in page.splitlines() if line.startswith("| `")]
+    stated = {cells[0].strip(" `"): [cell.strip() for cell in cells[3:]] for cells in rows if len(cells) == 6}
+    assert list(stated) == [change.name for change in CHANGES]
+    for change in CHANGES:
+        found = change.quantity
+        neutral = "" if found.neutral is None else f"{found.neutral:g}"
+        levels = ", ".join(f"{severity:g}" for severity in change.levels)
+        assert stated[change.name] == [f"{found.lowest:g} to {found.highest:g}", neutral, levels], change.name
 
 
 @pytest.mark.parametrize(("kind", "change"), CASES, ids=IDS)
