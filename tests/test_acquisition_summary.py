@@ -81,6 +81,8 @@ def test_the_summary_counts_what_the_rows_say() -> None:
     noise, blur = found["changes"]["dose_noise"], found["changes"]["blur"]
     assert (noise["title"], noise["unit"], noise["n_images"], noise["clean_accuracy"]) == ("Dose noise", "HU", 4, 0.75)
     assert noise["worst_accuracy"] == 0.25
+    assert noise["half_flipped_severity"] == 20.0, "b and d"
+    assert blur["half_flipped_severity"] is None, "b alone, one of three"
     assert (blur["n_images"], blur["clean_accuracy"], blur["worst_accuracy"]) == (3, 1.0, pytest.approx(2 / 3))
     # At 20 HU: a right, b flipped and wrong, c right, d flipped and right.
     assert noise["levels"]["level_2"] == {

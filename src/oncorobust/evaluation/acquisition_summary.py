@@ -52,8 +52,17 @@ def _of_change(rows: pd.DataFrame, *, title: str) -> dict[str, Any]:
         "n_images": len(images),
         "clean_accuracy": _mean(images["clean"]),
         "worst_accuracy": _mean(images["right"]),
+        "half_flipped_severity": _half_flipped(rows),
         "levels": {f"level_{level}": _of_level(part) for level, part in rows.groupby("level")},
     }
+
+
+def _half_flipped(rows: pd.DataFrame) -> float | None:
+    """Return the smallest severity at which half of the images or more have flipped, there or at a smaller one."""
+    ordered = rows.sort_values("level", kind="stable")
+    flipped = ordered.assign(flipped=ordered.groupby("image_id")["flipped"].cummax())
+    by_level = [part for _, part in flipped.groupby("level")]
+    return next((float(one["severity"].iloc[0]) for one in by_level if one["flipped"].mean() >= 0.5), None)
 
 
 def _of_level(rows: pd.DataFrame) -> dict[str, Any]:

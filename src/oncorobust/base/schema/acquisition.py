@@ -90,6 +90,13 @@ ACQUISITION_SUMMARY = Document(
             FRACTION,
             "Share of them predicted right unchanged and at every severity.",
         ),
+        Key(
+            f"{_CHANGE}/half_flipped_severity",
+            "number or null",
+            "that of the change",
+            "Smallest severity at which half of the images or more have flipped, there or at a smaller one; null "
+            "where fewer flip.",
+        ),
         Key(f"{_LEVEL}/severity", "number", "that of the change", "Severity; level 1 is level_1."),
         Key(f"{_LEVEL}/n_images", "integer", "images", "Number of images at this severity."),
         Key(f"{_LEVEL}/accuracy", "number", FRACTION, "Accuracy on the changed images."),
