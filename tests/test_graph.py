@@ -279,24 +279,30 @@ def test_without_certificates_there_is_no_stage_certify_in_either_graph(tmp_path
     assert (folder / "dvc.yaml").read_text() == in_step
 
 
-def test_stage_rescan_reads_the_raw_tree_of_data_sets_with_an_acquisition_block_in_both_graphs(
-    tmp_path: Path, folder: Path
-) -> None:
+def test_stage_rescan_reads_the_raw_tree_again(folder: Path) -> None:
     stages = toy.dvc_steps(folder)
     of_stage = {name for name in stages if name.startswith("rescan")}
-    assert of_stage == {"rescan@mnist-clean", "rescan@mnist-adversarial"}
+    assert of_stage == {"rescan@mnist-clean", "rescan@mnist-adversarial"}, "slices has no acquisition block"
     inputs = stages["rescan@mnist-clean"].inputs
     assert {"data/raw/mnist", "data/processed/mnist/raw_tree.csv", "models/mnist/clean.answers.json"} <= inputs
-    assert inputs == toy.snakemake_plan(folder, forceall=True).steps["rescan@mnist-clean"].inputs
-    without, content = toy.make_toy(tmp_path), toy.toy_params()
+
+
+@pytest.mark.long
+def test_without_changes_of_the_acquisition_there_is_no_stage_rescan_in_either_graph(tmp_path: Path) -> None:
+    folder = toy.make_toy(tmp_path)
+    in_step = (folder / "dvc.yaml").read_text()
+    content = toy.toy_params()
     content["datasets"]["mnist"]["acquisition"] = None
-    toy.write_params(without, content)
-    assert "rescan lists other models than params.yaml" in out_of_step(without)
-    assert refresh(without)
-    plan, stages = toy.snakemake_plan(without, forceall=True), toy.dvc_steps(without)
+    toy.write_params(folder, content)
+    assert "rescan lists other models than params.yaml" in out_of_step(folder)
+    assert refresh(folder)
+    plan, stages = toy.snakemake_plan(folder, forceall=True), toy.dvc_steps(folder)
     assert plan.steps == stages
     paths = plan.targets.union(*(step.inputs | step.outputs for step in stages.values()))
     assert not {one for one in paths if one.rpartition("/")[2] in ACQUISITION}
+    toy.write_params(folder, toy.toy_params())
+    assert refresh(folder)
+    assert (folder / "dvc.yaml").read_text() == in_step
 
 
 @pytest.mark.long

@@ -1,4 +1,4 @@
-"""Shared start and end of the stages that evaluate a model on test images: `attack`, `rank`, `certify` and `repeat`."""
+"""Shared start and end of the stages that evaluate a model: `attack`, `rank`, `certify`, `rescan` and `repeat`."""
 
 import argparse
 from collections.abc import Callable, Mapping, Sequence

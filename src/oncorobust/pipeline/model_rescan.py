@@ -32,7 +32,7 @@ def rescan(opened: ModelEvaluation, settings: Acquisition, params: Params) -> No
     data = opened.data.subset(settings.max_images, seed=child_seed(opened.seed, "rescanned images"))
     scans = open_changed_scans(data, params, on_progress=opened.progress.update)
     found = acquisition_rows(
-        opened.classifier,
+        opened.classifier.model,
         data,
         blocks_of(len(data), opened.attacks.batch_size),
         rescan=scans,
