@@ -84,14 +84,15 @@ def test_without_a_gradient_nothing_is_found() -> None:
     np.testing.assert_array_equal(found.x_adv, x)
 
 
-def test_an_image_costs_the_gradients_it_was_given_and_two_forward_passes() -> None:
+@pytest.mark.parametrize("max_iter", [7, 31])
+def test_an_image_costs_the_gradients_it_was_given_and_at_most_12_forward_passes(max_iter: int) -> None:
     x = images(0, 1, n=6)
     target = Target(linear_model(WEIGHTS))
     goal = own_predictions(target, x)
     forwards = target.cost.n_forwards
-    fmn_l2(target, x, goal, max_iter=7)
-    assert target.cost.n_gradients == 7 * 6
-    assert target.cost.n_forwards - forwards == 2 * 6
+    fmn_l2(target, x, goal, max_iter=max_iter)
+    assert target.cost.n_gradients == max_iter * 6
+    assert 0 < target.cost.n_forwards - forwards <= 12 * 6
 
 
 def test_an_image_gets_in_a_batch_what_it_gets_alone() -> None:
@@ -139,8 +140,47 @@ class TwoSided(Target):
 def test_the_second_half_looks_on_the_other_side_of_the_image() -> None:
     x = np.full((1, 1, 1, 1), 0.5, dtype=np.float32)
     goal = leave(np.zeros(1, dtype=int), n_classes=2)
-    np.testing.assert_allclose(fmn_l2(TwoSided(), x, goal, max_iter=1).distance, [0.3], rtol=1e-3)
-    np.testing.assert_allclose(fmn_l2(TwoSided(), x, goal, max_iter=20).distance, [0.1], rtol=1e-3)
+    np.testing.assert_allclose(fmn_l2(TwoSided(), x, goal, max_iter=29).distance, [0.3], rtol=1e-3)
+    np.testing.assert_allclose(fmn_l2(TwoSided(), x, goal, max_iter=30).distance, [0.1], rtol=1e-3)
+
+
+class Flat(Target):
+    """One-pixel images at 0.5 whose class changes at 0.6, and whose margin hardly falls on the way there, and deep."""
+
+    def __init__(self, edge: float = 0.6) -> None:
+        """Nothing to compile."""
+        self.edge = edge
+
+    def margins(self, x: np.ndarray, goal: Goal) -> np.ndarray:
+        """Fall by 10 at the edge."""
+        assert len(x) == len(goal)
+        at = x[:, 0, 0, 0]
+        return np.where(at < self.edge, 0.05 - 0.1 * (at - 0.5), -10).astype(np.float32)
+
+    def margin_gradient(self, x: np.ndarray, goal: Goal) -> tuple[np.ndarray, np.ndarray]:
+        """Return the gradient of the loss, minus that of the margin."""
+        return self.margins(x, goal), np.full_like(x, 0.1)
+
+
+def test_the_first_adversarial_iterate_is_drawn_in_by_bisection() -> None:
+    x = np.full((1, 1, 1, 1), 0.5, dtype=np.float32)
+    goal = leave(np.zeros(1, dtype=int), n_classes=2)
+    found = fmn_l2(Flat(), x, goal, max_iter=2)
+    # The linear estimate is the edge of the box at 0.5; bisected, the excess is at most 0.5 / 2^5.
+    assert 0.1 <= found.distance[0] <= 0.1 + 0.5 / 2**5
+
+
+def test_before_the_first_adversarial_iterate_the_ball_grows_fast() -> None:
+    """The margin is underestimated so far that the estimate is of no use: 0.01, 0.013, 0.0169, ... reach 0.1."""
+
+    class Underestimated(Flat):
+        def margin_gradient(self, x: np.ndarray, goal: Goal) -> tuple[np.ndarray, np.ndarray]:
+            return self.margins(x, goal), np.full_like(x, 5)
+
+    x = np.full((1, 1, 1, 1), 0.5, dtype=np.float32)
+    goal = leave(np.zeros(1, dtype=int), n_classes=2)
+    assert np.isinf(fmn_l2(Underestimated(), x, goal, max_iter=3).distance[0])
+    assert 0.1 <= fmn_l2(Underestimated(), x, goal, max_iter=12).distance[0] <= 0.13
 
 
 @cache

@@ -61,8 +61,8 @@ def _half_flipped(rows: pd.DataFrame) -> float | None:
     """Return the smallest severity at which half of the images or more have flipped, there or at a smaller one."""
     ordered = rows.sort_values("level", kind="stable")
     flipped = ordered.assign(flipped=ordered.groupby("image_id")["flipped"].cummax())
-    shares = flipped.groupby("severity", sort=False)["flipped"].mean()
-    return next((float(severity) for severity, share in shares.items() if share >= 0.5), None)
+    by_level = [part for _, part in flipped.groupby("level")]
+    return next((float(one["severity"].iloc[0]) for one in by_level if one["flipped"].mean() >= 0.5), None)
 
 
 def _of_level(rows: pd.DataFrame) -> dict[str, Any]:
