@@ -5,7 +5,7 @@ import pytest
 from scans import change_named, ct, textured
 from scipy import ndimage
 
-from oncorobust.formats.records import Stack
+from oncorobust.formats.records import STACK_MM, Stack
 from oncorobust.scanner.kernels import sharpening_gain
 from oncorobust.scanner.noise import F50, correlated_noise
 from oncorobust.scanner.thickness import slice_weights
@@ -134,6 +134,10 @@ def test_a_thicker_slice_is_the_weighted_mean_of_its_neighbours() -> None:
     for thickness, expected in ((0.5, 40.0), (1.0, 40.0), (2.0, 45.0), (3.0, 140 / 3), (5.0, 62.0)):
         changed = change.apply(scan, thickness, np.random.default_rng(0))
         np.testing.assert_allclose(changed, np.full((3, 4), expected), rtol=1e-6)
+
+
+def test_the_thickest_slice_is_as_thick_as_the_slices_that_are_read() -> None:
+    assert change_named("slice_thickness").quantity.highest == 2 * STACK_MM
 
 
 def test_a_shift_adds_hounsfield_units() -> None:

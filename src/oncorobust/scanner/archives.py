@@ -25,6 +25,8 @@ _NEAR = 0.02
 _TRIES = 10
 _WIDEST_TABLES = 100.0
 _WIDEST_RATE = 1.5
+_CODE_BLOCK = (32, 32)
+"""Smaller than OpenJPEG's 64: with few blocks, sizes of files lie too far apart (128 pixels, 30 : 1: 16 % off)."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,15 @@ def _jpeg2000_file(steps: _Steps, ratio: float) -> bytes:
     def write(factor: float) -> bytes:
         stream = io.BytesIO()
         rates = [max(asked * factor, 1.0)]
-        picture.save(stream, "JPEG2000", quality_mode="rates", quality_layers=rates, irreversible=True, no_jp2=True)
+        picture.save(
+            stream,
+            "JPEG2000",
+            quality_mode="rates",
+            quality_layers=rates,
+            irreversible=True,
+            codeblock_size=_CODE_BLOCK,
+            no_jp2=True,
+        )
         return stream.getvalue()
 
     return _nearest(write, steps, ratio, widest=_WIDEST_RATE)
