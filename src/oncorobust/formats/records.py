@@ -18,6 +18,8 @@ from oncorobust.formats.class_order import ClassOrder
 INDEX_COLUMNS = ("image_id", "patient_id", "label", "source")
 SPLITS = ("train", "validation", "test")
 UNVERIFIED = "unverified"
+NO_LABEL = -1
+"""Label of an image without one, in memory; an empty cell in files. Only training images may lack a label."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,8 @@ class StoredImage:
 class RawImages:
     """An opened raw tree.
 
-    index: one row per image, with columns image_id, patient_id, label (from 0), source (file, relative to the tree) and
+    index: one row per image, with columns image_id, patient_id, label (from 0, or
+        NO_LABEL), source (file, relative to the tree) and
         optionally given_split. Other columns are kept unchanged, except the boxes of `lesion_boxes`, which follow crop
         and resize.
     read: returns the stored image at a row's position. Raises InputError naming the file.
@@ -74,11 +77,12 @@ def check_index(index: pd.DataFrame, class_names: tuple[str, ...]) -> None:
     repeated = index.loc[index["image_id"].duplicated(), "image_id"]
     if len(repeated):
         raise InputError(f"expected each image_id once, got {repeated.iloc[0]!r} twice")
-    outside = index.loc[~index["label"].between(0, len(class_names) - 1), "label"]
+    labelled = index.loc[index["label"] != NO_LABEL, "label"]
+    outside = labelled[~labelled.between(0, len(class_names) - 1)]
     if len(outside):
         raise InputError(f"expected labels from 0 to {len(class_names) - 1}, got {outside.iloc[0]}")
-    if index["label"].nunique() < 2:
-        found = ", ".join(class_names[label] for label in sorted(index["label"].unique())) or "none"
+    if labelled.nunique() < 2:
+        found = ", ".join(class_names[label] for label in sorted(labelled.unique())) or "none"
         raise InputError(f"expected images of at least two classes, got {found}")
 
 
