@@ -31,15 +31,16 @@ def of_classes(raw: RawImages, names: Sequence[str] | None) -> RawImages:
     index = raw.index.iloc[positions].reset_index(drop=True)
     class_names = tuple(raw.class_names[label] for label in kept)
     left = [name for name in raw.class_names if name not in names]
-    others = " and images without a label" if (raw.index["label"] == NO_LABEL).any() else ""
-    note = f"{len(raw.index) - len(index)} of {len(raw.index)} images were left out: class {', '.join(left)}{others}"
+    kinds = [f"class {', '.join(left)}"] if left else []
+    kinds += ["images without a label"] if (raw.index["label"] == NO_LABEL).any() else []
+    note = f"{len(raw.index) - len(index)} of {len(raw.index)} images were left out: {' and '.join(kinds)}"
     return replace(
         raw,
         index=index.assign(label=index["label"].map({label: new for new, label in enumerate(kept)})),
         class_names=class_names,
         class_order=order_of(class_names) if raw.class_order == "numbered" else raw.class_order,
         read=lambda position: raw.read(int(positions[position])),
-        notes=(*raw.notes, *([note] if left or others else [])),
+        notes=(*raw.notes, *([note] if kinds else [])),
     )
 
 
