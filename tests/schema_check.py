@@ -29,6 +29,7 @@ IN_CSV: dict[str, Callable[[str], bool]] = {
     "integer": lambda text: re.fullmatch(r"-?[0-9]+", text) is not None,
     "number": _is_number,
     "number or empty": lambda text: text == "" or _is_number(text),
+    "integer or empty": lambda text: re.fullmatch(r"(-?[0-9]+)?", text) is not None,
     "boolean": lambda text: text in ("True", "False"),
 }
 

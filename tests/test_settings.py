@@ -203,7 +203,7 @@ def test_every_number_of_the_demo_is_covered() -> None:
         (
             "datasets.mnist.harden.loss.name",
             "mart",
-            "expected one of mixture, trades, noise, noise_adversarial, got 'mart'",
+            "expected one of mixture, trades, unlabelled, noise, noise_adversarial, got 'mart'",
         ),
         ("datasets.mnist.harden.loss.adversarial_share", 1.5, "expected `float` <= 1.0, got 1.5"),
         ("datasets.mnist.harden.loss.beta", 6.0, "expected a known key, got 'beta' (known: adversarial_share, name)"),

@@ -15,6 +15,7 @@ import pandas as pd
 from scipy.stats import rankdata
 
 from oncorobust.data.appearances import Appearances, Look
+from oncorobust.formats.records import NO_LABEL
 
 WARNING = "warning: "
 """How a warning begins among the notes of summary.json."""
@@ -79,6 +80,8 @@ def _on_enlargement(looks: Sequence[Look], sources: Sequence[str], size: int) ->
 
 
 def _on_shortcuts(looks: Sequence[Look], rows: pd.DataFrame, class_names: Sequence[str]) -> Iterator[str]:
+    labelled = (rows["label"] != NO_LABEL).to_numpy()
+    looks, rows = [look for look, has in zip(looks, labelled, strict=True) if has], rows[labelled]
     labels = rows["label"].to_numpy()
     numbers = {
         "stored size in pixels": [look.side for look in looks],

@@ -15,7 +15,7 @@ from oncorobust.base.seeds import child_rng
 from oncorobust.data.conversion import Fit, centre_crop, square_side
 from oncorobust.data.sheet_tiles import Tile, tile_of
 from oncorobust.formats.lesion_boxes import LESION_BOX
-from oncorobust.formats.records import SPLITS, StoredImage
+from oncorobust.formats.records import NO_LABEL, SPLITS, StoredImage
 
 MOST_CLASSES = 20
 """Number of classes of which the contact sheet shows images."""
@@ -138,7 +138,7 @@ def choose_shown(chosen: pd.DataFrame, *, seed: int) -> Mapping[tuple[int, str],
     shown = {}
     widths = group_widths([split for split in SPLITS if (chosen["split"] == split).any()])
     labels, splits = chosen["label"].to_numpy(), chosen["split"].to_numpy()
-    for label in sorted(set(labels.tolist()))[:MOST_CLASSES]:
+    for label in sorted({*labels.tolist()} - {NO_LABEL})[:MOST_CLASSES]:
         for split, width in widths.items():
             members = np.flatnonzero((labels == label) & (splits == split))
             drawn = child_rng(seed, "contact sheet", int(label), split).permutation(members)[:width]

@@ -9,9 +9,10 @@ import pandas as pd
 from oncorobust.base.errors import InputError
 from oncorobust.data.dataset import POSITION
 from oncorobust.data.duplicates import check_identical, digest, group_identical, notes_on_patients, without_common
+from oncorobust.data.left_out_labels import place_unlabelled, withhold_labels
 from oncorobust.data.split import balance, draw_classes, draw_patients, split_images
 from oncorobust.formats.class_order import order_of
-from oncorobust.formats.records import RawImages
+from oncorobust.formats.records import NO_LABEL, RawImages
 from oncorobust.settings.data import Preprocess
 
 
@@ -30,7 +31,9 @@ def of_classes(raw: RawImages, names: Sequence[str] | None) -> RawImages:
     index = raw.index.iloc[positions].reset_index(drop=True)
     class_names = tuple(raw.class_names[label] for label in kept)
     left = [name for name in raw.class_names if name not in names]
-    note = f"{len(raw.index) - len(index)} of {len(raw.index)} images were left out: class {', '.join(left)}"
+    kinds = [f"class {', '.join(left)}"] if left else []
+    kinds += ["images without a label"] if (raw.index["label"] == NO_LABEL).any() else []
+    note = f"{len(raw.index) - len(index)} of {len(raw.index)} images were left out: {' and '.join(kinds)}"
     return replace(
         raw,
         index=index.assign(label=index["label"].map({label: new for new, label in enumerate(kept)})),
@@ -38,32 +41,45 @@ def of_classes(raw: RawImages, names: Sequence[str] | None) -> RawImages:
         class_order=order_of(class_names) if raw.class_order == "numbered" else raw.class_order,
         read=lambda position: raw.read(int(positions[position])),
         read_scan=lambda position: raw.scan(int(positions[position])),
-        notes=(*raw.notes, *([note] if left else [])),
+        notes=(*raw.notes, *([note] if kinds else [])),
     )
 
 
 def choose(raw: RawImages, rows: pd.DataFrame, settings: Preprocess, seed: int) -> tuple[pd.DataFrame, list[str]]:
     """Return the rows of a raw tree to keep, with their split, and notes on the images left out.
 
-    rows: index of the tree, with column `position`. Raises InputError where they cannot be drawn or split, with what
-    there was to split.
+    rows: index of the tree, with column `position`. The returned labels are those that training may know: images
+    without one, which are the last rows, have NO_LABEL. Raises InputError where the rows cannot be drawn or split, with
+    what there was to split.
     """
     rows, notes = _draw(raw, rows, settings, seed)
     grouped = _grouped(raw, rows, settings) if settings.duplicates == "group" else rows
     try:
-        split = split_images(grouped, settings.split, names=raw.class_names, seed=seed)
+        split = split_images(grouped[_labelled(rows)], settings.split, names=raw.class_names, seed=seed)
     except InputError as error:
         joined = _joined(rows, grouped, settings.split.unit)
         raise InputError(f"{error} ({_before_the_split(rows, [*raw.notes, *notes, *joined])})") from error
-    kept = rows.assign(split=split)[balance(rows, split, which=settings.balance, seed=seed)]
-    if len(kept) < len(rows):
-        notes.append(f"{len(rows) - len(kept)} images were left out for equal class counts ({settings.balance})")
+    placed, more = place_unlabelled(rows, split, groups=grouped[f"{settings.split.unit}_id"])
+    known, withheld = withhold_labels(placed, share=settings.labelled_share, names=raw.class_names, seed=seed)
+    labelled = known[_labelled(known)]
+    balanced = labelled[balance(labelled, labelled["split"], which=settings.balance, seed=seed)]
+    notes += [*more, *withheld]
+    if len(balanced) < len(labelled):
+        notes.append(
+            f"{len(labelled) - len(balanced)} images were left out for equal class counts ({settings.balance})"
+        )
+    kept = pd.concat([balanced, known[~_labelled(known)]])
     if missing := [name for label, name in enumerate(raw.class_names) if not (kept["label"] == label).any()]:
         notes.append(f"no image is of class {', '.join(missing)} (of {len(raw.class_names)} classes)")
     several = kept.groupby("patient_id")["split"].nunique()
     if (several > 1).any():
         notes.append(f"{(several > 1).sum()} of {len(several)} patients have images in more than one split")
     return kept, [*notes, *notes_on_patients(kept)]
+
+
+def _labelled(rows: pd.DataFrame) -> pd.Series:
+    """Return which rows have a label."""
+    return rows["label"] != NO_LABEL
 
 
 def _draw(raw: RawImages, rows: pd.DataFrame, settings: Preprocess, seed: int) -> tuple[pd.DataFrame, list[str]]:
@@ -77,7 +93,7 @@ def _draw(raw: RawImages, rows: pd.DataFrame, settings: Preprocess, seed: int) -
         kept = rows[draw_patients(rows, max_images=settings.max_images, seed=seed)]
         notes.append(f"{len(kept)} of {len(rows)} images were drawn, by patient (max_images {settings.max_images})")
         rows = kept
-    if rows["label"].nunique() < 2:
+    if rows["label"][_labelled(rows)].nunique() < 2:
         raise InputError(f"max_images {settings.max_images} leaves fewer than two classes (increase it)")
     return rows, notes
 

@@ -17,7 +17,7 @@ from oncorobust.base.arrays import Image, Images, Labels
 from oncorobust.base.errors import InputError
 from oncorobust.base.schema.version import read_results
 from oncorobust.base.seeds import child_rng
-from oncorobust.formats.records import SPLITS
+from oncorobust.formats.records import NO_LABEL, SPLITS
 
 COLUMNS = ("image_id", "patient_id", "label", "class_name", "split", "source")
 POSITION = "position"
@@ -78,10 +78,8 @@ class LabelledImages:
 
     def images(self, positions: slice | np.ndarray = slice(None)) -> Images:
         """Read images (n, h, w, 3), float32, by position in this part. Raises InputError on values outside [0, 1]."""
-        places = self.rows[POSITION].to_numpy()[positions]
-        images = np.asarray(self.pixels[places])
-        check_images(images, image_ids=self.rows["image_id"].to_numpy()[positions].tolist(), where=self.name)
-        return np.repeat(images, 3, axis=-1) if images.shape[-1] == 1 else images
+        places, ids = (self.rows[name].to_numpy()[positions] for name in (POSITION, "image_id"))
+        return read_images(self.pixels, places, image_ids=ids.tolist(), where=self.name)
 
     def take(self, positions: np.ndarray) -> "LabelledImages":
         """Return the images at these positions, in this order."""
@@ -110,6 +108,13 @@ class LabelledImages:
         return self.take(np.sort(np.concatenate(chosen)))
 
 
+def read_images(pixels: np.ndarray, places: np.ndarray, *, image_ids: Sequence[str], where: str) -> Images:
+    """Read images (n, h, w, 3) at these places of `pixels`. Raises InputError on values outside [0, 1]."""
+    images = np.asarray(pixels[places])
+    check_images(images, image_ids=image_ids, where=where)
+    return np.repeat(images, 3, axis=-1) if images.shape[-1] == 1 else images
+
+
 def check_images(x: Images, *, image_ids: Sequence[str], where: str) -> None:
     """Raise InputError naming the first pixel of images (n, h, w, c) that is outside [0, 1] or not a number."""
     # NaN fails both comparisons.
@@ -124,28 +129,36 @@ def check_images(x: Images, *, image_ids: Sequence[str], where: str) -> None:
 
 
 def load(folder: str | Path) -> LabelledImages:
-    """Open a processed data set in its folder; images stay on disk. Raises InputError naming an unusable file."""
+    """Open the labelled images of a processed data set in its folder; they stay on disk.
+
+    `unlabelled.load_unlabelled` opens the others. Raises InputError naming an unusable file.
+    """
     folder = Path(folder)
     return read_dataset(folder / "images.npy", folder / "index.csv", folder / "summary.json")
 
 
 def read_dataset(images: Path, index: Path, summary: Path) -> LabelledImages:
-    """Open a processed data set from its three files. Raises InputError naming an unusable file."""
-    try:
-        pixels = np.load(images, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"{images}: expected an array of images, got {error}") from error
-    frame = _read_index(index)
+    """Open the labelled images of a processed data set from its files. Raises InputError naming an unusable file."""
+    pixels, frame = open_pixels(images), read_index(index)
     if len(frame) != len(pixels):
         raise InputError(f"{index}: {len(frame)} rows for {len(pixels)} images in {images} (expected one per image)")
     content = read_results(summary)
+    frame = frame.assign(**{POSITION: np.arange(len(frame))})
     return LabelledImages(
-        rows=frame.assign(**{POSITION: np.arange(len(frame))}),
+        rows=frame[frame["label"] != NO_LABEL],
         pixels=pixels,
         class_names=tuple(_entry(content, "class_names", summary)),
         synthetic=bool(_entry(content, "synthetic", summary)),
         name=str(_entry(content, "dataset", summary)),
     )
+
+
+def open_pixels(path: Path) -> np.ndarray:
+    """Open an array of images, which stays on disk. Raises InputError where it cannot be read."""
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError(f"{path}: expected an array of images, got {error}") from error
 
 
 def write_images(
@@ -164,11 +177,13 @@ def write_images(
             on_progress(position + 1, shape[0], "images")
 
 
-def _read_index(path: Path) -> pd.DataFrame:
-    types = {name: "int64" if name == "label" else "str" for name in COLUMNS}
+def read_index(path: Path) -> pd.DataFrame:
+    """Read index.csv; an empty label is NO_LABEL. Raises InputError naming the file."""
     try:
         # Ids such as 007, NA or 1e5 stay text.
-        frame = pd.read_csv(path, dtype=types, keep_default_na=False, encoding="utf-8")
+        frame = pd.read_csv(path, dtype=dict.fromkeys(COLUMNS, str), keep_default_na=False, encoding="utf-8")
+        if "label" in frame:
+            frame["label"] = frame["label"].replace("", str(NO_LABEL)).astype("int64")
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: expected a CSV with one row per image, got {error}") from error
     for name in COLUMNS:

@@ -22,7 +22,7 @@ import PIL.Image
 from oncorobust.base.arrays import Image
 from oncorobust.base.errors import InputError
 from oncorobust.data.channels import without_equal_channels
-from oncorobust.formats.records import SPLITS
+from oncorobust.formats.records import NO_LABEL, SPLITS
 
 _FIELDS = (9, 8)  # width, height
 _STEP = 2  # of 255; a smaller step between two fields is none
@@ -101,7 +101,7 @@ def notes_on_images(rows: pd.DataFrame, prints: Fingerprints) -> list[str]:
     copies = keys.notna() & keys.duplicated(keep=False)
     if copies.any():
         notes.append(f"{copies.sum()} of {len(rows)} images have an identical copy in the data set")
-        labels = rows["label"][copies].groupby(keys[copies]).transform("nunique")
+        labels = rows["label"].where(rows["label"] != NO_LABEL)[copies].groupby(keys[copies]).transform("nunique")
         if (labels > 1).any():
             notes.append(f"{(labels > 1).sum()} images are identical to an image of another class")
     similar = _similar(rows["split"], prints)

@@ -34,7 +34,7 @@ from oncorobust.data.duplicates import Fingerprints, check_identical, notes_on_i
 from oncorobust.data.seen_images import SeenImages
 from oncorobust.data.split import check_given_split
 from oncorobust.formats.lesion_boxes import resize_boxes
-from oncorobust.formats.records import SPLITS, RawImages, StoredImage
+from oncorobust.formats.records import NO_LABEL, SPLITS, RawImages, StoredImage
 from oncorobust.settings.data import Preprocess
 
 PERCENTILES = (0.5, 99.5)
@@ -46,6 +46,7 @@ class Processed:
     """Hold a processed data set before it is written.
 
     index: columns image_id, patient_id, label, class_name, split, source, then the format's own; row i is image i.
+        Training images without a label are the last rows; label and class_name of them are empty.
         A lesion's box (`lesion_boxes.LESION_BOX`) is in pixels of the processed image.
     images: the images in that order, computed one at a time, float32 (size, size, c).
     shape: (n, size, size, c). summary: the content of summary.json, without notes that depend on all pixels.
@@ -87,7 +88,7 @@ def process(raw: RawImages, settings: Preprocess, *, dataset: str, seed: int, is
     channels = count_channels((raw.read(int(position)).values for position in chosen[POSITION]), settings.channels)
     conversion = conversion_of(settings, n_channels=channels, intensity_range=(low, high))
     index = resize_boxes(chosen, crop_fraction=settings.crop_fraction, size=settings.size)
-    index = index.assign(class_name=[raw.class_names[label] for label in chosen["label"]])
+    index = index.assign(class_name=["" if label == NO_LABEL else raw.class_names[label] for label in chosen["label"]])
     index = index[[*COLUMNS, *(name for name in raw.index if name not in {*COLUMNS, "given_split"})]]
     summary = {
         "dataset": dataset,
@@ -124,7 +125,7 @@ def process(raw: RawImages, settings: Preprocess, *, dataset: str, seed: int, is
         return [*warnings, *seen.notes(settings, channels=channels), *notes_on_images(chosen, prints)]
 
     return Processed(
-        index=index.reset_index(drop=True),
+        index=_as_written(index.reset_index(drop=True)),
         images=_images(raw, chosen, settings, conversion, see=see),
         shape=(len(index), settings.size, settings.size, channels),
         summary=summary,
@@ -199,6 +200,12 @@ def _images(
         image = conversion.convert(stored.values, source=source)
         see(stored, image, source)
         yield image
+
+
+def _as_written(index: pd.DataFrame) -> pd.DataFrame:
+    """Return the index with empty labels instead of NO_LABEL, which makes a column of text."""
+    without = index["label"] == NO_LABEL
+    return index.assign(label=index["label"].astype(str).where(~without, "")) if without.any() else index
 
 
 def _counts(index: pd.DataFrame, class_names: tuple[str, ...]) -> dict[str, dict[str, int]]:

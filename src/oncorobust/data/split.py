@@ -19,7 +19,7 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from oncorobust.base.errors import InputError
 from oncorobust.base.seeds import child_rng, child_seed
-from oncorobust.formats.records import SPLITS
+from oncorobust.formats.records import NO_LABEL, SPLITS
 from oncorobust.settings.data import Manifest, Preprocess, Split
 
 
@@ -74,7 +74,7 @@ def balance(index: pd.DataFrame, split: pd.Series, *, which: Literal["all", "tra
 
 
 def draw_classes(index: pd.DataFrame, *, per_class: int, names: tuple[str, ...], seed: int) -> pd.Series:
-    """Return, per row, whether it is kept when `per_class` images of each class are drawn.
+    """Return, per row, whether it is kept when `per_class` images of each class are drawn, and all without a label.
 
     names: class names by label. Raises InputError with the counts of all classes if a class has fewer images.
     """
@@ -82,7 +82,7 @@ def draw_classes(index: pd.DataFrame, *, per_class: int, names: tuple[str, ...],
     if min(counts) < per_class:
         found = ", ".join(f"{count} {name}" for count, name in zip(counts, names, strict=True))
         raise InputError(f"expected at least {per_class} images of each class (per_class), got {found}")
-    keep = pd.Series(False, index=index.index)
+    keep = index["label"] == NO_LABEL
     for label in range(len(names)):
         members = index.index[index["label"] == label].to_numpy()
         keep[child_rng(seed, "per_class", label).permutation(members)[:per_class]] = True

@@ -14,7 +14,7 @@ from oncorobust.data.channels import channel_spread
 from oncorobust.data.split import balance, check_given_split, split_images
 from oncorobust.formats.dicom.display import Display, read_display
 from oncorobust.formats.dicom.stacks import series_files
-from oncorobust.formats.records import SPLITS, RawImages, StoredImage
+from oncorobust.formats.records import NO_LABEL, SPLITS, RawImages, StoredImage
 from oncorobust.settings.data import Preprocess
 from oncorobust.settings.new_dataset_facts import Facts
 
@@ -74,16 +74,17 @@ def read_facts(raw: RawImages, tree: Path, *, on_progress: Notify) -> Facts:
 
 
 def count_splits(raw: RawImages, settings: Preprocess, *, seed: int, where: str) -> dict[str, int]:
-    """Return the number of images in each split by the settings, identical images aside. Raises InputError.
+    """Return the number of labelled images in each split by the settings, identical images aside. Raises InputError.
 
     where: folder of the raw tree, for messages.
     """
     check_given_split(raw.index, settings, where=where)
+    rows = raw.index[raw.index["label"] != NO_LABEL]
     try:
-        split = split_images(raw.index, settings.split, names=raw.class_names, seed=seed)
+        split = split_images(rows, settings.split, names=raw.class_names, seed=seed)
     except InputError as error:
         raise InputError(f"{where}: {error}") from error
-    kept = split[balance(raw.index, split, which=settings.balance, seed=seed)]
+    kept = split[balance(rows, split, which=settings.balance, seed=seed)]
     return {name: int((kept == name).sum()) for name in SPLITS}
 
 

@@ -2,8 +2,9 @@
 
 Columns: `image_id`, `path` (relative to the tree, with forward slashes), `label` (any text), `patient_id`; optionally
 `split` (train, validation, test) and a crop in pixels of the upright image: either `crop_top, crop_left, crop_height,
-crop_width`, or `center_row, center_col, crop_size`. Every cell of these columns must be filled. A row may name a part
-of its file (`parts`): a frame, an entry of an array, a slice of a volume. Other columns are ignored.
+crop_width`, or `center_row, center_col, crop_size`. Every cell of these columns must be filled, except `label`: a
+training image may have none. A row may name a part of its file (`parts`): a frame, an entry of an array, a slice of a
+volume. Other columns are ignored.
 
 Classes are the labels in alphabetical order, with numbers as numbers (`class_order`), so that benign is 0 and malignant
 1. A `classes.txt` beside the manifest may list them in another order, one class per line; a label that it does not list
@@ -28,7 +29,7 @@ from oncorobust.formats.manifest_files import check_parts, describe_files, row_f
 from oncorobust.formats.part_reading import PartReader
 from oncorobust.formats.parts import COLUMNS as PART_COLUMNS
 from oncorobust.formats.parts import read_parts
-from oncorobust.formats.records import SPLITS, UNVERIFIED, RawImages, Scan, StoredImage
+from oncorobust.formats.records import NO_LABEL, SPLITS, UNVERIFIED, RawImages, Scan, StoredImage
 from oncorobust.formats.synthetic_mark import is_synthetic
 
 NAME = "manifest.csv"
@@ -49,8 +50,12 @@ class Listed:
 
 
 def read_listed(path: Path, *, classes: Sequence[str] | None = None) -> Listed:
-    """Read a manifest alone, no image file. classes and errors as for `open_manifest`."""
+    """Read a manifest of images to evaluate, no image file; each has a label.
+
+    classes and errors as for `open_manifest`.
+    """
     table = _read_table(path)
+    check_filled(table, ["label"], path)
     class_names, class_order = _classes(table, path, classes)
     _check_splits(table, path)
     splits = {name: int((table["split"] == name).sum()) for name in SPLITS} if "split" in table else {}
@@ -76,7 +81,7 @@ def open_manifest(folder: Path, *, file: str = NAME, classes: Sequence[str] | No
         {
             "image_id": table["image_id"],
             "patient_id": table["patient_id"],
-            "label": table["label"].map({name: number for number, name in enumerate(class_names)}).astype("int64"),
+            "label": table["label"].map(_numbers(class_names)).astype("int64"),
             "source": table["path"],
         }
     )
@@ -111,7 +116,8 @@ def _read_table(path: Path) -> pd.DataFrame:
     table = read_table(path)
     names = [name for name in table.columns if name and name not in REQUIRED]
     check_columns(table, [*REQUIRED, *names], path)
-    check_filled(table, [name for name in (*REQUIRED, "split", *BOX, *CENTER) if name in table], path)
+    filled = [name for name in REQUIRED if name != "label"]
+    check_filled(table, [name for name in (*filled, "split", *BOX, *CENTER) if name in table], path)
     for line in table.index[table["image_id"].duplicated()]:
         raise InputError(f"expected each image_id once, got {table['image_id'][line]!r} again in {path}, line {line}")
     return table
@@ -140,12 +146,19 @@ def _classes(table: pd.DataFrame, path: Path, stated: Sequence[str] | None) -> t
     if stated is None and listed.is_file():
         stated = _listed_classes(listed)
     names = _sorted_classes(table, path) if stated is None else list(stated)
-    for line in table.index[~table["label"].isin(names)]:
+    labelled = table["label"][table["label"] != ""]
+    for line in labelled.index[~labelled.isin(names)]:
         found = table["label"][line]
         raise InputError(f"{path}, line {line}: unknown label {found!r} (known: {', '.join(names)})")
-    if table["label"].nunique() < 2:
-        raise InputError(f"expected images of at least two classes, got only {table['label'].iloc[0]} in {path}")
+    if labelled.nunique() < 2:
+        found = f"only {labelled.iloc[0]}" if len(labelled) else "no label"
+        raise InputError(f"expected images of at least two classes, got {found} in {path}")
     return tuple(names), order_of(names) if stated is None else "stated"
+
+
+def _numbers(class_names: Sequence[str]) -> dict[str, int]:
+    """Return the number of each label; an empty cell is NO_LABEL."""
+    return {"": NO_LABEL} | {name: number for number, name in enumerate(class_names)}
 
 
 def _listed_classes(path: Path) -> list[str]:
@@ -157,7 +170,7 @@ def _listed_classes(path: Path) -> list[str]:
 
 def _sorted_classes(table: pd.DataFrame, path: Path) -> list[str]:
     try:
-        return sort_labels(set(table["label"]))
+        return sort_labels({*table["label"]} - {""})
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
 
@@ -168,6 +181,9 @@ def _check_splits(table: pd.DataFrame, path: Path) -> None:
     for line in table.index[~table["split"].isin(SPLITS)]:
         found = table["split"][line]
         raise InputError(f"{path}, line {line}: unknown split {found!r} (known: {', '.join(SPLITS)})")
+    for line in table.index[(table["label"] == "") & (table["split"] != "train")]:
+        found = table["split"][line]
+        raise InputError(f"{path}, line {line}: expected a label, which a {found} image needs, got an empty cell")
     several = table.groupby("patient_id")["split"].unique()
     for patient, splits in several[several.map(len) > 1].items():
         lines = [table.index[(table["patient_id"] == patient) & (table["split"] == split)][0] for split in splits[:2]]

@@ -31,6 +31,9 @@ STACK_MM = 6.0
 Modality = Literal["CT", "MR", "MG", "other"]
 """Scanners whose physics is known here, by the codes of DICOM's Modality; `other` also where a file states none."""
 
+NO_LABEL = -1
+"""Label of an image without one, in memory; an empty cell in files. Only training images may lack a label."""
+
 
 @dataclass(frozen=True)
 class StoredImage:
@@ -86,7 +89,8 @@ class Scan:
 class RawImages:
     """An opened raw tree.
 
-    index: one row per image, with columns image_id, patient_id, label (from 0), source (file, relative to the tree) and
+    index: one row per image, with columns image_id, patient_id, label (from 0, or
+        NO_LABEL), source (file, relative to the tree) and
         optionally given_split. Other columns are kept unchanged, except the boxes of `lesion_boxes`, which follow crop
         and resize.
     read: returns the stored image at a row's position. Raises InputError naming the file.
@@ -144,11 +148,12 @@ def check_index(index: pd.DataFrame, class_names: tuple[str, ...]) -> None:
     repeated = index.loc[index["image_id"].duplicated(), "image_id"]
     if len(repeated):
         raise InputError(f"expected each image_id once, got {repeated.iloc[0]!r} twice")
-    outside = index.loc[~index["label"].between(0, len(class_names) - 1), "label"]
+    labelled = index.loc[index["label"] != NO_LABEL, "label"]
+    outside = labelled[~labelled.between(0, len(class_names) - 1)]
     if len(outside):
         raise InputError(f"expected labels from 0 to {len(class_names) - 1}, got {outside.iloc[0]}")
-    if index["label"].nunique() < 2:
-        found = ", ".join(class_names[label] for label in sorted(index["label"].unique())) or "none"
+    if labelled.nunique() < 2:
+        found = ", ".join(class_names[label] for label in sorted(labelled.unique())) or "none"
         raise InputError(f"expected images of at least two classes, got {found}")
 
 

@@ -13,14 +13,16 @@ from oncorobust.base.files import check_places
 from oncorobust.base.run_state import RunState
 from oncorobust.base.seeds import child_seed
 from oncorobust.data.dataset import LabelledImages, load
+from oncorobust.data.unlabelled import UnlabelledImages, load_unlabelled
 from oncorobust.pipeline.machine_precision import decided_training
 from oncorobust.pipeline.made_files import check_made
 from oncorobust.pipeline.progress_lines import Progress
+from oncorobust.pipeline.stage_log import tell
 from oncorobust.pipeline.stage_state import stage_state
 from oncorobust.pipeline.training_outputs import write_training
 from oncorobust.settings.data import Augment
 from oncorobust.settings.pipeline import Params
-from oncorobust.settings.training import Harden, Train
+from oncorobust.settings.training import Harden, Train, Unlabelled
 from oncorobust.training.loop import Trained
 
 
@@ -40,12 +42,16 @@ class TrainedModel:
 
 @dataclass(frozen=True)
 class ModelTraining:
-    """The images of a data set, and the name and seed of the model that the stage trains; folder: of its state."""
+    """The images of a data set, and the name and seed of the model that the stage trains; folder: of its state.
+
+    data: the labelled images. unlabelled: training images without a label; None where all have one.
+    """
 
     stage: str
     dataset: str
     model: str
     data: LabelledImages
+    unlabelled: UnlabelledImages | None
     augment: Augment
     backend: str
     threads: int
@@ -68,7 +74,7 @@ class ModelTraining:
         determine the result, in addition to settings, record and images. Raises InputError when the recipe does.
         """
         settings = decided_training(settings, threads=self.threads)
-        record = record | {"precision": settings.precision}
+        record = record | {"precision": settings.precision} | self._labels(settings)
         decided = [self.backend, record, settings, self.augment, self.seed, self.threads, *decided_by]
         place = f"{self.folder}/.{self.model}.state"
         files = [Path(file) for file in starts_from]
@@ -84,6 +90,22 @@ class ModelTraining:
             listener=Progress(f"{self.stage} {self.dataset}"),
         )
         return TrainedModel(network, trained, record, state)
+
+    def _labels(self, settings: Train | Harden) -> dict[str, int]:
+        """Return how many patients and images training takes with and without a label; empty where all have one."""
+        if self.unlabelled is None:
+            return {}
+        loss = settings.loss if isinstance(settings, Harden) else None
+        uses_others = isinstance(loss, Unlabelled) and loss.weight > 0
+        if not uses_others:
+            tell(f"{self.stage} {self.dataset}: {len(self.unlabelled)} training images without a label are left out")
+        labelled = self.data.select("train")
+        return {
+            "labelled_patients": int(labelled.rows["patient_id"].nunique()),
+            "labelled_images": len(labelled),
+            "unlabelled_patients": self.unlabelled.n_patients if uses_others else 0,
+            "unlabelled_images": len(self.unlabelled) if uses_others else 0,
+        }
 
     def write(self, made: TrainedModel) -> None:
         """Write the model, its history, curves and training.json, and remove the saved state."""
@@ -117,6 +139,7 @@ def training_in(folder: str, stage: str, dataset: str, params: Params, *, model:
         model=model,
         backend=prepare(threads=params.run.threads, seed=seed),
         data=load(layout.processed(dataset)),
+        unlabelled=load_unlabelled(layout.processed(dataset), name=dataset),
         augment=params.datasets[dataset].augment,
         threads=params.run.threads,
         seed=seed,

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from oncorobust.base import layout
 from oncorobust.settings.attacks import Attacks, IterativeAttack
 from oncorobust.settings.pipeline import Dataset
-from oncorobust.settings.training import Harden, Mixture, Noise
+from oncorobust.settings.training import Harden, Loss, Mixture, Noise, Unlabelled
 
 _NARROWING = 12
 """Gradients per image beyond the steps of the attacks: chosen to fit six models of the demo, which took 10 to 17."""
@@ -136,10 +136,22 @@ def _trained(dataset: Dataset, counts: Counts, pace: Pace) -> float:
 
 
 def _hardened(harden: Harden, counts: Counts, pace: Pace) -> float:
-    share = harden.loss.adversarial_share if isinstance(harden.loss, Mixture) else 1.0
-    steps = 0.0 if isinstance(harden.loss, Noise) else share * harden.max_iter
+    steps = _attacked_share(harden.loss) * harden.max_iter
     judged = (1 + harden.validation_max_iter) * counts.validation * pace.gradient
     return harden.epochs * (_EPOCH + counts.train * (pace.train + steps * pace.gradient) + judged)
+
+
+def _attacked_share(loss: Loss) -> float:
+    """Return how many images a batch attacks for each of its labelled ones."""
+    match loss:
+        case Mixture(adversarial_share=share):
+            return share
+        case Unlabelled(adversarial_share=share, unlabelled_ratio=ratio):
+            return share + ratio
+        case Noise():
+            return 0.0
+        case _:
+            return 1.0
 
 
 def _attacked(dataset: Dataset, attacks: Attacks, counts: Counts, pace: Pace) -> float:

@@ -95,8 +95,22 @@ def _course(training: Mapping[str, Any]) -> str:
         return f"Not trained: {_validated(best)}." if "validation_accuracy" in best else "Not trained."
     kept = f"epoch {best['epoch']}" if best["epoch"] else "epoch 0, the model before training,"
     text = f"Trained for {n_epochs} epoch{'' if n_epochs == 1 else 's'}, {_ENDED[training['ended']]}. "
+    text += _labels(training)
     text += f"The weights of {kept} were kept: {_validated(best)}."
     return text if last["epoch"] == best["epoch"] else f"{text} After the last epoch: {_validated(last)}."
+
+
+def _labels(training: Mapping[str, Any]) -> str:
+    """Return on how many images training knew the label; empty where it knew all."""
+    if "labelled_images" not in training:
+        return ""
+    known, others = (
+        f"{training[f'{kind}_images']} image{'' if training[f'{kind}_images'] == 1 else 's'} of "
+        f"{training[f'{kind}_patients']} patient{'' if training[f'{kind}_patients'] == 1 else 's'}"
+        for kind in ("labelled", "unlabelled")
+    )
+    without = f", and {others} without them" if training["unlabelled_images"] else " alone"
+    return f"Training used the labels of {known}{without}. "
 
 
 def _validated(checkpoint: Mapping[str, Any]) -> str:

@@ -172,6 +172,9 @@ class Preprocess(Settings, frozen=True, kw_only=True):
     classes: Annotated[tuple[str, ...], Meta(min_length=2)] | None = None
     """Keep only the images of these classes, by name, before anything is drawn; null keeps all. The kept classes stay
     in the order of the data set. A note counts the images left out."""
+    labelled_share: Annotated[float, Meta(gt=0, le=1)] = 1.0
+    """Share of the training patients whose labels are kept, chosen by a hash of patient and seed; the labels of the
+    others are withheld from every stage. Below 1 it needs `per_class: null` and a model that is trained."""
     duplicates: Literal["refuse", "group", "allow"]
     """Identical images (equal stored values): `refuse` stops if some are in more than one split; `group` splits as if
     they were of one patient, which reads every image twice; `allow` only notes their number, as the others do, too.

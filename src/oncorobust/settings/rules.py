@@ -22,9 +22,22 @@ from oncorobust.settings.data import (
     Phantom,
     Preprocess,
 )
+from oncorobust.settings.label_rules import check_labels
 from oncorobust.settings.model_rules import check_model
 from oncorobust.settings.pipeline import Dataset, Params
-from oncorobust.settings.training import SGD, Adam, Constant, Harden, Mixture, Noise, Stages, Trades, WarmUp
+from oncorobust.settings.training import (
+    SGD,
+    Adam,
+    Constant,
+    Harden,
+    Loss,
+    Noise,
+    NoiseAdversarial,
+    Stages,
+    Trades,
+    Unlabelled,
+    WarmUp,
+)
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 """Names of data sets and of policies, which become parts of paths."""
@@ -56,12 +69,13 @@ def check_dataset(name: str, dataset: Dataset) -> None:
         raise InputError(f"{where}.preprocess.intensity_range: expected low < high, got {list(limits)}")
     _check_labels(dataset.preprocess.format, f"{where}.preprocess.format.labels")
     check_model(dataset, where)
+    check_labels(dataset, where)
     _check_optimizer(dataset.train.optimizer, f"{where}.train.optimizer")
     if dataset.harden is not None:
         _check_harden(dataset.harden, f"{where}.harden")
     if dataset.smooth is not None:
         _check_harden(dataset.smooth, f"{where}.smooth")
-        if isinstance(dataset.smooth.loss, Mixture | Trades):
+        if not isinstance(dataset.smooth.loss, Noise | NoiseAdversarial):
             found = tag(dataset.smooth.loss)
             raise InputError(f"{where}.smooth.loss.name: expected noise or noise_adversarial, got {found}")
     if dataset.certify is not None:
@@ -132,9 +146,9 @@ def _check_epsilons(harden: Harden, where: str) -> None:
 
 
 def _check_ways(harden: Harden, where: str) -> None:
-    if isinstance(harden.loss, Trades) and harden.num_random_init == 0:
+    if harden.num_random_init == 0 and (named := _flat_at_the_image(harden.loss)):
         raise InputError(
-            f"{where}.num_random_init: expected 1 for trades, whose loss has no gradient at the image itself, got 0"
+            f"{where}.num_random_init: expected 1 for {named}, whose loss has no gradient at the image itself, got 0"
         )
     if harden.max_drop is not None and harden.keep == "last":
         raise InputError(
@@ -143,9 +157,16 @@ def _check_ways(harden: Harden, where: str) -> None:
         )
 
 
+def _flat_at_the_image(loss: Loss) -> str:
+    """Name a loss whose attack leaves the answer to the image itself; empty for another one."""
+    if isinstance(loss, Unlabelled):
+        return "online targets" if loss.targets == "online" else ""
+    return tag(loss) if isinstance(loss, Trades) else ""
+
+
 def _check_noise(harden: Harden, where: str) -> None:
     loss = harden.loss
-    if isinstance(loss, Mixture | Trades):
+    if not isinstance(loss, Noise | NoiseAdversarial):
         if harden.keep == "validation_noise_accuracy":
             raise InputError(f"{where}.keep: expected a loss with noise for {harden.keep}, got the loss {tag(loss)}")
         return

@@ -108,6 +108,30 @@ class Trades(Settings, frozen=True, kw_only=True, tag_field="name", tag="trades"
     """Weight of the divergence. Source: Zhang et al. 2019."""
 
 
+class Unlabelled(Settings, frozen=True, kw_only=True, tag_field="name", tag="unlabelled"):
+    """The loss `mixture` on the labelled images of a batch, and adversarial training towards targets on images without
+    a label: `preprocess.labelled_share` withholds labels, and rows of a manifest may have none."""
+
+    targets: Literal["online", "fixed", "both"]
+    """What the answer to an adversarial example of an image without a label should be: `online`, the model's present
+    answer to the image itself (consistency); `fixed`, the class that the clean model gives it (pseudo-label); `both`,
+    the mean of the two. Source: Alayrac et al. 2019 (UAT-OT, UAT-FT, UAT++); Carmon et al. 2019 (`fixed`)."""
+    weight: Annotated[float, Meta(ge=0)]
+    """Weight of the loss on images without a label; 0 is the loss `mixture` on the labelled images alone. Source:
+    Alayrac et al. 2019, lambda."""
+    unlabelled_ratio: Count
+    """Images without a label that join a batch for each of its `batch_size` labelled ones; 1 is Carmon's half of each
+    batch. Time and memory of an update grow with it. Source: Carmon et al. 2019."""
+    adversarial_share: Annotated[float, Meta(gt=0, le=1)]
+    """Adversarial share of the labelled images of a batch; of the others all are attacked. Source: text of the
+    paper."""
+
+    @property
+    def supervised(self) -> Mixture:
+        """The loss on the labelled images."""
+        return Mixture(adversarial_share=self.adversarial_share)
+
+
 NoiseKind = Literal["tied", "untied"]
 """Gaussian noise that is the same in all channels of a pixel, or drawn for each channel alone."""
 
@@ -146,7 +170,7 @@ class NoiseAdversarial(Settings, frozen=True, kw_only=True, tag_field="name", ta
     """Weight of the entropy of the copies' mean answer. Source: Jeong and Shin 2020, eta."""
 
 
-Loss = Mixture | Trades | Noise | NoiseAdversarial
+Loss = Mixture | Trades | Unlabelled | Noise | NoiseAdversarial
 """What hardening minimises."""
 
 
@@ -185,7 +209,7 @@ class Harden(Settings, frozen=True, kw_only=True):
     max_iter: Count
     """Number of steps of PGD. Source: Table S4."""
     num_random_init: Annotated[int, Meta(ge=0, le=1)]
-    """1 starts PGD at a random point, 0 at the image; `trades` needs 1. Source: Table S4."""
+    """1 starts PGD at a random point, 0 at the image; `trades` and `online` targets need 1. Source: Table S4."""
     schedule: Constant | WarmUp | Stages
     """Epsilon over the epochs, by its `name`; `constant` with the loss `noise`. Source: Table S4."""
     loss: Loss

@@ -6,7 +6,7 @@
                                                         + consistency KL(q || p_i), and + entropy H(q)
 
 p_i is the softmax of copy i, q the mean of the p_i. `noise` itself has no attack: x' is x. `noise_adversarial` takes
-the same g_i in its attack and in the update.
+the same g_i in its attack and in the update. `training.unlabelled_step` has the loss on images without a label.
 
 Sources: Madry 2018 and the paper (mixture, half of each batch); Zhang 2019 (TRADES); Cohen 2019 (noise); Jeong and Shin
 2020 (consistency and entropy); Salman 2019 (the attack on q).
@@ -19,18 +19,21 @@ from keras import ops
 
 from oncorobust.backend.functions import cross_entropy, log_probability
 from oncorobust.backend.updates import Forward
-from oncorobust.settings.training import Loss, Mixture, Noise, NoiseAdversarial, Trades
+from oncorobust.settings.training import Loss, Mixture, Noise, NoiseAdversarial, Trades, Unlabelled
 
 
 def n_adversarial(loss: Loss, n: int) -> int:
     """Return how many of a batch's n images are attacked; they are its first ones.
 
+    With the loss `unlabelled` n counts the labelled images, and the images without a label are attacked as well.
     A share of a small batch may round to 0, but attacks at least one image; a batch of one image therefore consists of
     its adversarial example.
     """
     match loss:
         case Mixture(adversarial_share=share):
             return max(round(n * share), 1)
+        case Unlabelled(unlabelled_ratio=ratio):
+            return n_adversarial(loss.supervised, n) + n * ratio
         case Noise():
             return 0
         case _:
@@ -100,6 +103,12 @@ def noise_loss(loss: Noise | NoiseAdversarial, logits: Any, one_hot: Any) -> Any
 def mean_cross_entropy(logits: Any, one_hot: Any) -> Any:
     """Return the mean cross-entropy on logits over a batch."""
     return -ops.mean(ops.sum(one_hot * ops.log_softmax(logits), axis=-1))
+
+
+def divergence_from(targets: Any, logits: Any) -> Any:
+    """Return KL(targets || softmax(logits)) of each image, (n,). targets: (n, classes), probabilities; 0 log 0 is 0."""
+    own = ops.log(ops.maximum(targets, 1e-37))
+    return ops.sum(targets * (own - ops.log_softmax(logits)), axis=-1)
 
 
 def divergence(logits: Any, other: Any) -> Any:

@@ -4,7 +4,8 @@
     measure  do not train: evaluate a model of your own as it is, on validation images where there are any
     harden   attack each batch with PGD on the current model, or add Gaussian noise to it, or both; loss, epsilon
              schedule, weight perturbation, averaging and selection are settings (Madry 2018; TRADES, Zhang 2019; AWP,
-             Wu 2020; FGSM from a random start is PGD with one step, Wong 2020; noise, Cohen 2019 and Salman 2019)
+             Wu 2020; FGSM from a random start is PGD with one step, Wong 2020; noise, Cohen 2019 and Salman 2019;
+             images without a label, Alayrac 2019 and Carmon 2019)
 
 Loss: cross-entropy on logits. Keras's `binary_crossentropy` on a two-way softmax is not the paper's loss; on logits the
 two-class and the ten-class case are the same.
@@ -14,6 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
+import msgspec
 import numpy as np
 import pandas as pd
 
@@ -22,9 +24,10 @@ from oncorobust.base.errors import InputError
 from oncorobust.base.progress import Listener
 from oncorobust.base.run_state import RunState
 from oncorobust.data.dataset import LabelledImages
+from oncorobust.data.unlabelled import UnlabelledImages
 from oncorobust.settings.data import Augment
 from oncorobust.settings.own_models import Brought
-from oncorobust.settings.training import Harden, Noise, NoiseAdversarial, Train
+from oncorobust.settings.training import Harden, Noise, NoiseAdversarial, Train, Unlabelled
 from oncorobust.training.batches import Batches, check_batch_size, check_images_of_all_classes
 from oncorobust.training.chance import check_above_chance
 from oncorobust.training.loop import Course, Trained, fit
@@ -36,6 +39,11 @@ from oncorobust.training.step import (
     compile_clean_step,
     make_trainee,
     start_noise,
+)
+from oncorobust.training.unlabelled_step import (
+    UnlabelledDraws,
+    compile_unlabelled_step,
+    given_classes,
 )
 from oncorobust.training.validation import Scores, Validation
 
@@ -79,19 +87,26 @@ def harden(
     seed: int,
     checkpoint: RunState | None,
     listener: Listener,
+    unlabelled: UnlabelledImages | None = None,
 ) -> Trained:
     """Train `model` in place against PGD, noise or both, and leave it with the weights that `settings.keep` prefers.
 
-    Raises InputError for a class without images, a batch larger than the set, a model without trainable weights, and
-    as `fit` does.
+    unlabelled: training images without a label, which only the loss `unlabelled` uses; with `weight: 0` it trains as
+    `mixture` does, without them. An epoch passes over the labelled images. Raises InputError for a class without
+    images, a batch larger than the set, a model without trainable weights, the loss `unlabelled` without such images,
+    and as `fit` does.
     """
     batches = Batches(training, augment_settings, settings.batch_size, seed)
     trainee, judge = _begin(model, batches, validation, settings)
+    others = _others(settings, unlabelled, judge, augment_settings, seed, name=training.name)
+    if isinstance(settings.loss, Unlabelled) and others is None:
+        settings = msgspec.structs.replace(settings, loss=settings.loss.supervised)
     update = _compiled(trainee, settings)
     one_hot = np.eye(len(training.class_names), dtype=np.float32)
 
     def step(x: Images, y: Labels, epoch: int, rng: np.random.Generator) -> tuple[float, float]:
-        loss, right = update(x, one_hot[y], *_noise(x, settings, rng), *_attack(x, settings, epoch, rng))
+        drawn = [] if others is None else others.draw(len(x), rng)
+        loss, right = update(x, one_hot[y], *drawn, *_noise(x, settings, rng), *_attack(x, settings, epoch, rng))
         return float(loss), float(right)
 
     def score(epoch: int) -> Scores:
@@ -103,13 +118,39 @@ def harden(
     return fit(trainee, batches, course, settings=settings, checkpoint=checkpoint, listener=listener)
 
 
+def _others(
+    settings: Harden,
+    unlabelled: UnlabelledImages | None,
+    judge: Validation,
+    augment_settings: Augment,
+    seed: int,
+    *,
+    name: str,
+) -> UnlabelledDraws | None:
+    """Return the images without a label as the loss `unlabelled` draws them; None for a loss that uses none."""
+    loss = settings.loss
+    if not isinstance(loss, Unlabelled):
+        return None
+    if unlabelled is None:
+        raise InputError(
+            f"{name}: expected training images without a label for the loss unlabelled, got none: set "
+            "preprocess.labelled_share below 1, or leave the label of images empty in the manifest"
+        )
+    if loss.weight == 0:
+        return None
+    classes = given_classes(judge.target, unlabelled, batch_size=settings.batch_size)
+    return UnlabelledDraws(unlabelled, classes, loss.unlabelled_ratio, augment_settings, seed)
+
+
 def _compiled(trainee: Trainee, settings: Harden) -> Callable[..., tuple[Any, ...]]:
-    """Compile the update of the loss, a function of images, one-hot labels, `_noise` and `_attack`."""
+    """Compile the update of the loss, a function of images, one-hot labels, unlabelled ones, `_noise`, `_attack`."""
     match settings.loss:
         case Noise() as loss:
             return compile_noise_step(trainee, settings, loss)
         case NoiseAdversarial() as loss:
             return compile_noise_adversarial_step(trainee, settings, loss)
+        case Unlabelled() as loss:
+            return compile_unlabelled_step(trainee, settings, loss)
         case loss:
             return compile_adversarial_step(trainee, settings, loss)
 

@@ -1,7 +1,7 @@
 """Evaluate a model on validation patients after an epoch.
 
     validation_loss             mean cross-entropy; in hardening the loss of the update, on clean images and adversarial
-                                examples of them
+                                examples of them; with the loss `unlabelled` that on labelled images
     validation_accuracy         on clean images
     validation_floor            accuracy of one answer for all, plus a standard error
     collapsed                   whether validation_accuracy is not above that floor
@@ -30,7 +30,7 @@ from oncorobust.attacks.target import Target, Walk
 from oncorobust.base.arrays import Flags, Images, Labels, Logits, PerImage
 from oncorobust.base.seeds import child_rng
 from oncorobust.data.dataset import LabelledImages
-from oncorobust.settings.training import Harden, Mixture, Noise, NoiseAdversarial, Trades
+from oncorobust.settings.training import Harden, Mixture, Noise, NoiseAdversarial, Trades, Unlabelled
 from oncorobust.training.noise_step import standard_noise
 
 Scores = dict[str, int | float | bool]
@@ -47,8 +47,8 @@ class Validation:
     """A model with its validation images, evaluated `batch_size` at a time."""
 
     def __init__(self, model: keras.Model, data: LabelledImages, *, batch_size: int) -> None:
-        """Prepare the compiled functions."""
-        self._target = Target(model)
+        """Prepare the compiled functions; `target` is the model that they evaluate."""
+        self.target = Target(model)
         self._data = data
         self._batch_size = batch_size
 
@@ -72,6 +72,8 @@ class Validation:
         match settings.loss:
             case Noise() | NoiseAdversarial() as loss:
                 return self._under_noise(settings, loss, seed)
+            case Unlabelled() as loss:
+                return self._under_attack(settings, loss.supervised)
             case loss:
                 return self._under_attack(settings, loss)
 
@@ -106,14 +108,14 @@ class Validation:
         return np.stack([self._logits(x + draw) for draw in noise.swapaxes(0, 1)], axis=1)
 
     def _logits(self, x: Images) -> Logits:
-        return self._target.logits(x).astype(np.float64)
+        return self.target.logits(x).astype(np.float64)
 
     def _attack(self, x: Images, y: Labels, settings: Harden) -> Walk:
         eps_step = settings.epsilon * min(_STEPS_ACROSS / settings.validation_max_iter, 1.0)
-        return self._target.walk(
+        return self.target.walk(
             x,
             x,
-            leave(y, n_classes=self._target.n_classes),
+            leave(y, n_classes=self.target.n_classes),
             radius=np.full((len(x), 1, 1, 1), settings.epsilon),
             eps_step=np.full(len(x), eps_step),
             n_steps=settings.validation_max_iter,

@@ -15,6 +15,7 @@ Type = Literal[
     "string or null",
     "string or number",
     "integer or null",
+    "integer or empty",
     "number or null",
     "number or empty",
     "null",

@@ -4,7 +4,6 @@ from oncorobust.base import layout
 from oncorobust.base.schema.entries import (
     DATASET,
     IMAGE_ID,
-    LABEL,
     NO_UNIT,
     PATIENT_ID,
     PIXELS,
@@ -28,8 +27,8 @@ INDEX = Table(
     (
         IMAGE_ID,
         PATIENT_ID,
-        LABEL,
-        Column("class_name", "string", NO_UNIT, "Name of the true class."),
+        Column("label", "integer or empty", NO_UNIT, "Number of the true class, from 0; empty without a label."),
+        Column("class_name", "string", NO_UNIT, "Name of the true class; empty without a label."),
         Column("split", "string", NO_UNIT, "Split: train, validation or test."),
         Column("source", "string", NO_UNIT, "File of the image, relative to the raw tree."),
         Column("series_uid", "string", NO_UNIT, "SeriesInstanceUID of the CT series.", _LIDC),

@@ -23,6 +23,7 @@ _NOISY = f"{_HARDENED}, and its loss is noise or noise_adversarial"
 _ATTACKED = f"{_HARDENED}, and its loss is not noise"
 _CLEAN = "model clean"
 _EXPECTED = "model clean, with model.expected_accuracy"
+_WITHOUT = "the model was trained, and some training images have no label"
 _VALIDATED = "the data set has validation images"
 
 HISTORY = Table(
@@ -99,9 +100,19 @@ TRAINING = Document(
         Key("weights_sha256", "string or null", NO_UNIT, "SHA-256 of the weights' file; null without a file."),
         Key("accuracy_as_brought", "number", FRACTION, "Accuracy on validation images before training.", _EXPECTED),
         Key("expected_accuracy", "number", FRACTION, "model.expected_accuracy.value of params.yaml.", _EXPECTED),
-        Key("loss", "string", NO_UNIT, "Loss of hardening: mixture, trades, noise or noise_adversarial.", _HARDENED),
+        Key(
+            "loss",
+            "string",
+            NO_UNIT,
+            "Loss of hardening: mixture, trades, unlabelled, noise or noise_adversarial.",
+            _HARDENED,
+        ),
         Key("sigma", "number", FRACTION, "Standard deviation of the noise in training, of pixels in [0, 1].", _NOISY),
         Key("noise", "string", NO_UNIT, "Noise in training: tied or untied across channels.", _NOISY),
+        Key("labelled_patients", "integer", "patients", "Training patients with labelled images.", _WITHOUT),
+        Key("labelled_images", "integer", "images", "Labelled training images.", _WITHOUT),
+        Key("unlabelled_patients", "integer", "patients", "Patients of images used without a label.", _WITHOUT),
+        Key("unlabelled_images", "integer", "images", "Training images used without a label.", _WITHOUT),
         Key("model_md5", "string", NO_UNIT, "MD5 of the model's file.", "written by this version or a later one"),
         Key("parameters", "integer", "parameters", "Number of parameters of the model."),
         Key("epochs_run", "integer", "epochs", "Number of epochs of training."),
