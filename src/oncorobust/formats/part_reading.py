@@ -66,7 +66,8 @@ class PartReader:
 
         kind: of the file.
         """
-        if kind.name in VOLUMES and part != WHOLE and part.plane != "orthogonal":
+        in_volume = kind.name in (*VOLUMES, "DICOM") and part.frame is None
+        if in_volume and part != WHOLE and part.plane != "orthogonal":
             with only_input_errors(file, "a readable image"):
                 scan = self._scan_slice(file, part, kind)
                 check_values(scan.values, file)
