@@ -3,8 +3,8 @@
 from typing import Any
 
 from oncorobust.evaluation.validity import Check
+from oncorobust.report.exchange.card_facts import CardFacts
 from oncorobust.report.exchange.measured import measured_of
-from oncorobust.report.exchange.model_card import CardFacts
 from oncorobust.report.tables.cell import (
     Cell,
     Field,

@@ -24,12 +24,13 @@ from oncorobust.base.errors import InputError
 from oncorobust.base.schema.entries import Table as ColumnTable
 from oncorobust.base.schema.exchange import ROBUST_POINTS, TRAINING_POINTS
 from oncorobust.pipeline.stages.exchange import exchange
+from oncorobust.report.exchange.card_facts import CardFacts
 from oncorobust.report.exchange.citations import citations
 from oncorobust.report.exchange.dvc_files import headline, robust_accuracy_points, training_points
 from oncorobust.report.exchange.latex import escape_latex, gates_to_latex, to_latex
 from oncorobust.report.exchange.measured import measured_of
 from oncorobust.report.exchange.ml_bom import ml_bom
-from oncorobust.report.exchange.model_card import CardFacts, model_card
+from oncorobust.report.exchange.model_card import model_card
 from oncorobust.report.exchange.results import results_content, results_schema
 from oncorobust.report.exchange.workbook import to_sheets
 from oncorobust.report.exchange.xlsx import Sheet, SheetCell, write_workbook

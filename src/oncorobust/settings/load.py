@@ -26,9 +26,9 @@ from oncorobust.settings.rules import (
     check_dataset_name,
     check_increasing,
     check_policy_files,
-    check_sources,
     check_training_seeds,
 )
+from oncorobust.settings.source_rules import check_sources
 
 T = TypeVar("T", bound=Settings)
 

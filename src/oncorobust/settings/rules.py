@@ -11,15 +11,8 @@ from oncorobust.settings.base import tag
 from oncorobust.settings.certify import Certify
 from oncorobust.settings.data import (
     BrainMets,
-    CbisDdsm,
-    Cifar10,
-    Download,
     Format,
-    Lidc,
     Manifest,
-    Mnist,
-    Packaged,
-    Phantom,
     Preprocess,
 )
 from oncorobust.settings.label_rules import check_labels
@@ -228,27 +221,3 @@ def check_policy_files(policies: tuple[str, ...]) -> None:
             )
         if names.setdefault(path.stem, position) != position:
             raise InputError(f"{where}: expected another file name than acceptance[{names[path.stem]}], got {policy!r}")
-
-
-_FORMATS_TO_BE_HAD = {
-    Packaged: (Mnist,),
-    Download: (Mnist, Cifar10, Lidc, CbisDdsm),
-    Phantom: (Cifar10, Lidc, CbisDdsm, BrainMets),
-}
-"""Formats that each source can provide."""
-
-
-def check_sources(params: Params) -> None:
-    """Raise InputError naming an entry of `acquire` that cannot provide the format of its data set."""
-    for name, acquire in params.acquire.items():
-        kinds = _FORMATS_TO_BE_HAD[type(acquire)]
-        found = params.datasets[name].preprocess.format
-        if not isinstance(found, kinds):
-            raise InputError(
-                f"acquire.{name}.source: expected {tag(acquire)} only for format {', '.join(map(tag, kinds))}, "
-                f"got format {tag(found)}"
-            )
-        if getattr(acquire, "annotations", "xml") != "xml" and not isinstance(found, Lidc):
-            raise InputError(
-                f"acquire.{name}.annotations: expected dicom only for format lidc, got format {tag(found)}"
-            )

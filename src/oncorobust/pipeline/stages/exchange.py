@@ -11,12 +11,13 @@ from oncorobust.base.files import file_md5, file_sha256, whole_outputs, write_cs
 from oncorobust.base.schema.version import read_results
 from oncorobust.pipeline.made_files import check_made
 from oncorobust.pipeline.table_outputs import read_gates
+from oncorobust.report.exchange.card_facts import CardFacts
 from oncorobust.report.exchange.citations import citations
 from oncorobust.report.exchange.dvc_files import headline, robust_accuracy_points, training_points
 from oncorobust.report.exchange.latex import gates_to_latex, to_latex
 from oncorobust.report.exchange.measured import measured_of
 from oncorobust.report.exchange.ml_bom import ml_bom
-from oncorobust.report.exchange.model_card import CardFacts, model_card
+from oncorobust.report.exchange.model_card import model_card
 from oncorobust.report.exchange.results import results_content
 from oncorobust.report.exchange.workbook import to_sheets
 from oncorobust.report.exchange.xlsx import write_workbook

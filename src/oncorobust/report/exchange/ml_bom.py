@@ -10,8 +10,8 @@ from typing import Any
 
 from oncorobust.base.epsilons import epsilon_text
 from oncorobust.base.layout import model_file
+from oncorobust.report.exchange.card_facts import INTENDED_USE, CardFacts, limitations, model_sentences
 from oncorobust.report.exchange.measured import Measured
-from oncorobust.report.exchange.model_card import INTENDED_USE, CardFacts, limitations, model_sentences
 
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "oncorobust.ml-bom")
 _DATA_REF, _FRAMEWORK_REF = "data-set", "framework"
