@@ -125,7 +125,7 @@ def test_people_may_install_a_range_of_versions() -> None:
 
 
 def test_the_rooms_without_keras_import_without_a_framework() -> None:
-    rooms = ("base", "settings", "formats", "acquire", "data", "report")
+    rooms = ("base", "settings", "formats", "acquire", "data", "scanner", "report")
     import_rooms(*rooms, without=[*EXTRA_MODULES, *KERAS_MODULES])
 
 
