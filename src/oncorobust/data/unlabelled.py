@@ -30,7 +30,9 @@ class UnlabelledImages:
     def __post_init__(self) -> None:
         """Check the columns. Raises InputError."""
         if tuple(self.rows.columns) != _COLUMNS:
-            raise InputError(f"{self.name}: expected the columns {', '.join(_COLUMNS)}, got {', '.join(self.rows)}")
+            raise InputError(
+                f"{self.name}: expected the columns {', '.join(_COLUMNS)}, got {', '.join(map(str, self.rows))}"
+            )
 
     def __len__(self) -> int:
         """Return the number of images."""
