@@ -31,7 +31,7 @@ class UnlabelledImages:
         """Check the columns. Raises InputError."""
         if tuple(self.rows.columns) != _COLUMNS:
             raise InputError(
-                f"{self.name}: expected the columns {', '.join(_COLUMNS)}, got {', '.join(map(str, self.rows.columns))}"
+                f"{self.name}: expected the columns {', '.join(_COLUMNS)}, got {', '.join(map(str, self.rows))}"
             )
 
     def __len__(self) -> int:
