@@ -20,7 +20,7 @@ from oncorobust.attacks.stored import round_to_bits, survives_rounding, to_store
 from oncorobust.attacks.target import Target
 from oncorobust.base.errors import InputError
 from oncorobust.base.units import epsilon_in_grey_levels, epsilon_in_stored_units, readable_unit
-from oncorobust.data.preprocess import to_unit_interval
+from oncorobust.data.conversion import to_unit_interval
 from oncorobust.formats.image_files import read_image
 from oncorobust.formats.lesion_boxes import LESION_BOX
 

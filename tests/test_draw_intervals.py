@@ -49,6 +49,13 @@ def test_a_measure_at_its_end_has_the_wider_of_two_bounds():
     assert (found.low, found.high) == (0.0, pytest.approx(1 - 0.0027479, abs=1e-6))
 
 
+def test_a_measure_at_its_end_but_for_rounding_is_there():
+    drawn = np.linspace(0, 1, 1001)
+    exact, near = (interval_of_draws(value, drawn, FIVE_OF_TEN, level=0.95, undefined="") for value in (0.0, 5e-17))
+    assert near.method == AT_AN_END
+    assert (near.low, near.high) == pytest.approx((exact.low, exact.high))
+
+
 @pytest.mark.parametrize(
     ("images", "drawn", "reason"),
     [

@@ -106,11 +106,11 @@ def test_the_marks_are_everywhere_and_are_found(root: Path, tmp_path: Path) -> N
         assert set().union(*map(marks_in, wide)) == {"ZQ00100010"}, name
 
 
-def test_only_preprocess_reads_the_raw_trees() -> None:
-    """What is not in data/processed cannot be in anything made of it."""
+def test_only_preprocess_and_rescan_read_the_raw_trees() -> None:
+    """What is not in data/processed cannot be in anything made of it; rescan writes no text of the raw tree."""
     stages = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
     deps = {name: entry.get("do", entry)["deps"] for name, entry in stages.items()}
-    assert [name for name in deps if any("data/raw" in one for one in deps[name])] == ["preprocess"]
+    assert [name for name in deps if any("data/raw" in one for one in deps[name])] == ["preprocess", "rescan"]
 
 
 @pytest.mark.parametrize(

@@ -223,7 +223,7 @@ def test_print_shows_all_tables_whole(shown: Tab) -> None:
 def test_the_page_without_its_images_takes_a_small_part_of_what_it_may(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     images = sum(len(part.partition('"')[0]) for part in text.split("data:image/")[1:])
-    assert len(text.encode()) - images < LARGEST / 10
+    assert len(text.encode()) - images < LARGEST / 9
     assert len(text.encode()) < LARGEST
 
 

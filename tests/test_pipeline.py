@@ -219,7 +219,7 @@ def test_the_command_line_traces_a_cell_to_raw_files_and_commit(runs):
 def test_synthetic_data_says_so_wherever_it_shows(runs):
     root = runs["dvc"]
     metrics = [*root.glob("reports/*/*/*.json"), root / "data/processed/slices/summary.json"]
-    assert len(metrics) == 11
+    assert len(metrics) == 13
     assert all(read_json(path)["synthetic"] is True for path in metrics)
     empty = {"medical_against_natural", "training_seeds"}  # one data set and one seed
     tables = [path for path in root.glob("reports/tables/*.md") if path.stem not in empty]

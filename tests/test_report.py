@@ -63,7 +63,7 @@ class Reader(HTMLParser):
 def test_the_same_results_give_the_same_bytes(root):
     outputs = [path for path in sorted((root / "reports").rglob("*")) if path.parent.name in ("tables", "figures")]
     outputs.append(root / "reports/index.html")
-    assert len(outputs) == 28 + 7 * 3 + 2 + 1
+    assert len(outputs) == 30 + 8 * 3 + 2 + 1
     before = [path.read_bytes() for path in outputs]
     for stage in STAGES:
         assert run_stage(stage, root).returncode == 0
@@ -93,7 +93,7 @@ def test_images_have_alternatives_and_heads_have_scopes(page):
     images = [attributes for tag, attributes in tags if tag == "img"]
     thumbnails = [one for one in images if one["alt"].startswith(("Wrong image", "Sensitive image"))]
     gallery = [one for one in images if one["alt"].startswith(("Image ", "Change within epsilon "))]
-    assert len(images) - len(thumbnails) - len(gallery) == 7 + 3 + 6
+    assert len(images) - len(thumbnails) - len(gallery) == 8 + 3 + 6 + 1
     assert 6 < len(thumbnails) <= 6 * (6 + 6)  # of each model, at most six wrong and six sensitive ones
     assert len(gallery) == 3 * 2 * ((1 + 2 * 9) + (1 + 2 * 9) + (1 + 2 * 6)), "3 images, 2 models, 9, 9 and 6 epsilons"
     assert all(attributes["alt"].strip() for attributes in images)

@@ -35,7 +35,7 @@ def test_seconds_of_each_stage_by_hand() -> None:
     assert jobs["attack", "clean"] == pytest.approx(expected)
     assert jobs["rank", "clean"] == pytest.approx(5 + 3 + (10 + 10) * (5 * 6 / 2 * 0.5 + 2 * 8 * 0.25))
     # 10 changes of 5 severities, FMN 10
-    rescan = 5 + 4 + 10 * (5 * 0.1 + 50 * (0.05 + 3 * 0.25) + 10 * 0.5)
+    rescan = 5 + 4 + 10 * (5 * 0.1 + 50 * (0.05 + 3 * 0.25) + 30 * 0.5)
     assert jobs["rescan", "adversarial"] == pytest.approx(rescan)
     without = stage_seconds(replace(DEMO, acquisition=None), PARAMS.attacks, COUNTS, PACE)
     assert without == {job: seconds for job, seconds in jobs.items() if job[0] != "rescan"}

@@ -113,6 +113,7 @@ def test_every_statistic_has_words_and_they_name_what_the_source_gives():
     assert set(STATISTIC_WORDS) | OF_SEEDS == set(get_args(Statistic))
     options = {"score": "margin", "exclude_share": 0.2, "risk": 0.1, "confidence": 0.95, "coverage": 0.8, "column": "c"}
     where = {"attack": "converged", "threat": "tied", "epsilon": 0.002, "sigma": 0.1, "image_id": "a{b}"}
+    where |= {"change": "dose_noise", "severity": 10.0}
     for statistic in STATISTIC_WORDS:
         source = rows(CLEAN.format("scores.csv"), where, statistic, 1, 0.002, **options)
         groups = [source] * (2 if statistic in get_args(GroupStatistic) else 1)

@@ -96,7 +96,7 @@ def test_a_red_check_marks_every_table_every_figure_and_the_page(red_run: Path) 
     assert run_stage("report", red_run).returncode == 0
     mark = "NOT VALID: noise (MNIST, clean)"
     tables = sorted((red_run / "reports/tables").glob("*.md"))
-    assert len(tables) == 13
+    assert len(tables) == 14
     assert [path.name for path in tables if mark not in path.read_text()] == []
     page = (red_run / "reports/index.html").read_text()
     assert f'<p class="banner" role="note"><b>{mark}.</b>' in page

@@ -29,6 +29,9 @@ LOGIT = "bootstrap over patients, Student's t on the logit scale"
 AT_AN_END = "bootstrap over patients, percentile widened by Student's t, or Clopper-Pearson by patient if wider"
 """Methods of these intervals: in general, and at an end of a measure's range."""
 
+_ROUNDING = 1e-9
+"""A measure this close to an end of its range is there, but for rounding."""
+
 UNDEFINED_SHARE = 0.25
 """Largest share of draws in which a measure with an interval may be undefined; 0.37 lack any one patient."""
 
@@ -52,7 +55,7 @@ def interval_of_draws(
         return Estimate(float(value), None, None, level, NO_INTERVAL, *size, reason)
     note = f"{left_out:.1%} of the draws are left out: {undefined}" if left_out else ""
     quantile = float(stdtrit(_informative_patients(images) - 1, (1 + level) / 2))
-    if least < value < 1:
+    if least + _ROUNDING < value < 1 - _ROUNDING:
         low, high = _on_logit_scale(value, drawn, quantile, n_patients=images.n_patients, least=least)
         return Estimate(float(value), low, high, level, LOGIT, *size, note)
     low, high = _at_an_end(value, drawn, quantile, n_patients=images.n_patients, level=level, least=least)
@@ -114,4 +117,6 @@ def _at_an_end(
     """Return the interval of a measure at an end of its range; the end is one bound."""
     low, high = percentile_bounds(drawn[:, None], level=2 * float(ndtr(quantile)) - 1)[:, 0]
     alike = (1 - least) * (1 - ((1 - level) / 2) ** (1 / n_patients))
-    return (float(min(low, value - alike)), value) if value == 1 else (value, float(max(high, value + alike)))
+    if value > (1 + least) / 2:
+        return float(min(low, value - alike)), value
+    return value, float(max(high, value + alike))

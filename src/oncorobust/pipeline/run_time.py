@@ -85,7 +85,7 @@ def stage_seconds(dataset: Dataset, attacks: Attacks, counts: Counts, pace: Pace
         found["attack", model] = _begin("attack", pace) + _attacked(dataset, attacks, counts, pace)
         found["rank", model] = _begin("rank", pace) + _ranked(dataset, attacks, counts, pace)
         if dataset.acquisition is not None:
-            found["rescan", model] = _begin("rescan", pace) + _rescanned(dataset, attacks, counts, pace)
+            found["rescan", model] = _begin("rescan", pace) + _rescanned(dataset, counts, pace)
         found["validate", model] = _QUICK["validate"]
     return found | {(stage, ""): _QUICK[stage] for stage in ("tabulate", "plot", "exchange", "report")}
 
@@ -181,13 +181,13 @@ def _ranked(dataset: Dataset, attacks: Attacks, counts: Counts, pace: Pace) -> f
     return (n + validation) * (searched * pace.gradient + scored)
 
 
-def _rescanned(dataset: Dataset, attacks: Attacks, counts: Counts, pace: Pace) -> float:
+def _rescanned(dataset: Dataset, counts: Counts, pace: Pace) -> float:
     acquisition = dataset.acquisition
     if acquisition is None:
         return 0.0
     wanted = (counts.test, dataset.attack.max_images, acquisition.max_images)
     severities = _SEVERITIES * (_POSSIBLE if isinstance(acquisition.changes, str) else len(acquisition.changes))
-    changed = severities * (_CHANGE + 3 * pace.forward) + attacks.strict.fmn.max_iter * pace.gradient
+    changed = severities * (_CHANGE + 3 * pace.forward) + acquisition.max_iter * pace.gradient
     return min(one for one in wanted if one is not None) * (_SLICES * counts.read + changed)
 
 

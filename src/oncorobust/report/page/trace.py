@@ -36,7 +36,7 @@ STAGE_PARAMETERS: Mapping[str, tuple[str, ...]] = {
         *("datasets.{dataset}.certify", "datasets.{dataset}.attack"),
     ),
     "rescan": (
-        *("seed", "run.threads", "attacks.batch_size", "attacks.strict.fmn", "attacks.strict.search_precision"),
+        *("seed", "run.threads", "attacks.batch_size", "attacks.strict.search_precision"),
         *(f"datasets.{{dataset}}.{one}" for one in ("preprocess", "acquisition", "attack")),
     ),
     "tabulate": ("seed", "run", "report", *(f"attacks.{one}" for one in _TABULATED)),
