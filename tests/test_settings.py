@@ -39,7 +39,7 @@ CERTIFIED = "datasets.brain_mets.certify"
 RESCANNED = {
     f"datasets.{name}.acquisition{key}" for name in ("lidc", "cbis_ddsm", "brain_mets") for key in ("", ".max_images")
 }
-"""Null where they are missing; the demo changes 12 images of these."""
+"""Null where they are missing; the demo changes six images of these."""
 SEARCHED = {f"datasets.{name}.acquisition.max_iter" for name in ("lidc", "cbis_ddsm", "brain_mets")}
 """100 where they are missing; the demo takes fewer steps."""
 UNMARKED = {f"report.columns.{name}.kind" for name in DEMO["report"]["columns"]}
