@@ -100,7 +100,7 @@ def test_a_red_check_marks_every_table_every_figure_and_the_page(red_run: Path) 
     assert [path.name for path in tables if mark not in path.read_text()] == []
     page = (red_run / "reports/index.html").read_text()
     assert f'<p class="banner" role="note"><b>{mark}.</b>' in page
-    assert page.count(mark) == 1 + 12 + 1  # the banner, the caption of each table, the evidence matrix
+    assert page.count(mark) == 1 + 13 + 1  # the banner, the caption of each table, the evidence matrix
     assert '<td class="text status flag">red</td>' in page
     assert problems_below(red_run)[0] == []
 
