@@ -223,7 +223,7 @@ def test_synthetic_data_says_so_wherever_it_shows(runs):
     assert all(read_json(path)["synthetic"] is True for path in metrics)
     empty = {"medical_against_natural", "training_seeds"}  # one data set and one seed
     tables = [path for path in root.glob("reports/tables/*.md") if path.stem not in empty]
-    assert len(tables) == 11
+    assert len(tables) == 12
     for path in [*tables, *root.glob("reports/figures/*.svg"), root / "reports/index.html"]:
         assert "synthetic" in path.read_text(encoding="utf-8").lower(), path
 
