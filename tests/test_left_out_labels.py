@@ -27,6 +27,7 @@ from oncorobust.settings.data import Split
 from oncorobust.settings.load import parse_params
 
 GIVEN = Split(unit="patient", use_given=True, test_one_in=3, validation_one_in=3)
+DRAWN = Split(unit="patient", use_given=False, test_one_in=3, validation_one_in=4)
 HALF = make_settings(split=GIVEN, labelled_share=0.5)
 DEMO = yaml.safe_load((Path(__file__).parents[1] / "presets" / "demo.yaml").read_text(encoding="utf-8"))
 UNLABELLED = {"name": "unlabelled", "targets": "fixed", "weight": 1.0, "unlabelled_ratio": 1, "adversarial_share": 0.5}
@@ -90,12 +91,16 @@ def test_a_larger_share_keeps_the_labels_of_more_patients():
     assert known(0.3) < known(0.5) < known(0.8)
 
 
+@pytest.mark.parametrize("max_images", [None, 80])
+@pytest.mark.parametrize("split", [GIVEN, DRAWN], ids=["given", "drawn"])
 @pytest.mark.parametrize("balance", ["none", "train", "all"])
-def test_withheld_labels_are_never_read(balance, tmp_path: Path):
-    raw, settings = tree(), make_settings(split=GIVEN, labelled_share=0.5, balance=balance)
+def test_withheld_labels_are_never_read(balance, split, max_images, tmp_path: Path):
+    raw = tree(96)
+    raw = raw if split is GIVEN else replace(raw, index=raw.index.drop(columns="given_split"))
+    settings = make_settings(split=split, labelled_share=0.5, balance=balance, max_images=max_images)
     index = made(raw, settings)
     withheld = index.loc[index["label"] == "", "patient_id"].unique()
-    assert len(withheld) == 8
+    assert len(withheld) >= 5
     files = {}
     for name, planted in (
         ("true", {}),
@@ -108,6 +113,8 @@ def test_withheld_labels_are_never_read(balance, tmp_path: Path):
         files[name] = (written(tmp_path / name, found) / "index.csv").read_bytes()
     assert files["wrong"] == files["true"]
     assert files["same"] == files["true"]
+    if split is DRAWN or max_images is not None:
+        return  # a patient without any label is no candidate for testing, so a draw takes others
     # A label that is missing instead of withheld gives the same known labels; only the notes count it otherwise.
     kept = [line for line in files["true"].splitlines() if b"malignant" in line or b"benign" in line]
     assert kept == [line for line in files["none"].splitlines() if b"malignant" in line or b"benign" in line] != []

@@ -10,7 +10,7 @@ from oncorobust.base.errors import InputError
 from oncorobust.data.dataset import POSITION
 from oncorobust.data.duplicates import check_identical, digest, group_identical, notes_on_patients, without_common
 from oncorobust.data.left_out_labels import place_unlabelled, withhold_labels
-from oncorobust.data.split import balance, draw_classes, draw_patients, split_images
+from oncorobust.data.split import balance, check_classes, draw_classes, draw_patients, split_images
 from oncorobust.formats.class_order import order_of
 from oncorobust.formats.records import NO_LABEL, RawImages
 from oncorobust.settings.data import Preprocess
@@ -54,14 +54,16 @@ def choose(raw: RawImages, rows: pd.DataFrame, settings: Preprocess, seed: int) 
     """
     rows, notes = _draw(raw, rows, settings, seed)
     grouped = _grouped(raw, rows, settings) if settings.duplicates == "group" else rows
+    drawn_by = _as_drawn(grouped[_labelled(rows)], settings)
     try:
-        split = split_images(grouped[_labelled(rows)], settings.split, names=raw.class_names, seed=seed)
+        split = split_images(drawn_by, settings.split, names=raw.class_names, seed=seed)
     except InputError as error:
         joined = _joined(rows, grouped, settings.split.unit)
         raise InputError(f"{error} ({_before_the_split(rows, [*raw.notes, *notes, *joined])})") from error
     placed, more = place_unlabelled(rows, split, groups=grouped[f"{settings.split.unit}_id"])
     known, withheld = withhold_labels(placed, share=settings.labelled_share, names=raw.class_names, seed=seed)
     labelled = known[_labelled(known)]
+    check_classes(labelled, labelled["split"], raw.class_names)
     balanced = labelled[balance(labelled, labelled["split"], which=settings.balance, seed=seed)]
     notes += [*more, *withheld]
     if len(balanced) < len(labelled):
@@ -82,6 +84,16 @@ def _labelled(rows: pd.DataFrame) -> pd.Series:
     return rows["label"] != NO_LABEL
 
 
+def _as_drawn(rows: pd.DataFrame, settings: Preprocess) -> pd.DataFrame:
+    """Return rows with the labels by which draws keep the classes' shares: one for all where any are withheld later.
+
+    Which patients lose their labels is known only after the split, so until then no draw may look at a label.
+    """
+    if settings.labelled_share == 1:
+        return rows
+    return rows.assign(label=rows["label"].where(~_labelled(rows), 0))
+
+
 def _draw(raw: RawImages, rows: pd.DataFrame, settings: Preprocess, seed: int) -> tuple[pd.DataFrame, list[str]]:
     """Return the rows that per_class and max_images leave, and notes on the others."""
     notes = []
@@ -90,7 +102,7 @@ def _draw(raw: RawImages, rows: pd.DataFrame, settings: Preprocess, seed: int) -
         notes.append(f"{len(kept)} of {len(rows)} images were drawn, {settings.per_class} of each class")
         rows = kept
     if settings.max_images is not None and settings.max_images < len(rows):
-        kept = rows[draw_patients(rows, max_images=settings.max_images, seed=seed)]
+        kept = rows[draw_patients(_as_drawn(rows, settings), max_images=settings.max_images, seed=seed)]
         notes.append(f"{len(kept)} of {len(rows)} images were drawn, by patient (max_images {settings.max_images})")
         rows = kept
     if rows["label"][_labelled(rows)].nunique() < 2:

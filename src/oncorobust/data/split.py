@@ -1,5 +1,7 @@
 """Patient-level splits into training, validation and test sets, stratified by class and seeded.
 
+Where labels are withheld from training (`data.choice`), the rows have one label, and the split is by patient alone.
+
 One in `test_one_in` patients goes to the test set, and one in `validation_one_in` of the others to the validation set.
 With `test_one_in: 1` all patients are in the test set, for a finished model. Images of one patient resemble each other,
 so a split by image measures memory as well as skill; `unit: image` offers it because the paper's released code splits
@@ -38,7 +40,7 @@ def split_images(index: pd.DataFrame, settings: Split, *, names: Sequence[str], 
     rest = split == "train"
     if rest.any() and not (split == "validation").any():
         split[_one_fold(index["label"][rest], groups[rest], settings, "validation", seed)] = "validation"
-    _check_classes(index, split, names)
+    check_classes(index, split, names)
     _check_disjoint(groups, split, settings.unit)
     return split
 
@@ -137,7 +139,7 @@ def _one_fold(
     kind = StratifiedKFold if groups.is_unique else StratifiedGroupKFold
     folder = kind(n_splits=folds, shuffle=True, random_state=child_seed(seed, "split", part))
     with warnings.catch_warnings():
-        # scikit-learn warns of classes with fewer members than folds; `_check_classes` checks the result instead.
+        # scikit-learn warns of classes with fewer members than folds; `check_classes` checks the result instead.
         warnings.simplefilter("ignore", UserWarning)
         try:
             _, chosen = next(folder.split(np.zeros(len(labels)), labels, groups))
@@ -149,7 +151,8 @@ def _one_fold(
     return labels.index[chosen]
 
 
-def _check_classes(index: pd.DataFrame, split: pd.Series, names: Sequence[str]) -> None:
+def check_classes(index: pd.DataFrame, split: pd.Series, names: Sequence[str]) -> None:
+    """Raise InputError naming a class of `index` that has no images in a split that there is."""
     table = pd.crosstab(index["label"], split)
     for name in table.columns:
         for label in table.index[table[name] == 0]:
