@@ -28,7 +28,7 @@ from oncorobust.base.arrays import Images, PerImage
 _REL_EPS_STEP = (2.0, 0.01)
 _GAMMA = (0.02, 0.0005)
 
-_BEYOND = (5e-6, 2.0**-23)
+BEYOND = (5e-6, 2.0**-23)
 """Step past the estimate, as a share and in pixel units (float32's spacing below 1), which exceeds rounding errors."""
 
 _MAX_NEWTON_STEPS = 20
@@ -46,21 +46,21 @@ def fmn(target: Target, ball: Ball, start: Images, *, max_iter: int) -> Found:
     for iteration in range(max_iter):
         margin, gradient = target.margin_gradient(x, ball.goal)
         least = _keep(found, least, ball, x, margin)
-        estimate = _linear_epsilon(ball, x, margin, gradient) * (1 + _BEYOND[0]) + _BEYOND[1]
-        gamma = _annealed(*_GAMMA, iteration / max_iter)
+        estimate = _linear_epsilon(ball, x, margin, gradient) * (1 + BEYOND[0]) + BEYOND[1]
+        gamma = annealed(*_GAMMA, iteration / max_iter)
         epsilon = np.where(
             margin < 0,
             np.clip(estimate, least / 2, least * (1 - gamma)),
             np.minimum(np.where(estimate > epsilon, estimate, epsilon * (1 + gamma)), least),
         )
         smaller = replace(ball, epsilon=epsilon)
-        step = np.float32(_annealed(*_REL_EPS_STEP, iteration / max_iter)) * smaller.radius
+        step = np.float32(annealed(*_REL_EPS_STEP, iteration / max_iter)) * smaller.radius
         x = smaller.project(x + step * np.sign(gradient))
     _keep(found, least, ball, x, target.margins(x, ball.goal))
     return found
 
 
-def _annealed(first: float, last: float, share: float) -> float:
+def annealed(first: float, last: float, share: float) -> float:
     """Anneal from first to last along half a cosine."""
     return last + (first - last) * (1 + math.cos(math.pi * share)) / 2
 

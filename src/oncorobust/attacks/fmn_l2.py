@@ -26,12 +26,12 @@ Source: Pintor, Roli, Brendel and Biggio 2021, "Fast minimum-norm adversarial at
 constraints".
 """
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from oncorobust.attacks.box_l2 import factor_of_gain, factor_of_size, farthest, l2_distance, move
+from oncorobust.attacks.fmn import BEYOND, annealed
 from oncorobust.attacks.goals import Goal
 from oncorobust.attacks.target import Target
 from oncorobust.base.arrays import Images, PerImage
@@ -43,9 +43,6 @@ _CLIMB = 1.3
 _BISECTIONS = 5
 _FEWEST_STEPS = 15
 """Of a descent; with fewer than twice as many there is one alone."""
-
-_BEYOND = (5e-6, 2.0**-23)
-"""Step past the estimate, as a share and in pixel units, which exceeds rounding errors."""
 
 
 @dataclass(frozen=True)
@@ -84,15 +81,15 @@ def _descend(target: Target, x: Images, goal: Goal, point: Images, *, n_steps: i
         _draw_in(target, x, goal, point, at=np.flatnonzero((margin < 0) & ~seen), found=found)
         seen |= margin < 0
         least = np.minimum(found.distance, corner)
-        estimate = _linear_distance(x, point, margin, gradient) * (1 + _BEYOND[0]) + _BEYOND[1]
-        gamma = _annealed(*_GAMMA, step / n_steps)
+        estimate = _linear_distance(x, point, margin, gradient) * (1 + BEYOND[0]) + BEYOND[1]
+        gamma = annealed(*_GAMMA, step / n_steps)
         growth = np.where(np.isfinite(found.distance), 1 + gamma, _CLIMB)
         epsilon = np.where(
             margin < 0,
             np.clip(estimate, least / 2, least * (1 - gamma)),
             np.minimum(np.where(estimate > epsilon, estimate, epsilon * growth), least),
         )
-        length = _annealed(*_REL_EPS_STEP, step / n_steps) * epsilon
+        length = annealed(*_REL_EPS_STEP, step / n_steps) * epsilon
         point = _project(x, point + _of_size(gradient, length), epsilon)
     _keep(found, every, x, point, target.margins(point, goal))
 
@@ -106,11 +103,6 @@ def _draw_in(target: Target, x: Images, goal: Goal, point: Images, *, at: np.nda
         margin = target.margins(between, goal.at(at))
         _keep(found, at, x[at], between, margin)
         low, high = np.where(margin < 0, low, middle), np.where(margin < 0, middle, high)
-
-
-def _annealed(first: float, last: float, share: float) -> float:
-    """Anneal from first to last along half a cosine."""
-    return last + (first - last) * (1 + math.cos(math.pi * share)) / 2
 
 
 def _keep(found: Nearest, at: np.ndarray, x: Images, point: Images, margin: PerImage) -> None:
