@@ -1,6 +1,7 @@
 """Archives: compression ratios that files really have, and grey levels counted."""
 
 import io
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from scans import change_named, ct, examples, textured
 
 from oncorobust.formats.records import Scan
-from oncorobust.scanner.archives import reached_ratio
+from oncorobust.scanner.archives import jpeg2000_ratio, jpeg_ratio
 
 KINDS = examples()
 
@@ -36,10 +37,10 @@ IMAGES = {
 
 
 @pytest.mark.parametrize("name", IMAGES)
-@pytest.mark.parametrize("change", ["jpeg", "jpeg2000"])
-def test_the_file_has_the_ratio_asked_for(name: str, change: str) -> None:
+@pytest.mark.parametrize(("change", "reached"), [("jpeg", jpeg_ratio), ("jpeg2000", jpeg2000_ratio)])
+def test_the_file_has_the_ratio_asked_for(name: str, change: str, reached: Callable[[Scan, float], float]) -> None:
     for ratio in change_named(change).levels:
-        assert reached_ratio(IMAGES[name], ratio, change=change) == pytest.approx(ratio, rel=0.1)
+        assert reached(IMAGES[name], ratio) == pytest.approx(ratio, rel=0.1)
 
 
 def test_a_ratio_counts_8_bits_of_grey_levels_and_12_of_raw_values() -> None:
@@ -47,9 +48,9 @@ def test_a_ratio_counts_8_bits_of_grey_levels_and_12_of_raw_values() -> None:
     grey = noisy_grey((128, 128))
     stream = io.BytesIO()
     PIL.Image.fromarray(grey.values.astype(np.uint8)).save(stream, "JPEG", quality=100, optimize=True)
-    assert reached_ratio(grey, 1.0, change="jpeg") == pytest.approx(128 * 128 / len(stream.getvalue()), rel=0.01)
+    assert jpeg_ratio(grey, 1.0) == pytest.approx(128 * 128 / len(stream.getvalue()), rel=0.01)
     raw = replace(grey, limits=None, values=grey.values * 16)
-    assert reached_ratio(raw, 12.0, change="jpeg2000") == pytest.approx(12.0, rel=0.1)
+    assert jpeg2000_ratio(raw, 12.0) == pytest.approx(12.0, rel=0.1)
 
 
 def test_jpeg_of_grey_levels_is_what_pillow_reads_back() -> None:

@@ -6,7 +6,8 @@ own range. Only what the compression changes is added to the values; the roundin
 
 JPEG: the quantization tables of libjpeg at quality 50 (those of the standard), times a factor that is searched for the
 ratio; full colour resolution. JPEG 2000: irreversible 9-7 wavelet, by the rate control of OpenJPEG. Either takes the
-file nearest to the ratio; `reached_ratio` states its ratio. Very smooth images compress more than asked.
+file nearest to the ratio; `jpeg_ratio` and `jpeg2000_ratio` state its ratio. Very smooth images compress more than
+asked.
 """
 
 import io
@@ -79,11 +80,14 @@ def jpeg2000(scan: Scan, ratio: float, _rng: np.random.Generator) -> np.ndarray:
     return _with_loss(scan, steps, _decoded(_jpeg2000_file(steps, ratio)))
 
 
-def reached_ratio(scan: Scan, ratio: float, *, change: str) -> float:
-    """Return the compression ratio of the file that `jpeg` or `jpeg2000`, named by `change`, takes for a ratio."""
-    if change == "jpeg":
-        steps = _in_steps(scan, 255)
-        return _ratio(steps, _jpeg_file(steps, ratio))
+def jpeg_ratio(scan: Scan, ratio: float) -> float:
+    """Return the compression ratio of the file that `jpeg` takes for a ratio."""
+    steps = _in_steps(scan, 255)
+    return _ratio(steps, _jpeg_file(steps, ratio))
+
+
+def jpeg2000_ratio(scan: Scan, ratio: float) -> float:
+    """Return the compression ratio of the file that `jpeg2000` takes for a ratio."""
     steps = _in_steps(scan, _steps_of_jpeg2000(scan))
     return _ratio(steps, _jpeg2000_file(steps, ratio))
 
