@@ -7,7 +7,7 @@ On the logit scale between the measure's least and largest value, the interval i
 
 and the standard error is that of the draws, times sqrt(n / (n - 1)) for n patients. Few patients with errors decide how
 well the standard error is known, however many there are without. Percentiles of the draws hold the true AURC in 82 to
-90 % of cohorts of 20 patients where these hold it in 93 to 99 %; `make test-statistics` simulates this. A measure at
+92 % of cohorts of 20 patients where these hold it in 98 to 99 %; `make test-statistics` simulates this. A measure at
 its least or largest value, where the logit is infinite, has percentiles at the shares that the same t gives instead
 (Hesterberg 2015, "expanded percentile").
 

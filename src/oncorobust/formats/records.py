@@ -89,10 +89,9 @@ class Scan:
 class RawImages:
     """An opened raw tree.
 
-    index: one row per image, with columns image_id, patient_id, label (from 0, or
-        NO_LABEL), source (file, relative to the tree) and
-        optionally given_split. Other columns are kept unchanged, except the boxes of `lesion_boxes`, which follow crop
-        and resize.
+    index: one row per image, with columns image_id, patient_id, label (from 0, or NO_LABEL), source (file, relative to
+        the tree) and optionally given_split. Other columns are kept unchanged, except the boxes of `lesion_boxes`,
+        which follow crop and resize.
     read: returns the stored image at a row's position. Raises InputError naming the file.
     verified: text that says which files match their publisher's checksum.
     intensity_unit: unit of the values that `read` returns: "grey level", "HU", another unit that the files state,

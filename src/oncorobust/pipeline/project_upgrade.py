@@ -2,8 +2,7 @@
 
 No value of the person is lost. A file that the person has edited is kept, and the new one is written beside it, with
 `.new` at its end. Keys of params.yaml that a version renamed are carried over, and those that it lacks are filled
-(`project_params`). The digests of the code decide, as always,
-which stages run again.
+(`project_params`). The digests of the code decide, as always, which stages run again.
 """
 
 from collections.abc import Mapping, Sequence

@@ -9,12 +9,7 @@ from oncorobust.base.errors import InputError
 from oncorobust.settings.acquisition import check_acquisition
 from oncorobust.settings.base import tag
 from oncorobust.settings.certify import Certify
-from oncorobust.settings.data import (
-    BrainMets,
-    Format,
-    Manifest,
-    Preprocess,
-)
+from oncorobust.settings.data import BrainMets, Format, Manifest, Preprocess
 from oncorobust.settings.label_rules import check_labels
 from oncorobust.settings.model_rules import check_model
 from oncorobust.settings.pipeline import Dataset, Params
