@@ -12,7 +12,7 @@ from oncorobust.evaluation.resampling import NO_INTERVAL, draw_patients
 from oncorobust.evaluation.risk_coverage import Scored, accept, augrc, aurc, auroc, over_draws, risk_at
 
 FIVE_OF_TEN = make_scored(range(10), "rrrrrwwwww")
-"""Ten patients, five with an error: Student's distribution with four degrees of freedom, quantile 2.776445."""
+"""Ten patients, five with an error: Student's distribution with six degrees of freedom, quantile 2.446912."""
 
 SPREAD = np.array([0.1, 0.2, 0.3, 0.4])
 """Standard deviation 0.129099; times sqrt(10 / 9) for ten patients, 0.136083."""
@@ -20,19 +20,19 @@ SPREAD = np.array([0.1, 0.2, 0.3, 0.4])
 
 def test_the_interval_on_the_logit_scale_by_hand():
     found = interval_of_draws(0.25, SPREAD, FIVE_OF_TEN, level=0.95, undefined="")
-    # logit(0.25) = -1.098612; half the width is 2.776445 x 0.136083 / (0.25 x 0.75) = 2.015071
-    assert (found.low, found.high) == pytest.approx((1 / (1 + np.exp(3.113683)), 1 / (1 + np.exp(-0.916459))), abs=1e-6)
+    # logit(0.25) = -1.098612; half the width is 2.446912 x 0.136083 / (0.25 x 0.75) = 1.775907
+    assert (found.low, found.high) == pytest.approx((1 / (1 + np.exp(2.874519)), 1 / (1 + np.exp(-0.677295))), abs=1e-6)
     assert (found.value, found.method, found.n_images, found.n_patients) == (0.25, LOGIT, 10, 10)
 
 
 def test_a_difference_has_the_scale_between_minus_one_and_one():
     found = interval_of_draws(0.0, SPREAD - 0.25, FIVE_OF_TEN, level=0.95, undefined="", least=-1.0)
-    half = np.tanh(2.776445 * 0.136083)  # logit((1 + d) / 2) is 2 atanh(d)
+    half = np.tanh(2.446912 * 0.136083)  # logit((1 + d) / 2) is 2 atanh(d)
     assert (found.low, found.high) == pytest.approx((-half, half), abs=1e-6)
 
 
 @pytest.mark.parametrize(
-    ("right", "quantile"), [("rrrrrrrrww", 12.706205), ("wwwwwwwwrr", 12.706205), ("rrrrrrrwww", 4.302653)]
+    ("right", "quantile"), [("rrrrrrrrww", 3.182446), ("wwwwwwwwrr", 3.182446), ("rrrrrrrwww", 2.776445)]
 )
 def test_the_rarer_of_right_and_wrong_patients_give_the_degrees_of_freedom(right, quantile):
     found = interval_of_draws(0.5, SPREAD, make_scored(range(10), right), level=0.95, undefined="")
@@ -43,10 +43,10 @@ def test_a_measure_at_its_end_has_the_wider_of_two_bounds():
     alike = 1 - 0.025 ** (1 / 10)
     found = interval_of_draws(1.0, np.array([0.99, 1.0]), FIVE_OF_TEN, level=0.95, undefined="")
     assert (found.low, found.high, found.method) == (pytest.approx(1 - alike), 1.0, AT_AN_END)
-    # A normal variable is below Student's quantile of -2.776445 with probability 0.0027479.
+    # A normal variable is below Student's quantile of -2.446912 with probability 0.0072043.
     drawn = np.linspace(0, 1, 1001)
     found = interval_of_draws(0.0, drawn, FIVE_OF_TEN, level=0.95, undefined="")
-    assert (found.low, found.high) == (0.0, pytest.approx(1 - 0.0027479, abs=1e-6))
+    assert (found.low, found.high) == (0.0, pytest.approx(1 - 0.0072043, abs=1e-6))
 
 
 def test_a_measure_at_its_end_but_for_rounding_is_there():

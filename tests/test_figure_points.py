@@ -156,7 +156,7 @@ def test_the_risk_and_its_interval_at_full_coverage_are_those_of_the_errors(made
     error = np.std((draws.counts @ above) / (draws.counts @ below), ddof=1)
     n, p = test.patient_id.nunique(), wrong.mean()
     with_errors, with_right = (test.patient_id[wrong == one].nunique() for one in (1, 0))
-    half = t.ppf(0.975, min(with_errors, with_right) - 1) * error * np.sqrt(n / (n - 1)) / (p * (1 - p))
+    half = t.ppf(0.975, min(with_errors, with_right) + 1) * error * np.sqrt(n / (n - 1)) / (p * (1 - p))
     low, high = expit(logit(p) + np.array([-half, half]))
     assert found.places[-1] == "1"
     assert (found.values[-1], found.low[-1], found.high[-1]) == pytest.approx((p, low, high))

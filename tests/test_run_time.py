@@ -16,12 +16,13 @@ from oncorobust.settings.load import parse_params
 REPOSITORY = Path(__file__).resolve().parent.parent
 PARAMS = parse_params(yaml.safe_load((REPOSITORY / "presets" / "demo.yaml").read_text(encoding="utf-8")))
 DEMO = PARAMS.datasets["lidc"]
+SCANNED = replace(DEMO, acquisition=replace(DEMO.acquisition, max_images=8, max_iter=30))
 PACE = Pace(start=5.0, compile=1.0, forward=0.25, gradient=0.5, train=0.75, peak_mb=1000.0)
 COUNTS = Counts(classes=2, raw=100, train=80, validation=10, test=10, read=0.1)
 
 
 def test_seconds_of_each_stage_by_hand() -> None:
-    jobs = stage_seconds(DEMO, PARAMS.attacks, COUNTS, PACE)
+    jobs = stage_seconds(SCANNED, PARAMS.attacks, COUNTS, PACE)
     assert jobs["preprocess", ""] == pytest.approx(3 + 2 * 100 * 0.1)  # `duplicates: group` reads twice
     assert jobs["train", ""] == pytest.approx(5 + 2 * 1 + 12 * (0.5 + 80 * 0.75 + 10 * 0.25))
     # 4 steps on half of each batch; validation takes 1 + 5 gradients
@@ -34,8 +35,8 @@ def test_seconds_of_each_stage_by_hand() -> None:
     expected = 5 + 8 + 10 * ((paper + strict + threats) * 0.5 + forwards * 0.25)
     assert jobs["attack", "clean"] == pytest.approx(expected)
     assert jobs["rank", "clean"] == pytest.approx(5 + 3 + (10 + 10) * (5 * 6 / 2 * 0.5 + 2 * 8 * 0.25))
-    # 10 changes of 5 severities, FMN 10
-    rescan = 5 + 4 + 10 * (5 * 0.1 + 50 * (0.05 + 3 * 0.25) + 30 * 0.5)
+    # 8 images, 10 changes of 5 severities, 30 steps
+    rescan = 5 + 4 + 8 * (5 * 0.1 + 50 * (0.05 + 3 * 0.25) + 30 * 0.5)
     assert jobs["rescan", "adversarial"] == pytest.approx(rescan)
     without = stage_seconds(replace(DEMO, acquisition=None), PARAMS.attacks, COUNTS, PACE)
     assert without == {job: seconds for job, seconds in jobs.items() if job[0] != "rescan"}
