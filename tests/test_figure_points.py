@@ -136,9 +136,10 @@ def test_the_bands_of_figure_4_are_the_intervals_of_its_points(made):
     for data in datasets:
         for score, curve in data.risks.items():
             found = series_of(points, "Figure 4", score, data.key)
-            low, high = (np.array(one or (None,) * len(curve), float) for one in (found.low, found.high))
-            assert low == pytest.approx(curve["low"], nan_ok=True)
-            assert high == pytest.approx(curve["high"], nan_ok=True)
+            band = curve.band()
+            low, high = (np.array(one or (None,) * len(band), float) for one in (found.low, found.high))
+            assert low == pytest.approx(band["low"], nan_ok=True)
+            assert high == pytest.approx(band["high"], nan_ok=True)
             assert [bool(one) for one in found.reasons] == np.isnan(low).tolist()
             with_interval += int(np.isfinite(low).sum())
     assert with_interval > 100

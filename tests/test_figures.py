@@ -218,7 +218,7 @@ def test_figure_4_draws_the_risk_of_every_score_with_its_band(root, datasets):
         assert list(data.risks)[:3] == ["min_epsilon", "min_epsilon_strict", "confidence"]
         assert (len(axes.lines), len(axes.collections)) == (8, 8)
     rows = pd.read_csv(root / "reports/lidc/clean/scores.csv").query("split == 'test'")
-    at_all = datasets[0].risks["margin"].iloc[-1]
+    at_all = datasets[0].risks["margin"].band().iloc[-1]
     assert (at_all["coverage"], at_all["risk"]) == (1.0, pytest.approx((rows["label"] != rows["predicted"]).mean()))
     assert set(legend_of(figure)) >= {"minimal epsilon (strict)", "margin", "random"}
 

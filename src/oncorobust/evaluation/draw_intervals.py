@@ -19,7 +19,6 @@ where every prediction is right), and where a measure is undefined in many draws
 from collections.abc import Sequence
 
 import numpy as np
-import pandas as pd
 from scipy.special import expit, logit, ndtr, stdtrit
 
 from oncorobust.evaluation.bootstrap import percentile_bounds
@@ -71,16 +70,6 @@ def risk_estimates(scored: Scored, draws: Draws, *, coverages: Sequence[float], 
         interval_of_draws(float(value), column, scored, level=level, undefined="")
         for value, column in zip(values, drawn.T, strict=True)
     ]
-
-
-def curve_band(scored: Scored, draws: Draws, *, coverages: Sequence[float], level: float) -> pd.DataFrame:
-    """Return the curve at fixed coverages with its band: pointwise intervals.
-
-    Columns: coverage, risk, low, high. low and high are NaN where there is no interval.
-    """
-    found = risk_estimates(scored, draws, coverages=coverages, level=level)
-    rows = [(at, one.value, one.low, one.high) for at, one in zip(coverages, found, strict=True)]
-    return pd.DataFrame(rows, columns=["coverage", "risk", "low", "high"], dtype=float)
 
 
 def _why_none(drawn: np.ndarray, images: Scored, *, left_out: float, undefined: str) -> str:

@@ -17,7 +17,7 @@ from oncorobust.base.schema.version import read_results
 from oncorobust.report.figures.acquired import AcquiredModel, acquired_of
 from oncorobust.report.figures.bands import band_files, curve_bands
 from oncorobust.report.figures.certified import Certified, certified_of
-from oncorobust.report.figures.selective_prediction import risk_curves
+from oncorobust.report.figures.risk_curves import risk_curves
 from oncorobust.report.figures.style import Examples, PlotData
 from oncorobust.report.figures.survival_curves import survival_curves
 from oncorobust.report.tables.common import shown_as

@@ -1,9 +1,10 @@
 """The points of Figures 2 to 8 with their sources, from what the figures draw.
 
 The values of Figures 2, 3 and 7 are read from the metrics by the pointer that each point states, and their intervals
-come from the same samples of patients as those of the tables. The values of Figures 4, 5 and 8 are computed from the
-rows, and those of Figure 6 are the values of the images that are drawn. Figure 1 shows images and has no points. The
-paper's diamonds in Figure 2 are the cells `paper` of Table 1, and its dotted line is 1 minus the cell Baseline.
+come from the same samples of patients as those of the tables. The values of Figures 5 and 8 are computed from the
+rows; those of Figures 4 and 6 are the values that are drawn, which a trace compares with the rows. Figure 1 shows
+images and has no points. The paper's diamonds in Figure 2 are the cells `paper` of Table 1, and its dotted line is 1
+minus the cell Baseline.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,6 +16,7 @@ import pandas as pd
 
 from oncorobust.base.epsilons import epsilon_from_key, epsilon_text
 from oncorobust.base.layout import ADVERSARIAL, CLEAN, figure_file, results_file
+from oncorobust.evaluation.resampling import N_DRAWS
 from oncorobust.report.figures.acquisition_points import acquisition_series
 from oncorobust.report.figures.certified import Certified
 from oncorobust.report.figures.image_bounds import shown_images
@@ -24,7 +26,7 @@ from oncorobust.report.figures.style import PlotData, protocols_of
 from oncorobust.report.measures import STRICT, Measure, measures_of
 from oncorobust.report.shown_attacks import ATTACKS, PGD
 from oncorobust.report.tables.cell import RowsSource, Statistic, TableColumn, Unit
-from oncorobust.report.tables.intervals import with_intervals
+from oncorobust.report.tables.intervals import with_estimate, with_intervals
 from oncorobust.report.tables.point_estimates import NO_INTERVAL_HERE
 from oncorobust.report.tables.protocols import largest_epsilon
 from oncorobust.report.tables.sources import Source, accuracy_source, clean_source, strict_source, sum_of_metrics
@@ -44,7 +46,7 @@ _UNITS: Mapping[str, Unit] = {**dict.fromkeys(_CAPTIONS, _PERCENT), "Figure 6": 
 
 
 def figure_points(datasets: Sequence[PlotData], *, epsilon: float) -> Points:
-    """Return the points of all figures; only those of Figure 6 have values yet (`with_values`).
+    """Return the points of all figures; only those of Figures 4 and 6 have values yet (`with_values`).
 
     epsilon: that of Table S5, for Figure 7.
 
@@ -167,8 +169,10 @@ def _risks(data: PlotData) -> Iterator[Series]:
     file = results_file(data.key, CLEAN, "scores.csv")
     for score, curve in data.risks.items():
         rows = RowsSource(file, {"split": "test"}, "risk_at_coverage", 1, None, {"score": score})
-        places = tuple(map(epsilon_text, curve["coverage"]))
-        yield Series("Figure 4", score, data.key, PointSource(rows, "coverage"), None, places)
+        places = tuple(map(epsilon_text, curve.coverages))
+        series = Series("Figure 4", score, data.key, PointSource(rows, "coverage"), None, places)
+        found = zip(series.cells(), curve.estimates, strict=True)
+        yield series.filled([with_estimate(cell, one, seed=curve.seed, n_draws=N_DRAWS) for cell, one in found])
 
 
 def _survival(data: PlotData) -> Iterator[Series]:

@@ -5,18 +5,12 @@ equal score enter together. A score that tells right from wrong answers lies bel
 the same at every coverage but for chance. The bands are 95 % intervals over patients.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from oncorobust.base.seeds import child_seed
-from oncorobust.evaluation.draw_intervals import curve_band
-from oncorobust.evaluation.resampling import LEVEL, N_DRAWS, draw_patients
-from oncorobust.evaluation.scored_rows import score_names, scored
 from oncorobust.report.figures.drawn_curve import DrawnCurve, LineStyle, draw_curve
 from oncorobust.report.figures.house import house_style
 from oncorobust.report.figures.panels import panel_figure
@@ -35,24 +29,6 @@ SCORES: dict[str, tuple[str, str, LineStyle, str]] = {
     "random": ("random", GREY, "--", ""),
 }
 """Title, colour, line style and marker of each score."""
-
-_COVERAGES = tuple(np.linspace(0.05, 1.0, 96).tolist())
-
-Risks = Mapping[str, pd.DataFrame]
-"""Curve of each score: coverage, risk, low, high, as fractions."""
-
-
-def risk_curves(dataset: str, scores: pd.DataFrame, *, seed: int) -> Risks:
-    """Return the risk over coverage of each score of a data set's test images.
-
-    scores: rows of scores.csv. seed: of the run; the samples of patients are those of the tables.
-    """
-    test = scores[scores["split"] == "test"]
-    draws = draw_patients(test["patient_id"].astype(str), n_draws=N_DRAWS, seed=child_seed(seed, "patients", dataset))
-    return {
-        name: curve_band(scored(test, name, split="test"), draws, coverages=_COVERAGES, level=LEVEL)
-        for name in score_names(test)
-    }
 
 
 def figure_4(datasets: Sequence[PlotData]) -> Figure:
@@ -74,7 +50,7 @@ def curves_of_figure_4(data: PlotData) -> list[DrawnCurve]:
     found = []
     for name in (one for one in SCORES if one in data.risks):
         title, colour, line, marker = SCORES[name]
-        x, y, low, high = (100 * data.risks[name][one].to_numpy() for one in ("coverage", "risk", "low", "high"))
+        x, y, low, high = 100 * data.risks[name].band().to_numpy().T
         found.append(DrawnCurve(title, x, y, low, high, colour, line, marker))
     return found
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from jaxtyping import Float, Int, Shaped
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -22,6 +21,7 @@ from oncorobust.base.units import readable_unit
 from oncorobust.report.figures.acquired import AcquiredModel
 from oncorobust.report.figures.bands import Bands
 from oncorobust.report.figures.certified import Certified
+from oncorobust.report.figures.risk_curves import Risks
 from oncorobust.report.figures.survival_curves import Survival
 from oncorobust.report.palette import BLACK, SKY
 from oncorobust.report.tables.protocols import attack_protocols
@@ -65,9 +65,8 @@ class PlotData:
     attack: contents of attack.json by model. paper: column of the paper's tables, None for none. intensity_range,
     intensity_unit: stored values that became 0 and 1, and their unit. bands: lower and upper ends in percent of the
     intervals of each curve, by model, attack and ending of the measure (`figures.bands`). risks: of the clean model by
-    score, with columns coverage, risk, low and high (`figures.selective_prediction`). survival: of the minimal epsilons
-    by model, empty without the strict protocol. certified: of the smoothed clean model, None without certificates.
-    acquired: changes of the acquisition by attacked model, empty without them.
+    score. survival: of the minimal epsilons by model, empty without the strict protocol. certified: of the smoothed
+    clean model, None without certificates. acquired: changes of the acquisition by attacked model, empty without them.
     """
 
     key: str
@@ -80,7 +79,7 @@ class PlotData:
     attack: Mapping[str, Mapping[str, Any]]
     examples: Examples
     bands: Bands
-    risks: Mapping[str, pd.DataFrame]
+    risks: Risks
     survival: Mapping[str, Survival]
     certified: Certified | None
     acquired: Mapping[str, AcquiredModel]
