@@ -26,7 +26,7 @@ class DrawnCurve:
 
     x: (points,) epsilon, or coverage in percent. y: (points,) percent. low, high: ends of the 95 % intervals, not a
     number where there is none, and None for a curve that has none. step: on which side of
-    its point a step curve changes, None where straight lines join the points.
+    its point a step curve changes, None where straight lines join the points. opacity: of the band.
     """
 
     title: str
@@ -40,6 +40,7 @@ class DrawnCurve:
     hollow: bool = False
     width: float = 1.3
     step: Literal["pre", "post"] | None = None
+    opacity: float = 0.07
 
 
 def draw_curve(axes: Axes, curve: DrawnCurve) -> None:
@@ -56,7 +57,8 @@ def draw_curve(axes: Axes, curve: DrawnCurve) -> None:
         drawstyle="default" if curve.step is None else f"steps-{curve.step}",
     )
     if curve.low is not None and curve.high is not None:
-        axes.fill_between(curve.x, curve.low, curve.high, color=curve.colour, step=curve.step, **BAND)
+        look = {"color": curve.colour, "alpha": curve.opacity, **BAND}
+        axes.fill_between(curve.x, curve.low, curve.high, step=curve.step, **look)
 
 
 def attacked_curve(

@@ -30,6 +30,9 @@ SCORES: dict[str, tuple[str, str, LineStyle, str]] = {
 }
 """Title, colour, line style and marker of each score."""
 
+_OPACITY = 0.03
+"""Of each band; up to nine lie above each other."""
+
 
 def figure_4(datasets: Sequence[PlotData]) -> Figure:
     """Return Figure 4."""
@@ -51,7 +54,7 @@ def curves_of_figure_4(data: PlotData) -> list[DrawnCurve]:
     for name in (one for one in SCORES if one in data.risks):
         title, colour, line, marker = SCORES[name]
         x, y, low, high = 100 * data.risks[name].band().to_numpy().T
-        found.append(DrawnCurve(title, x, y, low, high, colour, line, marker))
+        found.append(DrawnCurve(title, x, y, low, high, colour, line, marker, opacity=_OPACITY))
     return found
 
 

@@ -37,7 +37,7 @@ STRICT: dict[str, Any] = {"color": BLACK, "linewidth": 1.9}
 CERTIFIED: dict[str, Any] = {"color": SKY, "linewidth": 1.7}
 """The certified accuracy of the smoothed model: a light blue line, and an attack on that model in the same colour."""
 
-BAND: dict[str, Any] = {"alpha": 0.07, "linewidth": 0, "zorder": 0.4}
+BAND: dict[str, Any] = {"linewidth": 0, "zorder": 0.4}
 """The band of a curve: several may overlap, and the mark SYNTHETIC stands above them."""
 
 
