@@ -1,6 +1,8 @@
 """Fast minimum norm against exact distances on linear classifiers, with and without the box, and against PGD."""
 
 import numpy as np
+import pytest
+from backends import BACKENDS, passes_on
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from models import WEIGHTS, curved, images, linear, own_predictions, scores
@@ -9,6 +11,11 @@ from oncorobust.attacks.fmn import fmn
 from oncorobust.attacks.goals import Goal, leave
 from oncorobust.attacks.linf import Ball, pgd
 from oncorobust.attacks.target import Target
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_the_other_backends_pass_too(backend: str) -> None:
+    passes_on(backend, __file__)
 
 
 def distances(x_adv: np.ndarray, x: np.ndarray) -> np.ndarray:

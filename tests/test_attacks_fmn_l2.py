@@ -5,6 +5,7 @@ from functools import cache
 import keras
 import numpy as np
 import pytest
+from backends import BACKENDS, passes_on
 from models import SHAPE, WEIGHTS, curved, images, linear, linear_model, own_predictions, scores
 
 from oncorobust.attacks.box_l2 import l2_distance
@@ -13,6 +14,11 @@ from oncorobust.attacks.fmn_l2 import fmn_l2
 from oncorobust.attacks.goals import Goal, leave
 from oncorobust.attacks.input_layers import tied_channels
 from oncorobust.attacks.target import Target
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_the_other_backends_pass_too(backend: str) -> None:
+    passes_on(backend, __file__)
 
 
 def exact_distance(x: np.ndarray) -> float:
