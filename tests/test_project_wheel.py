@@ -137,6 +137,7 @@ def newer_sources(folder: Path) -> Path:
     return folder
 
 
+@pytest.mark.long
 def test_an_upgrade_to_a_newer_wheel(place: Path, project: Path, tmp_path: Path) -> None:
     environment = installed.make_environment(tmp_path / "environment")
     installed.install(installed.build(newer_sources(tmp_path / "sources"), tmp_path / "wheel"), environment)

@@ -94,7 +94,7 @@ def write_all(root: Path, protocols: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize(
-    "protocols", [("paper", "strict"), pytest.param(("paper",), marks=pytest.mark.long), ("strict",)]
+    "protocols", [("paper", "strict"), *(pytest.param((one,), marks=pytest.mark.long) for one in ("paper", "strict"))]
 )
 def test_results_and_tables_fit_their_schema(tmp_path: Path, protocols: tuple[str, ...]) -> None:
     write_all(tmp_path, protocols)

@@ -123,8 +123,14 @@ def test_a_log_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (1, f"error: {message}\n")
 
 
+OFTEN = ("preprocess", "attack", "plot", "report")
+"""Stages of every kind of import, which `make test` tries; `make test-long` tries all."""
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("stage", toy.STAGES)
+@pytest.mark.parametrize(
+    "stage", [pytest.param(one, marks=[] if one in OFTEN else pytest.mark.long) for one in toy.STAGES]
+)
 def test_a_real_script_prints_nothing_while_it_imports(tmp_path: Path, stage: str) -> None:
     command = [sys.executable, str(toy.REPOSITORY / "workflow" / "scripts" / f"{stage}.py"), "--help"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)

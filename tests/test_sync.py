@@ -60,7 +60,7 @@ def test_a_source_archive_without_git_is_run_and_recorded(ran: Path, tmp_path: P
     assert CLEAN in toy.run(folder, "dvc status")
 
 
-@pytest.mark.slow
+@pytest.mark.long  # tests/test_pipeline.py compares them with the real stages
 def test_both_runners_write_the_same_bytes(ran: Path, tmp_path: Path) -> None:
     other = toy.make_toy(tmp_path / "other", toy.small_params())
     toy.run(other, "dvc repro -q")

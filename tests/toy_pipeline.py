@@ -8,16 +8,19 @@ certificates and changes of the acquisition, slices has none.
 """
 
 import ast
+import atexit
 import copy
 import hashlib
+import json
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import chdir, contextmanager
 from dataclasses import dataclass
-from functools import reduce
+from functools import cache, reduce
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +140,15 @@ print("toy {stage}", *words.values())
 
 def make_toy(folder: Path, params: dict[str, Any] | None = None) -> Path:
     """Write the toy repository into `folder` (git and DVC initialised, nothing run) and return it."""
+    shutil.copytree(_made_once(json.dumps(params or toy_params())), folder, symlinks=True, dirs_exist_ok=True)
+    return folder
+
+
+@cache
+def _made_once(params: str) -> Path:
+    """A toy repository with these parameters (JSON) that nobody changes, in a folder that goes with this process."""
+    folder = Path(tempfile.mkdtemp(prefix="toy-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     for name in COPIED:
         place = folder / name
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -147,7 +159,7 @@ def make_toy(folder: Path, params: dict[str, Any] | None = None) -> Path:
     for stage in STAGES:
         script = folder / "workflow" / "scripts" / f"{stage}.py"
         script.write_text(_toy_script(stage, script.read_text(encoding="utf-8")), encoding="utf-8")
-    write_params(folder, params or toy_params())
+    write_params(folder, json.loads(params))
     raw = folder / "data" / "raw" / "slices"
     raw.mkdir(parents=True)
     (raw / "manifest.csv").write_text("image_id,path,label,patient_id\n")
