@@ -73,6 +73,9 @@ def test_table_c_counts_the_rows_of_the_test_images(
     assert cell(table, f"{model}:Baseline", "base_accuracy").value == pytest.approx(base)
     assert cell(table, f"{model}:Baseline", "price").value == pytest.approx(right.mean() - base)
     assert cell(table, f"{model}:Baseline", "abstained").value == pytest.approx(frame["abstained"].mean())
+    commonest = frame["label"].value_counts().max() / len(frame)
+    assert cell(table, f"{model}:Baseline", "one_answer").value == pytest.approx(commonest)
+    assert cell(table, f"{model}:Baseline", "above_one_answer").value == pytest.approx(right.mean() - commonest)
     for epsilon in TABLE_EPSILONS:
         certified = cell(table, f"{model}:{epsilon}", "certified")
         attacked = cell(table, f"{model}:{epsilon}", "attacked")
@@ -122,7 +125,14 @@ def test_a_trace_computes_each_number_again(root: Path, tables: dict[str, Table]
 def test_metrics_hold_them(tables: dict[str, Table]) -> None:
     found = tables_to_metrics([tables["Table C"]])["table_c"]["lidc"]
     assert found["clean_eps_0_002"]["certified"]["value"] == cell(tables["Table C"], "clean:0.002", "certified").value
-    assert set(found["clean_Baseline"]) == {"accuracy", "base_accuracy", "price", "abstained"}
+    assert set(found["clean_Baseline"]) == {
+        "accuracy",
+        "base_accuracy",
+        "price",
+        "abstained",
+        "one_answer",
+        "above_one_answer",
+    }
 
 
 def test_without_certificates_the_tables_say_so_and_have_no_certified_column(root: Path) -> None:
@@ -139,6 +149,7 @@ def test_a_radiologist_reads_the_guarantee_in_hounsfield_units(root: Path, table
     certify = contents(root, "certify.json", ["lidc"])["lidc"]
     column = TableColumn("lidc", "LIDC", "CT", 40, False)
     told = certificate_sentences(tables["Table C"], column, certify, (1400.0, "HU"), unit="patients")
+    told = [one for one in told if not one.startswith("A model that gives every image the same answer")]
     assert len(told) == 4
     right = cell(tables["Table C"], "clean:Baseline", "accuracy").value
     enough = [e for e in TABLE_EPSILONS if cell(tables["Table C"], f"clean:{e}", "certified").value >= right / 2]
@@ -151,6 +162,25 @@ def test_a_radiologist_reads_the_guarantee_in_hounsfield_units(root: Path, table
     shared = {model: one | {"alpha_of": "table"} for model, one in certify.items()}
     told = certificate_sentences(tables["Table C"], column, shared, (1400.0, "HU"), unit="patients")
     assert "with 99.9 % confidence for all images together" in told[0]
+
+
+def test_a_smoothed_model_of_one_answer_is_told_to_be_no_better_than_that(root: Path) -> None:
+    """Its certified accuracy is half at every epsilon, and says nothing."""
+    certify = contents(root, "certify.json", ["lidc"])
+    table = table_c(certify, report=REPORT, table_epsilons=TABLE_EPSILONS)
+    rows = {file: read_rows(root / file) for file in row_files([table])}
+    constant = {"predicted": 1, "abstained": False, "certified_epsilon": 0.05}
+    rows["reports/lidc/clean/certificates.csv"] = rows["reports/lidc/clean/certificates.csv"].assign(**constant)
+    (table,) = with_intervals([table], rows, seed=0, n_draws=2000)
+    column = TableColumn("lidc", "LIDC", "CT", 40, False)
+    told = certificate_sentences(table, column, certify["lidc"], (1400.0, "HU"), unit="patients")
+    labels = rows["reports/lidc/clean/certificates.csv"].query("split == 'test'")["label"]
+    share, commonest = (labels == 1).mean(), max((labels == 1).mean(), (labels == 0).mean())
+    assert told[0].startswith(f"Clean model: for {100 * share:.0f}\u00a0% (")
+    assert told[2].startswith("A model that gives every image the same answer would be right, with this guarantee at")
+    assert f"for {100 * commonest:.0f}\u00a0% (" in told[2]
+    assert "It is not shown that the smoothed clean model is right more often: a difference of" in told[2]
+    assert len(told) == 5, "the adversarially trained model is above one answer for all"
 
 
 def test_the_gate_judges_the_certificates_of_each_model(root: Path) -> None:

@@ -60,6 +60,14 @@ def _of_model(
         f"The price: without attack the smoothed {_MODELS[model]} model is right for {shown_percent(accuracy)} of the "
         f"images, the model itself for {shown_percent(base)}; a difference of {price} percentage points."
     )
+    above = cell(f"{model}:{BASELINE}", "above_one_answer")
+    if above.interval is None or above.interval.low is None or above.interval.low <= 0:
+        one_answer = cell(f"{model}:{BASELINE}", "one_answer")
+        yield (
+            f"A model that gives every image the same answer would be right, with this guarantee at every epsilon, for "
+            f"{shown_percent(one_answer)} of these images. It is not shown that the smoothed {_MODELS[model]} model is "
+            f"right more often: a difference of {display_estimate(above, 'points')} percentage points."
+        )
 
 
 def _value(cell: Cell) -> float:

@@ -110,6 +110,10 @@ TABLE_C = Table(
             *estimate("base_accuracy", "Accuracy of the model itself on the same images."),
             *estimate("price", "accuracy minus base_accuracy."),
             *estimate("abstained", "Share of the images on which the smoothed model abstains."),
+            *estimate(
+                "one_answer", "Share of the images whose label is the commonest: right under one answer for all."
+            ),
+            *estimate("above_one_answer", "accuracy minus one_answer."),
             when="the data set has certificates",
         ),
     ),

@@ -25,6 +25,7 @@ _NAMES: dict[Statistic, str] = {
     "base_accuracy": "Accuracy",
     "smoothed_accuracy": "Accuracy of the smoothed model",
     "abstained_share": "Share on which the smoothed model abstains",
+    "commonest_label_share": "Accuracy of one answer for all images",
     "certified_accuracy": "Certified accuracy of the smoothed model",
     "smoothed_robust_accuracy": "Robust accuracy of the smoothed model",
 }
@@ -32,6 +33,7 @@ _OF_TABLE_C: dict[Statistic, str] = {
     "base_accuracy": "no attack",
     "smoothed_accuracy": "no attack",
     "abstained_share": "no attack",
+    "commonest_label_share": "no attack",
     "certified_accuracy": "any change within epsilon",
     "smoothed_robust_accuracy": "PGD on the smoothed model",
 }

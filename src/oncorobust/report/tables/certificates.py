@@ -2,9 +2,13 @@
 
 The smoothed model answers as the model does most often under Gaussian noise. All its numbers are over the same images:
 
-    model:Baseline    accuracy of the smoothed model and of the model itself, their difference, share abstained
+    model:Baseline    accuracy of the smoothed model and of the model itself, their difference, share abstained;
+                      accuracy of one answer for all images, and by how much the smoothed model is above it
     model:epsilon     certified: share predicted right that no change within epsilon can alter, a lower bound
                       under attack: share predicted right that an attack on it did not alter, an upper bound
+
+A model that gives all images one answer is certified at every epsilon. It is right for the commonest label, which is
+half of the images where two classes are balanced, so a certified accuracy means something only above that.
 
 All values are computed from the rows of certificates.csv (`intervals.with_intervals`). Without certificates the table
 has no rows and its caption says so, because the pipeline names its files before it runs.
@@ -32,6 +36,8 @@ _FIELDS = (
     Field("base_accuracy", "model itself", "without attack", "percent"),
     Field("price", "smoothed minus itself", "without attack", "points"),
     Field("abstained", "smoothed model", "abstained", "percent"),
+    Field("one_answer", "one answer for all", "without attack", "percent"),
+    Field("above_one_answer", "smoothed minus one answer", "without attack", "points"),
 )
 _CAPTION = (
     "What randomized smoothing guarantees. The smoothed model answers as the model does most often under Gaussian "
@@ -39,8 +45,8 @@ _CAPTION = (
     "images that it answers right and whose answer no change of pixels within epsilon (l_inf radius for pixel values "
     "in [0, 1]) can alter, a lower bound. Under attack: share predicted right that an attack on the smoothed model "
     "itself did not alter, an upper bound. Baseline: without attack, of the smoothed model and of the model itself on "
-    "the same images. {models}. Sigma is chosen on validation patients. A certificate is one of the smoothed model, "
-    "not of the model itself."
+    "the same images, and of one answer for all images, which would be certified at every epsilon. {models}. Sigma is "
+    "chosen on validation patients. A certificate is one of the smoothed model, not of the model itself."
 )
 _NOTE = (
     "Certified: of the smoothed model of Table C, not of the model itself: share of the images that it answers right "
@@ -129,6 +135,8 @@ def _cells(dataset: str, model: str, metrics: Mapping[str, Any], epsilons: Seque
         "base_accuracy": (("base_accuracy", 1),),
         "price": (("smoothed_accuracy", 1), ("base_accuracy", -1)),
         "abstained": (("abstained_share", 1),),
+        "one_answer": (("commonest_label_share", 1),),
+        "above_one_answer": (("smoothed_accuracy", 1), ("commonest_label_share", -1)),
     }
     for field, terms in of_baseline.items():
         sources = [_signed(certificate_source(dataset, model, metrics, name), sign) for name, sign in terms]

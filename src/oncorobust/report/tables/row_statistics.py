@@ -112,6 +112,11 @@ def _smoothed_accuracy(frame: pd.DataFrame, _: RowsSource, abstained: str) -> Ra
     return _right(frame) & ~frame[abstained], _all(frame)
 
 
+def _commonest_label(frame: pd.DataFrame, _: RowsSource) -> Ratio:
+    """Of labels that equally many images have, the first counts."""
+    return frame["label"] == frame["label"].mode().iloc[0], _all(frame)
+
+
 def _abstained_share(frame: pd.DataFrame, _: RowsSource, abstained: str) -> Ratio:
     return frame[abstained], _all(frame)
 
@@ -178,6 +183,7 @@ _RATIOS: dict[Statistic, tuple[tuple[str, ...], Callable[..., Ratio]]] = {
     "base_accuracy": (("base_predicted",), _base_accuracy),
     "smoothed_accuracy": (("abstained",), _smoothed_accuracy),
     "abstained_share": (("abstained",), _abstained_share),
+    "commonest_label_share": ((), _commonest_label),
     "certified_accuracy": (("abstained", "certified_epsilon"), _certified_accuracy),
     "share_withstanding": (("first_flipped",), _withstanding),
     "share_safe": (("last_safe",), _safe),

@@ -24,6 +24,7 @@ CertificateStatistic = Literal[
     "base_accuracy",
     "smoothed_accuracy",
     "abstained_share",
+    "commonest_label_share",
     "certified_accuracy",
     "smoothed_robust_accuracy",
 ]
@@ -32,6 +33,7 @@ CertificateStatistic = Literal[
     base_accuracy             images that the model itself answers as labelled
     smoothed_accuracy         images that the smoothed model answers as labelled, without abstaining
     abstained_share           images on which the smoothed model abstains
+    commonest_label_share     images of the label that most images have: right under one answer for all
     certified_accuracy        images of smoothed_accuracy whose certified epsilon is at least an epsilon
     smoothed_robust_accuracy  images of smoothed_accuracy that no attack on the smoothed model changes within an epsilon
 """

@@ -54,6 +54,8 @@ STATISTIC_WORDS: Mapping[Statistic, str] = {
     "smoothed_accuracy": "share of the {images} that the smoothed model (sigma {sigma}) predicts as labelled without "
     "abstaining",
     "abstained_share": "share of the {images} on which the smoothed model (sigma {sigma}) abstains",
+    "commonest_label_share": "share of the {images} whose label is the commonest among them, which one answer for all "
+    "images would get right",
     "certified_accuracy": "share of the {images} that the smoothed model (sigma {sigma}) predicts as labelled and "
     "whose certified epsilon is at least {epsilon}",
     "smoothed_robust_accuracy": "share of the {images} that the smoothed model (sigma {sigma}) predicts as labelled "
