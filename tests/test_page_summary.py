@@ -12,7 +12,7 @@ from oncorobust.report.page.curve import CurvePoint, ModelCurve, curve_files, cu
 from oncorobust.report.page.parts import DatasetPart
 from oncorobust.report.page.summary import Light
 from oncorobust.report.page.text import change_text
-from oncorobust.report.tables.cell import Cell, Interval, PairedTest
+from oncorobust.report.tables.cell import Cell, Interval, PairedTest, Table
 from oncorobust.report.tables.row_statistics import read_rows
 from oncorobust.report.tables.validity import Gate
 from oncorobust.report.verdict_text import dataset_outcome
@@ -52,18 +52,23 @@ def test_a_red_check_names_its_model_and_the_others_are_counted_together() -> No
     ]
 
 
+NOTHING = Table("Table E", "e", "", (), (), "blocks", (), (), ())
+
+
 def trained(*epochs: int, kept: bool = False) -> dict[str, object]:
     return {"collapsed_epochs": list(epochs), "collapsed": kept, "best": {"epoch": 1}}
 
 
 def part_of(*, training: dict[str, object], attack: dict[str, object] | None = None) -> DatasetPart:
-    return DatasetPart("ct", {}, training, attack or {}, {}, {}, None, (), b"", {})
+    return DatasetPart(
+        "ct", {"class_names": ["benign", "malignant"]}, training, attack or {}, {}, {}, None, (), b"", {}
+    )
 
 
 def test_a_collapsed_training_and_images_without_a_gradient_stand_on_the_card() -> None:
     attack = {"clean": {"share_without_gradient": 0.01}, "adversarial": {"share_without_gradient": 0.125}}
     part = part_of(training={"clean": trained(), "adversarial": trained(2, 3)}, attack=attack)
-    assert [(name, one.text, one.spoils) for name, one in summary._warnings(part)] == [
+    assert [(name, one.text, one.spoils) for name, one in summary._warnings(part, NOTHING)] == [
         (
             "adversarially trained",
             "12.50\u00a0% of the attacked images have no gradient: accuracy under attack may be too high.",
@@ -72,10 +77,10 @@ def test_a_collapsed_training_and_images_without_a_gradient_stand_on_the_card() 
         ("adversarially trained", "Training collapsed after epochs 2, 3; the weights of epoch 1 were kept.", False),
     ]
     part = part_of(training={"clean": trained(4, kept=True)})
-    ((name, found),) = summary._warnings(part)
+    ((name, found),) = summary._warnings(part, NOTHING)
     assert (name, found.spoils) == ("clean", True)
     assert found.text.startswith("Training collapsed: the model is no better than one answer for all images.")
-    assert list(summary._warnings(part_of(training={"clean": trained()}))) == []
+    assert list(summary._warnings(part_of(training={"clean": trained()}), NOTHING)) == []
 
 
 def test_a_model_with_a_red_check_or_collapsed_weights_is_marked_beside_its_numbers() -> None:

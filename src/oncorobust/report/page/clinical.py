@@ -138,7 +138,7 @@ def _models(
     part: Described, table: Table, stored: StoredImages, gates: Sequence[Gate], models: Mapping[str, str]
 ) -> Iterator[ModelView]:
     readable, images = readable_unit_of(part.summary), stored.images[part.key]
-    warnings = warnings_of(part, gates)
+    warnings = warnings_of(part, gates, table)
     for model in part.attack:
         predictions, ranking = (stored.rows[results_file(part.key, model, file)] for file in _FILES)
         matrices = confusions(

@@ -104,7 +104,7 @@ def cards(
             hardening=hardening_of(part.training),
             lines=tuple(_lines(part, columns[part.key], tables, measure, measures_of(protocols)[0], epsilon)),
             spoiled=_spoiled(part, [one for one in gates if one.dataset == part.key]),
-            warnings=tuple(_warnings(part)),
+            warnings=tuple(_warnings(part, tables["Table E"])),
             lights=tuple(_lights([one for one in gates if one.dataset == part.key])),
             verdicts=tuple(
                 (one["policy"]["name"], outcome) for one in verdicts if (outcome := dataset_outcome(one, part.key))
@@ -178,9 +178,9 @@ def _shown(cell: Cell) -> Shown:
     return Shown(f"{value}\u00a0%", interval.strip("()"), cell.table, cell.row, cell.field)
 
 
-def _warnings(part: DatasetPart) -> Iterator[tuple[str, ModelWarning]]:
+def _warnings(part: DatasetPart, answers: Table) -> Iterator[tuple[str, ModelWarning]]:
     """Yield the name of a model with each warning about it; the lights show the checks of the validity gate."""
-    for model, found in warnings_of(part, []).items():
+    for model, found in warnings_of(part, [], answers).items():
         yield from ((MODELS[model], one) for one in found)
 
 
