@@ -8,7 +8,7 @@ from scored_fixture import make_scored, random_scored
 from sklearn.metrics import roc_auc_score
 
 from oncorobust.base.errors import InputError
-from oncorobust.evaluation.draw_intervals import curve_band
+from oncorobust.evaluation.draw_intervals import risk_estimates
 from oncorobust.evaluation.resampling import Draws, draw_patients
 from oncorobust.evaluation.risk_coverage import (
     Scored,
@@ -147,10 +147,10 @@ def test_the_band_holds_the_curve_and_narrows_with_patients():
     for n in (240, 3840):
         images = random_scored(n, seed=4)
         draws = draw_patients(images.patient_ids, n_draws=400, seed=0)
-        band = curve_band(images, draws, coverages=(0.5, 0.8, 1.0), level=0.95)
-        assert band.columns.tolist() == ["coverage", "risk", "low", "high"]
-        assert ((band["low"] < band["risk"]) & (band["risk"] < band["high"])).all()
-        widths.append((band["high"] - band["low"]).mean())
+        band = risk_estimates(images, draws, coverages=(0.5, 0.8, 1.0), level=0.95)
+        assert len(band) == 3
+        assert all(one.low < one.value < one.high for one in band)
+        widths.append(np.mean([one.high - one.low for one in band]))
     assert widths[1] == pytest.approx(widths[0] / 4, rel=0.3)
 
 
@@ -158,9 +158,9 @@ def test_the_band_holds_the_curve_and_narrows_with_patients():
 def test_one_patient_or_agreeing_draws_give_no_band(right, patients):
     images = make_scored([3, 2, 1], right, patients)
     draws = draw_patients(patients, n_draws=20, seed=0)
-    band = curve_band(images, draws, coverages=(0.5, 1.0), level=0.95)
-    assert band[["low", "high"]].isna().all(axis=None)
-    assert band["risk"].notna().all()
+    band = risk_estimates(images, draws, coverages=(0.5, 1.0), level=0.95)
+    assert [(one.low, one.high) for one in band] == [(None, None)] * 2
+    assert all(one.value is not None for one in band)
 
 
 @pytest.mark.parametrize(
