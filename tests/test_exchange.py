@@ -21,6 +21,7 @@ from exchange_fixture import HOSTILE, small_facts, small_gates, small_tables, ta
 from test_schema import write_all
 
 from oncorobust.base.errors import InputError
+from oncorobust.base.files import read_json, write_json
 from oncorobust.base.schema.entries import Table as ColumnTable
 from oncorobust.base.schema.exchange import ROBUST_POINTS, TRAINING_POINTS
 from oncorobust.pipeline.stages.exchange import exchange
@@ -490,15 +491,19 @@ def test_a_model_for_certificates_has_a_card_and_no_headline(made: Path) -> None
     assert "noise" in set(curves.loc[curves["data_set"] == "LIDC", "model"])
 
 
-def test_a_missing_model_is_named_with_the_command_that_makes_it(made: Path) -> None:
+def test_cards_have_the_digests_that_training_wrote(made: Path) -> None:
+    training = read_json(made / "reports/lidc/clean/training.json")
+    card = (made / "reports/cards/lidc-clean.md").read_text(encoding="utf-8")
+    assert f"MD5 `{training['model_md5']}`, SHA-256 `{training['model_sha256']}`" in card
+
+
+def test_a_training_of_an_older_version_is_named(made: Path) -> None:
     with chdir(made):
-        model = Path("models/lidc/adversarial.keras")
-        content = model.read_bytes()
-        model.unlink()
+        file = Path("reports/lidc/adversarial/training.json")
+        content = file.read_text(encoding="utf-8")
+        write_json(file, {key: value for key, value in read_json(file).items() if key != "model_sha256"})
         try:
-            with pytest.raises(
-                InputError, match=r"expected models/lidc/adversarial.keras, got no such file; `snakemake"
-            ):
+            with pytest.raises(InputError, match=r"training.json: expected model_sha256, got none: an older version"):
                 exchange(load_params())
         finally:
-            model.write_bytes(content)
+            file.write_text(content, encoding="utf-8")

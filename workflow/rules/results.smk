@@ -72,7 +72,6 @@ rule exchange:
         cells="reports/tables/cells.json",
         gates="reports/tables/validity.json",
         summaries=expand("data/processed/{dataset}/summary.json", dataset=DATASETS),
-        models=of_all_models("models/{dataset}/{model}.keras", runs=TRAINED),
         trainings=of_all_models("reports/{dataset}/{model}/{file}", runs=TRAINED, file=["training.json", "history.csv"]),
         attacks=of_all_models("reports/{dataset}/{model}/attack.json"),
     output:

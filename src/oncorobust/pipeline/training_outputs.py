@@ -20,7 +20,7 @@ import keras
 import pandas as pd
 
 from oncorobust.base import layout
-from oncorobust.base.files import file_md5, whole_outputs, write_csv
+from oncorobust.base.files import file_md5, file_sha256, whole_outputs, write_csv
 from oncorobust.base.schema.version import write_results
 from oncorobust.models.answers import record_answers
 from oncorobust.models.vgg16 import save_model
@@ -71,7 +71,7 @@ def write_training(model: keras.Model, trained: Trained, *, dataset: str, name: 
     outputs = [layout.model_file(dataset, name), layout.answers_file(dataset, name), *files]
     with whole_outputs(*outputs) as (model_draft, answers_draft, metrics_draft, history_draft, curves_draft):
         save_model(model, model_draft)
-        metrics["model_md5"] = file_md5(model_draft)
+        metrics |= {"model_md5": file_md5(model_draft), "model_sha256": file_sha256(model_draft)}
         write_results(answers_draft, record_answers(model))
         write_results(metrics_draft, metrics)
         write_csv(history_draft, trained.history)

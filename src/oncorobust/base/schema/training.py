@@ -114,6 +114,9 @@ TRAINING = Document(
         Key("unlabelled_patients", "integer", "patients", "Patients of images used without a label.", _WITHOUT),
         Key("unlabelled_images", "integer", "images", "Training images used without a label.", _WITHOUT),
         Key("model_md5", "string", NO_UNIT, "MD5 of the model's file.", "written by this version or a later one"),
+        Key(
+            "model_sha256", "string", NO_UNIT, "SHA-256 of the model's file.", "written by this version or a later one"
+        ),
         Key("parameters", "integer", "parameters", "Number of parameters of the model."),
         Key("epochs_run", "integer", "epochs", "Number of epochs of training."),
         Key("ended", "string", NO_UNIT, "Why training ended: all epochs, patience, collapse or not trained."),

@@ -7,9 +7,9 @@ import pandas as pd
 import yaml
 
 from oncorobust.base import layout
-from oncorobust.base.files import file_md5, file_sha256, whole_outputs, write_csv, write_json
+from oncorobust.base.errors import InputError
+from oncorobust.base.files import whole_outputs, write_csv, write_json
 from oncorobust.base.schema.version import read_results
-from oncorobust.pipeline.made_files import check_made
 from oncorobust.pipeline.table_outputs import read_gates
 from oncorobust.report.exchange.card_facts import CardFacts
 from oncorobust.report.exchange.citations import citations
@@ -71,8 +71,11 @@ def _facts(
     gates: Sequence[Gate],
     origins: Mapping[str, str],
 ) -> list[CardFacts]:
-    """Return what is known about each trained model of each data set."""
-    check_made(*(layout.model_file(dataset, model) for dataset, held in models.items() for model in held))
+    """Return what is known about each trained model of each data set.
+
+    The digests of a model's file are those that its training wrote: Snakemake would read all models once for each of
+    this stage's outputs.
+    """
     trainings, of = read_metrics(models, "training.json"), {(gate.dataset, gate.model): gate for gate in gates}
     titles = {gate.dataset: gate.title for gate in gates}
     return [
@@ -85,12 +88,21 @@ def _facts(
             trainings=trainings[dataset],
             gate=of.get((dataset, model)),
             numbers=measured_of(tables, dataset, model),
-            md5=file_md5(layout.model_file(dataset, model)),
-            sha256=file_sha256(layout.model_file(dataset, model)),
+            md5=_digest(trainings, dataset, model, "model_md5"),
+            sha256=_digest(trainings, dataset, model, "model_sha256"),
         )
         for dataset, held in models.items()
         for model in held
     ]
+
+
+def _digest(trainings: Metrics, dataset: str, model: str, key: str) -> str:
+    try:
+        return str(trainings[dataset][model][key])
+    except KeyError as error:
+        where = layout.results_file(dataset, model, "training.json")
+        message = f"{where}: expected {key}, got none: an older version wrote it; train the model again"
+        raise InputError(message) from error
 
 
 def _headline(facts: CardFacts, tables: Sequence[Table]) -> str:
