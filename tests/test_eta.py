@@ -49,7 +49,7 @@ def test_a_run_prints_one_line_when_a_job_ends(tmp_path):
     stamped = [line for line in lines if re.match(r"\[\d+:\d\d\] ", line)]
     assert re.match(r"\[\d+:\d\d\] 19 jobs\. ", stamped[0])
     assert all(re.search(r": done in \d+ s; \d+ of 19 jobs(, about \d+ s left)?$", line) for line in stamped[1:])
-    assert len(stamped) == 1 + 19
+    assert len(stamped) == 1 + 19, lines
     assert "left" not in stamped[1]
     assert "left" not in stamped[-1]
     # The toy's scripts print a line each; nothing else is on the terminal but Snakemake's two lines on its profile.

@@ -108,6 +108,7 @@ if False:
 {imports}
 import argparse
 import importlib
+import sys
 from pathlib import Path
 
 import yaml
@@ -134,7 +135,7 @@ for number, output in outputs:
 if "{stage}" == "preprocess":  # as the real one: the runners compare it with the present tree
     raw_tree = importlib.import_module("oncorobust.pipeline.raw_tree")  # not counted as code of every toy stage
     raw_tree.write_fingerprint(output, raw_tree.look(Path(), words["dataset"]))
-print("toy {stage}", *words.values())
+sys.stdout.write(" ".join(["toy {stage}", *words.values()]) + "\\n")  # one call, as stages: lines of jobs do not mix
 '''
 
 
