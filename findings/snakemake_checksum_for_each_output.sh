@@ -6,7 +6,7 @@
 # once for each job that reads it.
 #
 # It is computed again for each output of the job. A job that writes 40 small files, such as tables and model cards, from
-# ten checkpoints of 84 MB reads 34 GB after it has ended, in Snakemake's own process, while no other job is started.
+# ten checkpoints of 84 MB reads 34 GB after it has ended, in Snakemake's own process.
 # Here one input of 50 MB is read about 20 times more often by the rule with 21 outputs than by the rule with one.
 set -euo pipefail
 folder=$(mktemp -d)

@@ -1,4 +1,4 @@
-"""Draw the paper's Figures 1, 2 and 3, and Figures 4 to 6, from metrics, rows and adversarial examples."""
+"""Draw the paper's Figures 1, 2 and 3, and Figures 4 to 8, from metrics, rows and adversarial examples."""
 
 from oncorobust.pipeline.stage_log import open_log
 
