@@ -48,6 +48,13 @@ class Tab:
         assert "exceptionDetails" not in done, done["exceptionDetails"]
         return done["result"].get("value")
 
+    def until(self, condition: str) -> None:
+        """Wait until a JavaScript condition holds: a slow machine draws later, and a fixed delay would fail on it."""
+        ends = time.monotonic() + _PATIENCE
+        while not self.js(condition):
+            assert time.monotonic() < ends, f"the page never came to: {condition}"
+            time.sleep(0.02)
+
     def press(self, key: str) -> None:
         """Press a key as a person does."""
         text = {"Enter": "\r", " ": " "}.get(key, "")

@@ -1,12 +1,11 @@
 """The page's dialog of a number: its data, without facts that are newer than the page, and its script in a browser."""
 
-import html
 import json
 from pathlib import Path
 
 import pytest
 import yaml
-from browser import dumped
+from browser import needs_chromium, running_browser
 from jinja2 import Environment, PackageLoader
 from results_fixture import REPOSITORY
 
@@ -127,20 +126,18 @@ def test_the_parameters_are_those_that_the_stages_declare():
     assert {f"workflow/code/{stage}.txt" for stage in SHOWN_CODE} < set(stages["report"]["deps"])
 
 
-SCRIPT = """
-const found = {}; const dialog = document.getElementById("trace-dialog");
-const button = document.querySelector(".trace-open");
-found.buttons = document.querySelectorAll(".trace-open").length;
-button.focus(); button.click();
-found.open = dialog.open; found.text = document.getElementById("trace-body").innerText;
-dialog.addEventListener("close", () => setTimeout(() => {
-  found.focused = document.activeElement === button; found.closed = !dialog.open;
-  document.title = JSON.stringify(found);
-}));
-dialog.close();
-"""
+CLICK = """(() => {
+  const dialog = document.getElementById("trace-dialog");
+  const button = document.querySelector(".trace-open");
+  button.focus(); button.click();
+  const found = { buttons: document.querySelectorAll(".trace-open").length, open: dialog.open };
+  found.text = document.getElementById("trace-body").innerText;
+  dialog.close();
+  return found;
+})()"""
 
 
+@needs_chromium
 def test_a_click_on_a_number_shows_its_origin_and_closing_returns_the_focus(tmp_path):
     loader = Environment(loader=PackageLoader("oncorobust.report"), autoescape=True)
     partial = loader.get_template("_trace.html.j2").render(trace=trace_view([TABLE], FACTS))
@@ -154,10 +151,16 @@ def test_a_click_on_a_number_shows_its_origin_and_closing_returns_the_focus(tmp_
         ]
     )
     table = f"<table data-table='Table 1'><tr>{numbers}</tr></table>"
-    page = f"<!DOCTYPE html>{table}{partial}<script>{script}</script><script>{SCRIPT}</script>"
-    shown, _ = dumped(page, tmp_path)
-    found = json.loads(html.unescape(shown.partition("<title>")[2].partition("</title>")[0]))
-    assert (found["buttons"], found["open"], found["focused"], found["closed"]) == (1, True, True, True)
+    page = f"<!DOCTYPE html>{table}{partial}<script>{script}</script>"
+    (tmp_path / "page.html").write_text(page, encoding="utf-8")
+    with running_browser(tmp_path / "browser") as browser:
+        tab = browser.tab()
+        tab.open(tmp_path / "page.html")
+        found = tab.js(CLICK)
+        tab.until("document.activeElement === document.querySelector('.trace-open')")
+        assert tab.js("document.getElementById('trace-dialog').open") is False
+        assert tab.complaints() == []
+    assert (found["buttons"], found["open"]) == (1, True)
     assert found["text"].startswith("0.50")
     assert "Table 1, row PGD:0.002, data set lidc: share of the 12 attacked test images" in found["text"]
     assert "data/processed/lidc/images.npy, MD5 " + "b" * 32 in found["text"]
