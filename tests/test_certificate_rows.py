@@ -101,6 +101,25 @@ def test_sigma_is_chosen_on_validation_images_alone(found: tuple[pd.DataFrame, d
     assert choose_sigma(validation.assign(correct=False), epsilons=EPSILONS) == 0.05, "of equal ones the smallest"
 
 
+def validation_rows(correct: dict[float, list[bool]]) -> pd.DataFrame:
+    """Rows of four images of two classes, certified at every epsilon where they are right."""
+    return pd.concat(
+        pd.DataFrame({"sigma": sigma, "image_id": list("abcd"), "label": [0, 0, 1, 1], "correct": right}).assign(
+            certified_epsilon=[0.01 if sigma > 0.1 else 0.002] * 4
+        )
+        for sigma, right in correct.items()
+    )
+
+
+def test_a_sigma_that_makes_all_answers_alike_is_not_chosen() -> None:
+    epsilons = (0.001, 0.002, 0.004, 0.006)
+    alike, telling = [True, True, False, False], [True, True, True, False]
+    # mean certified accuracy: 1/2 of the answer that is the same everywhere, 3/8 of the one that tells images apart
+    assert choose_sigma(validation_rows({0.05: telling, 0.2: alike}), epsilons=epsilons) == 0.05
+    assert choose_sigma(validation_rows({0.05: telling, 0.2: telling}), epsilons=epsilons) == 0.2
+    assert choose_sigma(validation_rows({0.05: alike, 0.2: alike}), epsilons=epsilons) == 0.05, "the least change"
+
+
 def test_the_attack_is_at_the_chosen_sigma_and_never_inside_a_certificate(
     found: tuple[pd.DataFrame, dict[str, object]],
 ) -> None:

@@ -8,9 +8,8 @@ Proof: look l is above p with probability at most alpha_l, whether or not sampli
 probability at least 1 - alpha; a rule that stops early, for whatever reason, only leaves out looks.
 
 The first main look is the earliest at which the largest epsilon can be certified, with `_FIRST_SHARE` of alpha; an
-image that always gets the same answer ends there. Sampling ends, too, where the next epsilon is out of reach: where
-not even agreement of all samples left would certify it, or where a count as low as this one has a probability of at
-most `_GIVE_UP` at the rate that the last look needs. Giving up never makes a certificate wrong: it claims less.
+image that always gets the same answer ends there. Sampling ends, too, where the next epsilon is out of reach, or too
+unlikely for the samples it would take (`stopping`). Giving up never makes a certificate wrong: it claims less.
 """
 
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from oncorobust.base.arrays import Flags
 from oncorobust.base.errors import InputError
 from oncorobust.certificates.counts import lower_bound, needed_probability, samples_needed
 from oncorobust.certificates.plan import SamplingPlan
+from oncorobust.certificates.stopping import hopeless_counts
 
 _EARLY_SHARE, _FIRST_SHARE, _LAST_SHARE = 0.05, 0.4, 0.33
 """Shares of alpha of all looks before the first main look, of that look, and of the last one; others share the rest."""
@@ -30,7 +30,6 @@ _GROWTH = 1.35
 """Ratio of one main look to the one before."""
 _EARLY_GROWTH, _EARLY_LOOKS = 2.0, 2
 _CHECK_GROWTH, _FIRST_CHECK = 1.2, 16
-_GIVE_UP = 0.02
 _UNIT = 8
 """Numbers of samples are multiples of this one, but for the last."""
 
@@ -85,7 +84,7 @@ def schedule_of(plan: SamplingPlan, *, sigma: float, n_free: int, epsilons: tupl
     alphas = np.array([looks.get(int(n), 0.0) for n in at])
     p = needed_probability(np.array(reachable), sigma=sigma, n_free=n_free)
     needed = _needed(at, alphas, p)
-    return Schedule(np.array(reachable), at, alphas, needed, _hopeless(at, needed))
+    return Schedule(np.array(reachable), at, alphas, needed, hopeless_counts(at, needed))
 
 
 def decide(schedule: Schedule, place: int, n_top: np.ndarray, certified: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -185,13 +184,3 @@ def _needed(at: np.ndarray, alphas: np.ndarray, p: np.ndarray) -> np.ndarray:
     counts += binom.sf(counts - 1, at[looks, None], p) >= alphas[looks, None]
     never[looks] = counts
     return never
-
-
-def _hopeless(at: np.ndarray, needed: np.ndarray) -> np.ndarray:
-    """Return the largest count from which no later look can certify, or from which the last look hardly will."""
-    left = at[None, :] - at[:, None]
-    later = np.where((left > 0)[:, :, None], needed[None] - left[:, :, None], np.iinfo(np.int64).max)
-    exact = later.min(axis=1) - 1
-    rate = np.minimum(needed[-1] / at[-1], 1)
-    unlikely = binom.ppf(_GIVE_UP, at[:, None], rate).astype(np.int64) - 1
-    return np.maximum(np.minimum(exact, at[:, None]), unlikely)

@@ -1,8 +1,9 @@
 """Certificates of validation and test images by randomized smoothing: a row per image and sigma.
 
-Sigma is chosen on validation images alone: the largest mean certified accuracy over the tables' epsilons, and the
-smallest sigma of those that have it. At this sigma the test images are attacked too, with the smoothed model itself as
-the target, so that each image has a lower and an upper bound of one and the same model.
+Sigma is chosen on validation images alone: the largest mean certified accuracy over the tables' epsilons among those
+that tell images apart (`choose_sigma`), and the smallest sigma of those that have it. At this sigma the test images are
+attacked too, with the smoothed model itself as the target, so that each image has a lower and an upper bound of one and
+the same model.
 
 The rows hold the counts. Radius, accuracy and all that tables show are computed from them, and the validity gate
 computes each bound again (`validity_certificates`). An image's row does not depend on the images beside it.
@@ -180,11 +181,17 @@ def _block_rows(
 def choose_sigma(rows: pd.DataFrame, *, epsilons: Sequence[float]) -> float:
     """Return the sigma of the largest mean certified accuracy over the epsilons; the smallest of those that have it.
 
-    rows: of validation images at each sigma.
+    Only sigmas count at which more answers are right than one answer for all images would be: an answer that noise has
+    made the same everywhere is certified at every epsilon, and says nothing. Without such a sigma the smallest is
+    returned, which changes the model least. rows: of validation images at each sigma.
     """
+    one_answer = rows["label"].value_counts(normalize=True).max()
+    of = {float(sigma): rows[rows["sigma"] == sigma] for sigma in sorted(rows["sigma"].unique())}
+    telling = {sigma: found for sigma, found in of.items() if found["correct"].mean() > one_answer}
+    if not telling:
+        return min(of)
     means = {
-        float(sigma): np.mean([_certified(rows[rows["sigma"] == sigma], epsilon).mean() for epsilon in epsilons])
-        for sigma in rows["sigma"].unique()
+        sigma: np.mean([_certified(found, epsilon).mean() for epsilon in epsilons]) for sigma, found in telling.items()
     }
     best = max(means.values())
     return min(sigma for sigma, mean in means.items() if mean >= best - 1e-12)

@@ -26,9 +26,10 @@ class Certify(Settings, frozen=True, kw_only=True):
     """Randomized smoothing: the smoothed model answers as the model does most often under Gaussian noise."""
 
     sigmas: Annotated[tuple[Sigma, ...], Meta(min_length=1)]
-    """Standard deviations of the noise, strictly increasing. The one shown is chosen on validation patients: the
-    largest mean certified accuracy over `attacks.table_epsilons`, the smaller one if several have it. Unit: pixel value
-    in [0, 1]. Source: Cohen, Rosenfeld and Kolter 2019."""
+    """Standard deviations of the noise, strictly increasing. The one shown is chosen on validation patients: of those
+    at which more answers are right than one answer for all images would be, the largest mean certified accuracy over
+    `attacks.table_epsilons`, the smaller one if several have it. Unit: pixel value in [0, 1]. Source: Cohen, Rosenfeld
+    and Kolter 2019."""
     noise: SmoothingKind
     """`tied`: one draw for each pixel, equal in all channels, for grey images; a change within the certified epsilon
     keeps the image grey. `untied`: one draw for each pixel and channel. `lesion`: one draw for each pixel of the
@@ -37,7 +38,8 @@ class Certify(Settings, frozen=True, kw_only=True):
     """Samples that choose the answer of each image. Unit: samples. Source: Cohen, Rosenfeld and Kolter 2019."""
     n_samples: Count
     """Largest number of further samples that estimate the share of that answer. An image takes fewer where more cannot
-    change its result at `attacks.table_epsilons`. Unit: samples. Source: Cohen, Rosenfeld and Kolter 2019."""
+    change its result at `attacks.table_epsilons`, or hardly will. Unit: samples. Source: Cohen, Rosenfeld and Kolter
+    2019."""
     alpha: Annotated[float, Meta(gt=0, le=0.5)]
     """Largest probability that a certificate is wrong. Source: Cohen, Rosenfeld and Kolter 2019."""
     alpha_of: Literal["image", "table"]
