@@ -3,7 +3,8 @@
 noise             the Gaussian noise, and how many values of an image it moves freely
 counts            from counts of answers to a radius: Clopper-Pearson, Cohen's theorem, the l_inf epsilon
 plan              how many samples at most, and at what alpha
-sequential        when to look at the counts, and when further samples cannot change the answer
+sequential        when to look at the counts, and when sampling ends
+stopping          which counts are given up, because further samples hardly change the answer
 packed            samples of many images in shared forward passes
 certify           the certificates of images
 smoothed          the smoothed model as a classifier that may abstain
