@@ -124,11 +124,16 @@ test-faults: $(VENV)/test-stamp ## kill the demo at 50 random times, resume it, 
 fuzz: $(VENV)/test-stamp ## read 20,000 damaged files with the readers
 	python tests/fuzz_loaders.py --cases 20000 --seed 0
 
+# Of benchmarks and maintenance, that the names they import exist and that functions take the arguments they give.
+MYPY_CALLS := MYPYPATH=benchmarks:benchmarks/gpu:tests:maintenance mypy --follow-imports=silent \
+	$(addprefix --disable-error-code=,arg-type union-attr type-var misc abstract import-not-found assignment)
+
 check: $(VENV)/test-stamp ## check style, types and workflow, without running a test or a stage
 	ruff check
 	ruff format --check
 	snakefmt --check --no-sort --line-length 120 $(SNAKEFILES)
 	mypy
+	$(MYPY_CALLS) benchmarks/*.py benchmarks/gpu/*.py maintenance/*.py
 	lint-imports
 	snakemake --lint
 	oncorobust check

@@ -73,8 +73,8 @@ def read_ours(file: Path) -> Values:
 
 def write_slices(folder: Path, n_slices: int) -> list[Path]:
     """Write one CT series, and return its files."""
-    uids = (synthetic_uid("benchmark", part) for part in ("study", "series"))
-    series = Series("LIDC-IDRI-9001", *uids, "20000101", 1, "", implicit_vr=True)
+    study, uid = (synthetic_uid("benchmark", part) for part in ("study", "series"))
+    series = Series("LIDC-IDRI-9001", study, uid, "20000101", 1, "", implicit_vr=True)
     pixels = np.zeros((512, 512), dtype=np.int16)
     files = [folder / f"1-{number:03d}.dcm" for number in range(1, n_slices + 1)]
     for number, file in enumerate(files, start=1):

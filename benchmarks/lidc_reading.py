@@ -38,7 +38,8 @@ from oncorobust.acquire.phantoms.dicom_writing import (
 from oncorobust.acquire.phantoms.lidc_reads import read_scan
 from oncorobust.acquire.phantoms.lidc_xml_writing import ReadSeries, lidc_read_message
 from oncorobust.acquire.phantoms.lung import render_lung, sample_nodules
-from oncorobust.formats.lidc.reader import AIR_HU, open_lidc, square_around
+from oncorobust.formats.hu_squares import AIR_HU, square_around
+from oncorobust.formats.lidc.reader import open_lidc
 from oncorobust.settings.data import Lidc
 
 SIZE = 512

@@ -27,8 +27,8 @@ from oncorobust.acquire.phantoms.objects import render_objects  # noqa: E402
 from oncorobust.backend.functions import compile_logits  # noqa: E402
 from oncorobust.base.arrays import Image  # noqa: E402
 from oncorobust.base.seeds import child_rng  # noqa: E402
+from oncorobust.data.conversion import resize, to_unit_interval  # noqa: E402
 from oncorobust.data.dataset import LabelledImages  # noqa: E402
-from oncorobust.data.preprocess import resize, to_unit_interval  # noqa: E402
 from oncorobust.data.split import split_images  # noqa: E402
 from oncorobust.models.vgg16 import build_vgg16  # noqa: E402
 from oncorobust.pipeline.progress_lines import Progress  # noqa: E402
@@ -89,9 +89,9 @@ def make_dataset(modality: str, n_images: int, size: int, difficulty: float, see
             "position": range(len(examples)),
         }
     )
-    index["split"] = split_images(index, SPLIT, seed=seed)
-    pixels = np.stack([resize(image, size=size) for _, _, image in examples])
     names = tuple(f"class{label}" for label in range(n_classes))
+    index["split"] = split_images(index, SPLIT, names=names, seed=seed)
+    pixels = np.stack([resize(image, size=size) for _, _, image in examples])
     return LabelledImages(rows=index, pixels=pixels, class_names=names, synthetic=True, name=modality)
 
 

@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from dvc.repo import Repo
 from dvc_data.hashfile.build import build
@@ -72,7 +73,7 @@ def peer(repo: Repo, root: Path) -> list[str]:
     """Return the sorted MD5 of all files as DVC finds them."""
     from dvc.fs import LocalFileSystem
 
-    tree = build(repo.cache.local, str(root / layout.raw("case")), LocalFileSystem(), "md5", dry_run=True)[2]
+    tree: Any = build(repo.cache.local, str(root / layout.raw("case")), LocalFileSystem(), "md5", dry_run=True)[2]
     return sorted(hash_info.value for _, (_, hash_info) in tree.iteritems())
 
 

@@ -28,8 +28,8 @@ from oncorobust.attacks.goals import leave
 from oncorobust.attacks.minimal_epsilon import search
 from oncorobust.attacks.target import Target
 from oncorobust.backend.runtime import prepare
+from oncorobust.data.conversion import resize
 from oncorobust.data.dataset import LabelledImages, load
-from oncorobust.data.preprocess import resize
 from oncorobust.evaluation.blocks import blocks_of
 from oncorobust.models.vgg16 import build_vgg16, load_classifier
 from oncorobust.settings.attacks import Attacks

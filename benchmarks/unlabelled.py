@@ -135,14 +135,16 @@ def compare_models(subject: Subject, folder: Path) -> None:
         data, others = images_of(subject, folder, seed=seed)
         test, clean = data.select("test"), clean_model(data, seed=seed)
         models = [hardened(clean, data, others, subject, weight=weight, seed=seed)[0] for weight in (0.0, 1.0)]
-        right = [robust(model, test, subject.epsilon) for model in models]
+        supervised, unlabelled = (robust(model, test, subject.epsilon) for model in models)
         draws = draw_patients(test.rows["patient_id"], n_draws=2000, seed=seed)
-        difference = compare(*right, test.rows["patient_id"].tolist(), draws, level=0.95).difference
+        difference = compare(supervised, unlabelled, test.rows["patient_id"].tolist(), draws, level=0.95).difference
         low, high = (100 * (value or 0.0) for value in (difference.low, difference.high))
-        told = [f"{accuracy(model, test):7.1%} {flags.mean():7.1%}" for model, flags in zip(models, right, strict=True)]
+        found = zip(models, (supervised, unlabelled), strict=True)
+        told = [f"{accuracy(model, test):7.1%} {flags.mean():7.1%}" for model, flags in found]
+        points = 100 * (unlabelled.mean() - supervised.mean())
         print(
             f"{seed:4} {len(data.select('train')):9} {len(others):11} {len(test):5} {accuracy(clean, test):7.1%}"
-            f"{told[0]:>25}{told[1]:>26}  {100 * (right[1].mean() - right[0].mean()):+.1f} [{low:+.1f}, {high:+.1f}]"
+            f"{told[0]:>25}{told[1]:>26}  {points:+.1f} [{low:+.1f}, {high:+.1f}]"
             f"{' excludes zero' if low > 0 or high < 0 else ' includes zero'}   {time.perf_counter() - began:.0f} s",
             flush=True,
         )

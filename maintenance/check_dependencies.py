@@ -117,7 +117,7 @@ def audit(path: str | None) -> tuple[list[str], str]:
 
 
 def _read(one: Distribution) -> Installed:
-    fields = one.metadata
+    fields: Any = one.metadata
     stated = [
         text.rpartition("::")[2].strip() for text in fields.get_all("Classifier", []) if text.startswith("License")
     ]

@@ -42,7 +42,7 @@ def step_in(precision: str, options: argparse.Namespace, *, peak: float) -> dict
     one_hot, noise = np.eye(2, dtype=np.float32)[labels], start_noise(x, settings, np.random.default_rng(5))
     attack = np.float32(settings.epsilon), np.float32(settings.rel_eps_step * settings.epsilon)
     model, kind = model_under_attack(options)
-    step = compile_adversarial_step(make_trainee(model, settings), settings)
+    step = compile_adversarial_step(make_trainee(model, settings), settings, settings.loss)
     on_gpu = torch.cuda.is_available()
     if on_gpu:
         torch.cuda.reset_peak_memory_stats()

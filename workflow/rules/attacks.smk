@@ -168,9 +168,7 @@ rule rescan:
     output:
         metrics="reports/{dataset}/{model}/acquisition.json",
         rows="reports/{dataset}/{model}/acquisition.csv",
-        sheet=shown(
-            "reports/{dataset}/{model}/acquisition.png", "Acquisition", dataset="{dataset}", model="{model}"
-        ),
+        sheet=shown("reports/{dataset}/{model}/acquisition.png", "Acquisition", dataset="{dataset}", model="{model}"),
     params:
         **tracked("seed", "run.threads", "attacks.batch_size"),
         **tracked("attacks.strict.search_precision", "datasets.{dataset}.preprocess"),
