@@ -2,6 +2,7 @@
 
 import re
 import stat
+import subprocess
 import tomllib
 from pathlib import Path
 
@@ -30,6 +31,16 @@ def test_continuous_integration_checks_and_tests_on_every_python() -> None:
     assert commands["test-torch"][-1] == "make test-torch"
     assert len(actions) == 6
     assert all(re.fullmatch(r"actions/[a-z-]+@v[0-9]+", action) for action in actions), actions
+
+
+@pytest.mark.parametrize("tool", ["ruff check", "ruff format", "snakefmt", "lint-imports"])
+def test_the_quick_checks_of_make_check_find_nothing(tool: str) -> None:
+    recipe = read_text("Makefile").partition("\ncheck:")[2].partition("\n\n")[0]
+    (command,) = (line.strip() for line in recipe.splitlines() if line.strip().startswith(tool))
+    snakefiles = re.search("^SNAKEFILES := (.*)$", read_text("Makefile"), re.MULTILINE)[1]
+    words = command.replace("$(SNAKEFILES)", snakefiles).split()
+    done = subprocess.run(words, cwd=REPOSITORY, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_the_hooks_use_the_locked_versions() -> None:
