@@ -20,7 +20,7 @@ from oncorobust.report.exchange.latex import to_latex
 from oncorobust.report.exchange.results import results_content
 from oncorobust.report.exchange.workbook import to_sheets
 from oncorobust.report.page.table_views import table_view
-from oncorobust.report.tables.acquisition import changed_row, table_a
+from oncorobust.report.tables.acquisition import _order, changed_row, table_a
 from oncorobust.report.tables.acquisition_estimates import times_estimate
 from oncorobust.report.tables.acquisition_sources import strict_rows, times_rows
 from oncorobust.report.tables.cell import Cell, Table, TableColumn, tables_from_json, tables_to_json
@@ -234,6 +234,20 @@ def test_a_change_that_applies_to_some_images_says_to_how_many(root: Path, acqui
     assert "10 of 40 images of LIDC have no JPEG compression (needs one channel)." in found.caption
     assert "jpeg:unchanged:clean" in found.rows
     assert "dose_noise:unchanged:clean" not in found.rows
+
+
+def test_the_reason_for_a_change_stands_before_its_numbers(root: Path, acquisition: dict[str, Any]) -> None:
+    """Rows are a set, which each process orders in its own way: rows of one place would make tables differ."""
+    clean = acquisition["lidc"]["clean"]
+    part = {**clean, "changes": {**clean["changes"], "jpeg": {**clean["changes"]["jpeg"], "n_images": 30}}}
+    none = {**clean, "changes": {name: one for name, one in clean["changes"].items() if name != "jpeg"}}
+    part["not_possible"] = none["not_possible"] = {"jpeg": [{"reason": "needs one channel", "n_images": 10}]}
+    attack = contents(root, "attack.json", list(DATASETS))
+    found = table_a({"lidc": {"clean": part}, "mnist": {"clean": none}}, attack=attack, report=REPORT)
+    jpeg = [row for row in found.rows if row.startswith("jpeg")]
+    assert jpeg[:2] == ["jpeg", "jpeg:unchanged:clean"] and jpeg[-1] == "jpeg:worst:clean"
+    changes = ["jpeg", *clean["changes"]]
+    assert len({_order(row, changes) for row in found.rows}) == len(found.rows)
 
 
 def test_rows_go_by_change_severity_and_model(table: Table) -> None:

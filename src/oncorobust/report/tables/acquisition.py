@@ -165,11 +165,11 @@ def _changes(acquisition: Metrics) -> dict[str, str]:
 
 
 def _order(row: str, changes: list[str]) -> tuple[int, int, float, int]:
-    """Return the place of a row: by change, then by severity with the worst case last, then by model."""
+    """Return the place of a row, another for each: by change, its reasons first and its worst case last, then model."""
     change, severity, model = (*row.split(":"), "", "")[:3]
     first = [BASELINE, ALL_CHANGES, *changes]
-    kind = {UNCHANGED: 0, WORST: 2, "": 0}.get(severity, 1)
-    return first.index(change), kind, float(severity) if kind == 1 else 0.0, TRAINED.index(model) if model else 0
+    kind = {"": 0, UNCHANGED: 1, WORST: 3}.get(severity, 2)
+    return first.index(change), kind, float(severity) if kind == 2 else 0.0, TRAINED.index(model) if model else 0
 
 
 def _labels(acquisition: Metrics, changes: Mapping[str, str]) -> dict[str, str]:

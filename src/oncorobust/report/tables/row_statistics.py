@@ -44,8 +44,12 @@ def ratio_parts(frame: pd.DataFrame, source: RowsSource) -> Parts | None:
     if source.statistic not in _RATIOS:
         return None
     columns, ratio = _RATIOS[source.statistic]
-    chosen = selected(frame, source, columns=("patient_id", *columns))
-    numerator, denominator = ratio(chosen, source, *columns)
+    columns = ("patient_id", *columns)
+    named = _named(frame, source, columns=columns)
+    chosen = frame[[one for one in frame if one in {"label", "predicted", ALWAYS_RIGHT, *columns}]][named]
+    if source.statistic in OF_ALL_ROWS:
+        chosen = one_row_of_each_image(chosen)
+    numerator, denominator = ratio(chosen, source, *columns[1:])
     return Parts(chosen["patient_id"].to_numpy(), np.asarray(numerator, float), np.asarray(denominator, float))
 
 
@@ -54,14 +58,21 @@ def selected(frame: pd.DataFrame, source: RowsSource, *, columns: tuple[str, ...
 
     Raises InputError where they lack a column or there are none.
     """
+    chosen = frame[_named(frame, source, columns=columns)]
+    return one_row_of_each_image(chosen) if source.statistic in OF_ALL_ROWS else chosen
+
+
+def _named(frame: pd.DataFrame, source: RowsSource, *, columns: tuple[str, ...]) -> np.ndarray:
+    """Return which rows a source names; at least one."""
     missing = {"label", "predicted", *columns, *source.where} - set(frame.columns)
     if missing:
         raise InputError(f"{source.file}: columns {list(frame.columns)} (expected {sorted(missing)} too)")
+    named = np.ones(len(frame), dtype=bool)
     for column, value in source.where.items():
-        frame = frame[frame[column] == value]
-    if frame.empty:
+        named &= (frame[column] == value).to_numpy(dtype=bool)
+    if not named.any():
         raise InputError(f"{source.file}: no rows where {source.where} (expected one per image)")
-    return one_row_of_each_image(frame) if source.statistic in OF_ALL_ROWS else frame
+    return named
 
 
 def _statistic(frame: pd.DataFrame, source: RowsSource) -> float:
