@@ -39,13 +39,14 @@ rule plot:
         "Drawing the figures."
     input:
         attacks=of_all_models("reports/{dataset}/{model}/attack.json"),
-        rows=of_all_models("reports/{dataset}/{model}/{file}", file=["predictions.csv", "intervals.csv"]),
+        rows=of_all_models(
+            "reports/{dataset}/{model}/{file}", file=["predictions.csv", "intervals.csv", "validity.json"]
+        ),
         examples=expand("reports/{dataset}/clean/examples.npz", dataset=DATASETS),
         scores=expand("reports/{dataset}/clean/scores.csv", dataset=DATASETS),
         certificates=of_certified_models("certificates.csv", "certify.json"),
         acquisition=of_rescanned_models("acquisition.csv", "acquisition.json"),
         summaries=expand("data/processed/{dataset}/summary.json", dataset=DATASETS),
-        gates="reports/tables/validity.json",
     output:
         [shown(f"reports/figures/{figure}.png", "Figures") for figure in FIGURES],
         expand("reports/figures/{figure}.{form}", figure=FIGURES, form=["svg", "pdf"]),

@@ -15,7 +15,6 @@ from oncorobust.report.tables.validity import (
     gates_from_json,
     gates_markdown,
     gates_to_json,
-    watermark,
 )
 
 
@@ -42,8 +41,3 @@ def write_tables(tables: Sequence[Table], gates: Sequence[Gate], *, files: Mappi
 def read_gates() -> tuple[Gate, ...]:
     """Read the checks of all models. Raises InputError naming the file where it is missing or has another form."""
     return gates_from_json(read_results(GATES), where=GATES)
-
-
-def read_mark() -> str:
-    """Read the mark of red checks, empty where none is red. Raises InputError as `read_gates` does."""
-    return watermark(read_gates())

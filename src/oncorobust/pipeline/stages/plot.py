@@ -1,6 +1,6 @@
 """The figures of a run: the stage `plot`."""
 
-from oncorobust.pipeline.table_outputs import read_mark
+from oncorobust.pipeline.gates import judge_run, read_certificates
 from oncorobust.report.figures.accuracy_over_epsilon import figure_2
 from oncorobust.report.figures.before_and_after import figure_3
 from oncorobust.report.figures.charts import charts_to_json
@@ -16,6 +16,7 @@ from oncorobust.report.figures.series import row_files
 from oncorobust.report.figures.trade_off import figure_7
 from oncorobust.report.tables.paper_numbers import load_paper_table
 from oncorobust.report.tables.row_statistics import read_rows
+from oncorobust.report.tables.validity import watermark
 from oncorobust.settings.pipeline import Params
 
 
@@ -38,4 +39,5 @@ def plot(params: Params) -> None:
     points = figure_points(datasets, epsilon=epsilon)
     rows = {file: read_rows(file) for file in row_files(one for one in points.series if not one.values)}
     valued = with_values(points, datasets, rows, seed=params.seed)
-    write_figures(figures, charts_to_json(datasets), valued, mark=read_mark())
+    mark = watermark(judge_run(params, read_certificates(params)))
+    write_figures(figures, charts_to_json(datasets), valued, mark=mark)
