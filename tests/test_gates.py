@@ -36,5 +36,5 @@ def test_a_model_without_its_checks_is_named(tmp_path: Path) -> None:
     with contextlib.chdir(tmp_path):
         params = load_params()
         Path("reports/lidc/clean/validity.json").unlink()
-        with pytest.raises(InputError, match="reports/lidc/clean/validity.json"):
+        with pytest.raises(InputError, match=r"reports/lidc/clean/validity.json"):
             judge_run(params, read_certificates(params))

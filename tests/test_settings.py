@@ -32,15 +32,13 @@ OPTIONAL = {  # older files of parameters lack these
     *(f"datasets.{name}.certify" for name, block in DEMO["datasets"].items() if block["certify"] is None),
     *(f"datasets.{name}.smooth" for name in DEMO["datasets"]),
     *(f"datasets.{name}.acquisition" for name, block in DEMO["datasets"].items() if block["acquisition"] is None),
-    *(f"datasets.{name}.acquisition.{key}" for name in ("lidc", "cbis_ddsm", "brain_mets") for key in ACQUISITION),
+    *(f"datasets.lidc.acquisition.{key}" for key in ACQUISITION),
 }
 CERTIFIED = "datasets.brain_mets.certify"
 """Null where it is missing; the demo certifies one data set."""
-RESCANNED = {
-    f"datasets.{name}.acquisition{key}" for name in ("lidc", "cbis_ddsm", "brain_mets") for key in ("", ".max_images")
-}
-"""Null where they are missing; the demo changes six images of these."""
-SEARCHED = {f"datasets.{name}.acquisition.max_iter" for name in ("lidc", "cbis_ddsm", "brain_mets")}
+RESCANNED = {f"datasets.lidc.acquisition{key}" for key in ("", ".max_images")}
+"""Null where they are missing; the demo changes six images of one data set."""
+SEARCHED = {"datasets.lidc.acquisition.max_iter"}
 """100 where they are missing; the demo takes fewer steps."""
 UNMARKED = {f"report.columns.{name}.kind" for name in DEMO["report"]["columns"]}
 """Null where they are missing; the demo marks its data sets."""

@@ -176,7 +176,8 @@ def toy_params() -> dict[str, Any]:
     """The demo's parameters, with short grids, and a second data set, whose raw tree and model are the user's."""
     content: dict[str, Any] = yaml.safe_load((REPOSITORY / "presets" / "demo.yaml").read_text(encoding="utf-8"))
     mnist = content["datasets"]["mnist"]
-    mnist |= {one: content["datasets"]["brain_mets"][one] for one in ("certify", "acquisition")}
+    mnist |= {"certify": content["datasets"]["brain_mets"]["certify"]}
+    mnist |= {"acquisition": content["datasets"]["lidc"]["acquisition"]}
     mnist["train"]["epochs"], mnist["harden"]["epochs"] = 4, 2
     mnist["harden"]["schedule"] = {"name": "warm_up", "epochs": 1}
     mnist["rank"]["num_random_init"] = 60

@@ -94,7 +94,8 @@ def check_series(headers: pd.DataFrame, *, folder: Path) -> Series:
 
     Raises InputError naming the file whose header lacks a required attribute (`_REQUIRED`) or contradicts the others.
     """
-    rows = headers.astype(object).where(headers.notna(), None)
+    values = np.where(headers.isna().to_numpy(), None, headers.to_numpy(dtype=object))
+    rows = pd.DataFrame(values, columns=headers.columns, index=headers.index, dtype=object)
     _check_required(rows, folder)
     _check_uniform(rows, folder)
     repeated = rows[rows["SOPInstanceUID"].duplicated(keep=False)]
