@@ -98,11 +98,11 @@ def test_sigma_is_chosen_on_validation_images_alone(found: tuple[pd.DataFrame, d
     assert summary["sigma"] == choose_sigma(validation, epsilons=EPSILONS)
     swapped = validation.assign(correct=validation["sigma"] != summary["sigma"], certified_epsilon=1.0)
     assert choose_sigma(swapped, epsilons=EPSILONS) != summary["sigma"]
-    assert choose_sigma(validation.assign(correct=False), epsilons=EPSILONS) == 0.05, "of equal ones the smallest"
+    assert choose_sigma(validation.assign(correct=False), epsilons=EPSILONS) == 0.05, "the smallest where none is right"
 
 
 def validation_rows(correct: dict[float, list[bool]]) -> pd.DataFrame:
-    """Rows of four images of two classes, certified at every epsilon where they are right."""
+    """Rows of four images of two classes, certified up to 0.002, or at every epsilon where sigma is above 0.1."""
     return pd.concat(
         pd.DataFrame({"sigma": sigma, "image_id": list("abcd"), "label": [0, 0, 1, 1], "correct": right}).assign(
             certified_epsilon=[0.01 if sigma > 0.1 else 0.002] * 4
@@ -118,6 +118,14 @@ def test_a_sigma_that_makes_all_answers_alike_is_not_chosen() -> None:
     assert choose_sigma(validation_rows({0.05: telling, 0.2: alike}), epsilons=epsilons) == 0.05
     assert choose_sigma(validation_rows({0.05: telling, 0.2: telling}), epsilons=epsilons) == 0.2
     assert choose_sigma(validation_rows({0.05: alike, 0.2: alike}), epsilons=epsilons) == 0.05, "the least change"
+    assert choose_sigma(validation_rows({0.15: telling, 0.2: telling}), epsilons=epsilons) == 0.15, "of equal ones"
+
+
+def test_a_rare_class_that_is_found_makes_a_sigma_count() -> None:
+    """Three right answers of four are no more than one answer for all has, but they are of both classes."""
+    epsilons, missed, alike = (0.001, 0.004), [True, True, False, True], [True, True, True, False]
+    rows = validation_rows({0.05: missed, 0.2: alike}).assign(label=[0, 0, 0, 1] * 2)
+    assert choose_sigma(rows, epsilons=epsilons) == 0.05
 
 
 def test_the_attack_is_at_the_chosen_sigma_and_never_inside_a_certificate(

@@ -60,7 +60,7 @@ AFTER = {  # what must follow when a stage runs again
         *("validate@adversarial", "exchange", "report"),
     },
     "attack": {"rank", "validate", "tabulate", "plot", "exchange", "report"},
-    "rank": {"tabulate", "report"},
+    "rank": {"tabulate", "plot", "report"},
     "certify": {"tabulate", "plot", "report"},
     "rescan": {"tabulate", "plot", "report"},
     "validate": {"tabulate", "plot"},

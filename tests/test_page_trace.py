@@ -132,6 +132,7 @@ CLICK = """(() => {
   button.focus(); button.click();
   const found = { buttons: document.querySelectorAll(".trace-open").length, open: dialog.open };
   found.text = document.getElementById("trace-body").innerText;
+  button.blur();
   dialog.close();
   return found;
 })()"""

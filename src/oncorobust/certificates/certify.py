@@ -66,7 +66,7 @@ def certify(
     masks: Masks | None = None,
     listener: Listener | None = None,
 ) -> list[Certificate]:
-    """Certify images, sampling only as long as the answer at the epsilons can change.
+    """Certify images, sampling only as long as the answer at the epsilons may change (`stopping`).
 
     logits: (n, h, w, c) -> (n, classes), always called with `plan.batch_size` noisy images, which leave [0, 1]. x:
     (n, h, w, c) in [0, 1]. epsilons: increasing l_inf radii of the table; certificates may lie between and above them.

@@ -11,7 +11,7 @@ from oncorobust.base.errors import InputError
 from oncorobust.certificates.counts import check_alpha, samples_needed
 
 Sampling = Literal["sequential", "fixed"]
-"""Stop where further samples cannot change the answer at the table's epsilons, or always take all samples."""
+"""Stop where further samples cannot or hardly change the answer at the table's epsilons, or always take all of them."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Sampling that goes on only where it can still change the answer at the table's epsilons.
+"""Sampling that goes on only where it may still change the answer at the table's epsilons.
 
 The counts are looked at after n_1 < n_2 < ... samples, planned before the first one, each with its share of alpha:
 

@@ -17,8 +17,9 @@ from scipy.special import ndtri
 _WORTH = 3.0
 _PRIOR = 0.5
 """Both parameters of the beta distribution."""
-_N_COUNTS, _N_NEXT = 257, 64
-"""Counts of a check at which the rule is computed, dense near all samples, and values of the next check's count."""
+_DENSITY, _N_NEXT = 32, 64
+"""Counts at which the rule is computed, as a multiple of the root of a check's samples: they lie at most a
+tenth of a standard deviation apart. Values of the next check's count."""
 _QUANTILES = ndtri((np.arange(_N_NEXT) + 0.5) / _N_NEXT)
 
 
@@ -32,8 +33,8 @@ def hopeless_counts(at: Int[np.ndarray, " m"], needed: Int[np.ndarray, "m k"]) -
     following = _counts(int(at[-1]))
     worth = np.zeros((needed.shape[1] + 1, len(following)))
     for place in range(len(at) - 2, -1, -1):
-        n, step, now = int(at[place]), int(at[place + 1] - at[place]), _counts(int(at[place]))
-        counts = now[:, None] + _further(now, n, step)
+        now, step = _counts(int(at[place])), int(at[place + 1] - at[place])
+        counts = now[:, None] + _further(now, int(at[place]), step)
         certified = (counts[..., None] >= needed[place + 1]).sum(axis=-1)
         later = np.stack([np.interp(counts, following, one) for one in worth])
         worth = np.zeros((len(worth), len(now)))
@@ -41,15 +42,27 @@ def hopeless_counts(at: Int[np.ndarray, " m"], needed: Int[np.ndarray, "m k"]) -
             reached = np.maximum(before, certified)
             gained = _WORTH * at[-1] * (reached - before) + np.take_along_axis(later, reached[None], axis=0)[0]
             pays = gained.mean(axis=1) - step
-            hopeless[place, before] = now[np.argmax(pays > 0)] - 1 if (pays > 0).any() else n
+            hopeless[place, before] = _last_without_gain(now, pays)
             worth[before] = np.maximum(pays, 0)
         following = now
     return hopeless
 
 
+def _last_without_gain(counts: Int[np.ndarray, " counts"], pays: Float[np.ndarray, " counts"]) -> int:
+    """Return the largest count up to which going on does not pay, -1 for none; `pays` is a line between two counts."""
+    if not (pays > 0).any():
+        return int(counts[-1])
+    first = int(np.argmax(pays > 0))
+    if first == 0:
+        return -1
+    share = -pays[first - 1] / (pays[first] - pays[first - 1])
+    return int(counts[first - 1] + share * (counts[first] - counts[first - 1]))
+
+
 def _counts(n: int) -> Int[np.ndarray, " counts"]:
     """Return counts out of n samples."""
-    return np.unique(np.round(n * np.sin(np.linspace(0, np.pi / 2, _N_COUNTS)) ** 2).astype(np.int64))
+    angles = np.linspace(0, np.pi / 2, round(_DENSITY * np.sqrt(n)))
+    return np.unique(np.round(n * np.sin(angles) ** 2).astype(np.int64))
 
 
 def _further(counts: Int[np.ndarray, " counts"], n: int, step: int) -> Float[np.ndarray, "counts next"]:

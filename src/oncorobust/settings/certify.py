@@ -27,9 +27,9 @@ class Certify(Settings, frozen=True, kw_only=True):
 
     sigmas: Annotated[tuple[Sigma, ...], Meta(min_length=1)]
     """Standard deviations of the noise, strictly increasing. The one shown is chosen on validation patients: of those
-    at which more answers are right than one answer for all images would be, the largest mean certified accuracy over
-    `attacks.table_epsilons`, the smaller one if several have it. Unit: pixel value in [0, 1]. Source: Cohen, Rosenfeld
-    and Kolter 2019."""
+    with a balanced accuracy above that of one answer for all images, the largest mean certified accuracy over
+    `attacks.table_epsilons`, the smaller one if several have it; the smallest sigma if there is none. Unit: pixel value
+    in [0, 1]. Source: Cohen, Rosenfeld and Kolter 2019."""
     noise: SmoothingKind
     """`tied`: one draw for each pixel, equal in all channels, for grey images; a change within the certified epsilon
     keeps the image grey. `untied`: one draw for each pixel and channel. `lesion`: one draw for each pixel of the

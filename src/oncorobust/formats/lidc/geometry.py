@@ -94,7 +94,8 @@ def check_series(headers: pd.DataFrame, *, folder: Path) -> Series:
 
     Raises InputError naming the file whose header lacks a required attribute (`_REQUIRED`) or contradicts the others.
     """
-    values = np.where(headers.isna().to_numpy(), None, headers.to_numpy(dtype=object))
+    values = headers.to_numpy(dtype=object, copy=True)
+    values[headers.isna().to_numpy()] = None
     rows = pd.DataFrame(values, columns=headers.columns, index=headers.index, dtype=object)
     _check_required(rows, folder)
     _check_uniform(rows, folder)
