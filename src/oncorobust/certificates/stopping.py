@@ -18,8 +18,8 @@ _WORTH = 3.0
 _PRIOR = 0.5
 """Both parameters of the beta distribution."""
 _DENSITY, _N_NEXT = 32, 64
-"""Counts at which the rule is computed, as a multiple of the root of a check's samples: they lie at most a
-tenth of a standard deviation apart. Values of the next check's count."""
+"""Counts at which the rule is computed, as a multiple of the root of a check's samples, which puts them a tenth of a
+standard deviation apart (or 1, if that is more); and values of the next check's count."""
 _QUANTILES = ndtri((np.arange(_N_NEXT) + 0.5) / _N_NEXT)
 
 

@@ -46,9 +46,8 @@ def ratio_parts(frame: pd.DataFrame, source: RowsSource) -> Parts | None:
     columns, ratio = _RATIOS[source.statistic]
     columns = ("patient_id", *columns)
     named = _named(frame, source, columns=columns)
-    chosen = frame[[one for one in frame if one in {"label", "predicted", ALWAYS_RIGHT, *columns}]][named]
-    if source.statistic in OF_ALL_ROWS:
-        chosen = one_row_of_each_image(chosen)
+    used = [one for one in frame if one in {"label", "predicted", ALWAYS_RIGHT, *columns}]
+    chosen = _of_images(frame[used][named], source)
     numerator, denominator = ratio(chosen, source, *columns[1:])
     return Parts(chosen["patient_id"].to_numpy(), np.asarray(numerator, float), np.asarray(denominator, float))
 
@@ -58,8 +57,11 @@ def selected(frame: pd.DataFrame, source: RowsSource, *, columns: tuple[str, ...
 
     Raises InputError where they lack a column or there are none.
     """
-    chosen = frame[_named(frame, source, columns=columns)]
-    return one_row_of_each_image(chosen) if source.statistic in OF_ALL_ROWS else chosen
+    return _of_images(frame[_named(frame, source, columns=columns)], source)
+
+
+def _of_images(rows: pd.DataFrame, source: RowsSource) -> pd.DataFrame:
+    return one_row_of_each_image(rows) if source.statistic in OF_ALL_ROWS else rows
 
 
 def _named(frame: pd.DataFrame, source: RowsSource, *, columns: tuple[str, ...]) -> np.ndarray:
