@@ -1,9 +1,10 @@
-"""Time `oncorobust manifest` on trees of small files, and compare it with what one would write by hand.
+"""Time `oncorobust manifest`, `add` and `check` on trees of small files, and compare with what one would write by hand.
 
 The script writes `--files` different PNG images of 16 x 16 pixels in two class folders with a folder per patient, and
-as many DICOM files with a table of labels by PatientID, to a temporary folder; they stay in the page cache. It runs the
-command in a process of its own for a tenth of the files and for all, and prints wall seconds and the peak memory of its
-largest process. The peers, on the tenth:
+as many DICOM files with a table of labels by PatientID, to a temporary folder; they stay in the page cache. For a tenth
+of the files and for all it makes a project, runs each command in a process of its own there, `manifest` twice and `add`
+without the measured minute of the model, and prints wall seconds and the peak memory of the largest process of each.
+The peers of `manifest`, on the tenth:
 
     PNG       glob, Pillow's `Image.open(...).size` of each file, and a pandas frame written as CSV
     DICOM     glob, `pydicom.dcmread(stop_before_pixels=True)` of each file, and a pandas frame written as CSV
@@ -12,6 +13,7 @@ Run: python benchmarks/manifest.py [--files 200000]
 """
 
 import argparse
+import contextlib
 import io
 import os
 import struct
@@ -71,18 +73,41 @@ def main() -> None:
             for count in (few, options.files):
                 folder = Path(name, f"{kind}{count}")
                 write(folder, count)
-                arguments = ["--table", f"{folder}/labels.csv"] if kind == "dicom" else []
-                command = ["-m", "oncorobust.cli.main", "manifest", str(folder), "--name", "all", *arguments]
-                for repeat in ("first", "warm"):
-                    ours[count] = measured([*command, "--output", f"{name}/{kind}{count}{repeat}/manifest.csv"])
-                print(f"{kind:6} {count:8,} files {ours[count]}", flush=True)
-            peer = measured(["-c", PEERS[kind], f"{name}/{kind}{few}", f"{name}/{kind}.csv"])
-            print(f"{kind:6} {few:8,} files {peer}, peer")
-            times = (
-                f"peer / ours {peer.wall / ours[few].wall:.1f} (processor {peer.processor / ours[few].processor:.1f})"
+                ours[count] = commands(folder, Path(name, f"project-{kind}{count}"))
+                for command, one in ours[count].items():
+                    print(f"{kind:6} {count:8,} files {command:9} {one}", flush=True)
+                print(
+                    f"{kind:6} {count:8,} files in all {sum(one.wall for one in ours[count].values()):8.2f} s",
+                    flush=True,
+                )
+            for command, one in ours[options.files].items():
+                print(f"{kind:6} memory of {command} for ten times the files {one.peak / ours[few][command].peak:.2f}")
+            peer, mine = (
+                measured(["-c", PEERS[kind], f"{name}/{kind}{few}", f"{name}/{kind}.csv"]),
+                ours[few]["manifest"],
             )
-            memory = ours[options.files].peak / ours[few].peak
-            print(f"{kind:6} {times}   memory for ten times the files {memory:.2f}", flush=True)
+            print(f"{kind:6} {few:8,} files peer      {peer}")
+            times = f"peer / ours {peer.wall / mine.wall:.1f} (processor {peer.processor / mine.processor:.1f})"
+            print(f"{kind:6} {times}", flush=True)
+
+
+def commands(folder: Path, project: Path) -> dict[str, Measured]:
+    """Run the commands of a new data set in a project; return what each took, of `manifest` the second run."""
+    arguments = ["--table", f"{folder}/labels.csv"] if (folder / "labels.csv").is_file() else []
+    propose = ["manifest", str(folder), *arguments]
+    oncorobust(["init", str(project)], Path())
+    oncorobust([*propose, "--name", "warm", "--output", str(project / "warm" / "manifest.csv")], Path())
+    return {
+        "manifest": oncorobust([*propose, "--name", "mine"], project),
+        "add": oncorobust(["add", "mine", "--no-measure"], project),
+        "check": oncorobust(["check"], project),
+    }
+
+
+def oncorobust(arguments: list[str], folder: Path) -> Measured:
+    """Run the command in a folder; return its times and memory."""
+    with contextlib.chdir(folder):
+        return measured(["-m", "oncorobust.cli.main", *arguments])
 
 
 def measured(arguments: list[str]) -> Measured:

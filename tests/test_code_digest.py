@@ -1,5 +1,7 @@
 """What changes the digest of a file's code and what does not; old digests are refused by both runners and by stages."""
 
+import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +11,7 @@ from fault_tools import run_stage, tiny_repository
 
 from oncorobust.base.errors import InputError
 from oncorobust.base.run_state import RunState
-from oncorobust.pipeline import stage_state
+from oncorobust.pipeline import code_digest, code_record, stage_state
 from oncorobust.pipeline.code_digest import content_digest, file_digest
 from oncorobust.pipeline.code_record import check_script, digests_out_of_step, parse_digests, write_digests
 from oncorobust.pipeline.dvc_yaml import check_in_step
@@ -143,6 +145,67 @@ def test_data_files_count_by_their_bytes_and_two_files_by_their_places(tmp_path:
         "train: src/oncorobust/b.py has changed",
     ]
     assert write_digests(tmp_path, "train")
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Path:
+    """A repository of three modules and a table, whose digests are recorded and were found right."""
+    files = {
+        "workflow/scripts/train.py": "import oncorobust.a, oncorobust.b\n",
+        "src/oncorobust/__init__.py": "",
+        "src/oncorobust/a.py": "x = 'table.csv'\n",
+        "src/oncorobust/b.py": "x = 2\n",
+        "src/oncorobust/table.csv": "1\n",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert write_digests(tmp_path, "train")
+    assert digests_out_of_step(tmp_path, "train") == []
+    return tmp_path
+
+
+def test_code_that_was_found_right_is_not_parsed_again(library: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(code_record, "stage_digests", lambda *_: pytest.fail("parsed again"))
+        assert digests_out_of_step(library, "train") == []
+    with (library / "src/oncorobust/b.py").open("a") as module:
+        module.write("# a comment\n")
+    assert digests_out_of_step(library, "train") == []
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "seen"),
+    [
+        ("src/oncorobust/a.py", b"x", b"y", ["src/oncorobust/a.py has changed"]),
+        ("src/oncorobust/b.py", b"2", b"3", ["src/oncorobust/b.py has changed"]),
+        ("src/oncorobust/table.csv", b"1", b"2", ["src/oncorobust/table.csv has changed"]),
+        (
+            "workflow/scripts/train.py",
+            b"oncorobust.b",
+            b"oncorobust.a",
+            ["src/oncorobust/b.py is no longer used", "workflow/scripts/train.py has changed"],
+        ),
+    ],
+)
+def test_an_edit_that_changes_neither_size_nor_time_is_seen(
+    library: Path, name: str, old: bytes, new: bytes, seen: list[str]
+) -> None:
+    path = library / name
+    before, content = path.stat(), path.read_bytes()
+    for changed, expected in ((content.replace(old, new), [f"train: {one}" for one in seen]), (content, [])):
+        path.write_bytes(changed)
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+        code_digest._read_version.cache_clear()  # a process keeps what it has read; the next one starts without it
+        assert digests_out_of_step(library, "train") == expected
+
+
+def test_where_nothing_can_be_kept_code_is_compared_each_time(library: Path) -> None:
+    shutil.rmtree(library / ".cache")
+    (library / ".cache").write_text("in the way")
+    assert digests_out_of_step(library, "train") == []
+    (library / "src/oncorobust/b.py").write_text("x = 3\n")
+    assert digests_out_of_step(library, "train") == ["train: src/oncorobust/b.py has changed"]
 
 
 def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from oncorobust.base.errors import InputError
 from oncorobust.base.layout import CODE, SCRIPTS
 from oncorobust.pipeline.code_digest import file_digest
+from oncorobust.pipeline.code_stamp import code_state, is_stamped, stamp
 from oncorobust.pipeline.imports import stage_code
 from oncorobust.pipeline.project_record import check_version
 from oncorobust.pipeline.shipped import find_file, in_project
@@ -66,11 +67,17 @@ def parse_digests(content: bytes) -> dict[str, str]:
 
 def digests_out_of_step(root: Path, stage: str) -> list[str]:
     """Return how a stage's recorded digests differ from those of its code, one sentence for each file."""
-    path, present = root / code_path(stage), stage_digests(root, stage)
+    path = root / code_path(stage)
+    state = code_state(root, stage, path)
+    if is_stamped(root, stage, state):
+        return []
+    present = stage_digests(root, stage)
     if not path.is_file():
         return [f"{stage}: {code_path(stage)} is missing"]
     content = path.read_bytes()
     if content == _content(stage, present):
+        if code_state(root, stage, path) == state:  # nothing was edited meanwhile
+            stamp(root, stage, state)
         return []
     differences = _differences(parse_digests(content), present)
     return [f"{stage}: {one}" for one in differences or [f"{code_path(stage)} is not as `oncorobust graph` writes it"]]
