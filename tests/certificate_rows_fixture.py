@@ -5,11 +5,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from oncorobust.base.epsilons import epsilon_key
 from oncorobust.base.schema.certify import CERTIFICATES
 from oncorobust.certificates.counts import certified_epsilon, l2_radius
 from oncorobust.certificates.plan import SamplingPlan
 from oncorobust.certificates.sequential import Sampling, schedule_of
+from oncorobust.evaluation.certificate_numbers import certificate_numbers
 
 SIZE, SIGMA, EPSILONS = 32, 0.1, (0.001, 0.002, 0.004, 0.006)
 PLAN = SamplingPlan(n_selection=32, n_samples=400, alpha=0.001)
@@ -37,7 +37,7 @@ def certificate_rows(images: pd.DataFrame, p: np.ndarray, *, split: str, seed: i
         noise="tied",
         n_free=SIZE**2,
         n_selection=PLAN.n_selection,
-        selection_count=np.round(PLAN.n_selection * p).astype(int),
+        selection_count=np.round(PLAN.n_selection * np.maximum(p, 0.6)).astype(int),
         alpha=PLAN.alpha,
         radius=radius,
         certified_epsilon=certified_epsilon(radius, n_free=SIZE**2),
@@ -51,26 +51,14 @@ def certificate_rows(images: pd.DataFrame, p: np.ndarray, *, split: str, seed: i
 
 def certify_metrics(rows: pd.DataFrame) -> dict[str, Any]:
     """Return what certify.json counts from the rows, beside data set, model and synthetic."""
-    test = rows[rows["split"] == "test"]
-    return {
-        "n_images": len(test),
-        "n_patients": int(test["patient_id"].nunique()),
-        "n_validation_images": int((rows["split"] == "validation").sum()),
-        "sigma": SIGMA,
+    planned = {
         "sigmas": [SIGMA],
         "noise": "tied",
         "n_selection": PLAN.n_selection,
         "n_samples": PLAN.n_samples,
-        "largest_epsilon": 0.0063,
-        "samples_per_image": float(test["n_samples"].mean()),
         "alpha": PLAN.alpha,
         "alpha_of": "image",
         "epsilons": list(EPSILONS),
         "precision": "float32",
-        "abstained": float(test["abstained"].mean()),
-        "smoothed_accuracy": float(test["correct"].mean()),
-        "base_accuracy": float((test["base_predicted"] == test["label"]).mean()),
-        "certified_accuracy": {
-            epsilon_key(one): float((test["correct"] & (test["certified_epsilon"] >= one)).mean()) for one in EPSILONS
-        },
     }
+    return planned | certificate_numbers(rows, PLAN, sigma=SIGMA, table=EPSILONS, epsilons=EPSILONS)

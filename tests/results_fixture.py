@@ -401,10 +401,8 @@ def _write_certificates(folder, shared, answers, flips):
     The smoothed model gives its answer the more often, the larger the epsilon is that flips the image.
     """
     p = 0.4 + 0.6 * (flips / flips.max()) ** 0.1
-    validation = answers.assign(image_id="v-" + answers["image_id"], patient_id="v-" + answers["patient_id"])
-    parts = [
-        certificate_rows(images, p, split=split) for split, images in (("validation", validation), ("test", answers))
-    ]
+    both = (("validation", _validation(answers)), ("test", answers))
+    parts = [certificate_rows(images, p, split=split) for split, images in both]
     rows = pd.concat(parts, ignore_index=True)
     rows.to_csv(folder / "certificates.csv", index=False)
     about = {key: shared[key] for key in ("dataset", "model", "synthetic")}
@@ -540,12 +538,17 @@ def _write_processed(folder, key, dataset, rng):
 
 
 def _write_images(folder, answers, dataset):
-    """index.csv and images.npy of the test images: as many grey levels as there are images, one for each."""
+    """index.csv and images.npy of the test images, and of as many validation images: a grey level for each."""
     names = [dataset.class_names[label] for label in answers["label"]]
-    index = answers.drop(columns="predicted").assign(class_name=names, split="test", source="made")
-    index.to_csv(folder / "index.csv", index=False)
-    levels = np.linspace(0, 1, len(answers), dtype=np.float32)
+    test = answers.drop(columns="predicted").assign(class_name=names, split="test", source="made")
+    pd.concat([test, _validation(test).assign(split="validation")]).to_csv(folder / "index.csv", index=False)
+    levels = np.tile(np.linspace(0, 1, len(answers), dtype=np.float32), 2)
     np.save(folder / "images.npy", np.tile(levels[:, None, None, None], (1, 8, 8, 1)))
+
+
+def _validation(images):
+    """The same rows under other names, as those of validation images."""
+    return images.assign(image_id="v-" + images["image_id"], patient_id="v-" + images["patient_id"])
 
 
 def _png(size: tuple[int, int]) -> bytes:

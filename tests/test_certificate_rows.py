@@ -18,7 +18,7 @@ from oncorobust.data.dataset import LabelledImages
 from oncorobust.evaluation.certificate_rows import CERTIFICATE_COLUMNS, Smoothing, choose_sigma
 from oncorobust.evaluation.certified_images import certified_images
 from oncorobust.evaluation.resumable_rows import ResumableRows
-from oncorobust.evaluation.validity_certificates import judge_certificates
+from oncorobust.evaluation.validity_certificates import CertifiedImages, judge_certificates
 from oncorobust.settings.certify import Certify, CertifyAttack
 
 SETTINGS = Certify(
@@ -66,6 +66,12 @@ def found(
     smoothing: Smoothing, images: tuple[LabelledImages, LabelledImages]
 ) -> tuple[pd.DataFrame, dict[str, object]]:
     return certified_images(smoothing, *images, attack_epsilons=GRID, resumable=quiet())
+
+
+def red_and_undone(found: tuple[pd.DataFrame, dict[str, object]], *data: LabelledImages) -> list[str]:
+    index = pd.concat([one.rows for one in data])
+    checks = judge_certificates(*found, images=CertifiedImages(index, size=SHAPE[0], grey=True, n_classes=2))
+    return [one.name for one in checks if one.status != "green"]
 
 
 def test_each_image_has_a_row_for_each_sigma_validation_first(found: tuple[pd.DataFrame, dict[str, object]]) -> None:
@@ -141,9 +147,10 @@ def test_the_attack_is_at_the_chosen_sigma_and_never_inside_a_certificate(
     assert np.isfinite(shown.loc[shown["correct"], "first_flipped"]).any()
 
 
-def test_the_gate_is_green_on_them(found: tuple[pd.DataFrame, dict[str, object]]) -> None:
-    checks = judge_certificates(*found, size=SHAPE[0], grey=True)
-    assert [one.name for one in checks if one.status != "green"] == []
+def test_the_gate_is_green_on_them(
+    found: tuple[pd.DataFrame, dict[str, object]], images: tuple[LabelledImages, LabelledImages]
+) -> None:
+    assert red_and_undone(found, *images) == []
 
 
 def test_a_second_run_and_another_batch_size_give_the_same_rows(
@@ -163,7 +170,7 @@ def test_alpha_shared_by_the_images_of_the_table_is_that_of_each_row(
         replace(smoothing, settings=shared), images[0], None, attack_epsilons=GRID[:1], resumable=quiet()
     )
     assert found[0]["alpha"].unique().tolist() == [0.01 / 12]
-    assert [one.name for one in judge_certificates(*found, size=SHAPE[0], grey=True) if one.status != "green"] == []
+    assert red_and_undone(found, images[0]) == []
 
 
 def test_tied_noise_is_refused_for_images_in_colour(smoothing: Smoothing) -> None:
@@ -185,4 +192,5 @@ def test_noise_in_the_lesion_needs_a_box_and_moves_its_pixels_alone(
         boxed, replace(images[0], rows=rows), None, attack_epsilons=GRID[:1], resumable=quiet()
     )
     assert found["n_free"].unique().tolist() == [6]
+    assert red_and_undone((found, summary), replace(images[0], rows=rows)) == []
     assert len(found) == summary["n_images"] == 11, "the image without a box is left out"

@@ -9,7 +9,7 @@ rule tabulate:
         ranks=of_all_models("reports/{dataset}/{model}/rank.json"),
         rows=of_all_models("reports/{dataset}/{model}/{file}", file=TABULATED),
         sensitivity=expand("reports/{dataset}/clean/sensitivity.csv", dataset=DATASETS),
-        summaries=expand("data/processed/{dataset}/summary.json", dataset=DATASETS),
+        images=expand("data/processed/{dataset}/{file}", dataset=DATASETS, file=["summary.json", "index.csv"]),
         certificates=of_certified_models("certificates.csv", "certify.json"),
         acquisition=of_rescanned_models("acquisition.csv", "acquisition.json"),
         repeated=REPEATED,
@@ -46,7 +46,7 @@ rule plot:
         scores=expand("reports/{dataset}/clean/scores.csv", dataset=DATASETS),
         certificates=of_certified_models("certificates.csv", "certify.json"),
         acquisition=of_rescanned_models("acquisition.csv", "acquisition.json"),
-        summaries=expand("data/processed/{dataset}/summary.json", dataset=DATASETS),
+        images=expand("data/processed/{dataset}/{file}", dataset=DATASETS, file=["summary.json", "index.csv"]),
     output:
         [shown(f"reports/figures/{figure}.png", "Figures") for figure in FIGURES],
         expand("reports/figures/{figure}.{form}", figure=FIGURES, form=["svg", "pdf"]),

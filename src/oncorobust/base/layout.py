@@ -126,6 +126,11 @@ def summary_file(dataset: str) -> str:
     return f"{processed(dataset)}/summary.json"
 
 
+def index_file(dataset: str) -> str:
+    """Return the file with a row for each processed image."""
+    return f"{processed(dataset)}/index.csv"
+
+
 def images_file(dataset: str) -> str:
     """Return the file of the processed images."""
     return f"{processed(dataset)}/images.npy"

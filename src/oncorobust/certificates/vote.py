@@ -21,9 +21,8 @@ class Vote:
 
     def __init__(self, n_samples: int, *, alpha: float, first: int = FIRST_CHECK) -> None:
         """Start without an answer. n_samples: at most. alpha: of all checks together. first: samples of the first."""
-        n_checks = max(0, int(np.ceil(np.log2(n_samples / first)))) + 1
-        self._checks = [min(first << step, n_samples) for step in range(n_checks)]
-        self._alpha = alpha / n_checks
+        self._checks = checks_of(n_samples, first=first)
+        self._alpha = alpha / len(self._checks)
         self._n = 0
         self.counts = np.zeros(1, dtype=np.int64)
         self.clear = False
@@ -60,6 +59,12 @@ class Vote:
                 self.clear = wins(counts, alpha=self._alpha)
                 if self.clear:
                     self._checks.clear()
+
+
+def checks_of(n_samples: int, *, first: int = FIRST_CHECK) -> list[int]:
+    """Return the numbers of samples after which a vote may end: first, twice as many, up to n_samples."""
+    n_checks = max(0, int(np.ceil(np.log2(n_samples / first)))) + 1
+    return [min(first << step, n_samples) for step in range(n_checks)]
 
 
 def wins(counts: np.ndarray, *, alpha: float) -> bool:

@@ -22,17 +22,15 @@ from oncorobust.attacks.regions import has_lesion_box, lesion_reach
 from oncorobust.attacks.target import Target
 from oncorobust.backend.functions import LogitsFunction, compile_function
 from oncorobust.base.arrays import Images, Logits
-from oncorobust.base.epsilons import epsilon_key
 from oncorobust.base.errors import InputError
 from oncorobust.base.progress import check
 from oncorobust.base.seeds import child_seed
 from oncorobust.certificates.certify import certify
-from oncorobust.certificates.counts import certified_epsilon, l2_radius, lower_bound
 from oncorobust.certificates.noise import Masks, SmoothingNoise
 from oncorobust.certificates.plan import SamplingPlan
-from oncorobust.certificates.sequential import schedule_of
 from oncorobust.data.dataset import LabelledImages
 from oncorobust.evaluation.blocks import Block, blocks_of
+from oncorobust.evaluation.certificate_numbers import certificate_numbers, certified
 from oncorobust.evaluation.resumable_rows import ResumableRows
 from oncorobust.settings.certify import Certify
 
@@ -192,23 +190,10 @@ def choose_sigma(rows: pd.DataFrame, *, epsilons: Sequence[float]) -> float:
     if not telling:
         return min(of)
     means = {
-        sigma: np.mean([_certified(found, epsilon).mean() for epsilon in epsilons]) for sigma, found in telling.items()
+        sigma: np.mean([certified(found, epsilon).mean() for epsilon in epsilons]) for sigma, found in telling.items()
     }
     best = max(means.values())
     return min(sigma for sigma, mean in means.items() if mean >= best - 1e-12)
-
-
-def _certified(rows: pd.DataFrame, epsilon: float) -> pd.Series:
-    return rows["correct"] & (rows["certified_epsilon"] >= epsilon)
-
-
-def _largest_epsilon(smoothing: Smoothing, rows: pd.DataFrame) -> float:
-    """Return the certified epsilon of an image whose samples all agree. rows: of the test images at one sigma."""
-    sigma, n_free = float(rows["sigma"].iloc[0]), int(rows["n_free"].min())
-    plan = smoothing.plan(len(rows))
-    last = schedule_of(plan, sigma=sigma, n_free=n_free, epsilons=smoothing.table_epsilons)
-    bound = lower_bound(plan.n_samples, plan.n_samples, float(last.alphas[-1]))
-    return float(certified_epsilon(l2_radius(bound, sigma=sigma), n_free=n_free))
 
 
 def summarise_certificates(
@@ -216,25 +201,15 @@ def summarise_certificates(
 ) -> dict[str, Any]:
     """Return what certify.json holds beside data set and model. rows: of all images; sigma: the chosen one."""
     settings = smoothing.settings
-    at_sigma = rows[rows["sigma"] == sigma]
-    shown = at_sigma[at_sigma["split"] == "test"]
-    return {
-        "n_images": len(shown),
-        "n_patients": int(shown["patient_id"].nunique()),
-        "n_validation_images": int((at_sigma["split"] == "validation").sum()),
-        "sigma": sigma,
+    plan = smoothing.plan(int(((rows["split"] == "test") & (rows["sigma"] == sigma)).sum()))
+    planned = {
         "sigmas": list(settings.sigmas),
         "noise": settings.noise,
         "n_selection": settings.n_selection,
         "n_samples": settings.n_samples,
-        "largest_epsilon": _largest_epsilon(smoothing, shown),
-        "samples_per_image": float(shown["n_samples"].mean()),
         "alpha": settings.alpha,
         "alpha_of": settings.alpha_of,
         "epsilons": list(smoothing.table_epsilons),
         "precision": smoothing.precision,
-        "abstained": float(shown["abstained"].mean()),
-        "smoothed_accuracy": float(shown["correct"].mean()),
-        "base_accuracy": float((shown["base_predicted"] == shown["label"]).mean()),
-        "certified_accuracy": {epsilon_key(one): float(_certified(shown, one).mean()) for one in epsilons},
     }
+    return planned | certificate_numbers(rows, plan, sigma=sigma, table=smoothing.table_epsilons, epsilons=epsilons)

@@ -4,9 +4,11 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from oncorobust.base.layout import results_file
+from oncorobust.base.layout import index_file, results_file, summary_file
+from oncorobust.base.schema.version import read_results
+from oncorobust.evaluation.validity_certificates import CertifiedImages
 from oncorobust.report.tables.row_statistics import read_rows
-from oncorobust.report.tables.sources import read_metrics, read_summaries
+from oncorobust.report.tables.sources import read_metrics
 from oncorobust.report.tables.validity import Gate, certificate_checks, gates_of
 from oncorobust.settings.pipeline import Params
 
@@ -24,7 +26,17 @@ def judge_run(params: Params, certificates: Mapping[str, pd.DataFrame]) -> tuple
 
     Raises InputError naming a file that is missing or has another form.
     """
-    certified = certificate_checks(
-        read_metrics(params.certified, "certify.json"), certificates, read_summaries(params.models)
-    )
+    certify = read_metrics(params.certified, "certify.json")
+    images = {name: _certified_images(name) for name in certify}
+    certified = certificate_checks(certify, certificates, images)
     return gates_of(read_metrics(params.models, "validity.json"), params.report, certified=certified)
+
+
+def _certified_images(dataset: str) -> CertifiedImages:
+    summary = read_results(summary_file(dataset))
+    return CertifiedImages(
+        index=read_rows(index_file(dataset)),
+        size=summary["size"],
+        grey=summary["channels"] == 1,
+        n_classes=len(summary["class_names"]),
+    )

@@ -76,7 +76,7 @@ CERTIFY = Document(
         Key("noise", "string", NO_UNIT, _NOISE),
         Key("n_selection", "integer", "samples", "Samples that choose the answer of an image."),
         Key("n_samples", "integer", "samples", "Largest number of samples that estimate its share."),
-        Key("largest_epsilon", "number", EPSILON, "Certified epsilon of an image whose samples all agree."),
+        Key("largest_epsilon", "number", EPSILON, "Epsilon above which so many samples can certify no image."),
         Key("samples_per_image", "number", "samples", "Mean number of samples taken, at the chosen sigma."),
         Key("alpha", "number", FRACTION, "Largest probability that a certificate is wrong."),
         Key("alpha_of", "string", NO_UNIT, "image or table: whether alpha is that of an image or of all together."),

@@ -10,7 +10,7 @@ import pandas as pd
 from oncorobust.base.errors import InputError
 from oncorobust.base.layout import results_file
 from oncorobust.evaluation.validity import Check, checks_from_json, red_names
-from oncorobust.evaluation.validity_certificates import judge_certificates
+from oncorobust.evaluation.validity_certificates import CertifiedImages, judge_certificates
 from oncorobust.report.tables.cell import Table
 from oncorobust.report.tables.common import shown_as
 from oncorobust.report.tables.render import SYNTHETIC, escape
@@ -77,19 +77,16 @@ def gates_of(
 
 
 def certificate_checks(
-    certify: Metrics, rows: Mapping[str, pd.DataFrame], summaries: Mapping[str, Mapping[str, Any]]
+    certify: Metrics, rows: Mapping[str, pd.DataFrame], images: Mapping[str, CertifiedImages]
 ) -> dict[str, dict[str, tuple[Check, ...]]]:
     """Judge the certificates of each data set and model.
 
-    certify: contents of certify.json. rows: by the name of their file. summaries: summary.json by data set.
+    certify: contents of certify.json. rows: by the name of their file. images: by data set.
     """
     return {
         dataset: {
             model: judge_certificates(
-                rows[results_file(dataset, model, "certificates.csv")],
-                metrics,
-                size=summaries[dataset]["size"],
-                grey=summaries[dataset]["channels"] == 1,
+                rows[results_file(dataset, model, "certificates.csv")], metrics, images=images[dataset]
             )
             for model, metrics in models.items()
         }
