@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from policies import read
+from scipy.stats import beta, binom
 
 from oncorobust.base.errors import InputError
 from oncorobust.evaluation.acceptance import DatasetRows, judge, outcome, overall, patients_to_decide
@@ -107,9 +108,9 @@ def judged(tmp_path: Path, dataset: DatasetRows, *requirements: dict[str, Any], 
 
 
 def test_verdicts_on_one_image_per_patient(tmp_path: Path) -> None:
-    """180 of 200 right: one-sided 95 % bounds by Wilson's formula with z = 1.645 are 0.8596 and 0.9297.
+    """180 of 200 right: one-sided 95 % bounds of Clopper and Pearson, from the beta distribution by SciPy.
 
-    The lower bound is 0.0404 away. To bring it within 0.02 takes (0.0404 / 0.02)^2 = 4.09 times the 200 patients.
+    The lower bound is 0.0420 away. To bring it within 0.02 takes (0.0420 / 0.02)^2 = 4.41 times the 200 patients.
     """
     rows = made_dataset(made_rows([i >= 20 for i in range(200)]))
     thresholds = (0.85, 0.88, 0.95)
@@ -117,9 +118,10 @@ def test_verdicts_on_one_image_per_patient(tmp_path: Path) -> None:
     assert [one.outcome for one in found] == ["met", "undecided", "not met"]
     estimate = found[0].estimate
     assert (estimate.value, estimate.n_images, estimate.n_patients) == (0.9, 200, 200)
-    assert estimate.low == pytest.approx(0.8596, abs=0.002)
-    assert estimate.high == pytest.approx(0.9298, abs=0.002)
-    assert found[1].patients_to_decide == pytest.approx(817, rel=0.05)
+    assert estimate.low == pytest.approx(beta.ppf(0.05, 180, 21), abs=1e-9)
+    assert estimate.high == pytest.approx(beta.ppf(0.95, 181, 20), abs=1e-9)
+    assert estimate.method == "Clopper-Pearson with design effect"
+    assert found[1].patients_to_decide == 882
     assert overall(found) == "not met"
     assert overall(found[:1]) == "met"
     assert overall(found[:2]) == "undecided"
@@ -255,6 +257,39 @@ def test_a_class_of_one_patient_has_no_value_but_a_reason(tmp_path: Path) -> Non
     (found,) = judged(tmp_path, rows, {"metric": "sensitivity", "at_least": 0.5})
     assert (found.estimate.value, found.outcome, found.patients_to_decide) == (None, "undecided", None)
     assert "class 1 has images of 1 patient only" in found.estimate.reason
+
+
+@pytest.mark.parametrize("n", [10, 20, 30, 60])
+@pytest.mark.parametrize("limit", [0.5, 0.8, 0.95])
+def test_a_false_verdict_on_a_share_is_as_rare_as_stated(tmp_path: Path, n: int, limit: float) -> None:
+    """Every count of right patients, weighed with its probability at the threshold itself; Wilson gives up to 20 %."""
+    wrong = {"met": 0.0, "not met": 0.0, "undecided": 0.0}
+    for right in range(n + 1):
+        rows = made_dataset(made_rows([i < right for i in range(n)]))
+        (found,) = judged(tmp_path, rows, {"metric": "accuracy", "at_least": limit}, level=0.95)
+        wrong[found.outcome] += float(binom.pmf(right, n, limit))
+    assert wrong["met"] <= 0.05 and wrong["not met"] <= 0.05
+    assert sum(wrong.values()) == pytest.approx(1)
+
+
+def test_bounds_of_patients_with_several_equal_images_are_those_of_fewer_images(tmp_path: Path) -> None:
+    """Twenty patients with three images that are all right or all wrong: not narrower than with one image each."""
+    right = [i % 5 > 0 for i in range(20)]
+    one = judged(tmp_path, made_dataset(made_rows(right)), {"metric": "accuracy", "at_least": 0.5})[0].estimate
+    rows = made_rows([right[i // 3] for i in range(60)])
+    for frame in (rows.predictions, rows.intervals):
+        frame["patient_id"] = [f"p{int(name[1:]) // 3}" for name in frame["image_id"]]
+    three = judged(tmp_path, made_dataset(rows), {"metric": "accuracy", "at_least": 0.5})[0].estimate
+    assert (three.n_images, three.n_patients, three.value) == (60, 20, one.value)
+    assert three.low <= one.low + 0.01 and three.high >= one.high - 0.01
+
+
+def test_few_patients_in_all_leave_a_data_set_undecided(tmp_path: Path) -> None:
+    """15 patients of 20 are no small subgroup: they are all there is."""
+    few = made_dataset(made_rows([i >= 3 for i in range(15)]))
+    found = judged(tmp_path, few, {"metric": "accuracy", "at_least": 0.1}, {"metric": "accuracy", "at_least": 0.75})
+    assert [(one.outcome, one.small) for one in found] == [("met", False), ("undecided", False)]
+    assert overall(found) == "undecided"
 
 
 def test_each_subgroup_is_judged_and_a_small_one_marked(tmp_path: Path) -> None:

@@ -7,9 +7,10 @@ The one-sided bound decides, not the estimate. Of a requirement `at_least`
     undecided    neither; or the value cannot be stated, and the reason says why
 
 and the other way round for `at_most`. `at_most_below_previous` bounds the paired difference to the previous model on
-the same images. Both bounds are ends of a two-sided interval of level 2 x level - 1, so each errs with probability
-1 - level. All requirements have to be met, which needs no correction for their number: a model that fails any one of
-them is accepted with probability at most 1 - level.
+the same images. Both bounds are ends of a two-sided interval of level 2 x level - 1. The bounds of one share, with one
+image a patient, are exact: each errs with probability 1 - level at most. Others err so nominally, and were simulated
+(`make test-statistics`). All requirements have to be met, which needs no correction for their number: a model that
+fails any one of them is accepted no more often than the bound of this one errs.
 
 An undecided verdict states how many patients would decide it if the estimate stayed as it is: the distance from the
 estimate to its bound shrinks with the square root of the number of patients,
@@ -64,9 +65,9 @@ class Verdict:
     """The verdict on one requirement in one group of images.
 
     requirement: position in the policy. epsilon: in [0, 1] units and as text in the policy's unit; None for clean
-    images. subgroup: column and value, both empty for all images. small: fewer patients than min_patients. estimate:
-    the value, or the difference to the previous model, with its bounds. patients_to_decide: None if the verdict is
-    decided or no number of patients would decide it. reason: why there is no value; empty if there is one.
+    images. subgroup: column and value, both empty for all images. small: a subgroup of fewer patients than
+    min_patients. estimate: the value, or the difference to the previous model, with its bounds, or the reason why there
+    is none. patients_to_decide: None if the verdict is decided or no number of patients would decide it.
     """
 
     dataset: str
@@ -97,7 +98,7 @@ def judge(policy: Policy, rows: Mapping[str, DatasetRows], *, n_draws: int, seed
 def overall(verdicts: Sequence[Verdict]) -> Outcome:
     """Combine verdicts: not met if any is not met, met if all are met, otherwise undecided.
 
-    A small subgroup that is undecided does not keep the others from being met.
+    A small subgroup that is undecided does not keep the others from being met; all images are no subgroup.
     """
     outcomes_found = {one.outcome for one in verdicts if not (one.small and one.outcome == "undecided")}
     if "not met" in outcomes_found:
@@ -115,7 +116,7 @@ def _judge_dataset(policy: Policy, dataset: str, rows: DatasetRows, *, n_draws: 
     for group in subgroups(table, policy.subgroups, where=rows.table_where):
         patients = tests[0].current.loc[tests[0].current["image_id"].isin(group.image_ids), "patient_id"]
         draws = draw_patients(patients, n_draws=n_draws, seed=child_seed(seed, dataset, group.column, group.value))
-        small = len(draws.patients) < policy.min_patients
+        small = bool(group.column) and len(draws.patients) < policy.min_patients
         for test in tests:
             estimate = test.estimate(group, draws, level=2 * policy.level - 1)
             yield test.verdict(dataset, group, estimate, small=small)

@@ -1,22 +1,29 @@
 """Estimates of the metrics of a policy from one row per image, for one model or as the difference of two."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pandas as pd
 
 from oncorobust.base.arrays import Labels, PerImage
 from oncorobust.evaluation.auc import auc_difference, auc_estimate
-from oncorobust.evaluation.intervals import ratio_intervals, share_term
+from oncorobust.evaluation.intervals import CLOPPER_PEARSON, ratio_intervals, share_term
 from oncorobust.evaluation.measures import empty, too_few_patients
 from oncorobust.evaluation.resampling import Draws, Estimate
-from oncorobust.evaluation.share_bounds import Term
+from oncorobust.evaluation.share_bounds import Term, exact_bounds
 from oncorobust.settings.policy import Metric
+
+EXACT = "Clopper-Pearson with design effect"
+"""Method of one share that varies between patients: `Estimate.method`."""
 
 
 def estimate_metric(
     metric: Metric, frames: Sequence[pd.DataFrame], draws: Draws, *, n_classes: int, positive: int, level: float
 ) -> Estimate:
     """Estimate a metric of the first frame, or its difference to the second, with a two-sided interval.
+
+    The bounds of one share are exact with one image a patient (`exact_bounds`), because they decide; those of means and
+    differences of shares are those of the tables.
 
     frames: one or two with patient_id, label, right and score, of the same images in the same order. draws: of their
     patients. positive: index of the class that is to be detected, of two. The estimate is empty, with the reason, where
@@ -35,7 +42,10 @@ def estimate_metric(
     pairs = zip((1.0, -1.0), frames, strict=False)
     terms = [one for sign, frame in pairs for one in _terms(frame, classes, draws, sign=sign)]
     (estimate,) = ratio_intervals([terms], draws, level=level)
-    return estimate
+    if len(terms) > 1 or estimate.low is None or estimate.method == CLOPPER_PEARSON:
+        return estimate
+    low, high = exact_bounds(terms[0], level=level)
+    return replace(estimate, low=low, high=high, method=EXACT)
 
 
 def _auc(

@@ -14,6 +14,9 @@ and the correlation of their sums per patient; for two shares this is Newcombe's
 
 No variation: if all patients have the same value, no variance can be estimated. By Clopper and Pearson, at most a share
 `1 - (outside / 2) ** (1 / patients)` of patients is then different, and these could have any value in the range.
+
+Acceptance needs bounds that err at most as often as stated, also for few patients, where Wilson's one-sided error is up
+to twice the nominal one: `exact_bounds`, which are wider.
 Sources: Wilson 1927; Korn and Graubard 1998 (effective sample size); Zou 2008 (MOVER); Newcombe 1998. The prior was
 chosen by simulation (`make test-statistics`).
 """
@@ -24,7 +27,7 @@ from functools import cached_property
 from math import sqrt
 
 import numpy as np
-from scipy.special import ndtri, stdtrit
+from scipy.special import betaincinv, ndtri, stdtrit
 
 PRIOR_CORRELATION = 0.4
 PRIOR_PATIENTS = 3
@@ -73,6 +76,23 @@ def share_bounds(term: Term, *, level: float) -> tuple[float, float]:
     quantile = stdtrit(term.n_patients - 1, (1 + level) / 2) if typical > 1 else ndtri((1 + level) / 2)
     low = _wilson_bound(term, _design_effect(term, lower), -float(quantile))
     return max(0.0, low), min(1.0, _wilson_bound(term, _design_effect(term, upper), float(quantile)))
+
+
+def exact_bounds(term: Term, *, level: float) -> tuple[float, float]:
+    """Return the bounds of Clopper and Pearson of one share that varies, for the images divided by their design effect.
+
+    With one flag of each patient they are exact: each is beyond the truth with probability (1 - level) / 2 at most.
+    With several images a patient the effective number of images is also multiplied by the squared ratio of the normal
+    quantile to Student's. Source: Korn and Graubard 1998.
+    """
+    share, typical, tail = term.value, _typical_images(term), (1 - level) / 2
+    lower, upper = (1 + PRIOR_CORRELATION * part * (typical - 1) for part in (share, 1 - share))
+    student = 1.0 if typical == 1 else float(ndtri(tail) / stdtrit(term.n_patients - 1, tail)) ** 2
+    few, many = (student * term.denominator.sum() / _design_effect(term, prior) for prior in (lower, upper))
+    return (
+        float(betaincinv(share * few, (1 - share) * few + 1, tail)),
+        float(betaincinv(share * many + 1, (1 - share) * many, 1 - tail)),
+    )
 
 
 def _typical_images(term: Term) -> float:
