@@ -1,7 +1,9 @@
 """Certificates against closed forms, ART's formula, and classifiers whose probabilities under noise are known."""
 
+import re
 import sys
 from dataclasses import replace
+from functools import partial
 from types import ModuleType
 
 import numpy as np
@@ -12,6 +14,7 @@ from scipy.stats import binom, binomtest, norm
 from oncorobust.base.errors import InputError
 from oncorobust.certificates.certify import Certificate, certify
 from oncorobust.certificates.counts import certified_epsilon, l2_radius, lower_bound, needed_probability, samples_needed
+from oncorobust.certificates.inputs import check_images, check_masks
 from oncorobust.certificates.noise import SmoothingNoise
 from oncorobust.certificates.plan import SamplingPlan
 from oncorobust.certificates.sequential import Schedule, decide, schedule_of
@@ -20,7 +23,7 @@ from oncorobust.certificates.vote import wins
 
 EPSILONS = (0.001, 0.002, 0.004, 0.006)
 TIED = SmoothingNoise("tied", 0.1)
-PIXEL = SmoothingNoise("tied", 1.0)
+PIXEL = SmoothingNoise("tied", 0.1)
 FREE = 32 * 32
 RUNS = 2000
 WHOLE_RUNS = 500
@@ -39,7 +42,7 @@ def one_pixel_logits(x: np.ndarray) -> np.ndarray:
 
 
 def pixels_of_probability(p: float, n: int) -> np.ndarray:
-    return np.full((n, 1, 1, 1), 0.5 + norm.ppf(p), dtype=np.float32)
+    return np.full((n, 1, 1, 1), 0.5 + PIXEL.sigma * norm.ppf(p), dtype=np.float32)
 
 
 def simulate(schedule: Schedule, p: np.ndarray, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -202,10 +205,10 @@ def test_certificates_of_a_known_classifier_claim_too_much_in_at_most_alpha_of_t
         pixels_of_probability(p, WHOLE_RUNS),
         noise=PIXEL,
         plan=plan,
-        epsilons=(0.4, 0.8),
+        epsilons=(0.04, 0.08),
         seeds=range(WHOLE_RUNS),
     )
-    truth = np.array([0.8 if one.predicted == 1 else 0.0 for one in found])
+    truth = np.array([0.08 if one.predicted == 1 else 0.0 for one in found])
     assert np.mean([one.predicted for one in found]) > 0.95
     too_large = np.array([one.epsilon for one in found]) > truth
     assert 0 < too_large.sum() <= too_many(alpha, WHOLE_RUNS)
@@ -219,7 +222,7 @@ def test_a_coin_is_not_certified_by_the_samples_that_chose_its_side() -> None:
         pixels_of_probability(0.5, WHOLE_RUNS),
         noise=PIXEL,
         plan=plan,
-        epsilons=(0.1,),
+        epsilons=(0.01,),
         seeds=range(WHOLE_RUNS),
     )
     assert sum(not one.abstained for one in found) <= too_many(alpha, WHOLE_RUNS)
@@ -230,13 +233,13 @@ def test_a_coin_is_not_certified_by_the_samples_that_chose_its_side() -> None:
 def test_a_certificate_states_the_counts_from_which_it_follows() -> None:
     plan = SamplingPlan(n_selection=30, n_samples=400, alpha=0.01, batch_size=64)
     found = certify(
-        one_pixel_logits, pixels_of_probability(0.9, 20), noise=PIXEL, plan=plan, epsilons=(0.5, 1.0), seeds=range(20)
+        one_pixel_logits, pixels_of_probability(0.9, 20), noise=PIXEL, plan=plan, epsilons=(0.05, 0.1), seeds=range(20)
     )
     for one in found:
         assert one.n_top <= one.n_samples <= 400 and one.selection_count <= one.n_selection <= 30
         assert one.look_alpha <= one.alpha == 0.01
         assert one.p_lower == lower_bound(one.look_top, one.look_samples, one.look_alpha)
-        assert one.radius == l2_radius(one.p_lower, sigma=1.0) == one.epsilon, "one free value"
+        assert one.radius == l2_radius(one.p_lower, sigma=PIXEL.sigma) == one.epsilon, "one free value"
         assert one.abstained == (one.radius == 0)
     assert len({one.n_samples for one in found}) > 1
 
@@ -251,7 +254,7 @@ def test_a_certificate_does_not_depend_on_the_images_beside_it() -> None:
             x[at],
             noise=PIXEL,
             plan=replace(plan, batch_size=batch_size),
-            epsilons=(0.5, 1.0),
+            epsilons=(0.05, 0.1),
             seeds=at,
         )
 
@@ -269,7 +272,7 @@ def test_fixed_sampling_takes_all_samples_and_every_pass_has_one_length() -> Non
         return one_pixel_logits(x)
 
     plan = SamplingPlan(n_selection=30, n_samples=100, sampling="fixed", batch_size=48)
-    found = certify(logits, pixels_of_probability(0.99, 3), noise=PIXEL, plan=plan, epsilons=(0.1,), seeds=range(3))
+    found = certify(logits, pixels_of_probability(0.99, 3), noise=PIXEL, plan=plan, epsilons=(0.01,), seeds=range(3))
     assert {(one.n_selection, one.n_samples, one.look_samples) for one in found} == {(30, 100, 100)}
     assert lengths == {48}
 
@@ -282,7 +285,7 @@ def test_the_smoothed_model_predicts_or_abstains() -> None:
     np.testing.assert_array_equal(smoothed.predict(x[::-1]), smoothed.predict(x)[::-1])
     coins = 0.5 + np.random.default_rng(0).normal(0, 1e-6, (WHOLE_RUNS, 1, 1, 1)).astype(np.float32)
     assert (smoothed.predict(coins) != ABSTAINED).sum() <= too_many(0.01, WHOLE_RUNS)
-    assert smoothed.certify(x, epsilons=(0.5,))[1].abstained
+    assert smoothed.certify(x, epsilons=(0.05,))[1].abstained
     assert wins(np.array([9, 0, 1]), alpha=0.05) and not wins(np.array([9, 3, 0]), alpha=0.05)
 
 
@@ -325,7 +328,7 @@ def test_noise_and_free_values_that_do_not_fit_are_refused() -> None:
 def test_epsilons_seeds_and_models_that_cannot_be_certified_are_refused() -> None:
     x, plan = pixels_of_probability(0.9, 2), SamplingPlan(n_samples=20)
 
-    def run(logits: object = one_pixel_logits, epsilons: tuple = (0.1,), seeds: tuple = (0, 1)) -> None:
+    def run(logits: object = one_pixel_logits, epsilons: tuple = (0.01,), seeds: tuple = (0, 1)) -> None:
         certify(logits, x, noise=PIXEL, plan=plan, epsilons=epsilons, seeds=seeds)  # type: ignore[arg-type]
 
     rng = np.random.default_rng(0)
@@ -339,3 +342,77 @@ def test_epsilons_seeds_and_models_that_cannot_be_certified_are_refused() -> Non
         run(seeds=(0,))
     with pytest.raises(InputError, match=r"expected an epsilon that samples can certify, got 1.0 .* a larger sigma"):
         samples_needed(1.0, sigma=0.01, n_free=FREE, alpha=0.001)
+
+
+GREY = np.full((2, 4, 4, 1), 0.5, dtype=np.float32)
+
+
+@pytest.mark.parametrize(
+    ("x", "says"),
+    [
+        (255 * GREY, "expected images with values in [0, 1], got 127.5 in image 0"),
+        (np.concatenate([GREY, GREY - 0.6]), "got -0.1 in image 2"),
+        (np.where(np.arange(2)[:, None, None, None], np.nan, GREY), "got nan in image 1"),
+        ((255 * GREY).astype(np.uint8), "expected images of floats in [0, 1], got uint8"),
+        (GREY[0], "expected images (n, h, w, c), got an array of shape (4, 4, 1)"),
+    ],
+)
+def test_images_in_other_units_are_refused(x: np.ndarray, says: str) -> None:
+    """Noise of 0.1 on grey levels up to 255 smooths nothing, and would be certified."""
+    with pytest.raises(InputError, match=re.escape(says)):
+        check_images(x)
+
+
+@pytest.mark.parametrize(
+    ("masks", "says"),
+    [
+        (np.ones((1, 4, 4), bool), "expected one mask for each of 2 images, got 1"),
+        (np.ones((2, 4, 4)), "expected masks of Booleans (2, 4, 4), got float64"),
+        (np.ones((2, 4, 5), bool), "expected masks of Booleans (2, 4, 4), got bool of shape (2, 4, 5)"),
+        (np.arange(2)[:, None, None] * np.ones((2, 4, 4)) == 0, "got none for image 1"),
+    ],
+)
+def test_masks_of_another_form_are_refused(masks: np.ndarray, says: str) -> None:
+    with pytest.raises(InputError, match=re.escape(says)):
+        check_masks(masks, GREY)
+
+
+def test_an_empty_mask_is_refused_by_predict_and_certify() -> None:
+    smoothed = Smoothed(lambda x: np.zeros((len(x), 2), np.float32), SmoothingNoise("tied", 0.1), SamplingPlan())
+    for answer in (smoothed.predict, partial(smoothed.certify, epsilons=[0.001])):
+        with pytest.raises(InputError, match="expected a mask with at least one pixel, got none for image 0"):
+            answer(GREY, masks=np.zeros((2, 4, 4), bool))
+
+
+def test_a_model_with_one_output_is_refused() -> None:
+    smoothed = Smoothed(lambda x: np.zeros((len(x), 1), np.float32), SmoothingNoise("tied", 0.1), SamplingPlan())
+    with pytest.raises(InputError, match=r"at least two classes, got shape \(128, 1\); of a model with one output z"):
+        smoothed.predict(GREY)
+
+
+def test_a_model_that_looks_at_the_images_beside_it_is_refused() -> None:
+    """Each image is told by the mean of its batch: alone it abstains, among brighter ones it would be certified."""
+
+    def logits(x: np.ndarray) -> np.ndarray:
+        mean = x.mean(axis=(1, 2, 3))
+        return np.stack([mean.mean() - mean, np.zeros(len(x))], axis=1).astype(np.float32)
+
+    smoothed = Smoothed(logits, SmoothingNoise("tied", 0.1), SamplingPlan())
+    x = np.concatenate([GREY - 0.3, GREY + 0.3])
+    with pytest.raises(InputError, match="whatever is beside them in a batch, got logits that differ by up to"):
+        smoothed.certify(x, epsilons=[0.001])
+
+
+def test_no_plan_takes_more_samples_than_it_states() -> None:
+    for alpha in (0.001, 0.02, 0.1, 0.5):
+        smallest = samples_needed(0.0, sigma=1.0, n_free=1, alpha=alpha)
+        for n in range(smallest, smallest + 60):
+            schedule = schedule_of(SamplingPlan(n_samples=n, alpha=alpha), sigma=0.1, n_free=16, epsilons=(0.001,))
+            assert schedule.at[-1] == n
+            assert (np.diff(schedule.at) > 0).all()
+            assert schedule.alphas.sum() <= alpha * (1 + 1e-12)
+
+
+def test_epsilons_that_are_no_numbers_are_refused() -> None:
+    with pytest.raises(InputError, match="expected increasing epsilons above 0"):
+        schedule_of(SamplingPlan(), sigma=0.1, n_free=16, epsilons=(float("nan"),))

@@ -149,6 +149,15 @@ def test_intervals_are_exact_for_a_linear_model() -> None:
     np.testing.assert_allclose(margins_within(model, X, LABELS, epsilon=np.zeros(12)), np.abs(scores(X)), atol=1e-5)
 
 
+def test_intervals_need_images_in_their_units_and_two_classes() -> None:
+    """Beyond 1 the interval of a pixel would end below its beginning, and certify six times the true epsilon."""
+    with pytest.raises(InputError, match=r"expected images with values in \[0, 1\], got 2 in image 0"):
+        interval_certified_epsilon(linear_model(WEIGHTS), np.full_like(X, 2.0), LABELS, largest=0.2)
+    one = keras.Sequential([keras.layers.Input(SHAPE), keras.layers.Flatten(), keras.layers.Dense(1)])
+    with pytest.raises(InputError, match=r"of at least two classes, got shape \(1, 1\)"):
+        interval_certified_epsilon(one, X, np.zeros_like(LABELS), largest=0.2)
+
+
 def test_intervals_of_a_network_hold_for_every_change_and_are_not_empty() -> None:
     model, data = network(), two_classes(2, n=24)
     x, target = data.images(), Target(model)

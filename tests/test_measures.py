@@ -179,10 +179,22 @@ def test_the_difference_to_a_perfect_ranking_keeps_a_width_on_both_sides() -> No
     assert found.low < found.value - (alone.high - alone.value)
 
 
-def test_models_that_rank_alike_have_no_interval_of_their_difference() -> None:
-    found = auc_difference(LABELS, SCORES, 2 * SCORES, PATIENTS, DRAWS, **TWO)
-    assert (found.value, found.low, found.high) == (0, None, None)
-    assert found.reason == "both models rank all images alike"
+@pytest.mark.parametrize("n", [2, 12, 100])
+def test_models_that_place_all_images_alike_differ_by_what_unseen_patients_may_add(n: int) -> None:
+    """Two perfect models with opposite orders within each class; patients of n images of each class.
+
+    None of n patients of a class has other places, so that at most 1 - 0.0125^(1/n) have, at half of the error of a
+    95 % interval for each class and end.
+    """
+    labels, patients = np.repeat([0, 1], n), [f"p{k}" for k in range(2 * n)]
+    first = np.concatenate([np.arange(n), 1000.0 + np.arange(n)])
+    second = np.concatenate([np.arange(n)[::-1], 1000.0 + np.arange(n)[::-1]])
+    draws = draw_patients(patients, n_draws=50, seed=0)
+    found = auc_difference(labels, first, second, patients, draws, **TWO)
+    most = 1 - 0.0125 ** (2 / n)
+    assert (found.value, found.low, found.high) == (0.0, pytest.approx(-most), pytest.approx(most))
+    assert (found.method, found.reason) == ("Clopper-Pearson by patient", "")
+    assert auc_difference(LABELS, SCORES, 2 * SCORES, PATIENTS, DRAWS, **TWO).value == 0.0
     empty = auc_difference(LABELS, SCORES, np.zeros(N), PATIENTS, DRAWS, **TWO)
     assert (empty.value, empty.reason) == (None, "all scores are equal")
 

@@ -1,17 +1,38 @@
 """Sensitivity against the closed form of a linear classifier, and the ranking on a table worked out by hand."""
 
+from fractions import Fraction
+
 import numpy as np
 import pandas as pd
 import pytest
 from models import SHAPE, balanced_weights, images_in_memory, linear_model
+from scored_fixture import make_scored
 
 from oncorobust.attacks.art_classifier import KerasClassifier
 from oncorobust.evaluation.blocks import blocks_of
 from oncorobust.evaluation.resumable_rows import ResumableRows
+from oncorobust.evaluation.risk_coverage import accept, nearest_group
 from oncorobust.evaluation.sensitivity import most_sensitive, rank, sensitivity_rows, summarise_rank
 from oncorobust.settings.attacks import IterativeAttack
 
 GRID = (0.001, 0.004, 0.008, 0.016)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.2, 0.25, 0.3, 0.5])
+def test_of_two_equally_near_shares_the_smaller_is_excluded(share: float) -> None:
+    """All ties of whole numbers of images, found in exact fractions; 0.3 - 0.2 is below 0.2 - 0.1 in floating point."""
+    ties, exact = 0, Fraction(str(share))
+    for n in range(4, 41):
+        for few in range(n):
+            many = 2 * exact * n - few
+            if many.denominator == 1 and few < many <= n:
+                epsilon = np.array([0.1] * few + [0.2] * (int(many) - few) + [np.inf] * (n - int(many)))
+                assert most_sensitive(epsilon, share).sum() == few
+                accepted = accept(make_scored(epsilon, "r" * n))
+                at = nearest_group(accepted, exclude_share=share)[0]
+                assert n - accepted.images[0, at] == few
+                ties += 1
+    assert ties >= 20
 
 
 def test_min_epsilon_is_the_first_grid_value_beyond_the_distance_to_the_boundary():

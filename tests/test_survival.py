@@ -5,9 +5,11 @@ import pandas as pd
 import pytest
 
 from oncorobust.base.errors import InputError
+from oncorobust.evaluation.intervals import share_term
 from oncorobust.evaluation.medians import compare_groups, median, medians
 from oncorobust.evaluation.ordering import Values, probability_smaller, share_decided
 from oncorobust.evaluation.resampling import LEVEL, Draws, draw_patients
+from oncorobust.evaluation.share_bounds import share_bounds
 from oncorobust.evaluation.strict import robust_accuracy
 from oncorobust.evaluation.survival import (
     MinimalEpsilons,
@@ -158,6 +160,22 @@ def test_the_interval_of_the_median_holds_it_and_shrinks_with_patients() -> None
         assert (found.n_images, found.n_patients, found.reason) == (n, n, "")
         widths.append(found.high - found.low)
     assert widths[1] < widths[0] / 2
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_interval_of_the_median_holds_every_epsilon_whose_share_may_be_one_half(seed: int) -> None:
+    """Few patients with different numbers of images: the bounds of the share rise and fall with epsilon."""
+    rng = np.random.default_rng(seed)
+    counts = rng.integers(1, 6, rng.integers(2, 8))
+    ids = np.repeat([f"p{k}" for k in range(len(counts))], counts).tolist()
+    images = MinimalEpsilons(rng.integers(1, 10, len(ids)) / 1000, ids, reach=0.01)
+    draws = draws_of(images)
+    found = median(images, draws, level=LEVEL)
+    low, high = (one if one is not None else end for one, end in ((found.low, 0.0), (found.high, np.inf)))
+    for epsilon in np.unique([0.0, *images.epsilon]):
+        bounds = share_bounds(share_term(images.epsilon > epsilon, ids, draws), level=LEVEL)
+        if bounds[0] <= 0.5 < bounds[1]:
+            assert low <= epsilon < high
 
 
 def test_images_of_one_patient_count_once_in_the_interval_of_the_median() -> None:

@@ -17,6 +17,7 @@ from oncorobust.base.arrays import Image, Images, Labels
 from oncorobust.base.errors import InputError
 from oncorobust.base.progress import Listener
 from oncorobust.certificates.counts import certified_epsilon, l2_radius
+from oncorobust.certificates.inputs import check_images, check_masks
 from oncorobust.certificates.noise import Mask, Masks, SmoothingNoise
 from oncorobust.certificates.packed import LogitsFunction, run_jobs
 from oncorobust.certificates.plan import SamplingPlan
@@ -72,10 +73,13 @@ def certify(
     (n, h, w, c) in [0, 1]. epsilons: increasing l_inf radii of the table; certificates may lie between and above them.
     seeds: one per image, such as `child_seed(seed, image_id)`. masks: pixels that noise and changes may move, one mask
     per image; None is all. Source: Cohen, Rosenfeld and Kolter 2019, CERTIFY.
-    Raises InputError for seeds or masks of another number than the images, an empty mask, logits that are not finite,
-    and a model that is random itself.
+    Raises InputError for images outside [0, 1], seeds or masks of another number than the images, an empty mask, logits
+    of one class or that are not finite, and a model that is random or depends on the other images of a batch.
     """
-    _check_lengths(x, seeds, masks)
+    check_images(x)
+    check_masks(masks, x)
+    if len(seeds) != len(x):
+        raise InputError(f"certificate: expected one seed for each of {len(x)} images, got {len(seeds)}")
     jobs = []
     for place, (image, seed) in enumerate(zip(x, seeds, strict=True)):
         mask = None if masks is None else masks[place]
@@ -149,10 +153,3 @@ class _Job:
             abstained=not found.p_lower > 0.5,
             n_free=n_free,
         )
-
-
-def _check_lengths(x: Images, seeds: Sequence[int], masks: Masks | None) -> None:
-    if len(seeds) != len(x):
-        raise InputError(f"certificate: expected one seed for each of {len(x)} images, got {len(seeds)}")
-    if masks is not None and len(masks) != len(x):
-        raise InputError(f"certificate: expected one mask for each of {len(x)} images, got {len(masks)}")

@@ -22,6 +22,7 @@ from keras import ops
 
 from oncorobust.base.arrays import Images, Labels, PerImage
 from oncorobust.base.errors import InputError
+from oncorobust.certificates.inputs import check_classes, check_images
 
 _MONOTONE_LAYERS = (
     keras.layers.AveragePooling2D,
@@ -54,8 +55,10 @@ def interval_certified_epsilon(model: keras.Model, x: Images, labels: Labels, *,
     """Return (n,) the largest epsilon certified by intervals, at most `largest`; 0 where nothing is certified.
 
     model: a chain of the layers above that returns logits; images (n, h, w, c) in [0, 1]. An image that the model
-    answers with another class than its label has 0. Raises InputError naming a layer of another kind.
+    answers with another class than its label has 0. Raises InputError naming a layer of another kind, for images
+    outside [0, 1] and for a model with one output.
     """
+    check_images(x)
     layers = _chain(model, x[:1])
     certified, refused = np.zeros(len(x)), np.full(len(x), largest)
     epsilon = np.full(len(x), largest)
@@ -69,8 +72,10 @@ def interval_certified_epsilon(model: keras.Model, x: Images, labels: Labels, *,
 def margins_within(model: keras.Model, x: Images, labels: Labels, *, epsilon: PerImage) -> PerImage:
     """Return (n,) a lower bound of the label's logit minus the largest other one, for all changes within epsilon (n,).
 
-    Raises InputError naming a layer of another kind, or for a model that is no chain of its layers.
+    Raises InputError naming a layer of another kind, for a model that is no chain of its layers or has one output, and
+    for images outside [0, 1].
     """
+    check_images(x)
     return _margins(_chain(model, x[:1]), x, labels, epsilon)
 
 
@@ -134,6 +139,7 @@ def _chain(model: keras.Model, x: Images) -> list[Any]:
             f"interval bounds: expected a chain of layers, got {model.name!r}, whose logits differ from those of its "
             "layers one after another"
         )
+    check_classes(logits, len(x))
     return layers
 
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from oncorobust.base.arrays import Images, Labels, Logits
 from oncorobust.base.errors import InputError
+from oncorobust.certificates.inputs import check_classes
 
 LogitsFunction = Callable[[Images], Logits]
 """A function from images to logits, such as `compile_logits` gives; this module loads no framework."""
@@ -48,7 +49,8 @@ def run_jobs(
 ) -> None:
     """Serve all jobs until none wants a sample. notify: called after each pass with the number of jobs that ended.
 
-    Raises InputError for logits that are not finite, and for a model that answers the same images differently.
+    Raises InputError for logits of one class or that are not finite, and for a model that answers the same images
+    differently.
     """
     active = [job for job in jobs if job.wanted]
     first = True
@@ -56,7 +58,8 @@ def run_jobs(
         batch, parts = _filled(active, batch_size)
         found = logits(batch)
         if first:
-            _check_repeats(found, logits(batch))
+            check_classes(found, len(batch))
+            _check_repeats(found, logits(_beside_others(batch)))
             first = False
         for job, rows in parts:
             job.take(_answers(found[rows], job.name))
@@ -106,12 +109,24 @@ def _answers(found: Logits, name: str) -> Labels:
     return found.argmax(axis=1)
 
 
+def _beside_others(batch: Images) -> Images:
+    """Return a batch whose first half is the same and whose other images are others."""
+    same = len(batch) - len(batch) // 2
+    return np.concatenate([batch[:same], 1 - batch[same:]])
+
+
 def _check_repeats(once: Logits, again: Logits) -> None:
-    """Refuse a model that is random itself, of which counts would mix two sources of noise."""
+    """Refuse a model that is random itself, or whose answers depend on the other images of a batch.
+
+    once, again: of batches with the same first half. Counts would mix two sources of noise, and an image would be
+    certified for the images that happened to lie beside it.
+    """
+    same = len(once) - len(once) // 2
     scale = float(np.nanmax(np.abs(once), initial=1.0))
-    if not np.allclose(once, again, rtol=0, atol=_ROUNDING * scale, equal_nan=True):
-        change = float(np.nanmax(np.abs(once - again)))
+    if not np.allclose(once[:same], again[:same], rtol=0, atol=_ROUNDING * scale, equal_nan=True):
+        change = float(np.nanmax(np.abs(once[:same] - again[:same])))
         raise InputError(
-            f"certificate: expected a model that gives the same logits for the same images, got logits that differ by "
-            f"up to {change:.3g} between two passes: switch dropout and other random layers off"
+            "certificate: expected a model that gives the same logits for the same images, whatever is beside them in "
+            f"a batch, got logits that differ by up to {change:.3g} between two passes: switch dropout and other "
+            "random layers off, and batch statistics to those of training"
         )

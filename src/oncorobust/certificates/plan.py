@@ -34,12 +34,12 @@ class SamplingPlan:
         """Check the values."""
         check_alpha(self.alpha)
         for name in ("n_selection", "batch_size"):
-            if getattr(self, name) < 1:
+            if not getattr(self, name) >= 1:
                 raise InputError(f"sampling plan: expected {name} of at least 1, got {getattr(self, name)}")
         if self.sampling not in ("sequential", "fixed"):
             raise InputError(f"sampling plan: expected sampling sequential or fixed, got {self.sampling!r}")
         smallest = samples_needed(0.0, sigma=1.0, n_free=1, alpha=self.alpha)
-        if self.n_samples < smallest:
+        if not self.n_samples >= smallest:
             raise InputError(
                 f"sampling plan: expected n_samples of at least {smallest}, the fewest that can certify anything at "
                 f"alpha {self.alpha}, got {self.n_samples}"

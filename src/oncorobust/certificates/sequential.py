@@ -72,7 +72,7 @@ def schedule_of(plan: SamplingPlan, *, sigma: float, n_free: int, epsilons: tupl
 
     Raises InputError for epsilons that do not increase or are not above 0.
     """
-    if any(after <= before for before, after in zip((0.0, *epsilons), epsilons, strict=False)):
+    if not all(after > before for before, after in zip((0.0, *epsilons), epsilons, strict=False)):
         raise InputError(f"certificate: expected increasing epsilons above 0, got {list(epsilons)}")
     reachable = (0.0, *(one for one in epsilons if _reached(one, plan, sigma=sigma, n_free=n_free)))
     if plan.sampling == "fixed":
@@ -155,7 +155,7 @@ def _looks(plan: SamplingPlan, first: int) -> dict[int, float]:
     if first * np.sqrt(_GROWTH) > last:
         return {last: plan.alpha}
     n_between = max(0, round(np.log(last / first) / np.log(_GROWTH)) - 1)
-    between = [_rounded(last / _GROWTH ** (step + 1)) for step in range(n_between)]
+    between = [n for step in range(n_between) if first < (n := _rounded(last / _GROWTH ** (step + 1))) < last]
     early = [_rounded(first / _EARLY_GROWTH ** (step + 1)) for step in range(_EARLY_LOOKS)]
     early = [n for n in early if n >= 2 * _FIRST_CHECK]
     shares = {n: _EARLY_SHARE / len(early) for n in early} | {first: _FIRST_SHARE, last: _LAST_SHARE}

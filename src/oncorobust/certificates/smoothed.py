@@ -13,6 +13,7 @@ import numpy as np
 from oncorobust.base.arrays import Image, Images, Labels
 from oncorobust.base.seeds import child_seed
 from oncorobust.certificates.certify import Certificate, certify
+from oncorobust.certificates.inputs import check_images, check_masks
 from oncorobust.certificates.noise import Mask, Masks, SmoothingNoise
 from oncorobust.certificates.packed import LogitsFunction, run_jobs
 from oncorobust.certificates.plan import SamplingPlan
@@ -40,7 +41,11 @@ class Smoothed:
 
         A class that is not the most probable one under noise is returned with probability at most `plan.alpha`: the
         binomial test takes an equal share of it at 16, 32, 64, ... samples, up to `plan.n_samples`.
+
+        Raises InputError as `certify` does.
         """
+        check_images(x)
+        check_masks(masks, x)
         seeds = self._seeds(x, "predict")
         jobs = []
         for place, image in enumerate(x):

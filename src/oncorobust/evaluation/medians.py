@@ -1,16 +1,17 @@
 """The median minimal epsilon with its interval, and the comparison of two groups of images by minimal epsilon."""
 
-from bisect import bisect_left
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 
 import numpy as np
 
 from oncorobust.base.seeds import child_seed
 from oncorobust.evaluation.intervals import share_term
 from oncorobust.evaluation.ordering import Values, probability_estimate, probability_smaller, share_decided
-from oncorobust.evaluation.resampling import NO_INTERVAL, Draws, Estimate, draw_patients
-from oncorobust.evaluation.share_bounds import share_bounds
+from oncorobust.evaluation.resampling import NO_INTERVAL, Draws, Estimate, draw_patients, patient_index
+from oncorobust.evaluation.share_bounds import Term, share_bounds
 from oncorobust.evaluation.survival import MinimalEpsilons
 from oncorobust.evaluation.weighted import Resampled, draw_values, observed_value, percentiles, resampled
 
@@ -56,19 +57,30 @@ def median(images: MinimalEpsilons, draws: Draws, *, level: float) -> Estimate:
 
 
 def _crossings(images: MinimalEpsilons, draws: Draws, *, level: float) -> tuple[float, float]:
-    """Return the smallest epsilons whose lower and upper bound of the share withstanding them are at most one half."""
+    """Return the ends of the smallest interval around all epsilons whose share has an interval that holds one half.
+
+    low: the smallest epsilon at which the lower bound is at most one half. high: the smallest one from which on the
+    upper bound stays at most one half; a bound may fall and rise again, because the design effect changes with epsilon.
+    """
     grid = np.unique([0.0, *images.epsilon[np.isfinite(images.epsilon)]])
+    at_most = np.array([share_bounds(one, level=level) for one in _withstanding(images, draws, grid)]) <= 0.5
+    crossed, above = np.flatnonzero(at_most[:, 0]), np.flatnonzero(~at_most[:, 1])
+    high = above[-1] + 1 if len(above) else 0
+    return (
+        float(grid[crossed[0]]) if len(crossed) else np.inf,
+        float(grid[high]) if high < len(grid) else np.inf,
+    )
 
-    def first(end: int) -> float:
-        def crossed(epsilon: float) -> bool:
-            return (
-                share_bounds(share_term(images.epsilon > epsilon, images.patient_ids, draws), level=level)[end] <= 0.5
-            )
 
-        place = bisect_left(grid, True, key=crossed)
-        return float(grid[place]) if place < len(grid) else np.inf
-
-    return first(0), first(1)
+def _withstanding(images: MinimalEpsilons, draws: Draws, grid: np.ndarray) -> Iterator[Term]:
+    """Yield the share of images that withstand each epsilon of an increasing grid."""
+    everyone = share_term(np.ones(len(images.epsilon), bool), images.patient_ids, draws)
+    order = np.argsort(images.epsilon, kind="stable")
+    index, ends = patient_index(images.patient_ids, draws)[order], np.searchsorted(images.epsilon[order], grid, "right")
+    left = everyone.numerator.copy()
+    for begin, end in pairwise([0, *ends.tolist()]):
+        np.subtract.at(left, index[begin:end], 1)
+        yield Term(1.0, left.copy(), everyone.denominator)
 
 
 def medians(epsilon: np.ndarray, weights: np.ndarray) -> np.ndarray:

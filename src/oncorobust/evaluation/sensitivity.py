@@ -24,6 +24,7 @@ from oncorobust.base.seeds import child_seed
 from oncorobust.data.dataset import LabelledImages
 from oncorobust.evaluation.blocks import Block
 from oncorobust.evaluation.resumable_rows import ResumableRows
+from oncorobust.evaluation.risk_coverage import gaps_to
 from oncorobust.settings.attacks import IterativeAttack
 
 
@@ -89,7 +90,7 @@ def most_sensitive(min_epsilon: PerImage, share: float) -> Flags:
     """
     thresholds = np.unique(min_epsilon[np.isfinite(min_epsilon)])
     shares = np.array([0.0, *[np.mean(min_epsilon <= threshold) for threshold in thresholds]])
-    nearest = int(np.argmin(np.abs(shares - share)))
+    nearest = int(np.argmin(gaps_to(share, shares)))
     return min_epsilon <= (thresholds[nearest - 1] if nearest else -np.inf)
 
 
