@@ -219,7 +219,7 @@ def _check_summary(rows: pd.DataFrame, plan: SamplingPlan, metrics: Mapping[str,
         "summary of certificates",
         "every number of certify.json, and whether a prediction is correct, follows from the rows",
         red=bool(other),
-        finding=f"{len(other)} do not{f' ({named(other)})' if other else ''}",
+        finding=f"{len(other)} do not follow{f' ({named(other)})' if other else ''}",
     )
 
 
