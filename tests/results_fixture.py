@@ -6,6 +6,7 @@ attacks find smaller epsilons than the paper's, each by its own factor; what is 
 Threat models need larger epsilons, each by its own factor; every fifth image has no lesion box.
 """
 
+import contextlib
 import hashlib
 import io
 import json
@@ -24,6 +25,8 @@ from validity_rows import EXAMINED
 from oncorobust.base.epsilons import epsilon_key
 from oncorobust.base.layout import FIGURE_NUMBERS
 from oncorobust.evaluation.scored_rows import score_names, wrong_column
+from oncorobust.evaluation.validity_certificates import CertifiedImages
+from oncorobust.pipeline.gates import certified_images
 
 REPOSITORY = Path(__file__).parents[1]
 TABLE_EPSILONS = (0.001, 0.002, 0.004, 0.006)
@@ -555,6 +558,12 @@ def _png(size: tuple[int, int]) -> bytes:
     stream = io.BytesIO()
     Image.new("L", size, color=128).save(stream, format="PNG")
     return stream.getvalue()
+
+
+def certified_images_of(root: Path, dataset: str) -> CertifiedImages:
+    """What the gate knows of the images of a data set below `root`."""
+    with contextlib.chdir(root):
+        return certified_images(dataset)
 
 
 def write_empty_figures(root: Path) -> None:

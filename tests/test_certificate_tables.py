@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from results_fixture import DATASETS, TABLE_EPSILONS, params_content, write_results
+from results_fixture import DATASETS, TABLE_EPSILONS, certified_images_of, params_content, write_results
 
 from oncorobust.base.schema.version import read_results
 from oncorobust.report.certificate_text import certificate_sentences
@@ -187,10 +187,10 @@ def test_the_gate_judges_the_certificates_of_each_model(root: Path) -> None:
     certify = contents(root, "certify.json", ["lidc"])
     files = {f"reports/lidc/{model}/certificates.csv": model for model in MODELS}
     rows = {file: read_rows(root / file) for file in files}
-    summaries = {"lidc": read_results(root / "data/processed/lidc/summary.json")}
-    found = certificate_checks(certify, rows, summaries)["lidc"]
+    images = {"lidc": certified_images_of(root, "lidc")}
+    found = certificate_checks(certify, rows, images)["lidc"]
     assert {one.status for model in MODELS for one in found[model]} == {"green"}
     planted = rows["reports/lidc/clean/certificates.csv"].assign(n_free=32)
-    found = certificate_checks(certify, rows | {"reports/lidc/clean/certificates.csv": planted}, summaries)["lidc"]
+    found = certificate_checks(certify, rows | {"reports/lidc/clean/certificates.csv": planted}, images)["lidc"]
     assert "free values" in [one.name for one in found["clean"] if one.status == "red"]
     assert {one.status for one in found["adversarial"]} == {"green"}

@@ -98,6 +98,45 @@ def test_a_stage_whose_runner_is_killed_saves_and_ends(place, name):
     assert (place / "saved").exists()
 
 
+LEFT = """
+import subprocess, sys
+stage = subprocess.Popen(["sh", "-c", "sleep 1; " + sys.executable + " stage.py; true"])
+"""
+"""A runner that ends before its stage has looked for it."""
+
+
+@pytest.mark.parametrize("name", ["ONCOROBUST_RUNNER", "DVC_STAGE"])
+def test_a_stage_whose_runner_ended_before_it_looked_does_nothing(place, name):
+    process = subprocess.Popen(
+        [sys.executable, "-c", f"import os; os.environ[{name!r}] = 'train'; exec({LEFT!r})"],
+        cwd=place,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    _, said = process.communicate(timeout=60)  # of the stage, which has the same pipe
+    assert said.splitlines() == [
+        "Snakemake or DVC has ended; this stage saves its progress and ends too.",
+        "stage: interrupted. Rerun the same command to resume from the last save.",
+    ]
+    assert not (place / "saved").exists()
+
+
+def test_a_stage_that_was_left_without_a_mark_goes_on(place):
+    process = subprocess.Popen([sys.executable, "-c", LEFT], cwd=place, stderr=subprocess.PIPE, text=True)
+    assert process.stderr.readline() == "ready\n"
+    os.kill(int((place / "logs" / ".stage.lock").read_text().split()[1]), signal.SIGTERM)
+    process.communicate(timeout=30)
+    assert (place / "saved").exists()
+
+
+def test_a_program_that_runs_dvc_inside_itself_is_no_runner_that_has_ended(place):
+    program = "import os, subprocess, sys; os.environ['DVC_STAGE'] = 'x'; subprocess.run([sys.executable, 'stage.py'])"
+    process = start(place, "-c", program)
+    os.kill(int((place / "logs" / ".stage.lock").read_text().split()[1]), signal.SIGTERM)
+    process.communicate(timeout=30)
+    assert (place / "saved").exists()
+
+
 def test_a_stage_run_by_hand_outlives_its_shell(place):
     (place / "by_hand").write_text(RUNNER)
     shell = start(place, "by_hand")

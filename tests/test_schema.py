@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from results_fixture import DATASETS, TABLE_EPSILONS, params_content, write_results
+from results_fixture import DATASETS, TABLE_EPSILONS, certified_images_of, params_content, write_results
 from schema_check import IN_CSV, IN_JSON, problems_below, table_problems
 from test_preprocess import make_settings
 
@@ -88,7 +88,8 @@ def write_all(root: Path, protocols: tuple[str, ...]) -> None:
         write_csv(root / table.file, to_frame(table))
     write_json_results(root / "reports/tables/cells.json", tables_to_json(tables))
     write_json_results(root / "reports/metrics.json", tables_to_metrics(tables))
-    gates = gates_of(validity, report, certified=certificate_checks(certify, rows, summaries))
+    images = {key: certified_images_of(root, key) for key in certify}
+    gates = gates_of(validity, report, certified=certificate_checks(certify, rows, images))
     write_csv(root / "reports/tables/validity.csv", gates_frame(gates))
     write_json_results(root / "reports/tables/validity.json", gates_to_json(gates))
 

@@ -176,7 +176,10 @@ def test_a_number_of_the_summary_that_the_rows_do_not_give_is_red(sound: pd.Data
         found = checks(sound, **{name: metrics[name] + 0.01})[SUMMARY]
         assert (found.status, found.finding) == ("red", f"1 do not follow ({name})")
     accuracies = metrics["certified_accuracy"]
-    assert checks(sound, certified_accuracy=accuracies | {"eps_0_001": 1.0})[SUMMARY].finding == "1 do not follow (eps_0_001)"
+    assert (
+        checks(sound, certified_accuracy=accuracies | {"eps_0_001": 1.0})[SUMMARY].finding
+        == "1 do not follow (eps_0_001)"
+    )
     assert checks(sound, sigma=0.2)[SUMMARY].status == "red"
 
 

@@ -27,7 +27,7 @@ from oncorobust.pipeline.dvc_yaml import (
     rescanned_runs,
     trained_runs,
 )
-from oncorobust.pipeline.interruption import pass_on
+from oncorobust.pipeline.interruption import RUNNER_MARK, pass_on
 from oncorobust.pipeline.policy_files import policies_of, policy_reads
 from oncorobust.pipeline.raw_tree import mark_edited
 from oncorobust.pipeline.resource_use import read_budget
@@ -42,6 +42,9 @@ try:
     BUDGET = read_budget(find_file(Path("."), "workflow/resources.yaml"))
 except InputError as error:
     raise WorkflowError(str(error)) from None
+
+# A stage that finds no Snakemake among its parents knows by this variable that there was one.
+os.environ[RUNNER_MARK] = "snakemake"
 
 # With --use-conda all rules run in one environment, with CUDA if this machine has a GPU. ONCOROBUST_GPU=1 or 0 overrides
 # that, for a login node whose jobs run on other machines; jobs inherit the value.

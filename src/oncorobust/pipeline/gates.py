@@ -27,12 +27,13 @@ def judge_run(params: Params, certificates: Mapping[str, pd.DataFrame]) -> tuple
     Raises InputError naming a file that is missing or has another form.
     """
     certify = read_metrics(params.certified, "certify.json")
-    images = {name: _certified_images(name) for name in certify}
+    images = {name: certified_images(name) for name in certify}
     certified = certificate_checks(certify, certificates, images)
     return gates_of(read_metrics(params.models, "validity.json"), params.report, certified=certified)
 
 
-def _certified_images(dataset: str) -> CertifiedImages:
+def certified_images(dataset: str) -> CertifiedImages:
+    """Read what a processed data set says about its images. Raises InputError naming a missing file."""
     summary = read_results(summary_file(dataset))
     return CertifiedImages(
         index=read_rows(index_file(dataset)),

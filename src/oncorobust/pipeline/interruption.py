@@ -3,6 +3,9 @@
 Three events interrupt a stage: SIGTERM (a cluster reclaims its node), SIGINT (Ctrl-C), and the end of its runner. A
 killed Snakemake or DVC would otherwise leave a stage that still writes while the next run makes the same files. Each
 event only sets a flag, as `signals` says.
+
+A runner may end while its stage is still importing, before the stage looks for it. Its stages therefore bear a mark in
+their environment; a stage with the mark whose first ancestor without it is the process that adopts orphans was left.
 """
 
 import logging
@@ -17,18 +20,31 @@ from types import FrameType
 import psutil
 
 from oncorobust.base import layout
+from oncorobust.base.progress import Stopped
 from oncorobust.pipeline.shipped import in_project
 from oncorobust.pipeline.signals import GRACE_SECONDS, interruptible
 from oncorobust.pipeline.stage_log import tell
 
 _RUNNERS = ("snakemake", "dvc")
+RUNNER_MARK = "ONCOROBUST_RUNNER"
+"""Variable that the Snakefile sets for its stages. DVC sets one by itself."""
+_MARKS = (RUNNER_MARK, "DVC_STAGE")
+_ADOPTING = ("systemd", "slurmstepd")
+"""Processes besides the first one that adopt those whose parent has ended."""
+_ENDED = "Snakemake or DVC has ended; this stage saves its progress and ends too."
 _INTERRUPTED = b"Interrupted. Running stages save their progress; rerun the same command to resume.\n"
 
 
 @contextmanager
 def listening(*, grace_seconds: float = GRACE_SECONDS) -> Iterator[None]:
-    """Let signals and the end of the runner interrupt this process inside the block. Call it in the main thread."""
+    """Let signals and the end of the runner interrupt this process inside the block. Call it in the main thread.
+
+    Raises Stopped where the runner has ended already.
+    """
     runner = _runner()
+    if runner is None and _was_left():
+        tell(_ENDED)
+        raise Stopped
     with interruptible(grace_seconds=grace_seconds) as ended:
         if runner is not None:
             threading.Thread(target=_ask_when_alone, args=(runner, ended), daemon=True).start()
@@ -73,7 +89,7 @@ def _ask_when_alone(runner: psutil.Process, ended: threading.Event) -> None:
     """Interrupt this process when its runner has ended: it would write the same files as the next run."""
     while not ended.wait(1.0):
         if not _runs(runner):
-            tell("Snakemake or DVC has ended; this stage saves its progress and ends too.")
+            tell(_ENDED)
             os.kill(os.getpid(), signal.SIGTERM)
             return
 
@@ -91,6 +107,24 @@ def _runner() -> psutil.Process | None:
     with suppress(psutil.Error):
         return next((one for one in psutil.Process().parents() if is_runner(one)), None)
     return None
+
+
+def _was_left() -> bool:
+    """Return whether the runner that started this process ended before it could be found among the parents."""
+    mark = next((one for one in _MARKS if one in os.environ), None)
+    with suppress(psutil.Error):
+        outside = (one for one in psutil.Process().parents() if mark is not None and not _has_mark(one, mark))
+        first = next(outside, None)
+        return first is not None and (first.pid == 1 or first.name() in _ADOPTING)
+    return False
+
+
+def _has_mark(process: psutil.Process, mark: str) -> bool:
+    """Return whether a process was started with the mark; one of another user was not."""
+    try:
+        return mark in process.environ()
+    except psutil.AccessDenied:
+        return False
 
 
 def is_runner(process: psutil.Process) -> bool:
