@@ -1,0 +1,244 @@
+"""Which column of a table names files, by what, and which leading folders its paths have that the files' do not.
+
+A column is compared by how many files or folders its cells tell apart, so that a site does not go before a patient.
+Columns with a telling name go before others, and row numbers, columns without a name and cells that repeat come last.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from oncorobust.base.errors import InputError
+from oncorobust.formats.proposals.catalogue import Catalogue
+from oncorobust.formats.proposals.damaged_ids import damage
+from oncorobust.formats.proposals.reading import stem_of
+from oncorobust.formats.proposals.recognition import USABLE
+
+MODES = {
+    "path": "f.path",
+    "file name": "f.name",
+    "file name without suffix": "f.stem",
+    "SOPInstanceUID": "d.sop",
+    "SeriesInstanceUID": "d.series",
+    "StudyInstanceUID": "d.study",
+    "AccessionNumber": "d.accession",
+    "PatientID": "d.patient",
+    "folder": "f.folder",
+    "top folder": "f.top",
+}
+"""Ways to join a table to files, the most specific first: what is compared with the cells of the file column."""
+
+FILES = "files f left join dicom d on d.path = f.path"
+ONE_FILE = ("path", "file name", "file name without suffix", "SOPInstanceUID")
+"""Ways to join in which an id belongs to one file."""
+
+_MOST_FOLDERS = 6
+_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
+_TELLING = frozenset(
+    [
+        "file",
+        "files",
+        "image",
+        "images",
+        "img",
+        "picture",
+        "path",
+        "name",
+        "id",
+        "ids",
+        "uid",
+        "patient",
+        "subject",
+        "participant",
+        "case",
+        "accession",
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A column that names files by a mode. folders: the leading folders of its paths that the files' paths do not have.
+
+    cells: number of different cells that name a file or folder, lines: of the lines that hold them, among the first
+    lines of the table. standing: 2 with a telling name, 1 with another, 0 for a column that comes last.
+    """
+
+    column: int
+    mode: str
+    folders: tuple[str, ...]
+    cells: int
+    lines: int
+    standing: int
+
+
+@dataclass(frozen=True)
+class TableHead:
+    """The header and the first rows of a table."""
+
+    table: Path
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+def key_of(mode: str, *, ignore_zeros: bool) -> str:
+    """Return the SQL of what a table is joined to."""
+    return f"ltrim({MODES[mode]}, '0')" if ignore_zeros else MODES[mode]
+
+
+def path_parts(cell: str) -> tuple[str, ...]:
+    """Return the folders and the name in a path of a table."""
+    return tuple(part for part in cell.replace("\\", "/").split("/") if part not in ("", "."))
+
+
+def key_in(cell: str, folders: tuple[str, ...], *, ignore_zeros: bool) -> str:
+    """Return the path or id of a cell as the files would have it: without the leading folders, if it has them."""
+    parts = path_parts(cell)
+    inside = parts[len(folders) :] if len(parts) > len(folders) and parts[: len(folders)] == folders else parts
+    return "/".join(inside).lstrip("0" if ignore_zeros else "")
+
+
+def find_fits(
+    catalogue: Catalogue, head: TableHead, columns: Sequence[int], *, ignore_zeros: bool, least: float
+) -> list[Fit]:
+    """Return how each column fits best, the best first; least: the share of rows that have to fit."""
+    found = _all_fits(catalogue, head, columns, ignore_zeros=ignore_zeros)
+    enough = [fit for fit in found if fit.lines >= max(1, least * len(head.rows))]
+    modes = list(MODES)
+    best = []
+    for column in columns:
+        near = _near([fit for fit in enough if fit.column == column])
+        order = sorted(near, key=lambda fit: (len(fit.folders), -fit.cells, modes.index(fit.mode)))
+        best += order[:1]
+    near = _near(best)
+    return sorted(best, key=lambda fit: (fit not in near, -fit.standing, -fit.cells, fit.column))
+
+
+def choose_fit(
+    catalogue: Catalogue, head: TableHead, stated: int | None, *, ignore_zeros: bool
+) -> tuple[Fit, Fit | None]:
+    """Return the column that names files, and another that fits as well, or None.
+
+    Raises InputError where no column fits, where only a row number fits well, and where leading folders differ.
+    """
+    columns = range(len(head.header)) if stated is None else [stated]
+    fits = find_fits(catalogue, head, columns, ignore_zeros=ignore_zeros, least=0.05)
+    if not fits:
+        raise InputError(_no_file(catalogue, head, columns))
+    best = fits[0]
+    named = next((fit for fit in fits if fit.standing), best)
+    if not best.standing and named is not best:
+        raise InputError(
+            f"{head.table}: expected one column that names files, got {head.header[best.column]!r} without a telling "
+            f"name, of which {best.cells} cells fit, and {head.header[named.column]!r}, of which {named.cells} fit; "
+            "state one with --file-column"
+        )
+    _check_folders(catalogue, head, best, ignore_zeros=ignore_zeros)
+    alike = [fit for fit in fits[1:] if (fit.standing, fit.cells) == (best.standing, best.cells)]
+    return best, next(iter(alike), None)
+
+
+def check_rival(catalogue: Catalogue, head: TableHead, fit: Fit, rival: Fit, label: int, *, ignore_zeros: bool) -> None:
+    """Raise InputError where two columns that fit equally give a file different labels."""
+    ours, others = (_labels(catalogue, head, one, label, ignore_zeros=ignore_zeros) for one in (fit, rival))
+    apart = sorted(path for path in ours.keys() & others.keys() if ours[path] != others[path])
+    if apart:
+        raise InputError(
+            f"{head.table}: expected one column that names files, got {head.header[fit.column]!r} and "
+            f"{head.header[rival.column]!r}, which both fit {fit.cells} files or folders and give {len(apart)} files "
+            f"different labels, for example {apart[0]!r}; state one with --file-column"
+        )
+
+
+def _near(fits: list[Fit]) -> list[Fit]:
+    """Return the fits that tell apart at least half of what the best does."""
+    most = max((fit.cells for fit in fits), default=0)
+    return [fit for fit in fits if 2 * fit.cells >= most]
+
+
+def _all_fits(catalogue: Catalogue, head: TableHead, columns: Sequence[int], *, ignore_zeros: bool) -> list[Fit]:
+    deepest = max((len(path_parts(row[column])) for row in head.rows for column in columns), default=1) - 1
+    found = []
+    for drop in range(min(deepest, _MOST_FOLDERS) + 1):
+        _fill_sample(catalogue, head, columns, drop, ignore_zeros=ignore_zeros)
+        for mode in MODES:
+            key = key_of(mode, ignore_zeros=ignore_zeros)
+            counted = (
+                "select s.position, s.folders, count(distinct s.cell), count(distinct s.line) "
+                f"from {FILES} join sample s on s.cell = {key} where {USABLE} and {key} <> '' "
+                "group by s.position, s.folders"
+            )
+            for column, folders, cells, lines in catalogue.query(counted):
+                standing = _standing(head, column, repeats=mode in ONE_FILE and 2 * cells < lines)
+                found.append(Fit(column, mode, path_parts(folders), cells, lines, standing))
+    return found
+
+
+def _fill_sample(
+    catalogue: Catalogue, head: TableHead, columns: Sequence[int], drop: int, *, ignore_zeros: bool
+) -> None:
+    catalogue.run("create temp table if not exists sample (position integer, line integer, folders text, cell text)")
+    catalogue.run("create index if not exists by_cell on sample (cell)")
+    catalogue.run("delete from sample")
+    cells = [
+        (column, line, "/".join(parts[:drop]), "/".join(parts[drop:]).lstrip("0" if ignore_zeros else ""))
+        for line, row in enumerate(head.rows)
+        for column in columns
+        if len(parts := path_parts(row[column])) > drop
+    ]
+    catalogue.add("sample", cells, width=4)
+
+
+def _standing(head: TableHead, column: int, *, repeats: bool) -> int:
+    name = head.header[column].strip()
+    cells = [row[column] for row in head.rows]
+    if not name or name.lower().startswith("unnamed:") or repeats:
+        return 0
+    if {one.lower() for one in _WORD.findall(name)} & _TELLING or name.lower().startswith(("file", "image")):
+        return 2
+    numbers = any(cells == [str(first + place) for place in range(len(cells))] for first in (0, 1))
+    return 0 if numbers else 1
+
+
+def _check_folders(catalogue: Catalogue, head: TableHead, best: Fit, *, ignore_zeros: bool) -> None:
+    if not best.folders:
+        return
+    found = _all_fits(catalogue, head, [best.column], ignore_zeros=ignore_zeros)
+    alike = [fit for fit in found if fit.mode == best.mode and len(fit.folders) == len(best.folders)]
+    if len(alike) > 1:
+        shown = " and ".join(f"{'/'.join(fit.folders)!r} ({fit.lines} rows)" for fit in alike[:3])
+        raise InputError(
+            f"{head.table}, column {head.header[best.column]!r}: expected paths below one folder, got {shown}, "
+            "which all fit files once these folders are left out; write each path relative to the folder of the images"
+        )
+
+
+def _labels(catalogue: Catalogue, head: TableHead, fit: Fit, label: int, *, ignore_zeros: bool) -> dict[str, str]:
+    """Return the labels that the first rows give to files."""
+    _fill_sample(catalogue, head, [fit.column], len(fit.folders), ignore_zeros=ignore_zeros)
+    key = key_of(fit.mode, ignore_zeros=ignore_zeros)
+    joined = (
+        f"select f.path, s.line from {FILES} join sample s on s.cell = {key} where {USABLE} and s.folders = ? "
+        "order by s.line desc"
+    )
+    return {path: head.rows[line][label] for path, line in catalogue.query(joined, "/".join(fit.folders))}
+
+
+def _no_file(catalogue: Catalogue, head: TableHead, columns: Sequence[int]) -> str:
+    stems = dict(catalogue.query(f"select stem, name from files where {USABLE} order by path limit 5000"))
+    for column in columns:
+        cells = [row[column] for row in head.rows]
+        if found := damage(cells, stems):
+            return f"{head.table}, column {head.header[column]}: {found}"
+        other = next((cell for cell in cells if stem_of("".join(path_parts(cell)[-1:])) in stems), None)
+        if other:
+            return (
+                f"{head.table}, column {head.header[column]}: expected names of files, got {other!r} where the file is "
+                f"{stems[stem_of(path_parts(other)[-1])]!r}; write the suffix of the files, or none"
+            )
+    example = catalogue.one(f"select path from files where {USABLE} order by path limit 1")
+    return (
+        f"{head.table}: expected a column that names files by path, name, stem or id, got none among "
+        f"{', '.join(head.header)[:300]} (a file is {example!r}); correct the table or state --file-column"
+    )
