@@ -53,6 +53,11 @@ _TELLING = frozenset(
         "participant",
         "case",
         "accession",
+        "exam",
+        "study",
+        "series",
+        "slide",
+        "scan",
     ]
 )
 
