@@ -89,6 +89,15 @@ def test_what_patients_share_is_no_patient_and_is_told(tmp_path: Path, capsys: C
     assert "(level 2) with --pattern '*/{patient_id}/*'" in told
 
 
+def test_a_level_of_a_few_images_is_no_patient_and_is_told(tmp_path: Path, capsys: Captured) -> None:
+    names = [f"{c}/{number}.png" for c in "ab" for number in range(5)]
+    write_pictures(tmp_path / "x", [*names, *(f"{c}/{c}{p}/1.png" for c in "ab" for p in range(2))])
+    assert len(propose(tmp_path / "x")) == 14
+    assert "no folders are taken for the patients; if some are, state the folders a0, a1, b0, b1 (level 2)" in (
+        unsure(capsys)
+    )
+
+
 def test_folders_of_more_patients_than_names_held_are_patients(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("oncorobust.formats.proposals.folders._MOST_NAMES", 5)
     names = [f"{'ab'[number // 10]}/P{number}/{image}.png" for number in range(20) for image in "12"]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from oncorobust.base.errors import InputError
 from oncorobust.formats.proposals.catalogue import Catalogue
-from oncorobust.formats.proposals.file_column import TableHead, check_rival, choose_fit, find_fits
+from oncorobust.formats.proposals.file_column import TableHead, check_rival, choose_fit, fits_well
 from oncorobust.formats.proposals.folders import SPLIT_WORDS
 from oncorobust.formats.proposals.request import Notes, Request
 from oncorobust.formats.proposals.text_tables import read_lines
@@ -120,9 +120,7 @@ def has_labels(catalogue: Catalogue, table: Path, request: Request) -> bool:
     """Return whether a table has a column with a name for labels and one that names at least half of its files."""
     try:
         head = _head(table, request)
-        columns = range(len(head.header))
-        named = _named(head.header, _LABEL) is not None
-        return named and bool(find_fits(catalogue, head, columns, ignore_zeros=False, least=0.5))
+        return _named(head.header, _LABEL) is not None and fits_well(catalogue, head)
     except InputError:
         return False
 

@@ -104,20 +104,10 @@ def key_in(cell: str, folders: tuple[str, ...], *, ignore_zeros: bool) -> str:
     return "/".join(inside).lstrip("0" if ignore_zeros else "")
 
 
-def find_fits(
-    catalogue: Catalogue, head: TableHead, columns: Sequence[int], *, ignore_zeros: bool, least: float
-) -> list[Fit]:
-    """Return how each column fits best, the best first; least: the share of rows that have to fit."""
-    found = _all_fits(catalogue, head, columns, ignore_zeros=ignore_zeros)
-    enough = [fit for fit in found if fit.lines >= max(1, least * len(head.rows))]
-    modes = list(MODES)
-    best = []
-    for column in columns:
-        near = _near([fit for fit in enough if fit.column == column])
-        order = sorted(near, key=lambda fit: (len(fit.folders), -fit.cells, modes.index(fit.mode)))
-        best += order[:1]
-    near = _near(best)
-    return sorted(best, key=lambda fit: (fit not in near, -fit.standing, -fit.cells, fit.column))
+def fits_well(catalogue: Catalogue, head: TableHead) -> bool:
+    """Return whether a column names files in at least half of the rows."""
+    found = _all_fits(catalogue, head, range(len(head.header)), ignore_zeros=False)
+    return bool(_ranked(found, least=0.5 * len(head.rows)))
 
 
 def choose_fit(
@@ -128,7 +118,8 @@ def choose_fit(
     Raises InputError where no column fits, where only a row number fits well, and where leading folders differ.
     """
     columns = range(len(head.header)) if stated is None else [stated]
-    fits = find_fits(catalogue, head, columns, ignore_zeros=ignore_zeros, least=0.05)
+    found = _all_fits(catalogue, head, columns, ignore_zeros=ignore_zeros)
+    fits = _ranked(found, least=0.05 * len(head.rows))
     if not fits:
         raise InputError(_no_file(catalogue, head, columns))
     best = fits[0]
@@ -139,7 +130,7 @@ def choose_fit(
             f"name, of which {best.cells} cells fit, and {head.header[named.column]!r}, of which {named.cells} fit; "
             "state one with --file-column"
         )
-    _check_folders(catalogue, head, best, ignore_zeros=ignore_zeros)
+    _check_folders(head, best, found)
     alike = [fit for fit in fits[1:] if (fit.standing, fit.cells) == (best.standing, best.cells)]
     return best, next(iter(alike), None)
 
@@ -154,6 +145,18 @@ def check_rival(catalogue: Catalogue, head: TableHead, fit: Fit, rival: Fit, lab
             f"{head.header[rival.column]!r}, which both fit {fit.cells} files or folders and give {len(apart)} files "
             f"different labels, for example {apart[0]!r}; state one with --file-column"
         )
+
+
+def _ranked(found: list[Fit], *, least: float) -> list[Fit]:
+    """Return how each column fits best, the best first; least: the number of rows that have to fit."""
+    enough = [fit for fit in found if fit.lines >= max(1, least)]
+    modes = list(MODES)
+    best = []
+    for column in sorted({fit.column for fit in enough}):
+        near = _near([fit for fit in enough if fit.column == column])
+        best.append(min(near, key=lambda fit: (len(fit.folders), -fit.cells, modes.index(fit.mode))))
+    near = _near(best)
+    return sorted(best, key=lambda fit: (fit not in near, -fit.standing, -fit.cells, fit.column))
 
 
 def _near(fits: list[Fit]) -> list[Fit]:
@@ -206,11 +209,10 @@ def _standing(head: TableHead, column: int, *, repeats: bool) -> int:
     return 0 if numbers else 1
 
 
-def _check_folders(catalogue: Catalogue, head: TableHead, best: Fit, *, ignore_zeros: bool) -> None:
-    if not best.folders:
-        return
-    found = _all_fits(catalogue, head, [best.column], ignore_zeros=ignore_zeros)
-    alike = [fit for fit in found if fit.mode == best.mode and len(fit.folders) == len(best.folders)]
+def _check_folders(head: TableHead, best: Fit, found: list[Fit]) -> None:
+    """Raise InputError where paths fit files once different leading folders are left out."""
+    depth = len(best.folders)
+    alike = [fit for fit in found if (fit.column, fit.mode, len(fit.folders)) == (best.column, best.mode, depth)]
     if len(alike) > 1:
         shown = " and ".join(f"{'/'.join(fit.folders)!r} ({fit.lines} rows)" for fit in alike[:3])
         raise InputError(

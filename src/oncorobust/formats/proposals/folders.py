@@ -142,7 +142,10 @@ def _choose(levels: list[_Level], notes: Notes) -> Levels:
     whole = [level for level in levels if level is not split and level.images > 0.5 * total]
     label = _label(whole)
     notes.unsure.append(f"the classes are {label}")
-    patient = _tell_patient([level for level in whole if level is not label], label, len(levels), notes)
+    others = [level for level in levels if level not in (label, split)]
+    possible = [level for level in whole if level is not label and _can_be_patient(level, label)]
+    patient = next(iter(possible), None)
+    _tell_patient(patient, possible or others, len(levels), notes)
     if split is not None:
         notes.unsure.append(f"the splits are {split}")
     return Levels(label.number, *(None if level is None else level.number for level in (split, patient)))
@@ -161,11 +164,9 @@ def _label(whole: list[_Level]) -> _Level:
     return chosen[0]
 
 
-def _tell_patient(others: list[_Level], label: _Level, depth: int, notes: Notes) -> _Level | None:
-    """Return the outermost level that can be the patient, and tell which others can be."""
-    possible = [level for level in others if _can_be_patient(level, label)]
-    patient = next(iter(possible), None)
-    rest = [level for level in possible or others if level is not patient and len(level.names) > 1]
+def _tell_patient(patient: _Level | None, others: list[_Level], depth: int, notes: Notes) -> None:
+    """Say which level gives the patients, and by which patterns others would."""
+    rest = [level for level in others if level is not patient and len(level.names) > 1]
     patterns = [f"'{'*/' * level.number}{{patient_id}}/{'*/' * (depth - level.number - 1)}*'" for level in rest]
     told = "; ".join(f"{level} with --pattern {pattern}" for level, pattern in zip(rest, patterns, strict=True))
     if patient is not None:
@@ -173,7 +174,6 @@ def _tell_patient(others: list[_Level], label: _Level, depth: int, notes: Notes)
         notes.patients_by = "folders"
     elif told:
         notes.unsure.append(f"no folders are taken for the patients; if some are, state {told}")
-    return patient
 
 
 def _can_be_patient(level: _Level, label: _Level) -> bool:
