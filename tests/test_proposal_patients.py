@@ -228,6 +228,14 @@ def test_the_patient_of_a_table_of_files(tmp_path: Path, name: str) -> None:
     assert [row["patient_id"] for row in rows] == [f"P{number // 2}" for number in range(8)]
 
 
+def test_lesions_of_one_image_are_no_patients(tmp_path: Path) -> None:
+    write_pictures(tmp_path / "x", [f"{number}.png" for number in range(4)])
+    lines = [[str(n // 2), f"L{n}", "ab"[n // 4]] for n in range(8)]
+    table = write_table(tmp_path / "t.csv", [["file", "lesion_id", "label"], *lines])
+    rows = propose(tmp_path / "x", "--table", str(table))
+    assert [row["patient_id"] for row in rows] == ["0", "1", "2", "3"]
+
+
 def test_a_word_for_a_missing_value_is_no_patient(tmp_path: Path, capsys: Captured) -> None:
     write_pictures(tmp_path / "x", [f"{number}.png" for number in range(4)])
     lines = [[str(n), ("P1", "NA", "nan", "P2")[n], "aabb"[n]] for n in range(4)]

@@ -251,6 +251,11 @@ def test_a_title_above_the_header_is_refused(
     assert "if line 3 is the header, remove the lines above it" in said
 
 
+def test_a_table_without_a_header_is_refused(tmp_path: Path, capsys: Captured) -> None:
+    said = refusal(flat(tmp_path), capsys, *table(tmp_path, *(f"data/{n}.png,{'ab'[n // 4]}" for n in range(8))))
+    assert "expected names of columns in the first line, got 'data/0.png', which is a file; add a first line" in said
+
+
 def test_formulas_that_were_not_computed_are_refused(tmp_path: Path, capsys: Captured) -> None:
     openpyxl = pytest.importorskip("openpyxl")
     book = openpyxl.Workbook()

@@ -34,9 +34,10 @@ _PATIENT = (
     ),
     re.compile(r"(?:id|no|nr|num|number|code)_(?:of_)?(?:patient|subject|participant|person)|mrn|pid"),
     re.compile(r"case(?:_?(?:id|no|nr|num|number))?"),
-    re.compile(r"lesion(?:_?(?:id|no|nr|num|number))?"),
 )
-"""Names of columns that say who an image is of, the surest first; a lesion is at least of one patient."""
+"""Names of columns that say who an image is of, the surest first."""
+
+_LESION = re.compile(r"lesion(?:_?(?:id|no|nr|num|number))?")
 
 _MISSING = frozenset(
     [
@@ -149,7 +150,8 @@ def _named(header: Sequence[str], names: Sequence[str]) -> int | None:
 def _patient(head: TableHead, file: int, mode: str) -> int | None:
     """Return the column of patients: by its name, the fullest of several, or the folder by which files are joined.
 
-    An id of a DICOM exam or image is no patient.
+    An id of a DICOM exam or image is no patient. A lesion is a patient where no image has two, because images of one
+    lesion are of one patient.
     """
     taken = {file} if mode.endswith("UID") or mode == "AccessionNumber" else set()
     plain = [_plain(cell) for cell in head.header]
@@ -157,7 +159,11 @@ def _patient(head: TableHead, file: int, mode: str) -> int | None:
         found = [place for place, name in enumerate(plain) if form.fullmatch(name) and place not in taken]
         if found:
             return max(found, key=lambda place: sum(not is_missing(row[place]) for row in head.rows))
-    return file if mode in ("folder", "top folder") else None
+    if mode in ("folder", "top folder"):
+        return file
+    lesion = next((place for place, name in enumerate(plain) if _LESION.fullmatch(name)), None)
+    pairs = set() if lesion is None else {(row[file], row[lesion]) for row in head.rows}
+    return lesion if len(pairs) == len({cell for cell, _ in pairs}) else None
 
 
 def _split(head: TableHead, file: int, request: Request, notes: Notes) -> int | None:

@@ -12,26 +12,9 @@ from pathlib import Path
 from oncorobust.base.errors import InputError
 from oncorobust.formats.proposals.catalogue import Catalogue
 from oncorobust.formats.proposals.damaged_ids import damage
+from oncorobust.formats.proposals.join_keys import FILES, MODES, ONE_FILE, key_in, key_of, path_parts
 from oncorobust.formats.proposals.reading import stem_of
 from oncorobust.formats.proposals.recognition import USABLE
-
-MODES = {
-    "path": "f.path",
-    "file name": "f.name",
-    "file name without suffix": "f.stem",
-    "SOPInstanceUID": "d.sop",
-    "SeriesInstanceUID": "d.series",
-    "StudyInstanceUID": "d.study",
-    "AccessionNumber": "d.accession",
-    "PatientID": "d.patient",
-    "folder": "f.folder",
-    "top folder": "f.top",
-}
-"""Ways to join a table to files, the most specific first: what is compared with the cells of the file column."""
-
-FILES = "files f left join dicom d on d.path = f.path"
-ONE_FILE = ("path", "file name", "file name without suffix", "SOPInstanceUID")
-"""Ways to join in which an id belongs to one file."""
 
 _MOST_FOLDERS = 6
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
@@ -43,6 +26,10 @@ _TELLING = frozenset(
         "images",
         "img",
         "picture",
+        "photo",
+        "bild",
+        "datei",
+        "pfad",
         "path",
         "name",
         "id",
@@ -87,23 +74,6 @@ class TableHead:
     rows: Sequence[Sequence[str]]
 
 
-def key_of(mode: str, *, ignore_zeros: bool) -> str:
-    """Return the SQL of what a table is joined to."""
-    return f"ltrim({MODES[mode]}, '0')" if ignore_zeros else MODES[mode]
-
-
-def path_parts(cell: str) -> tuple[str, ...]:
-    """Return the folders and the name in a path of a table."""
-    return tuple(part for part in cell.replace("\\", "/").split("/") if part not in ("", "."))
-
-
-def key_in(cell: str, folders: tuple[str, ...], *, ignore_zeros: bool) -> str:
-    """Return the path or id of a cell as the files would have it: without the leading folders, if it has them."""
-    parts = path_parts(cell)
-    inside = parts[len(folders) :] if len(parts) > len(folders) and parts[: len(folders)] == folders else parts
-    return "/".join(inside).lstrip("0" if ignore_zeros else "")
-
-
 def fits_well(catalogue: Catalogue, head: TableHead) -> bool:
     """Return whether a column names files in at least half of the rows."""
     found = _all_fits(catalogue, head, range(len(head.header)), ignore_zeros=False)
@@ -130,6 +100,7 @@ def choose_fit(
             f"name, of which {best.cells} cells fit, and {head.header[named.column]!r}, of which {named.cells} fit; "
             "state one with --file-column"
         )
+    _check_header(catalogue, head, best, ignore_zeros=ignore_zeros)
     _check_folders(head, best, found)
     alike = [fit for fit in fits[1:] if (fit.standing, fit.cells) == (best.standing, best.cells)]
     return best, next(iter(alike), None)
@@ -207,6 +178,18 @@ def _standing(head: TableHead, column: int, *, repeats: bool) -> int:
         return 2
     numbers = any(cells == [str(first + place) for place in range(len(cells))] for first in (0, 1))
     return 0 if numbers else 1
+
+
+def _check_header(catalogue: Catalogue, head: TableHead, best: Fit, *, ignore_zeros: bool) -> None:
+    """Raise InputError where the header itself names a file."""
+    name, key = head.header[best.column], key_of(best.mode, ignore_zeros=ignore_zeros)
+    own = key_in(name, best.folders, ignore_zeros=ignore_zeros)
+    found = own and catalogue.one(f"select count(*) from {FILES} where {USABLE} and {key} = ?", own)
+    if found and best.mode in ONE_FILE:
+        raise InputError(
+            f"{head.table}: expected names of columns in the first line, got {name!r}, which is a file; add a first "
+            "line such as file,label"
+        )
 
 
 def _check_folders(head: TableHead, best: Fit, found: list[Fit]) -> None:

@@ -51,7 +51,7 @@ _CLASS_WORDS = frozenset(
 _SHARED = re.compile(
     r"\d+ ?x|(?:19|20)\d\d[-_.]?[01]\d[-_.]?[0-3]\d"
     r"|(?:visit|session|ses|time ?point|tp|baseline|follow[-_ ]?up|fu|pre|post|day|week|month|year)[-_ ]*\d*"
-    r"|(?:site|cent(?:er|re)|hospital|clinic|scanner|vendor|fold|batch|part)[-_ ]*\d*"
+    r"|(?:site|cent(?:er|re)|hospital|clinic|scanner|vendor|fold|batch|part)[-_ ]*[a-z]?\d*"
     r"|ax|axial|cor|coronal|sag|sagittal|transvers(?:e|al)|left|right|frontal|lateral|ap|pa|(?:[lr][-_ ]?)?(?:cc|mlo)"
     r"|t1|t1w|t1c|t1ce|t1gd|t2|t2w|flair|dwi|adc|swi|dce|pd|ct|mri?|pet|us|cr|dx|mg"
     r"|images?|imgs?|masks?|raw|dicom|png|jpe?g|tiff?|original|processed|augment(?:ed|ations?)|crop(?:s|ped)?"

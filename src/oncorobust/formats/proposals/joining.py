@@ -8,8 +8,8 @@ from oncorobust.base.errors import InputError
 from oncorobust.formats.proposals.catalogue import Catalogue, ProposedRow
 from oncorobust.formats.proposals.columns import Columns, find_columns, is_missing
 from oncorobust.formats.proposals.damaged_ids import ADVICE, damage, form_of
-from oncorobust.formats.proposals.file_column import FILES, ONE_FILE, key_in, key_of
 from oncorobust.formats.proposals.folders import SPLIT_WORDS
+from oncorobust.formats.proposals.join_keys import FILES, ONE_FILE, key_in, key_of
 from oncorobust.formats.proposals.recognition import USABLE, tables_in
 from oncorobust.formats.proposals.request import Notes, Request
 from oncorobust.formats.proposals.text_tables import read_lines

@@ -132,7 +132,7 @@ def _workbook(path: Path, sheet: str | None) -> Lines:
 
 
 def _refuse_formulas(path: Path, sheet: Any) -> None:
-    """Raise InputError for formulas without a value, as programs write that are no spreadsheets."""
+    """Raise InputError where no formula has a value, as programs write that are no spreadsheets."""
     import openpyxl
 
     empty = {cell.coordinate for row in sheet.iter_rows() for cell in row if cell.value is None}
@@ -140,10 +140,10 @@ def _refuse_formulas(path: Path, sheet: Any) -> None:
         return
     formulas = openpyxl.load_workbook(path)[sheet.title]
     places = [cell.coordinate for row in formulas.iter_rows() for cell in row if cell.data_type == "f"]
-    if open_ones := [place for place in places if place in empty]:
+    if places and empty.issuperset(places):
         raise InputError(
-            f"{path}, sheet {sheet.title}: expected values, got {len(open_ones)} formulas that were not computed, the "
-            f"first in {open_ones[0]}; open the workbook in a spreadsheet and save it"
+            f"{path}, sheet {sheet.title}: expected values, got {len(places)} formulas that were not computed, the "
+            f"first in {places[0]}; open the workbook in a spreadsheet and save it"
         )
 
 
