@@ -59,15 +59,23 @@ def test_row_numbers_that_fit_far_better_are_refused(tmp_path: Path, capsys: Cap
     assert "got '' without a telling name, of which 8 cells fit, and 'id', of which 3 fit; state one with" in said
 
 
-def test_two_columns_that_fit_equally_and_differ_are_refused(tmp_path: Path, capsys: Captured) -> None:
-    lines = [f"{7 - number},{number},{'ab'[number // 4]}" for number in ORDER]
-    options = table(tmp_path, "image,file,label", *lines)
+@pytest.mark.parametrize("lost", [0, 2])
+def test_two_columns_that_fit_about_equally_and_differ_are_refused(tmp_path: Path, capsys: Captured, lost: int) -> None:
+    lines = [f"x/{n}.png,{n},{7 - n if n >= lost else n + 90},{'ab'[n // 4]}" for n in ORDER]
+    options = table(tmp_path, "path,image,file,label", *lines)
     said = refusal(flat(tmp_path), capsys, *options)
     assert (
-        "got 'image' and 'file', which both fit 8 files or folders and give 8 files different labels, for example "
-        "'0.png'; state one with --file-column" in said
+        f"got 'path', of which 8 cells fit, and 'file', of which {8 - lost} fit, and which give {8 - lost} files"
+        in said
     )
-    assert labels(propose(tmp_path / "x", *options, "--file-column", "file")) == ["a"] * 4 + ["b"] * 4
+    assert "different labels, for example '0.png'; state one with --file-column" in said
+    assert labels(propose(tmp_path / "x", *options, "--file-column", "image")) == ["a"] * 4 + ["b"] * 4
+
+
+def test_patients_with_the_numbers_of_files_are_no_second_column_of_files(tmp_path: Path) -> None:
+    lines = [f"{n // 2},{n},{'ab'[n // 4]}" for n in ORDER]
+    rows = propose(flat(tmp_path), *table(tmp_path, "patient,image,label", *lines))
+    assert columns(rows, "patient_id", "label") == [(str(n // 2), "ab"[n // 4]) for n in range(8)]
 
 
 def test_two_columns_that_agree_are_accepted(tmp_path: Path) -> None:

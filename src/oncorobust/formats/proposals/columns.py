@@ -93,12 +93,12 @@ def find_columns(catalogue: Catalogue, table: Path, request: Request, notes: Not
         key: None if name is None else stated_column(header, name, f"--{key}-column", table)
         for key, name in names.items()
     }
-    fit, rival = choose_fit(catalogue, head, stated["file"], ignore_zeros=request.ignore_zeros)
+    fit, rivals = choose_fit(catalogue, head, stated["file"], ignore_zeros=request.ignore_zeros)
     file = fit.column
     split = stated["split"] if stated["split"] is not None else _split(head, file, request, notes)
     patient = stated["patient"] if stated["patient"] is not None else _patient(head, file, fit.mode)
     label = stated["label"] if stated["label"] is not None else guess_label(header, rows, {file, split, patient}, table)
-    if rival is not None:
+    for rival in rivals:
         check_rival(catalogue, head, fit, rival, label, ignore_zeros=request.ignore_zeros)
     chosen = {"file": file, "label": label, "patient": patient, "split": split}
     for name, position in chosen.items():

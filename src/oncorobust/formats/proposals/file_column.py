@@ -82,8 +82,8 @@ def fits_well(catalogue: Catalogue, head: TableHead) -> bool:
 
 def choose_fit(
     catalogue: Catalogue, head: TableHead, stated: int | None, *, ignore_zeros: bool
-) -> tuple[Fit, Fit | None]:
-    """Return the column that names files, and another that fits as well, or None.
+) -> tuple[Fit, list[Fit]]:
+    """Return the column that names files, and others that could as well.
 
     Raises InputError where no column fits, where only a row number fits well, and where leading folders differ.
     """
@@ -102,20 +102,25 @@ def choose_fit(
         )
     _check_header(catalogue, head, best, ignore_zeros=ignore_zeros)
     _check_folders(head, best, found)
-    alike = [fit for fit in fits[1:] if (fit.standing, fit.cells) == (best.standing, best.cells)]
-    return best, next(iter(alike), None)
+    return best, [fit for fit in _near(fits) if fit is not best and _could_as_well(fit, best)]
 
 
 def check_rival(catalogue: Catalogue, head: TableHead, fit: Fit, rival: Fit, label: int, *, ignore_zeros: bool) -> None:
-    """Raise InputError where two columns that fit equally give a file different labels."""
+    """Raise InputError where two columns that could both name files give a file different labels."""
     ours, others = (_labels(catalogue, head, one, label, ignore_zeros=ignore_zeros) for one in (fit, rival))
     apart = sorted(path for path in ours.keys() & others.keys() if ours[path] != others[path])
     if apart:
         raise InputError(
-            f"{head.table}: expected one column that names files, got {head.header[fit.column]!r} and "
-            f"{head.header[rival.column]!r}, which both fit {fit.cells} files or folders and give {len(apart)} files "
-            f"different labels, for example {apart[0]!r}; state one with --file-column"
+            f"{head.table}: expected one column that names files, got {head.header[fit.column]!r}, of which "
+            f"{fit.cells} cells fit, and {head.header[rival.column]!r}, of which {rival.cells} fit, and which give "
+            f"{len(apart)} files different labels, for example {apart[0]!r}; state one with --file-column"
         )
+
+
+def _could_as_well(fit: Fit, best: Fit) -> bool:
+    """Return whether a column fits equally, or has a telling name too and names one file in each row."""
+    one_each = fit.mode in ONE_FILE and best.mode in ONE_FILE and fit.cells == fit.lines
+    return fit.standing == best.standing and (one_each or fit.cells == best.cells)
 
 
 def _ranked(found: list[Fit], *, least: float) -> list[Fit]:
