@@ -8,26 +8,11 @@ from pathlib import Path
 
 from oncorobust.base.errors import InputError
 from oncorobust.formats.proposals.catalogue import Catalogue
+from oncorobust.formats.proposals.file_column import TableHead, check_rival, choose_fit, fits_well
 from oncorobust.formats.proposals.folders import SPLIT_WORDS
-from oncorobust.formats.proposals.recognition import USABLE
 from oncorobust.formats.proposals.request import Notes, Request
 from oncorobust.formats.proposals.text_tables import read_lines
 
-MODES = {
-    "path": "f.path",
-    "file name": "f.name",
-    "file name without suffix": "f.stem",
-    "SOPInstanceUID": "d.sop",
-    "SeriesInstanceUID": "d.series",
-    "StudyInstanceUID": "d.study",
-    "AccessionNumber": "d.accession",
-    "PatientID": "d.patient",
-    "folder": "f.folder",
-    "top folder": "f.top",
-}
-"""Ways to join a table to files, the most specific first: what is compared with the cells of the file column."""
-
-FILES = "files f left join dicom d on d.path = f.path"
 _SAMPLE_ROWS = 1000
 _LABEL = (
     "label",
@@ -43,16 +28,37 @@ _LABEL = (
     "y",
 )
 _PATIENT = (
-    "patient_id",
-    "patient",
-    "patientid",
-    "subject_id",
-    "subject",
-    "participant_id",
-    "case_id",
-    "mrn",
-    "pid",
-    "person_id",
+    re.compile(
+        r"(?:.*_)?(?:patient(?:en|s)?|pat|subject|subj|participant|person|proband(?:en)?)"
+        r"(?:_?(?:id|ids|no|nr|num|number|nummer|code|uid|key|pseudonym|identifier|name))?"
+    ),
+    re.compile(r"(?:id|no|nr|num|number|code)_(?:of_)?(?:patient|subject|participant|person)|mrn|pid"),
+    re.compile(r"case(?:_?(?:id|no|nr|num|number))?"),
+)
+"""Names of columns that say who an image is of, the surest first."""
+
+_LESION = re.compile(r"lesion(?:_?(?:id|no|nr|num|number))?")
+
+_MISSING = frozenset(
+    [
+        "#n/a",
+        "#na",
+        "#nv",
+        "nan",
+        "na",
+        "n/a",
+        "<na>",
+        "null",
+        "#null!",
+        "#value!",
+        "#wert!",
+        "#ref!",
+        "#bezug!",
+        "#div/0!",
+        "#name?",
+        "#num!",
+        "#zahl!",
+    ]
 )
 _SPLIT = ("split", "set", "fold", "subset", "partition", "dataset")
 _MOST_LABELS = 50
@@ -62,7 +68,7 @@ _MOST_LABELS = 50
 class Columns:
     """Positions of the columns, and how the file column is joined; None for a column that the table does not have.
 
-    drop: leading folders of a path in the table that the folder's own paths do not have.
+    folders: leading folders of the paths in the table that the files' paths do not have.
     """
 
     file: int
@@ -70,16 +76,13 @@ class Columns:
     patient: int | None
     split: int | None
     mode: str
-    drop: int = 0
+    folders: tuple[str, ...] = ()
 
 
 def find_columns(catalogue: Catalogue, table: Path, request: Request, notes: Notes) -> Columns:
     """Return the columns of a table. Raises InputError where no column fits the files or the label is unclear."""
-    lines = read_lines(table, sheet=request.sheet)
-    header = next(lines)[1]
-    rows = [cells for _, cells in islice(lines, _SAMPLE_ROWS)]
-    if not rows:
-        raise InputError(f"{table}: expected at least one row, got only a header")
+    head = _head(table, request)
+    header, rows = head.header, head.rows
     names = {
         "file": request.file_column,
         "label": request.label_column,
@@ -90,27 +93,35 @@ def find_columns(catalogue: Catalogue, table: Path, request: Request, notes: Not
         key: None if name is None else stated_column(header, name, f"--{key}-column", table)
         for key, name in names.items()
     }
-    file, mode, drop = _file(catalogue, header, rows, stated["file"], table, ignore_zeros=request.ignore_zeros)
-    split = stated["split"] if stated["split"] is not None else _split(header, rows, {file})
-    patient = stated["patient"] if stated["patient"] is not None else _named(header, _PATIENT)
+    fit, rivals = choose_fit(catalogue, head, stated["file"], ignore_zeros=request.ignore_zeros)
+    file = fit.column
+    split = stated["split"] if stated["split"] is not None else _split(head, file, request, notes)
+    patient = stated["patient"] if stated["patient"] is not None else _patient(head, file, fit.mode)
     label = stated["label"] if stated["label"] is not None else guess_label(header, rows, {file, split, patient}, table)
+    for rival in rivals:
+        check_rival(catalogue, head, fit, rival, label, ignore_zeros=request.ignore_zeros)
     chosen = {"file": file, "label": label, "patient": patient, "split": split}
     for name, position in chosen.items():
         if position is not None and stated[name] is None:
             notes.unsure.append(f"the column of the {name} is {header[position]!r} of {table.name} (--{name}-column)")
-    notes.told.append(f"{table.name} is joined to the files by {mode}: column {header[file]!r}")
-    return Columns(file, label, patient, split, mode, drop)
+    notes.told.append(f"{table.name} is joined to the files by {fit.mode}: column {header[file]!r}")
+    return Columns(file, label, patient, split, fit.mode, fit.folders)
+
+
+def _head(table: Path, request: Request) -> TableHead:
+    lines = read_lines(table, sheet=request.sheet)
+    header = next(lines)[1]
+    rows = [cells for _, cells in islice(lines, _SAMPLE_ROWS)]
+    if not rows:
+        raise InputError(f"{table}: expected at least one row, got only a header")
+    return TableHead(table, header, rows)
 
 
 def has_labels(catalogue: Catalogue, table: Path, request: Request) -> bool:
     """Return whether a table has a column with a name for labels and one that names at least half of its files."""
     try:
-        lines = read_lines(table, sheet=request.sheet)
-        header = next(lines)[1]
-        rows = [cells for _, cells in islice(lines, _SAMPLE_ROWS)]
-        if not rows or _named(header, _LABEL) is None:
-            return False
-        return _file(catalogue, header, rows, None, table, ignore_zeros=False, least=0.5) is not None
+        head = _head(table, request)
+        return _named(head.header, _LABEL) is not None and fits_well(catalogue, head)
     except InputError:
         return False
 
@@ -122,83 +133,48 @@ def stated_column(header: Sequence[str], name: str, option: str, table: Path) ->
     return header.index(name)
 
 
+def is_missing(cell: str) -> bool:
+    """Return whether a cell is empty or holds a word for a missing value, such as #N/A or nan."""
+    return not cell or cell.lower() in _MISSING
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\W_]+", "_", name.lower()).strip("_")
+
+
 def _named(header: Sequence[str], names: Sequence[str]) -> int | None:
-    plain = [re.sub(r"[\s-]+", "_", cell.strip().lower()) for cell in header]
+    plain = [_plain(cell) for cell in header]
     return next((plain.index(name) for name in names if name in plain), None)
 
 
-def key_of(mode: str, *, ignore_zeros: bool) -> str:
-    """Return the SQL of what a table is joined to."""
-    return f"ltrim({MODES[mode]}, '0')" if ignore_zeros else MODES[mode]
+def _patient(head: TableHead, file: int, mode: str) -> int | None:
+    """Return the column of patients: by its name, the fullest of several, or the folder by which files are joined.
+
+    An id of a DICOM exam or image is no patient. A lesion is a patient where no image has two, because images of one
+    lesion are of one patient.
+    """
+    taken = {file} if mode.endswith("UID") or mode == "AccessionNumber" else set()
+    plain = [_plain(cell) for cell in head.header]
+    for form in _PATIENT:
+        found = [place for place, name in enumerate(plain) if form.fullmatch(name) and place not in taken]
+        if found:
+            return max(found, key=lambda place: sum(not is_missing(row[place]) for row in head.rows))
+    if mode in ("folder", "top folder"):
+        return file
+    lesion = next((place for place, name in enumerate(plain) if _LESION.fullmatch(name)), None)
+    pairs = set() if lesion is None else {(row[file], row[lesion]) for row in head.rows}
+    return lesion if len(pairs) == len({cell for cell, _ in pairs}) else None
 
 
-def plain_path(cell: str, drop: int) -> str:
-    """Return a path of a table as the folder would name it."""
-    parts = [part for part in cell.replace("\\", "/").split("/") if part not in ("", ".")]
-    return "/".join(parts[drop:] or parts)
-
-
-def _file(
-    catalogue: Catalogue,
-    header: Sequence[str],
-    rows: Sequence[Sequence[str]],
-    stated: int | None,
-    table: Path,
-    *,
-    ignore_zeros: bool,
-    least: float = 0.05,
-) -> tuple[int, str, int]:
-    """Return the column that names files, how, and how many leading folders to drop; least: share of rows that fit."""
-    columns = range(len(header)) if stated is None else [stated]
-    deepest = min(max((plain_path(row[column], 0).count("/") for row in rows for column in columns), default=0), 6)
-    best: tuple[int, int, str, int] = (0, 0, "", 0)
-    catalogue.run("create temp table if not exists sample (position integer, line integer, cell text)")
-    for drop in range(deepest + 1):
-        catalogue.run("delete from sample")
-        cells = [
-            (column, line, plain_path(row[column], drop).lstrip("0" if ignore_zeros else ""))
-            for line, row in enumerate(rows)
-            for column in columns
-            if row[column]
-        ]
-        catalogue.add("sample", cells, width=3)
-        catalogue.run("create index if not exists by_cell on sample (cell)")
-        for mode in MODES:
-            key = key_of(mode, ignore_zeros=ignore_zeros)
-            counted = (
-                f"select s.position, count(distinct s.line) from {FILES} join sample s on s.cell = {key} "
-                f"where {USABLE} and {key} <> '' group by s.position order by 2 desc, 1 limit 1"
-            )
-            found = catalogue.one(counted)
-            if found is not None and found[1] > best[1]:
-                best = (found[0], found[1], mode, drop)
-    if best[1] < max(1, least * len(rows)):
-        raise InputError(_no_file(catalogue, header, rows, columns, table))
-    return best[0], best[2], best[3]
-
-
-def _no_file(
-    catalogue: Catalogue, header: Sequence[str], rows: Sequence[Sequence[str]], columns: Sequence[int], table: Path
-) -> str:
-    from oncorobust.formats.proposals.damaged_ids import damage
-
-    stems = list(catalogue.query(f"select stem from files where {USABLE} order by path limit 5000"))
-    for column in columns:
-        if found := damage([row[column] for row in rows], stems):
-            return f"{table}, column {header[column]}: {found}"
-    example = catalogue.one(f"select path from files where {USABLE} order by path limit 1")
-    return (
-        f"{table}: expected a column that names files by path, name, stem or id, got none among "
-        f"{', '.join(header)[:300]} "
-        f"(a file is {example!r}); correct the table or state --file-column"
-    )
-
-
-def _split(header: Sequence[str], rows: Sequence[Sequence[str]], taken: set[int | None]) -> int | None:
-    position = _named(header, _SPLIT)
-    if position is None or position in taken:
+def _split(head: TableHead, file: int, request: Request, notes: Notes) -> int | None:
+    """Return a column of a name for splits in which a cell says train, validation or test."""
+    position = None if request.no_split else _named(head.header, _SPLIT)
+    if position is None or position == file:
         return None
-    return position if all(row[position].lower() in SPLIT_WORDS for row in rows) else None
+    if any(row[position].lower() in SPLIT_WORDS for row in head.rows):
+        return position
+    notes.told.append(f"column {head.header[position]!r} of {head.table.name} names no train, val or test")
+    return None
 
 
 def guess_label(header: Sequence[str], rows: Sequence[Sequence[str]], taken: set[int | None], table: Path) -> int:

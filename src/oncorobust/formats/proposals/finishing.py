@@ -8,8 +8,9 @@ from oncorobust.formats.proposals.checks import (
     keep_classes,
     settle_splits,
 )
-from oncorobust.formats.proposals.patients import one_patient_per_file, patients_from_headers, settle_alike
-from oncorobust.formats.proposals.patterns import fill_patients
+from oncorobust.formats.proposals.header_patients import patients_from_headers
+from oncorobust.formats.proposals.patients import one_patient_per_file, settle_alike
+from oncorobust.formats.proposals.patterns import fill_from_pattern
 from oncorobust.formats.proposals.reading import stem_of
 from oncorobust.formats.proposals.request import Notes, Request
 
@@ -22,7 +23,7 @@ def finish(catalogue: Catalogue, request: Request, notes: Notes) -> None:
     _choose_slices(catalogue, notes)
     _name_images(catalogue)
     if request.pattern is not None and notes.kind != "pattern":
-        fill_patients(catalogue, request.pattern)
+        fill_from_pattern(catalogue, request, notes)
     patients_from_headers(catalogue, notes)
     settle_alike(catalogue, request, notes)
     one_patient_per_file(catalogue, notes)

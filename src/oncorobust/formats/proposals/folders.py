@@ -1,14 +1,16 @@
 """Labels, splits and patients from the folders in which images lie.
 
 Every level of folders is looked at: one whose names are splits (train, val, test and their like) gives the split; the
-label is the first level with 2 to 20 names, or one whose names are words for classes; a level below or above it whose
-names have numbers, and of which there are more than classes, gives the patient.
+label is the first level with 2 to 20 names, or one whose names are words for classes. The patient is the outermost
+level that can be one, because a coarser grouping never puts images of one patient into two splits: a level below the
+classes, or one above them whose names have numbers, with more names than classes, which are no visits, dates, views,
+sequences, magnifications, sites or the like.
 """
 
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from oncorobust.base.errors import InputError
 from oncorobust.formats.proposals.catalogue import Catalogue, ProposedRow
@@ -46,9 +48,35 @@ _CLASS_WORDS = frozenset(
         "disease",
     ]
 )
+_SHARED = re.compile(
+    r"\d+ ?x|(?:19|20)\d\d[-_.]?[01]\d[-_.]?[0-3]\d"
+    r"|(?:visit|session|ses|time ?point|tp|baseline|follow[-_ ]?up|fu|pre|post|day|week|month|year)[-_ ]*\d*"
+    r"|(?:site|cent(?:er|re)|hospital|clinic|scanner|vendor|fold|batch|part)[-_ ]*[a-z]?\d*"
+    r"|ax|axial|cor|coronal|sag|sagittal|transvers(?:e|al)|left|right|frontal|lateral|ap|pa|(?:[lr][-_ ]?)?(?:cc|mlo)"
+    r"|t1|t1w|t1c|t1ce|t1gd|t2|t2w|flair|dwi|adc|swi|dce|pd|ct|mri?|pet|us|cr|dx|mg"
+    r"|images?|imgs?|masks?|raw|dicom|png|jpe?g|tiff?|original|processed|augment(?:ed|ations?)|crop(?:s|ped)?"
+    r"|patch(?:es)?|tiles?",
+    re.IGNORECASE,
+)
+"""Names of folders that different patients share, so that they tell none apart."""
+
 _MOST_NAMES = 2000
 _MOST_CLASSES = 100
 _FEW_CLASSES = 20
+
+
+@dataclass
+class _Level:
+    """One level of folders, from 0 at the top: its first names with the images below each, and all images below it."""
+
+    number: int
+    names: Counter[str] = field(default_factory=Counter)
+    images: int = 0
+
+    def __str__(self) -> str:
+        shown = ", ".join(sorted(self.names)[:6])
+        more = f", ... ({len(self.names):,})" if len(self.names) > 6 else ""
+        return f"the folders {shown}{more} (level {self.number + 1})"
 
 
 @dataclass(frozen=True)
@@ -94,44 +122,64 @@ def _is_split(folders: list[str], levels: Levels) -> bool:
     return levels.split is not None and folders[levels.split].lower().strip() not in SPLIT_WORDS
 
 
-def _names(catalogue: Catalogue) -> list[Counter[str]]:
-    """Return the names of folders at each level, with the number of images below each; at most _MOST_NAMES a level."""
-    levels: list[Counter[str]] = []
+def _names(catalogue: Catalogue) -> list[_Level]:
+    """Return the levels of folders, with at most _MOST_NAMES names each."""
+    levels: list[_Level] = []
     for path in catalogue.query(f"select path from files where {USABLE} order by path"):
-        for level, name in enumerate(path.split("/")[:-1]):
-            if level == len(levels):
-                levels.append(Counter())
-            if name in levels[level] or len(levels[level]) < _MOST_NAMES:
-                levels[level][name] += 1
+        for number, name in enumerate(path.split("/")[:-1]):
+            if number == len(levels):
+                levels.append(_Level(number))
+            level = levels[number]
+            level.images += 1
+            if name in level.names or len(level.names) < _MOST_NAMES:
+                level.names[name] += 1
     return levels
 
 
-def _choose(levels: list[Counter[str]], notes: Notes) -> Levels:
-    split = next((level for level, names in enumerate(levels) if _share_of_splits(names) > 0.9), None)
-    total = max((sum(names.values()) for names in levels), default=0)
-    whole = [level for level, names in enumerate(levels) if level != split and sum(names.values()) > 0.5 * total]
-    fitting = [level for level in whole if 2 <= len(levels[level]) <= _MOST_CLASSES]
-    known = [level for level in fitting if _known(levels[level])]
-    few = [level for level in fitting if len(levels[level]) <= _FEW_CLASSES]
+def _choose(levels: list[_Level], notes: Notes) -> Levels:
+    split = next((level for level in levels if _share_of_splits(level.names) > 0.9), None)
+    total = max((level.images for level in levels), default=0)
+    whole = [level for level in levels if level is not split and level.images > 0.5 * total]
+    label = _label(whole)
+    notes.unsure.append(f"the classes are {label}")
+    others = [level for level in levels if level not in (label, split)]
+    possible = [level for level in whole if level is not label and _can_be_patient(level, label)]
+    patient = next(iter(possible), None)
+    _tell_patient(patient, possible or others, len(levels), notes)
+    if split is not None:
+        notes.unsure.append(f"the splits are {split}")
+    return Levels(label.number, *(None if level is None else level.number for level in (split, patient)))
+
+
+def _label(whole: list[_Level]) -> _Level:
+    fitting = [level for level in whole if 2 <= len(level.names) <= _MOST_CLASSES]
+    known = [level for level in fitting if _known(level.names)]
+    few = [level for level in fitting if len(level.names) <= _FEW_CLASSES]
     chosen = known or few or fitting
     if not chosen:
         raise InputError(
             "expected a folder per class, got no level of folders with 2 to 100 names; state the label with --table "
             "(a CSV of files and labels), or with --pattern, for example --pattern '{patient_id}_{label}_{*}.png'"
         )
-    label = chosen[0]
-    patients = [
-        level
-        for level in whole
-        if level != label and len(levels[level]) > len(levels[label]) and _numbered(levels[level])
-    ]
-    patient = max(patients, key=lambda level: len(levels[level]), default=None)
-    notes.unsure.append(f"the classes are the folders {_some(levels[label])} (level {label + 1} of the folders)")
+    return chosen[0]
+
+
+def _tell_patient(patient: _Level | None, others: list[_Level], depth: int, notes: Notes) -> None:
+    """Say which level gives the patients, and by which patterns others would."""
+    rest = [level for level in others if level is not patient and len(level.names) > 1]
+    patterns = [f"'{'*/' * level.number}{{patient_id}}/{'*/' * (depth - level.number - 1)}*'" for level in rest]
+    told = "; ".join(f"{level} with --pattern {pattern}" for level, pattern in zip(rest, patterns, strict=True))
     if patient is not None:
-        notes.unsure.append(f"the patients are the folders {_some(levels[patient])} (level {patient + 1})")
-    if split is not None:
-        notes.unsure.append(f"the splits are the folders {_some(levels[split])}")
-    return Levels(label, split, patient)
+        notes.patients = f"the patients are {patient}{f'; if they are others, state {told}' if told else ''}"
+        notes.patients_by = "folders"
+    elif told:
+        notes.unsure.append(f"no folders are taken for the patients; if some are, state {told}")
+
+
+def _can_be_patient(level: _Level, label: _Level) -> bool:
+    shared = sum(bool(_SHARED.fullmatch(name.strip())) for name in level.names) > 0.5 * len(level.names)
+    more = len(level.names) > len(label.names)
+    return more and not shared and (level.number > label.number or _numbered(level.names))
 
 
 def _share_of_splits(names: Counter[str]) -> float:
@@ -145,8 +193,3 @@ def _known(names: Counter[str]) -> bool:
 
 def _numbered(names: Counter[str]) -> bool:
     return sum(bool(re.search(r"\d", name)) for name in names) >= 0.9 * len(names)
-
-
-def _some(names: Counter[str]) -> str:
-    shown = ", ".join(sorted(names)[:6])
-    return f"{shown}, ... ({len(names):,})" if len(names) > 6 else shown

@@ -6,15 +6,13 @@ from typing import Any
 
 from oncorobust.base.errors import InputError
 from oncorobust.formats.proposals.catalogue import Catalogue, ProposedRow
-from oncorobust.formats.proposals.columns import FILES, Columns, find_columns, key_of, plain_path
-from oncorobust.formats.proposals.damaged_ids import damage
+from oncorobust.formats.proposals.columns import Columns, find_columns, is_missing
+from oncorobust.formats.proposals.damaged_ids import ADVICE, damage, form_of
 from oncorobust.formats.proposals.folders import SPLIT_WORDS
+from oncorobust.formats.proposals.join_keys import FILES, ONE_FILE, key_in, key_of
 from oncorobust.formats.proposals.recognition import USABLE, tables_in
 from oncorobust.formats.proposals.request import Notes, Request
 from oncorobust.formats.proposals.text_tables import read_lines
-
-_UNIQUE = ("path", "file name", "file name without suffix", "SOPInstanceUID")
-"""Ways to join in which an id belongs to one file."""
 
 _HEADERS = ("PatientID", "AccessionNumber")
 """Ways to join by what may identify a person, so that messages name lines instead."""
@@ -30,13 +28,18 @@ def propose_table(catalogue: Catalogue, request: Request, notes: Notes) -> None:
     catalogue.run("create table labels (line integer, key text, label text, patient text, split text)")
     catalogue.add("labels", _cells(table, columns, request), width=5)
     catalogue.run("create index by_key on labels (key)")
-    _check_labels(catalogue, table, named=columns.mode not in _HEADERS)
+    _check_labels(catalogue, table)
+    _check_patients(catalogue, table)
+    for name in ("label", "patient", "split"):
+        _check_one_each(catalogue, table, name, named=columns.mode not in _HEADERS)
     _check_unique(catalogue, columns, key, table)
     joined = (
-        f"select f.path, l.label, l.patient, l.split from {FILES} join labels l on l.key = {key} where {USABLE} "
-        "group by f.path order by f.path"
+        f"select f.path, l.label, max(l.patient), max(l.split) from {FILES} join labels l on l.key = {key} "
+        f"where {USABLE} group by f.path order by f.path"
     )
     catalogue.propose(ProposedRow(*found) for found in catalogue.query(joined))
+    if columns.patient is not None:
+        notes.patients_by = "stated" if request.patient_column is not None else "table"
     _tell_unmatched(catalogue, key, table, notes, named=columns.mode not in _HEADERS)
 
 
@@ -58,39 +61,67 @@ def _cells(table: Path, columns: Columns, request: Request) -> Iterator[tuple[An
     lines = read_lines(table, sheet=request.sheet)
     next(lines)
     for line, cells in lines:
-        key, label = plain_path(cells[columns.file], columns.drop), cells[columns.label]
+        key = key_in(cells[columns.file], columns.folders, ignore_zeros=request.ignore_zeros)
+        label = cells[columns.label]
         if not key:
             raise InputError(
                 f"{table}, line {line}: expected a file or id, got an empty cell (merged cells? repeat the value)"
             )
-        split = "" if columns.split is None else cells[columns.split].lower()
-        if split and split not in SPLIT_WORDS:
-            raise InputError(f"{table}, line {line}: expected a split such as train, val or test, got {split!r}")
-        patient = "" if columns.patient is None else cells[columns.patient]
-        yield line, key.lstrip("0") if request.ignore_zeros else key, label, patient, SPLIT_WORDS.get(split, "")
+        split = "" if columns.split is None or is_missing(cells[columns.split]) else cells[columns.split]
+        if split and split.lower() not in SPLIT_WORDS:
+            raise InputError(
+                f"{table}, line {line}: expected a split such as train, val or test, got {split!r}; correct it, or "
+                "leave the split out with --no-split"
+            )
+        patient = "" if columns.patient is None or is_missing(cells[columns.patient]) else cells[columns.patient]
+        yield line, key, label, patient, SPLIT_WORDS.get(split.lower(), "")
 
 
-def _check_labels(catalogue: Catalogue, table: Path, *, named: bool) -> None:
-    empty = catalogue.one("select count(*), min(line) from labels where label = ''")
-    if empty[0]:
+def _check_labels(catalogue: Catalogue, table: Path) -> None:
+    catalogue.define("is_missing", is_missing, arguments=1)
+    count, line, label = catalogue.one("select count(*), min(line), label from labels where is_missing(label)")
+    if count:
         raise InputError(
-            f"{table}, line {empty[1]}: expected a label, got an empty cell ({empty[0]} rows); if cells were merged, "
-            "repeat the value in each row, otherwise remove the rows"
+            f"{table}, line {line}: expected a label, got {repr(label) if label else 'an empty cell'} ({count} rows); "
+            "if cells were merged, repeat the value in each row, otherwise remove the rows"
         )
-    found = catalogue.one(
-        "select a.key, a.line, b.line, a.label, b.label from labels a join labels b on a.key = b.key and "
-        "a.line < b.line "
-        "and a.label <> b.label order by a.line limit 1"
+
+
+def _check_patients(catalogue: Catalogue, table: Path) -> None:
+    """Refuse ids that a spreadsheet has changed, because it may have made one of several patients."""
+    catalogue.define("form_of", form_of, arguments=1)
+    damaged = "from labels where form_of(patient) <> ''"
+    count, line = catalogue.one(f"select count(*), min(line) {damaged}")
+    if count:
+        first = catalogue.query(f"select patient {damaged} group by patient order by min(line) limit 3")
+        raise InputError(
+            f"{table}, line {line}: expected ids of patients, got {', '.join(map(repr, first))} ({count:,} cells), "
+            f"which look like dates or numbers that a spreadsheet made of ids; {ADVICE}"
+        )
+
+
+def _check_one_each(catalogue: Catalogue, table: Path, name: str, *, named: bool) -> None:
+    """Refuse ids with two labels, patients or splits; named: whether the id and the patient may be quoted."""
+    filled = f"from labels where {name} <> ''"
+    several = f"select key, min(line) as first {filled} group by key having count(distinct {name}) > 1"
+    found = catalogue.one(f"select key, count(*) over () from ({several}) order by first limit 1")
+    if found is None:
+        return
+    key, count = found
+    line, one = catalogue.one(f"select line, {name} {filled} and key = ? order by line limit 1", key)
+    other, two = catalogue.one(
+        f"select line, {name} {filled} and key = ? and {name} <> ? order by line limit 1", key, one
     )
-    if found:
-        raise InputError(
-            f"{table}: expected one label for each id, got {found[3]!r} (line {found[1]}) and {found[4]!r} (line "
-            f"{found[2]}){f' for {found[0]!r}' if named else ''}; correct one of them"
-        )
+    quoted = named or name != "patient"
+    shown = f"{one!r} (line {line}) and {two!r} (line {other})" if quoted else f"two (lines {line} and {other})"
+    raise InputError(
+        f"{table}: expected one {name} for each id, got {shown}{f' for {key!r}' if named else ''}; correct one of them "
+        f"({count:,} such ids)"
+    )
 
 
 def _check_unique(catalogue: Catalogue, columns: Columns, key: str, table: Path) -> None:
-    if columns.mode not in _UNIQUE:
+    if columns.mode not in ONE_FILE:
         return
     found = catalogue.one(
         f"select l.key, count(distinct f.path) from {FILES} join labels l on l.key = {key} where {USABLE} "

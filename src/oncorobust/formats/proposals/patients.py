@@ -1,44 +1,10 @@
-"""Patients of proposed rows: from DICOM headers, and one per file where nothing says who it is of.
-
-A PatientID is copied only where the files say that the patient's identity was removed (0012,0062); elsewhere patients
-are numbered, because a PatientID may be a record number.
-"""
+"""Patients of proposed rows: one for different spellings of an id, and one per file where nothing says who it is of."""
 
 import re
 
 from oncorobust.base.errors import InputError
 from oncorobust.formats.proposals.catalogue import Catalogue
 from oncorobust.formats.proposals.request import Notes, Request
-
-_OPEN = "r.patient_id = '' and d.patient <> ''"
-_JOIN = "rows r join dicom d on d.path = r.path"
-
-
-def patients_from_headers(catalogue: Catalogue, notes: Notes) -> None:
-    """Give DICOM rows without a patient that of their header, or its number."""
-    count, named = catalogue.one(f"select count(*), min(d.removed) from {_JOIN} where {_OPEN}")
-    if not count:
-        return
-    if named:
-        value = "d.patient"
-        notes.unsure.append(
-            "the patients are the PatientIDs of the DICOM headers, whose identity was removed (0012,0062)"
-        )
-    else:
-        value = "printf('p%05d', n.number)"
-        notes.unsure.append(
-            "the patients are numbered by PatientID, because the headers do not say that identities were "
-            "removed (0012,0062)"
-        )
-    catalogue.run("create temp table numbers (patient text primary key, number integer)")
-    catalogue.run(
-        "insert into numbers select patient, row_number() over (order by first) from (select d.patient as patient, "
-        f"min(d.path) as first from {_JOIN} where {_OPEN} group by d.patient)"
-    )
-    catalogue.run(
-        f"update rows as r set patient_id = (select {value} from dicom d join numbers n on n.patient = d.patient where "
-        "d.path = r.path) where patient_id = '' and path in (select path from dicom where patient <> '')"
-    )
 
 
 def settle_alike(catalogue: Catalogue, request: Request, notes: Notes) -> None:

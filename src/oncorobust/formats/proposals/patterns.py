@@ -12,7 +12,7 @@ from oncorobust.base.errors import InputError
 from oncorobust.formats.proposals.catalogue import Catalogue, ProposedRow
 from oncorobust.formats.proposals.folders import SPLIT_WORDS
 from oncorobust.formats.proposals.recognition import USABLE
-from oncorobust.formats.proposals.request import Notes
+from oncorobust.formats.proposals.request import Notes, Request
 
 NAMES = ("label", "patient_id", "split")
 _PLACE = re.compile(r"\{([^{}]*)\}|\*")
@@ -71,24 +71,46 @@ def propose_pattern(catalogue: Catalogue, pattern: str, notes: Notes) -> None:
             f"for example {names[0]!r}"
         )
     notes.leave_out("images have no label, because their names do not fit the pattern", count, names)
+    if "patient_id" in compile_pattern(pattern).groupindex:
+        notes.patients_by = "stated"
 
 
-def fill_patients(catalogue: Catalogue, pattern: str) -> None:
-    """Take the patients of rows that have none from the pattern. Raises InputError if it fits no file."""
-    fit = _fitting(pattern)
+def fill_from_pattern(catalogue: Catalogue, request: Request, notes: Notes) -> None:
+    """Take the patients and splits that a pattern names, in place of guesses; rows that it does not fit keep theirs.
 
-    def patient(path: str) -> str:
+    Raises InputError if the pattern fits no file, or if a column is stated for the same.
+    """
+    pattern = request.pattern or ""
+    fit, names = _fitting(pattern), compile_pattern(pattern).groupindex.keys()
+
+    def place(path: str, name: str) -> str:
         match = fit(path)
-        return "" if match is None else match.groupdict(default="").get("patient_id", "")
+        found = "" if match is None else match.groupdict(default="")[name]
+        return _split(found, path) if name == "split" else found
 
-    catalogue.define("patient_of", patient, arguments=1)
-    catalogue.run("update rows set patient_id = patient_of(path) where patient_id = ''")
-    missing = list(catalogue.query("select path from rows where patient_id = '' order by path limit 10"))
-    if missing and catalogue.one("select count(*) from rows where patient_id <> ''") == 0:
+    catalogue.define("place_of", place, arguments=2)
+    for name, stated in (("patient_id", request.patient_column), ("split", request.split_column)):
+        if name in names:
+            if stated is not None:
+                raise InputError(f"--pattern: expected one source of {name}, got {pattern!r} and the column {stated!r}")
+            found = f"place_of(path, '{name}')"
+            fitted = catalogue.run(f"update rows set {name} = {found} where {found} <> ''")
+            _tell_unfitted(catalogue, pattern, name, fitted, notes)
+    if "patient_id" in names:
+        notes.patients, notes.patients_by = "", "stated"
+
+
+def _tell_unfitted(catalogue: Catalogue, pattern: str, name: str, fitted: int, notes: Notes) -> None:
+    example = catalogue.one(f"select path from rows where place_of(path, '{name}') = '' order by path limit 1")
+    if example is None:
+        return
+    if not fitted:
         raise InputError(
             f"--pattern: expected a pattern of the file names, got {pattern!r}, which none fits, for example "
-            f"{missing[0]!r}"
+            f"{example!r}"
         )
+    count = catalogue.one("select count(*) from rows") - fitted
+    notes.unsure.append(f"{count:,} images do not fit --pattern, which gives the {name}, for example {example!r}")
 
 
 def _fitting(pattern: str) -> Callable[[str], re.Match[str] | None]:

@@ -57,7 +57,8 @@ class Notes:
     """What is said of a proposal while it is made.
 
     found: how the folder was recognized. unsure: what was guessed. left_out: reasons with counts; examples: their first
-    paths or ids.
+    paths or ids. patients: what gives the patients of the rows, and patients_by: whether it was guessed from folders or
+    a table, or stated; both are empty where the kind of the folder settles it or nothing gives them.
     """
 
     kind: Kind = "classes"
@@ -66,6 +67,8 @@ class Notes:
     told: list[str] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
     examples: dict[str, list[str]] = field(default_factory=dict)
+    patients: str = ""
+    patients_by: Literal["", "folders", "table", "stated"] = ""
 
     def leave_out(self, reason: str, count: int, examples: list[str]) -> None:
         """Say that files or rows are left out, and name the first ten."""
