@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from proposal_trees import columns, propose, write_pictures
+from proposal_trees import columns, propose, write_pictures, write_table
 from test_proposal_messages import refusal
 
 from oncorobust.formats.proposals.folders import SPLIT_WORDS
@@ -45,3 +45,39 @@ def test_words_for_a_split(name: str) -> None:
     assert SPLIT_WORDS["valid_images"] == "validation"
     assert "trainer" not in SPLIT_WORDS
     assert columns([{"a": SPLIT_WORDS["test_images"]}], "a") == [("test",)]
+
+
+def test_the_table_that_labels_files_is_chosen_among_several(tmp_path: Path) -> None:
+    write_pictures(tmp_path / "x", [f"part_{number // 4}/ISIC_{number}.jpg" for number in range(8)])
+    lines = [[f"HAM_{number}", f"ISIC_{number}", ("nv", "mel")[number % 2]] for number in range(8)]
+    write_table(tmp_path / "x" / "metadata.csv", [["lesion_id", "image_id", "dx"], *lines])
+    write_table(tmp_path / "x" / "pixels.csv", [["pixel0", "label"], *(["1", str(n % 2)] for n in range(8))])
+    assert columns(propose(tmp_path / "x"), "label")[:2] == [("nv",), ("mel",)]
+
+
+def test_folders_of_splits_with_a_table_of_each(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_pictures(tmp_path / "x", [f"{split}_images/{split}{n}.png" for split in ("train", "test") for n in range(6)])
+    train = write_table(
+        tmp_path / "x" / "train.csv", [["id_code", "diagnosis"], *([f"train{n}", str(n % 2)] for n in range(6))]
+    )
+    write_table(tmp_path / "x" / "test.csv", [["id_code"], *([f"test{n}"] for n in range(6))])
+    rows = propose(tmp_path / "x")
+    assert columns(rows, "label") == [("0",), ("1",)] * 3
+    printed = capsys.readouterr().out
+    assert "because train.csv has a column of labels and names files" in printed
+    assert "left out: 6 images have no label in train.csv" in printed
+    assert "the labels are in train.csv (--table)" in printed
+    test = [["id_code", "diagnosis"], *([f"test{n}", str(n % 2)] for n in range(6))]
+    write_table(tmp_path / "x" / "test.csv", test)
+    (tmp_path / "x-made").rename(tmp_path / "earlier")
+    said = refusal(tmp_path / "x", capsys)
+    assert "expected labels in one table, got test.csv, train.csv, which each name files" in said
+    assert len(propose(tmp_path / "x", "--table", str(train))) == 6
+
+
+def test_tables_that_are_not_used_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_pictures(tmp_path / "x", [f"{'ab'[number // 2]}/{number}.jpg" for number in range(4)])
+    write_table(tmp_path / "x" / "sexes.csv", [["image_id", "sex"], ["0", "F"]])
+    write_table(tmp_path / "x" / "ages.csv", [["image_id", "age"], ["0", "7"]])
+    assert columns(propose(tmp_path / "x"), "label") == [("a",), ("a",), ("b",), ("b",)]
+    assert "the tables beside the images are not used: ages.csv, sexes.csv (--table)" in capsys.readouterr().out

@@ -1,5 +1,7 @@
 """Propose the rows of a manifest for a folder: list, read headers, recognize, label, complete, check."""
 
+from dataclasses import replace
+
 from oncorobust.base.errors import InputError
 from oncorobust.base.progress import Notify
 from oncorobust.formats.proposals.arrays import propose_arrays
@@ -17,6 +19,9 @@ from oncorobust.formats.proposals.patterns import propose_pattern
 from oncorobust.formats.proposals.reading import read_headers
 from oncorobust.formats.proposals.recognition import recognize, tables_in
 from oncorobust.formats.proposals.request import Notes, Request
+
+_MOST_TABLES = 20
+"""Tables that are looked into; a text file beside each image is no table of all."""
 
 
 def propose(catalogue: Catalogue, request: Request, *, on_progress: Notify) -> Notes:
@@ -65,20 +70,38 @@ def _label(catalogue: Catalogue, request: Request, notes: Notes, on_progress: No
 
 
 def _classes_or_table(catalogue: Catalogue, request: Request, notes: Notes) -> None:
-    """Label by the only table in the folder, if it has labels or no level of folders fits, otherwise by folders."""
+    """Label by the table with labels among the images, or the only table if no folders fit, otherwise by folders."""
     tables = tables_in(catalogue) if request.kind is None else []
-    if len(tables) == 1 and has_labels(catalogue, request.folder / tables[0], request):
-        why = f"{tables[0]} has a column of labels and names files"
-    else:
+    table = _labelling(catalogue, tables, request)
+    why = f"{table} has a column of labels and names files"
+    if table is None:
         try:
             propose_folders(catalogue, notes)
-            return
         except InputError:
             if len(tables) != 1:
                 raise
-            why = "no level of folders has 2 to 100 names"
+            table, why = tables[0], "no level of folders gives the classes"
+    if table is None:
+        notes.unsure.extend([f"the tables beside the images are not used: {_some(tables)} (--table)"] if tables else [])
+        return
     notes.kind, notes.found = "table", f"a table joined to files, because {why} (--as states another)"
-    propose_table(catalogue, request, notes)
+    notes.unsure.append(f"the labels are in {table} (--table)")
+    propose_table(catalogue, replace(request, table=request.folder / table), notes)
+
+
+def _labelling(catalogue: Catalogue, tables: list[str], request: Request) -> str | None:
+    """Return the only table that names files and has a column of labels, None without one. Raises for several."""
+    found = [name for name in tables[:_MOST_TABLES] if has_labels(catalogue, request.folder / name, request)]
+    if len(found) > 1:
+        raise InputError(
+            f"{request.folder}: expected labels in one table, got {', '.join(found)}, which each name files and have a "
+            "column of labels; state one with --table (join them if each has a part of the images), or --as classes"
+        )
+    return found[0] if found else None
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:5]) + (f", ... ({len(names):,})" if len(names) > 5 else "")
 
 
 def _tell_unreadable(catalogue: Catalogue, request: Request, notes: Notes) -> None:
