@@ -19,6 +19,7 @@ from oncorobust.formats.proposals.patterns import propose_pattern
 from oncorobust.formats.proposals.reading import read_headers
 from oncorobust.formats.proposals.recognition import recognize, tables_in
 from oncorobust.formats.proposals.request import Notes, Request
+from oncorobust.formats.proposals.sequences import choose_sequence
 
 _MOST_TABLES = 20
 """Tables that are looked into; a text file beside each image is no table of all."""
@@ -37,9 +38,11 @@ def propose(catalogue: Catalogue, request: Request, *, on_progress: Notify) -> N
         notes.leave_out(f"files {reason}", count, listing.examples[reason])
     read_headers(request.folder, catalogue, total=listing.count, on_progress=on_progress)
     _tell_unreadable(catalogue, request, notes)
-    find_masks(catalogue, notes)
+    find_masks(catalogue, request, notes)
     leave_out_objects(catalogue, request, notes)
     notes.kind = recognize(catalogue, request, notes)
+    if notes.kind in ("classes", "pattern", "table"):
+        choose_sequence(catalogue, request, notes)
     _label(catalogue, request, notes, on_progress)
     finish(catalogue, request, notes)
     return notes
