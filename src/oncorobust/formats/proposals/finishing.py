@@ -1,13 +1,18 @@
 """From labelled files to whole rows: slices of volumes, frames, ids, patients and checks."""
 
+from pathlib import Path
+
 from oncorobust.base.errors import InputError
+from oncorobust.base.progress import Notify
 from oncorobust.formats.proposals.catalogue import Catalogue
 from oncorobust.formats.proposals.checks import (
     check_identical,
     check_patients_of_classes,
+    join_spellings,
     keep_classes,
     settle_splits,
 )
+from oncorobust.formats.proposals.label_values import read_labels
 from oncorobust.formats.proposals.patients import one_patient_per_file, patients_from_headers, settle_alike
 from oncorobust.formats.proposals.patterns import fill_patients
 from oncorobust.formats.proposals.reading import stem_of
@@ -16,9 +21,11 @@ from oncorobust.formats.proposals.request import Notes, Request
 _DEEP = "(select path from files where depth > 1 and kind {} 'DICOM')"
 
 
-def finish(catalogue: Catalogue, request: Request, notes: Notes) -> None:
-    """Complete and check the rows of a proposal. Raises InputError."""
+def finish(catalogue: Catalogue, request: Request, notes: Notes, *, on_progress: Notify) -> None:
+    """Complete and check the rows of a proposal. Reads the masks of volumes. Raises InputError."""
+    join_spellings(catalogue)
     keep_classes(catalogue, request, notes)
+    _leave_empty_masks(catalogue, request, notes, on_progress)
     _choose_slices(catalogue, notes)
     _name_images(catalogue)
     if request.pattern is not None and notes.kind != "pattern":
@@ -30,6 +37,30 @@ def finish(catalogue: Catalogue, request: Request, notes: Notes) -> None:
     settle_splits(catalogue, request, notes)
     check_patients_of_classes(catalogue, request)
     catalogue.run("create index by_label on rows (label, image_id)")
+
+
+def _leave_empty_masks(catalogue: Catalogue, request: Request, notes: Notes, on_progress: Notify) -> None:
+    """Forget the masks of volumes without a value other than 0, as of healthy cases: they have no largest slice."""
+    volumes = f"select path from rows where slice = '' and array = '' and path in {_DEEP.format('<>')}"
+    masks = list(catalogue.query(f"select distinct mask from masks where image in ({volumes}) order by mask"))
+    empty = []
+    for number, mask in enumerate(masks, start=1):
+        if not _holds_any(request.folder / mask):
+            empty.append(mask)
+            catalogue.run("delete from masks where mask = ?", mask)
+        on_progress(number, len(masks), "masks")
+    if empty:
+        notes.unsure.append(
+            f"{len(empty):,} masks of volumes hold only 0 or cannot be read, for example {empty[0]!r}, and choose no "
+            "slice"
+        )
+
+
+def _holds_any(mask: Path) -> bool:
+    try:
+        return bool((read_labels(mask) != 0).any())
+    except InputError:
+        return False
 
 
 def _choose_slices(catalogue: Catalogue, notes: Notes) -> None:

@@ -28,7 +28,7 @@ _MOST_TABLES = 20
 def propose(catalogue: Catalogue, request: Request, *, on_progress: Notify) -> Notes:
     """Fill the table `rows` of an empty catalogue with the proposal, and return what there is to say of it.
 
-    Reads no pixels, except an nnU-Net folder's segmentations. Raises InputError with what the user can do.
+    Reads no pixels, except of segmentations that choose labels or slices. Raises InputError with what the user can do.
     """
     notes = Notes()
     if not request.folder.is_dir():
@@ -44,7 +44,7 @@ def propose(catalogue: Catalogue, request: Request, *, on_progress: Notify) -> N
     if notes.kind in ("classes", "pattern", "table"):
         choose_sequence(catalogue, request, notes)
     _label(catalogue, request, notes, on_progress)
-    finish(catalogue, request, notes)
+    finish(catalogue, request, notes, on_progress=on_progress)
     return notes
 
 
