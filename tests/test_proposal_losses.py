@@ -9,6 +9,8 @@ import pytest
 from proposal_trees import columns, propose, write_dicom, write_pictures, write_volume
 from test_proposal_messages import refusal
 
+from oncorobust.formats.manifest import open_manifest
+
 Captured = pytest.CaptureFixture[str]
 
 
@@ -68,3 +70,27 @@ def test_one_patient_id_in_all_files(tmp_path: Path, capsys: Captured) -> None:
     said = refusal(tmp_path / "x", capsys)
     assert "expected images of several patients, got the same PatientID in all 6 images, as some programs write" in said
     assert "ANONYMOUS" not in said
+
+
+def test_a_folder_whose_name_ends_with_a_space_is_a_class(tmp_path: Path) -> None:
+    write_pictures(tmp_path / "x", [f"{label}/{n}.png" for label in ("benign", "malignant ") for n in range(3)])
+    rows = propose(tmp_path / "x")
+    assert columns(rows, "path", "label")[3] == ("files/malignant /0.png", "malignant")
+    opened = open_manifest(tmp_path / "x-made")
+    assert [opened.read(position).values.shape for position in range(6)] == [(8, 9)] * 6
+
+
+def test_each_file_in_a_folder_with_control_characters_is_counted(tmp_path: Path, capsys: Captured) -> None:
+    names = [f"{label}/{n}.png" for label in ("a", "b") for n in range(3)]
+    write_pictures(tmp_path / "x", [*names, *(f"c\x1b/d/{n}.png" for n in range(4))])
+    assert len(propose(tmp_path / "x")) == 6
+    printed = capsys.readouterr().out
+    assert "left out: 4 files have names with control characters" in printed
+    assert "\x1b" not in printed
+
+
+def test_volumes_of_four_axes(tmp_path: Path, capsys: Captured) -> None:
+    for number in range(4):
+        write_volume(tmp_path / "x" / "ab"[number // 2] / f"{number}.nii", np.full((3, 3, 2, 4), number, np.int16))
+    said = refusal(tmp_path / "x", capsys)
+    assert "a/0.nii holds several volumes (a fourth axis); save one of them, or write a manifest by hand" in said
