@@ -81,3 +81,23 @@ def test_tables_that_are_not_used_are_named(tmp_path: Path, capsys: pytest.Captu
     write_table(tmp_path / "x" / "ages.csv", [["image_id", "age"], ["0", "7"]])
     assert columns(propose(tmp_path / "x"), "label") == [("a",), ("a",), ("b",), ("b",)]
     assert "the tables beside the images are not used: ages.csv, sexes.csv (--table)" in capsys.readouterr().out
+
+
+def test_folders_that_a_table_lists_one_by_one_are_no_classes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_pictures(tmp_path / "x", [f"Training_{number}/{number}.png" for number in range(6)])
+    lines = [["NA", f"Training_{number}", ("HGG", "LGG")[number // 3]] for number in range(6)]
+    table = write_table(tmp_path / "x" / "names.csv", [["2019", "2020", "Grade"], *lines])
+    said = refusal(tmp_path / "x", capsys)
+    assert "expected folders of classes, got 6 that column '2020' of names.csv lists one by one, as patients" in said
+    assert f"state the label with --table {table} --label-column, or --as classes" in said
+    rows = propose(tmp_path / "x", "--table", str(table), "--label-column", "Grade")
+    assert columns(rows, "label") == [("HGG",)] * 3 + [("LGG",)] * 3
+
+
+def test_a_table_that_explains_the_classes_is_only_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_pictures(tmp_path / "x", [f"{label}/{number}.png" for label in "abc" for number in range(2)])
+    write_table(tmp_path / "x" / "legend.csv", [["code", "name"], ["a", "one"], ["b", "two"], ["c", "three"]])
+    assert len(propose(tmp_path / "x")) == 6
+    assert "the tables beside the images are not used: legend.csv (--table)" in capsys.readouterr().out

@@ -71,6 +71,17 @@ def test_a_mask_of_several_sequences_belongs_to_each(tmp_path: Path, capsys: Cap
     assert "--modality flair takes one alone" in printed
 
 
+def test_sequences_of_a_case_are_one_patient(tmp_path: Path, capsys: Captured) -> None:
+    make_brats(tmp_path / "x")
+    for path in sorted((tmp_path / "x").glob("*/*/*")):  # no folder for a patient
+        path.rename(path.parents[1] / path.name)
+    rows = propose(tmp_path / "x")
+    assert {row["patient_id"] for row in rows} == {f"{'HL'[n // 3]}GG/BraTS_{n}" for n in range(6)}
+    printed = capsys.readouterr().out
+    assert "the reader refuses" not in printed
+    assert "the patients of 24 volumes are their cases, by the names that sequences share" in printed
+
+
 def test_one_sequence_can_be_chosen(tmp_path: Path, capsys: Captured) -> None:
     make_brats(tmp_path / "x")
     rows = propose(tmp_path / "x", "--modality", "t1ce")

@@ -32,6 +32,7 @@ def finish(catalogue: Catalogue, request: Request, notes: Notes, *, on_progress:
         fill_patients(catalogue, request.pattern)
     patients_from_headers(catalogue, notes)
     settle_alike(catalogue, request, notes)
+    _patients_from_cases(catalogue, notes)
     one_patient_per_file(catalogue, notes)
     check_identical(catalogue, request, notes)
     settle_splits(catalogue, request, notes)
@@ -85,6 +86,21 @@ def _choose_slices(catalogue: Catalogue, notes: Notes) -> None:
     )
     if frames:
         notes.unsure.append(f"{frames:,} DICOM files of several frames give their middle frame (column frame)")
+
+
+def _patients_from_cases(catalogue: Catalogue, notes: Notes) -> None:
+    """Give rows without a patient the case of their sequence, or what the images of their segmentation have."""
+    count = catalogue.run(
+        "update rows set patient_id = (select name from cases where cases.path = rows.path) where patient_id = '' and "
+        "path in (select path from cases)"
+    )
+    shared = "select segmentation from rows where segmentation <> '' group by segmentation having count(*) > 1"
+    count += catalogue.run(
+        "update rows set patient_id = (select min(o.image_id) from rows o where o.segmentation = rows.segmentation) "
+        f"where patient_id = '' and segmentation in ({shared})"
+    )
+    if count:
+        notes.unsure.append(f"the patients of {count:,} volumes are their cases, by the names that sequences share")
 
 
 def _name_images(catalogue: Catalogue) -> None:

@@ -7,7 +7,6 @@ from oncorobust.base.progress import Notify
 from oncorobust.formats.proposals.arrays import propose_arrays
 from oncorobust.formats.proposals.bids import propose_bids
 from oncorobust.formats.proposals.catalogue import Catalogue
-from oncorobust.formats.proposals.columns import has_labels
 from oncorobust.formats.proposals.finishing import finish
 from oncorobust.formats.proposals.folders import propose_folders
 from oncorobust.formats.proposals.joining import propose_table
@@ -20,9 +19,7 @@ from oncorobust.formats.proposals.reading import read_headers
 from oncorobust.formats.proposals.recognition import recognize, tables_in
 from oncorobust.formats.proposals.request import Notes, Request
 from oncorobust.formats.proposals.sequences import choose_sequence
-
-_MOST_TABLES = 20
-"""Tables that are looked into; a text file beside each image is no table of all."""
+from oncorobust.formats.proposals.tables_beside import check_folders_are_classes, labelling_table
 
 
 def propose(catalogue: Catalogue, request: Request, *, on_progress: Notify) -> Notes:
@@ -75,7 +72,7 @@ def _label(catalogue: Catalogue, request: Request, notes: Notes, on_progress: No
 def _classes_or_table(catalogue: Catalogue, request: Request, notes: Notes) -> None:
     """Label by the table with labels among the images, or the only table if no folders fit, otherwise by folders."""
     tables = tables_in(catalogue) if request.kind is None else []
-    table = _labelling(catalogue, tables, request)
+    table = labelling_table(catalogue, tables, request)
     why = f"{table} has a column of labels and names files"
     if table is None:
         try:
@@ -85,26 +82,11 @@ def _classes_or_table(catalogue: Catalogue, request: Request, notes: Notes) -> N
                 raise
             table, why = tables[0], "no level of folders gives the classes"
     if table is None:
-        notes.unsure.extend([f"the tables beside the images are not used: {_some(tables)} (--table)"] if tables else [])
+        check_folders_are_classes(catalogue, tables, request, notes)
         return
     notes.kind, notes.found = "table", f"a table joined to files, because {why} (--as states another)"
     notes.unsure.append(f"the labels are in {table} (--table)")
     propose_table(catalogue, replace(request, table=request.folder / table), notes)
-
-
-def _labelling(catalogue: Catalogue, tables: list[str], request: Request) -> str | None:
-    """Return the only table that names files and has a column of labels, None without one. Raises for several."""
-    found = [name for name in tables[:_MOST_TABLES] if has_labels(catalogue, request.folder / name, request)]
-    if len(found) > 1:
-        raise InputError(
-            f"{request.folder}: expected labels in one table, got {', '.join(found)}, which each name files and have a "
-            "column of labels; state one with --table (join them if each has a part of the images), or --as classes"
-        )
-    return found[0] if found else None
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:5]) + (f", ... ({len(names):,})" if len(names) > 5 else "")
 
 
 def _tell_unreadable(catalogue: Catalogue, request: Request, notes: Notes) -> None:

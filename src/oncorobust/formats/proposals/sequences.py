@@ -8,17 +8,22 @@ from oncorobust.formats.proposals.recognition import USABLE
 from oncorobust.formats.proposals.request import Notes, Request
 
 _VOLUMES = f"kind in ('NIfTI', 'NRRD', 'MetaImage') and depth > 1 and {USABLE}"
+_CASE = "substr(path, 1, length(path) - length(name)) || substr(stem, 1, length(stem) - length(sequence_of(stem)))"
 _MOST = 12
 _NEARLY_ALL = 0.9
 _MARKS = "_-. "
 
 
 def choose_sequence(catalogue: Catalogue, request: Request, notes: Notes) -> None:
-    """Keep the volumes whose name ends in --modality, or say which sequences there are. Raises InputError."""
+    """Keep the volumes whose name ends in --modality, or say which sequences there are. Raises InputError.
+
+    Fills the table `cases`.
+    """
     counts = _sequences(catalogue)
     shown = ", ".join(f"{count:,} {name}" for name, count in sorted(counts.items()))
     if not counts:
         return
+    catalogue.run(f"insert into cases select path, rtrim({_CASE}, '{_MARKS}/') from files where {_VOLUMES}")
     if request.modality is None:
         notes.unsure.append(
             f"the volumes of a case are sequences ({shown}), each of which is an image; --modality "
@@ -37,10 +42,9 @@ def choose_sequence(catalogue: Catalogue, request: Request, notes: Notes) -> Non
 def _sequences(catalogue: Catalogue) -> Counter[str]:
     """Return the ends of names that the volumes of nearly each case differ in, with counts; empty without such."""
     catalogue.define("sequence_of", sequence_of, arguments=1)
-    case = "substr(path, 1, length(path) - length(name)) || substr(stem, 1, length(stem) - length(sequence_of(stem)))"
     counted = f"select sequence_of(stem), count(*) from files where {_VOLUMES} group by 1"
     counts = Counter[str](dict(catalogue.query(counted)))
-    each = f"select count(distinct sequence_of(stem)) as n from files where {_VOLUMES} group by {case}"
+    each = f"select count(distinct sequence_of(stem)) as n from files where {_VOLUMES} group by {_CASE}"
     cases, several = catalogue.one(f"select count(*), sum(n > 1) from ({each})")
     if "" in counts or not 2 <= len(counts) <= _MOST or several < _NEARLY_ALL * cases:
         return Counter()
