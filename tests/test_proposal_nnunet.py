@@ -47,6 +47,14 @@ def test_what_has_no_partner_is_counted(tmp_path: Path, capsys: Captured) -> Non
     assert "1 images lie outside imagesTr\n    imagesTs/case_7_0000.nii.gz" in printed
 
 
+def test_images_of_several_volumes_are_refused_with_the_reason(tmp_path: Path, capsys: Captured) -> None:
+    make_decathlon(tmp_path / "x", (1, 2), with_cancer={1})
+    for number in (1, 2):
+        write_volume(tmp_path / "x" / "imagesTr" / f"pancreas_00{number}.nii.gz", np.ones((6, 7, 9, 4), np.int16))
+    said = refusal(tmp_path / "x", capsys, "--value", "cancer")
+    assert "got none; imagesTr/pancreas_001.nii.gz holds several volumes (a fourth axis)" in said
+
+
 def make_pictures(tree: Path, held: tuple[int, ...]) -> None:
     write_pictures(tree, [f"imagesTr/c{number}_0000.png" for number in range(len(held))])
     (tree / "labelsTr").mkdir()

@@ -127,10 +127,11 @@ def _images_of(catalogue: Catalogue, path: str, size: tuple[int, ...]) -> list[s
             return images[:_MOST_IMAGES]
     if not named.word or not (named.rest == "" or named.rest.isdigit()):
         return []
-    inside = f"select path from pictures where place = ? and {_SIZE} order by path limit {_MOST_IMAGES + 1}"
-    most = _MOST_IMAGES if named.rest == "" or size[2] > 1 else 1
-    images = list(catalogue.query(inside, folder, *size))
-    return images if len(images) <= most else []
+    inside = "select path from pictures where place = ?"
+    if catalogue.one(f"select count(*) from ({inside} limit {_MOST_IMAGES + 1})", folder) > _MOST_IMAGES:
+        return []
+    images = list(catalogue.query(f"{inside} and {_SIZE} order by path", folder, *size))
+    return images if named.rest == "" or size[2] > 1 or len(images) == 1 else []
 
 
 def _settle(catalogue: Catalogue, folder: Path, notes: Notes) -> None:

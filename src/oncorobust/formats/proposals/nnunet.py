@@ -115,9 +115,10 @@ def _cases(catalogue: Catalogue, described: dict[str, Any], request: Request, no
     without = sorted(cases.keys() - found.keys())
     notes.leave_out("segmentations in labelsTr have no image of the channel in imagesTr", len(without), without)
     if not found:
+        faulty = "select '; ' || path || ' ' || problem from files where top = 'imagesTr' and problem <> '' limit 1"
         raise InputError(
             f"{request.folder}: expected images such as imagesTr/CASE_{channel:04d}{ending} beside "
-            f"labelsTr/CASE{ending}, got none"
+            f"labelsTr/CASE{ending}, got none{catalogue.one(faulty) or ''}"
         )
     return [(case, path, cases[case]) for case, path in sorted(found.items(), key=lambda one: one[1])]
 
