@@ -10,11 +10,11 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 
 from oncorobust.base.errors import InputError
 from oncorobust.formats.proposals.catalogue import Catalogue, ProposedRow
 from oncorobust.formats.proposals.recognition import USABLE
+from oncorobust.formats.proposals.repeated_levels import levels_above_classes
 from oncorobust.formats.proposals.request import Notes
 
 _SPLIT_TAILS = ("", *(f"{mark}{tail}" for mark in ("_", "-", " ", "") for tail in ("set", "images", "imgs", "data")))
@@ -77,7 +77,10 @@ class Levels:
 def propose_folders(catalogue: Catalogue, notes: Notes) -> None:
     """Propose a row for every image below a folder that names its class. Raises InputError without such folders."""
     names = _names(catalogue)
-    levels = _choose(names, notes, _holders(catalogue, names))
+    known = {level: _known(one) for level, one in enumerate(names) if _share_of_splits(one) <= 0.9}
+    numbered = [_numbered(one) for one in names]
+    above = levels_above_classes(catalogue, names, known=known, numbered=numbered)
+    levels = _choose(names, notes, above)
     shallow: list[str] = []
     count = 0
 
@@ -116,46 +119,11 @@ def _names(catalogue: Catalogue) -> list[Counter[str]]:
     return levels
 
 
-def _holders(catalogue: Catalogue, levels: list[Counter[str]]) -> frozenset[int]:
-    """Return the levels of numbered folders, as of patients, that each hold the same few names, as of classes.
-
-    Raises InputError where folders without numbers do, such as hospitals: either level could be the classes.
-    """
-    found = set()
-    others = [level for level, names in enumerate(levels) if _share_of_splits(names) <= 0.9]
-    for outer, inner in pairwise(others):
-        if _known(levels[outer]) or not _repeats(catalogue, outer, inner, levels):
-            continue
-        if not _numbered(levels[outer]) and not _known(levels[inner]):
-            stars = ["*"] * len(catalogue.one(f"select path from files where {USABLE} order by path").split("/"))
-            shown = [f"'{'/'.join([*stars[:level], '{label}', *stars[level + 1 :]])}'" for level in (outer, inner)]
-            raise InputError(
-                f"expected one level of folders that are classes, got {_some(levels[outer])}, which each hold "
-                f"{_some(levels[inner])}; state which are the classes with --pattern {shown[0]} or --pattern {shown[1]}"
-            )
-        found.add(outer)
-    return frozenset(found)
-
-
-def _repeats(catalogue: Catalogue, outer: int, inner: int, levels: list[Counter[str]]) -> bool:
-    """Return whether few names without numbers lie in most of the folders of a level."""
-    few, total = 2 <= len(levels[inner]) <= _FEW_CLASSES, sum(levels[outer].values())
-    if not few or len(levels[outer]) < 2 or sum(levels[inner].values()) < 0.9 * total:
-        return False
-    held: dict[str, set[str]] = {name: set() for name in levels[inner]}
-    for path in catalogue.query(f"select path from files where {USABLE}"):
-        folders = path.split("/")[:-1]
-        if len(folders) > inner:
-            held[folders[inner]].add(folders[outer])
-    plain = not any(re.search(r"\d", name) for name in held)
-    return plain and all(len(holders) > len(levels[outer]) / 2 for holders in held.values())
-
-
-def _choose(levels: list[Counter[str]], notes: Notes, holders: frozenset[int]) -> Levels:
+def _choose(levels: list[Counter[str]], notes: Notes, above: frozenset[int]) -> Levels:
     split = next((level for level, names in enumerate(levels) if _share_of_splits(names) > 0.9), None)
     total = max((sum(names.values()) for names in levels), default=0)
     whole = [level for level, names in enumerate(levels) if level != split and sum(names.values()) > 0.5 * total]
-    fitting = [level for level in whole if 2 <= len(levels[level]) <= _MOST_CLASSES and level not in holders]
+    fitting = [level for level in whole if 2 <= len(levels[level]) <= _MOST_CLASSES and level not in above]
     known = [level for level in fitting if _known(levels[level])]
     few = [level for level in fitting if len(levels[level]) <= _FEW_CLASSES]
     chosen = known or few or fitting
