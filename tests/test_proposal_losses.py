@@ -68,8 +68,14 @@ def test_one_patient_id_in_all_files(tmp_path: Path, capsys: Captured) -> None:
         pixels = (np.arange(42) + number).astype(np.uint16).tobytes()
         write_dicom(tmp_path / "x" / "ab"[number // 3] / f"{number}.dcm", "ANONYMOUS", PixelData=pixels)
     said = refusal(tmp_path / "x", capsys)
-    assert "expected images of several patients, got the same PatientID in all 6 images, as some programs write" in said
+    assert "expected images of several patients, got the same PatientID, which identifies nobody, in all 6" in said
     assert "ANONYMOUS" not in said
+
+
+def test_one_patient_for_all_images(tmp_path: Path, capsys: Captured) -> None:
+    write_pictures(tmp_path / "x", [f"{label}/P1-{n}.png" for label in "ab" for n in range(3)])
+    said = refusal(tmp_path / "x", capsys, "--pattern", "{patient_id}-*")
+    assert "expected images of several patients, got one patient for all 6 images; state the patients" in said
 
 
 def test_a_folder_whose_name_ends_with_a_space_is_a_class(tmp_path: Path) -> None:

@@ -111,10 +111,10 @@ def _check_several_patients(catalogue: Catalogue, request: Request) -> None:
     if patients > 1:
         return
     headers = catalogue.one("select count(distinct d.patient) from rows r join dicom d on d.path = r.path")
-    found = "the same PatientID in" if headers == 1 else "one patient for"
+    found = "one patient for" if headers != 1 else "the same PatientID, which identifies nobody, in"
     raise InputError(
-        f"{request.folder}: expected images of several patients, got {found} all {images:,} images, as some programs "
-        "write when they remove identities; state the patients with --pattern, or with a table (--patient-column)"
+        f"{request.folder}: expected images of several patients, got {found} all {images:,} images; state the patients "
+        "with --pattern, or with a table (--patient-column)"
     )
 
 
