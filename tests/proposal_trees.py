@@ -94,6 +94,19 @@ def write_volume(path: Path, values: np.ndarray) -> None:
     nibabel.save(nibabel.Nifti1Image(values, np.eye(4)), path)
 
 
+def make_decathlon(tree: Path, numbers: Sequence[int], *, with_cancer: set[int]) -> None:
+    """Write cases as the Medical Segmentation Decathlon does: no channel in the names of images."""
+    rng = np.random.default_rng(0)
+    for number in numbers:
+        mask = np.zeros((6, 7, 9), dtype=np.uint8)
+        mask[1:3, 1:3, 4] = 2 if number in with_cancer else 1
+        write_volume(tree / "labelsTr" / f"pancreas_{number:03}.nii.gz", mask)
+        image = rng.integers(0, 999, (6, 7, 9)).astype(np.int16)
+        write_volume(tree / "imagesTr" / f"pancreas_{number:03}.nii.gz", image)
+    described = '{"modality": {"0": "CT"}, "labels": {"0": "background", "1": "pancreas", "2": "cancer"}}'
+    (tree / "dataset.json").write_text(described, encoding="utf-8")
+
+
 def make_nnunet(tree: Path, *, with_tumour: set[int]) -> None:
     rng = np.random.default_rng(0)
     for number in range(4):

@@ -57,7 +57,8 @@ def test_the_outermost_folder_that_can_be_a_patient_is_it(tmp_path: Path, person
 
 
 def test_names_without_numbers_can_be_patients(tmp_path: Path) -> None:
-    names = [f"{label}/{name}/visit{n}/1.png" for label in "ab" for name in ("abel", "bert", "carl") for n in range(4)]
+    labels, people = ("benign", "malignant"), ("abel", "bert", "carl")
+    names = [f"{label}/{name}/visit{n}/1.png" for label in labels for name in people for n in range(4)]
     write_pictures(tmp_path / "x", names)
     assert {row["patient_id"] for row in propose(tmp_path / "x")} == {"abel", "bert", "carl"}
 

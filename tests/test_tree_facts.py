@@ -14,7 +14,8 @@ from oncorobust.base.errors import InputError
 from oncorobust.data.tree_facts import SAMPLED, count_splits, read_facts
 from oncorobust.formats.dicom.display import read_display
 from oncorobust.formats.open_raw import open_raw
-from oncorobust.formats.recognise import default_format, recognise
+from oncorobust.formats.recognise import FORMATS, default_format, recognise
+from oncorobust.settings.base import tag
 from oncorobust.settings.data import Lidc, Manifest, Preprocess, Split
 from oncorobust.settings.new_dataset_facts import Facts
 
@@ -136,12 +137,18 @@ def test_splits_are_counted_as_preprocess_draws_them(tmp_path: Path) -> None:
         ("tcia-diagnosis-data-2012-04-20.xls", "lidc"),
         ("case1/case1-seg.nii.gz", "brain_mets"),
         ("lesions.csv", "brain_mets"),
+        ("candidates_V2.csv", "luna16"),
     ],
 )
 def test_formats_are_recognised_by_a_name(tmp_path: Path, file: str, name: str) -> None:
     (tmp_path / file).parent.mkdir(exist_ok=True)
     (tmp_path / file).touch()
     assert recognise(tmp_path) == name
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_each_format_has_default_settings(tmp_path: Path, name: str) -> None:
+    assert tag(default_format(name, tmp_path)) == name
 
 
 def test_other_trees_are_refused_with_the_way_out(tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     labels.add_argument("--ignore-zeros", action="store_true", help="join ids that differ in leading zeros")
     labels.add_argument("--value", help="structure of nnU-Net segmentations whose presence is the label")
     choice = parser.add_argument_group("choice of images and patients")
-    choice.add_argument("--modality", help="DICOM modality, BIDS suffix or nnU-Net channel to take")
+    choice.add_argument("--modality", help="DICOM modality, BIDS suffix, nnU-Net channel or end of names to take")
     choice.add_argument("--middle", action="store_true", help="take the middle image of each DICOM series alone")
     choice.add_argument("--without", action="append", default=[], metavar="CLASS", help="leave a class out; repeatable")
     choice.add_argument(

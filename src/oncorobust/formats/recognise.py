@@ -7,9 +7,9 @@ from pathlib import Path
 from oncorobust.base.errors import InputError
 from oncorobust.formats.manifest import NAME
 from oncorobust.formats.tree_walk import files_below
-from oncorobust.settings.data import BrainMets, CbisDdsm, Cifar10, Format, Lidc, Manifest, Mnist
+from oncorobust.settings.data import BrainMets, CbisDdsm, Cifar10, Format, Lidc, Luna16, Manifest, Mnist
 
-FORMATS = ("manifest", "lidc", "cbis_ddsm", "brain_mets", "mnist", "cifar10")
+FORMATS = ("manifest", "lidc", "cbis_ddsm", "brain_mets", "luna16", "mnist", "cifar10")
 """Names of the formats, as `preprocess.format.name` has them."""
 
 _LOOKED_AT = 20_000
@@ -19,6 +19,7 @@ _NAMES = {
     "cifar10": re.compile(r"data_batch_1(\.bin)?|test_batch(\.bin)?"),
     "cbis_ddsm": re.compile(r"(mass|calc)_case_description_(train|test)_set\.csv"),
     "lidc": re.compile(r"tcia-diagnosis-data-.*\.xlsx?"),
+    "luna16": re.compile(r"candidates_V2\.csv"),
     "brain_mets": re.compile(r"lesions\.csv|.*-seg\.nii(\.gz)?"),
 }
 _DIAGNOSIS = "tcia-diagnosis-data-"
@@ -37,9 +38,9 @@ def recognise(tree: Path) -> str:
     if {".xml", ".dcm"} <= seen:
         return "lidc"
     raise InputError(
-        f"{tree}: expected {NAME}, or files named as in LIDC-IDRI, CBIS-DDSM, brain metastases, MNIST or CIFAR-10, got "
-        f"{_found(seen)}: `oncorobust manifest FOLDER --name {tree.name}` proposes a manifest, and --format states a "
-        "format"
+        f"{tree}: expected {NAME}, or files named as in LIDC-IDRI, CBIS-DDSM, brain metastases, LUNA16, MNIST or "
+        f"CIFAR-10, got {_found(seen)}: `oncorobust manifest FOLDER --name {tree.name}` proposes a manifest, and "
+        "--format states a format"
     )
 
 
@@ -58,6 +59,8 @@ def default_format(name: str, tree: Path, *, classes: tuple[str, ...] | None = N
             return CbisDdsm(abnormalities=("mass",))
         case "brain_mets":
             return BrainMets(crop_mm=40, min_distance_mm=10, max_per_patient=None)
+        case "luna16":
+            return Luna16(crop_mm=50, min_distance_mm=30, max_per_patient=5)
         case "lidc":
             known = any(path.name.startswith(_DIAGNOSIS) for path in tree.iterdir())
             methods = (2, 3) if known else ()

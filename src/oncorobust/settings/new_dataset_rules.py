@@ -12,7 +12,7 @@ _BYTE = 255.0
 _FEWEST_PATIENTS = 3
 _MANY = 4
 """Classes of which the numbers are not listed one by one."""
-_HU_OF_LIDC = (-1000.0, 400.0)
+_HU_OF_LUNGS = (-1000.0, 400.0)
 _NATURAL_FORMATS = ("mnist", "cifar10")
 _SCANNERS = {"lidc": "CT", "luna16": "CT", "cbis_ddsm": "mammography", "brain_mets": "MR"}
 
@@ -113,8 +113,8 @@ def choose_range(facts: Facts, wishes: Wishes) -> tuple[str | tuple[float, float
     """Return `intensity_range`. Raises InputError where only training images could tell and there are none."""
     if wishes.intensity_range is not None:
         return wishes.intensity_range, "stated"
-    if wishes.format_name == "lidc":
-        return _HU_OF_LIDC, "HU, as in the presets"
+    if wishes.format_name in ("lidc", "luna16"):
+        return _HU_OF_LUNGS, "HU, as in the presets"
     if len(facts.windows) == 1:
         return facts.windows[0], f"the window that the DICOM files state ({facts.unit})"
     limits = facts.limits[0] if len(facts.limits) == 1 else None

@@ -15,7 +15,7 @@ from oncorobust.formats.proposals.request import Notes, Request
 from oncorobust.formats.proposals.text_tables import read_lines
 
 _PATH = re.compile(
-    r"(?:.*/)?(sub-[A-Za-z0-9+]+)/(?:(ses-[A-Za-z0-9+]+)/)?[a-z]+/sub-[^/]*_([A-Za-z0-9]+)\.nii(?:\.gz)?"
+    r"(?:.*/)?(sub-[A-Za-z0-9+]+)/(?:ses-[A-Za-z0-9+]+/)?([a-z]+)/sub-[^_/]+(?:_ses-[^_/]+)?_([^/]+)\.nii(?:\.gz)?"
 )
 _DERIVED = re.compile(r"(?:^|/)(derivatives|sourcedata|code)/")
 
@@ -29,12 +29,16 @@ def propose_bids(catalogue: Catalogue, request: Request, notes: Notes) -> None:
         )
     labels = _labels(table, request, notes)
     found: dict[str, tuple[str, str]] = {}
+    elsewhere: list[str] = []
     for path in catalogue.query(f"select path from files where {USABLE} order by path"):
-        match = _PATH.fullmatch(path)
-        if match is not None and not _DERIVED.search(path):
+        match = None if _DERIVED.search(path) else _PATH.fullmatch(path)
+        if match is not None and match[2] == "anat":
             found[path] = match[1], match[3]
-    suffix = _suffix(Counter(suffix for _, suffix in found.values()), request)
-    chosen = {path: patient for path, (patient, one) in found.items() if one == suffix}
+        else:
+            elsewhere.append(path)
+    notes.leave_out("images are no raw images in anat", len(elsewhere), elsewhere)
+    names = _choose(Counter(name for _, name in found.values()), request, notes)
+    chosen = {path: patient for path, (patient, name) in found.items() if name in names}
     catalogue.propose(
         ProposedRow(path, labels[patient], patient_id=patient) for path, patient in chosen.items() if patient in labels
     )
@@ -42,10 +46,8 @@ def propose_bids(catalogue: Catalogue, request: Request, notes: Notes) -> None:
     notes.leave_out(f"images have no label in {table.name}", len(without), without)
     lost = sorted(set(labels) - set(chosen.values()))
     notes.leave_out(f"rows of {table.name} label no file", len(lost), lost)
-    others = sum(one != suffix for _, one in found.values())
-    notes.leave_out(
-        f"images are not {suffix} (--modality)", others, [path for path, (_, one) in found.items() if one != suffix]
-    )
+    others = [path for path, (_, name) in found.items() if name not in names]
+    notes.leave_out(f"images are not {' or '.join(sorted(names))} (--modality)", len(others), others)
 
 
 def _labels(table: Path, request: Request, notes: Notes) -> dict[str, str]:
@@ -62,22 +64,37 @@ def _labels(table: Path, request: Request, notes: Notes) -> dict[str, str]:
     )
     if stated is None:
         notes.unsure.append(f"the column of the label is {header[label]!r} of {table.name} (--label-column)")
-    found = {}
+    found: dict[str, set[str]] = {}
     for cells in rows:
         participant = cells[patient] if cells[patient].startswith("sub-") else f"sub-{cells[patient]}"
         if cells[label] not in ("", "n/a"):
-            found[participant] = cells[label]
-    return found
+            found.setdefault(participant, set()).add(cells[label])
+    several = [participant for participant, stated in found.items() if len(stated) > 1]
+    if several:
+        raise InputError(
+            f"{table}, column {header[label]}: expected one label for each participant, got several for "
+            f"{len(several):,}, for example {several[0]} ({' and '.join(sorted(found[several[0]]))}); correct them, or "
+            "state another column with --label-column"
+        )
+    return {participant: next(iter(stated)) for participant, stated in found.items()}
 
 
-def _suffix(counts: Counter[str], request: Request) -> str:
-    if request.modality is not None and request.modality in counts:
-        return request.modality
-    if len(counts) != 1 or request.modality is not None:
-        found = " and ".join(f"{count:,} {name}" for name, count in sorted(counts.items())) or "none"
+def _choose(counts: Counter[str], request: Request, notes: Notes) -> frozenset[str]:
+    """Return the names after subject and session to take, such as T1w and ce-gad_T1w. Raises InputError.
+
+    --modality is one of them, or the suffix of several.
+    """
+    shown = " and ".join(f"{count:,} {name}" for name, count in sorted(counts.items())) or "none"
+    wanted = request.modality
+    if wanted is not None and wanted in counts:
+        return frozenset({wanted})
+    fitting = frozenset(name for name in counts if wanted in (None, name.rpartition("_")[2]))
+    if not fitting or len({name.rpartition("_")[2] for name in fitting}) > 1:
         chosen = f" --modality {max(counts, key=lambda name: counts[name])}" if counts else ""
         raise InputError(
-            f"{request.folder}: expected images of one suffix below sub-*/[ses-*/]anat, got {found}; choose one with"
+            f"{request.folder}: expected images of one suffix below sub-*/[ses-*/]anat, got {shown}; choose one with"
             f"{chosen or ' --as another kind of folder'}"
         )
-    return next(iter(counts))
+    if len(fitting) > 1:
+        notes.unsure.append(f"the images are {shown}, each of which counts (--modality {min(fitting)} takes one alone)")
+    return fitting

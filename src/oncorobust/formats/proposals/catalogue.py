@@ -1,7 +1,8 @@
 """The files of a folder and the proposed rows, in a temporary SQLite database, so that memory does not grow with them.
 
 Tables: `listed` (every file), `files` (one row per file whose header was read), `dicom` (DICOM files alone), `rows`
-(the proposal). Paths are relative to the folder, with forward slashes. Empty text stands for what a file does not have.
+(the proposal), `cases` (the case of each volume, where cases have several). Paths are relative to the folder, with
+forward slashes. Empty text stands for what a file does not have.
 """
 
 import sqlite3
@@ -21,6 +22,7 @@ create table dicom (path text primary key, patient text, accession text, study t
     modality text, role text, place real, removed integer) without rowid;
 create table rows (number integer primary key, image_id text, path text, label text, patient_id text, split text,
     array text, array_index text, frame text, slice text, segmentation text, segmentation_values text);
+create table cases (path text primary key, name text) without rowid;
 """
 
 

@@ -1,12 +1,17 @@
 """Checks of the proposed rows that a run would fail on, or that would make its results wrong."""
 
+import unicodedata
+
 from oncorobust.base.errors import InputError
 from oncorobust.base.safe_text import refused_character
 from oncorobust.formats.proposals.catalogue import Catalogue
 from oncorobust.formats.proposals.request import Notes, Request
 
-_WHOLE = "array = '' and slice = '' and frame = ''"
-"""Condition for rows that are whole files."""
+
+def join_spellings(catalogue: Catalogue) -> None:
+    """Write labels and patients in one Unicode form (NFC): macOS decomposes accents in names of folders."""
+    catalogue.define("composed", lambda text: unicodedata.normalize("NFC", text), arguments=1)
+    catalogue.run("update rows set label = composed(label), patient_id = composed(patient_id)")
 
 
 def keep_classes(catalogue: Catalogue, request: Request, notes: Notes) -> None:
@@ -32,12 +37,16 @@ def keep_classes(catalogue: Catalogue, request: Request, notes: Notes) -> None:
 
 
 def check_identical(catalogue: Catalogue, request: Request, notes: Notes) -> None:
-    """Refuse identical files with two labels, and count other identical files. Raises InputError."""
+    """Refuse identical images with two labels, and count other identical ones. Raises InputError.
+
+    The same slice or frame of identical files is the same image, and so is a slice that the volume chooses. Images in
+    `.npz` files are not compared.
+    """
+    image = "hex(f.digest) || ' ' || r.frame || case when r.slice in ('largest', 'middle') then '' else r.slice end"
     catalogue.run(
-        "create temp table copies as select f.digest as digest, r.number as number, r.path as path, r.label as label, "
-        "r.patient_id as patient, r.split as split from rows r join files f on f.path = r.path where "
-        f"{_WHOLE} and f.digest in (select digest from files where digest is not null group by digest having "
-        "count(*) > 1)"
+        f"create temp table copies as select {image} as digest, r.number as number, r.path as path, r.label as label, "
+        "r.patient_id as patient, r.split as split from rows r join files f on f.path = r.path where array = '' and "
+        "f.digest in (select digest from files where digest is not null group by digest having count(*) > 1)"
     )
     catalogue.run("create index of_copies on copies (digest, label)")
     groups = "select digest from copies group by digest having count(distinct label) > 1"
@@ -83,6 +92,7 @@ def check_patients_of_classes(catalogue: Catalogue, request: Request) -> None:
     if found and catalogue.one(f"select count(*) from (select 1 {single})") == catalogue.one(
         "select count(distinct label) from rows"
     ):
+        _check_several_patients(catalogue, request)
         raise InputError(
             f"{request.folder}: expected classes, got one patient in each, for example in {found[0]!r}: these look "
             "like patients; state the labels with --table (columns of patient and label)"
@@ -93,6 +103,17 @@ def check_patients_of_classes(catalogue: Catalogue, request: Request) -> None:
             f"({found[1]:,} images), "
             f"which cannot be in training and test; add patients, or leave the class out with --without {found[0]!r}"
         )
+
+
+def _check_several_patients(catalogue: Catalogue, request: Request) -> None:
+    """Refuse one patient for all images. Raises InputError."""
+    images, patients = catalogue.one("select count(*), count(distinct patient_id) from rows")
+    if patients > 1:
+        return
+    raise InputError(
+        f"{request.folder}: expected images of several patients, got one patient for all {images:,} images; state the "
+        "patients with --pattern, or with a table (--patient-column)"
+    )
 
 
 def settle_splits(catalogue: Catalogue, request: Request, notes: Notes) -> None:

@@ -26,6 +26,10 @@ class Shape(NamedTuple):
     depth: int = 1
 
 
+class UnreadAxesError(ValueError):
+    """A header states more axes than a row of a manifest can name; the message is what the file has."""
+
+
 READABLE = ("PNG", "JPEG", "TIFF", "WebP", "npy", "NIfTI", "NRRD", "MetaImage", "DICOM")
 """Kinds that `formats.manifest` reads."""
 
@@ -66,7 +70,10 @@ def kind_of(name: str, start: bytes) -> str:
 
 
 def shape_of(kind: str, path: str, start: bytes, read_at: ReadAt) -> Shape:
-    """Return what the header of a file of a READABLE kind says. Raises ValueError, KeyError or struct.error."""
+    """Return what the header of a file of a READABLE kind says.
+
+    Raises UnreadAxesError for too many axes, and ValueError, KeyError or struct.error for a damaged header.
+    """
     match kind:
         case "PNG":
             width, height, bits, colour = struct.unpack_from(">IIBB", start, 16)
@@ -109,7 +116,7 @@ def _npy(start: bytes) -> Shape:
     if len(axes) == 3 and axes[2] not in (1, 3):
         return Shape(axes[1], axes[2], 1, 8 * size, axes[0])
     if len(axes) > 3:
-        raise ValueError(f"expected up to three axes, got {len(axes)}")
+        raise UnreadAxesError("has more than three axes; save one image or volume as a file of its own")
     return Shape(axes[0], axes[1], 3 if len(axes) == 3 and axes[2] == 3 else 1, 8 * size)
 
 
@@ -127,7 +134,9 @@ def _nifti(start: bytes) -> Shape:
         raise ValueError("expected a NIfTI header")
     lengths = [*axes[1 : 1 + axes[0]], 1, 1, 1]
     if any(length > 1 for length in lengths[3:]):
-        raise ValueError(f"expected up to three axes, got {axes[0]}")
+        raise UnreadAxesError(
+            "holds several volumes (a fourth axis); save one of them, or write a manifest by hand with array_index"
+        )
     return Shape(lengths[0], lengths[1], 1, bits, lengths[2])
 
 

@@ -4,7 +4,7 @@ Every level of folders is looked at: one whose names are splits (train, val, tes
 label is the first level with 2 to 20 names, or one whose names are words for classes. The patient is the outermost
 level that can be one, because a coarser grouping never puts images of one patient into two splits: a level below the
 classes, or one above them whose names have numbers, with more names than classes, which are no visits, dates, views,
-sequences, magnifications, sites or the like.
+sequences, magnifications, sites or the like. Numbered folders that each hold the same few names are above the classes.
 """
 
 import re
@@ -15,13 +15,21 @@ from dataclasses import dataclass, field
 from oncorobust.base.errors import InputError
 from oncorobust.formats.proposals.catalogue import Catalogue, ProposedRow
 from oncorobust.formats.proposals.recognition import USABLE
+from oncorobust.formats.proposals.repeated_levels import levels_above_classes
 from oncorobust.formats.proposals.request import Notes
 
+_SPLIT_TAILS = ("", *(f"{mark}{tail}" for mark in ("_", "-", " ", "") for tail in ("set", "images", "imgs", "data")))
 SPLIT_WORDS = {
-    **dict.fromkeys(("train", "training", "tr", "train_set", "training_set"), "train"),
-    **dict.fromkeys(("val", "valid", "validation", "dev", "val_set", "validation_set"), "validation"),
-    **dict.fromkeys(("test", "testing", "ts", "test_set", "testing_set"), "test"),
+    f"{word}{tail}": split
+    for split, words in (
+        ("train", ("train", "training", "tr")),
+        ("validation", ("val", "valid", "validation", "dev")),
+        ("test", ("test", "testing", "ts")),
+    )
+    for word in words
+    for tail in _SPLIT_TAILS
 }
+"""Words for a split, alone and before words such as set and images."""
 _CLASS_WORDS = frozenset(
     [
         "0",
@@ -95,7 +103,12 @@ class Levels:
 
 def propose_folders(catalogue: Catalogue, notes: Notes) -> None:
     """Propose a row for every image below a folder that names its class. Raises InputError without such folders."""
-    levels = _choose(_names(catalogue), notes)
+    found = _names(catalogue)
+    names = [level.names for level in found]
+    known = {level: _known(one) for level, one in enumerate(names) if _share_of_splits(one) <= 0.9}
+    numbered = [_numbered(one) for one in names]
+    above = levels_above_classes(catalogue, names, known=known, numbered=numbered)
+    levels = _choose(found, notes, above)
     shallow: list[str] = []
     count = 0
 
@@ -136,11 +149,11 @@ def _names(catalogue: Catalogue) -> list[_Level]:
     return levels
 
 
-def _choose(levels: list[_Level], notes: Notes) -> Levels:
+def _choose(levels: list[_Level], notes: Notes, above: frozenset[int]) -> Levels:
     split = next((level for level in levels if _share_of_splits(level.names) > 0.9), None)
     total = max((level.images for level in levels), default=0)
     whole = [level for level in levels if level is not split and level.images > 0.5 * total]
-    label = _label(whole)
+    label = _label([level for level in whole if level.number not in above])
     notes.unsure.append(f"the classes are {label}")
     others = [level for level in levels if level not in (label, split)]
     possible = [level for level in whole if level is not label and _can_be_patient(level, label)]

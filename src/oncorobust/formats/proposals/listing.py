@@ -69,17 +69,17 @@ def _walk(folder: Path, listing: Listing) -> Iterator[tuple[str, int]]:
             if entry.name.startswith(".") or entry.name in _PASSED_OVER:
                 continue
             path = f"{relative}{entry.name}"
-            if refused_character(entry.name) or entry.name != entry.name.rstrip():
-                listing.leave_out(
-                    "have names with control characters, of unknown encoding or with spaces at the end", path
-                )
-            elif entry.is_symlink() and not _stays_inside(entry.path, root):
+            if entry.is_symlink() and not _stays_inside(entry.path, root):
                 listing.leave_out("are links that lead out of the folder or to nothing", path)
             elif entry.is_dir():
                 real = os.path.realpath(entry.path)
                 if real not in seen:
                     seen.add(real)
                     waiting.append((f"{path}/", entry.path))
+            elif refused_character(path) or path != path.rstrip():
+                listing.leave_out(
+                    "have names with control characters, of unknown encoding or with spaces at the end", path
+                )
             elif entry.is_file():
                 yield path, entry.stat().st_size
 

@@ -1,11 +1,12 @@
 """Propose the rows of a manifest for a folder: list, read headers, recognize, label, complete, check."""
 
+from dataclasses import replace
+
 from oncorobust.base.errors import InputError
 from oncorobust.base.progress import Notify
 from oncorobust.formats.proposals.arrays import propose_arrays
 from oncorobust.formats.proposals.bids import propose_bids
 from oncorobust.formats.proposals.catalogue import Catalogue
-from oncorobust.formats.proposals.columns import has_labels
 from oncorobust.formats.proposals.finishing import finish
 from oncorobust.formats.proposals.folders import propose_folders
 from oncorobust.formats.proposals.joining import propose_table
@@ -17,12 +18,14 @@ from oncorobust.formats.proposals.patterns import propose_pattern
 from oncorobust.formats.proposals.reading import read_headers
 from oncorobust.formats.proposals.recognition import recognize, tables_in
 from oncorobust.formats.proposals.request import Notes, Request
+from oncorobust.formats.proposals.sequences import choose_sequence
+from oncorobust.formats.proposals.tables_beside import check_folders_are_classes, labelling_table
 
 
 def propose(catalogue: Catalogue, request: Request, *, on_progress: Notify) -> Notes:
     """Fill the table `rows` of an empty catalogue with the proposal, and return what there is to say of it.
 
-    Reads no pixels, except an nnU-Net folder's segmentations. Raises InputError with what the user can do.
+    Reads no pixels, except of segmentations that choose labels or slices. Raises InputError with what the user can do.
     """
     notes = Notes()
     if not request.folder.is_dir():
@@ -32,11 +35,13 @@ def propose(catalogue: Catalogue, request: Request, *, on_progress: Notify) -> N
         notes.leave_out(f"files {reason}", count, listing.examples[reason])
     read_headers(request.folder, catalogue, total=listing.count, on_progress=on_progress)
     _tell_unreadable(catalogue, request, notes)
-    find_masks(catalogue, notes)
+    find_masks(catalogue, request, notes)
     leave_out_objects(catalogue, request, notes)
     notes.kind = recognize(catalogue, request, notes)
+    if notes.kind in ("classes", "pattern", "table"):
+        choose_sequence(catalogue, request, notes)
     _label(catalogue, request, notes, on_progress)
-    finish(catalogue, request, notes)
+    finish(catalogue, request, notes, on_progress=on_progress)
     return notes
 
 
@@ -65,20 +70,23 @@ def _label(catalogue: Catalogue, request: Request, notes: Notes, on_progress: No
 
 
 def _classes_or_table(catalogue: Catalogue, request: Request, notes: Notes) -> None:
-    """Label by the only table in the folder, if it has labels or no level of folders fits, otherwise by folders."""
+    """Label by the table with labels among the images, or the only table if no folders fit, otherwise by folders."""
     tables = tables_in(catalogue) if request.kind is None else []
-    if len(tables) == 1 and has_labels(catalogue, request.folder / tables[0], request):
-        why = f"{tables[0]} has a column of labels and names files"
-    else:
+    table = labelling_table(catalogue, tables, request)
+    why = f"{table} has a column of labels and names files"
+    if table is None:
         try:
             propose_folders(catalogue, notes)
-            return
         except InputError:
             if len(tables) != 1:
                 raise
-            why = "no level of folders has 2 to 100 names"
+            table, why = tables[0], "no level of folders gives the classes"
+    if table is None:
+        check_folders_are_classes(catalogue, tables, request, notes)
+        return
     notes.kind, notes.found = "table", f"a table joined to files, because {why} (--as states another)"
-    propose_table(catalogue, request, notes)
+    notes.unsure.append(f"the labels are in {table} (--table)")
+    propose_table(catalogue, replace(request, table=request.folder / table), notes)
 
 
 def _tell_unreadable(catalogue: Catalogue, request: Request, notes: Notes) -> None:

@@ -20,7 +20,7 @@ from oncorobust.base.progress import Notify
 from oncorobust.formats.dicom.header import is_dicom
 from oncorobust.formats.proposals.catalogue import Catalogue
 from oncorobust.formats.proposals.dicom_headers import read_header
-from oncorobust.formats.proposals.file_headers import READABLE, START_BYTES, kind_of, shape_of
+from oncorobust.formats.proposals.file_headers import READABLE, START_BYTES, UnreadAxesError, kind_of, shape_of
 
 _FILES_PER_TASK = 512
 _FEWEST_FILES_FOR_PROCESSES = 2048
@@ -141,6 +141,8 @@ def _read_file(root: str, path: str, size: int) -> tuple[tuple[Any, ...], tuple[
             os.close(handle)
     except PermissionError:
         return (*described, kind, *nothing, "cannot be read (no permission)"), None
+    except UnreadAxesError as error:
+        return (*described, kind, *nothing, str(error)), None
     except Exception as error:  # a damaged header can raise almost any exception
         text = str(error.strerror) if isinstance(error, OSError) else f"has no readable {kind or 'DICOM'} header"
         return (*described, kind or "DICOM", *nothing, text), None

@@ -28,6 +28,8 @@ def _recognize(catalogue: Catalogue, request: Request) -> tuple[Kind, str]:
         return "nnunet", "it has dataset.json, imagesTr and labelsTr"
     if _has(catalogue, "participants.tsv") or _has(catalogue, "dataset_description.json"):
         return "bids", "it has participants.tsv or dataset_description.json"
+    if request.table is None and request.pattern is None:
+        _check_not_below(catalogue, request)
     if arrays and not images:
         return "npz", f"it holds {arrays} .npz file{'s' * (arrays > 1)} and no other images"
     if not images:
@@ -38,9 +40,27 @@ def _recognize(catalogue: Catalogue, request: Request) -> tuple[Kind, str]:
         return "table", "--table was given"
     if (request.pattern is not None and "{label}" in request.pattern) or "?P<label>" in (request.pattern or ""):
         return "pattern", "--pattern holds the label"
-    if catalogue.one(f"select count(distinct folder) from files where {USABLE}") > 1:
+    folders = "distinct substr(path, 1, length(path) - length(name))"
+    if catalogue.one(f"select count({folders}) from files where {USABLE}") > 1:
         return "classes", "images lie in several folders, and no table was given"
     return "table", "all images lie in one folder"
+
+
+def _check_not_below(catalogue: Catalogue, request: Request) -> None:
+    """Refuse a folder that holds nnU-Net or BIDS sets, whose own folders would become classes. Raises InputError."""
+    for mark, kind, beside in (("dataset.json", "nnU-Net", "imagesTr/"), ("participants.tsv", "BIDS", "sub-")):
+        paths = catalogue.query("select path from files where name = ? order by path limit 1000", mark)
+        below = [path.rpartition("/")[0] for path in paths]
+        begins = "select 1 from files where path > ? and path < ? || char(1114109)"
+        held = [place for place in below if catalogue.one(begins, *[f"{place}/{beside}"] * 2)]
+        if held:
+            raise InputError(
+                f"{request.folder}: expected the folder of one {kind} data set, got one above {', '.join(held[:5])}; "
+                f"give {request.folder / held[0]}"
+            )
+    pair = "select count(distinct folder) from files where folder in ('imagesTr', 'labelsTr')"
+    if catalogue.one(pair) == 2:
+        raise InputError(f"{request.folder}: expected dataset.json beside imagesTr and labelsTr, got none; add it")
 
 
 def _has(catalogue: Catalogue, path: str) -> bool:

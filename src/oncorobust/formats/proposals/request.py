@@ -27,8 +27,9 @@ class Request:
     """The options of `oncorobust manifest`; None where the user left a choice to the proposal.
 
     table: a CSV or XLSX file; its columns are file_column (path, name, stem, or an id), label_column, patient_column
-    and split_column. modality: of DICOM, or the suffix of BIDS files, or the channel of nnU-Net. value: name or number
-    of the structure whose presence in an nnU-Net segmentation is the label. middle: one image per DICOM series.
+    and split_column. modality: of DICOM, the suffix of BIDS files, the channel of nnU-Net, or the end of the names of
+    one sequence. value: name or number of the structure whose presence in an nnU-Net segmentation is the label. middle:
+    one image per DICOM series.
     without: classes to leave out. alike: whether patient ids that differ only in case, spaces or zeros are one patient.
     """
 
