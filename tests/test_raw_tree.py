@@ -125,10 +125,39 @@ def test_links_are_followed_and_files_of_the_runners_left_out(
     (tree / "nothing").symlink_to(tree / "absent")
     for name in (".snakemake_timestamp", ".train.state", ".images.part.npy"):
         (tree / name).write_text("")
-    assert edits(root, "case") == ["disk/9.png is new"]
+    assert edits(root, "case") == ["disk/9.png is new", "disk/round -> . is new"]
     write_fingerprint(root / layout.raw_tree_file("case"), look(root, "case"))
     (other / "9.png").write_bytes(b"imageX")
     assert edits(root, "case") == ["disk/9.png has changed"]
+
+
+@pytest.mark.parametrize("name", ["aaa", "zzz"])
+def test_a_link_inside_the_tree_that_is_turned_to_another_folder_is_an_edit(root: Path, name: str) -> None:
+    """Files are read through it, whichever of the two comes first in the alphabet."""
+    tree = root / layout.raw("case")
+    for release in ("release1", "release2"):
+        (tree / release).mkdir()
+        (tree / release / "0.png").write_bytes(release.encode())
+    (tree / name).symlink_to("release1")
+    write_fingerprint(root / layout.raw_tree_file("case"), look(root, "case"))
+    assert edits(root, "case") == []
+    (tree / name).unlink()
+    (tree / name).symlink_to("release2")
+    assert edits(root, "case") == [f"{name} -> release1 is missing", f"{name} -> release2 is new"]
+    mark_edited(root, ["case"])
+    assert (root / layout.raw_tree_file("case")).stat().st_mtime < 10
+
+
+def test_two_links_to_one_folder_outside_are_told_apart(root: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    tree, disks = root / layout.raw("case"), [tmp_path_factory.mktemp("disk") for _ in range(2)]
+    for place, disk in enumerate(disks):
+        (disk / "9.png").write_bytes(b"image")
+        (tree / f"disk{place}").symlink_to(disk)
+    (tree / "current").symlink_to(disks[0])
+    write_fingerprint(root / layout.raw_tree_file("case"), look(root, "case"))
+    (tree / "current").unlink()
+    (tree / "current").symlink_to(disks[1])
+    assert edits(root, "case")
 
 
 def test_the_fingerprint_has_no_name_and_no_time(root: Path) -> None:

@@ -8,7 +8,7 @@ Names, sizes and times decide which files may have changed; only those are read,
 the MD5 of each file is kept, with its size and times, in the folder `.cache`. A file that changed less than SETTLED_NS
 before it was read is read again next time, because a second edit may leave the same time stamp.
 
-The fingerprint holds the MD5 of each path instead of the path, because names of folders may identify patients.
+The fingerprint holds the MD5 of each path, because names of folders may identify patients.
 """
 
 import csv
@@ -40,6 +40,8 @@ _Known = dict[str, tuple[Stamp, str]]
 """Stamp and MD5 of files by path, as read earlier."""
 
 _NO_STAMP: Stamp = (-1, -1, -1)
+LINK: Stamp = (0, 0, 0)  # of a link to a folder that is counted under another path
+_EMPTY_MD5 = hashlib.md5(b"", usedforsecurity=False).hexdigest()
 _NOT_COUNTED = re.compile(r"\.snakemake_timestamp|\..*\.part\..*|\..*\.state")
 _FOLDERS_NOT_COUNTED = re.compile(rf"{_NOT_COUNTED.pattern}|\..*\.download|\.(snakemake|git|hg|dvc)")
 """Names in .dvcignore, and those that DVC itself leaves out."""
@@ -61,6 +63,7 @@ def look(root: Path, dataset: str, *, on_progress: Callable[[int, int, str], Non
     """
     tree, store = root / layout.raw(dataset), root / layout.hashes_file(dataset)
     known, stamps = _read_known(store), dict(tree_files(tree, without=root))
+    known |= {path: (LINK, _EMPTY_MD5) for path, stamp in stamps.items() if stamp == LINK}
     stale = [path for path, stamp in stamps.items() if known.get(path, (_NO_STAMP, ""))[0] != stamp]
     fresh: dict[str, str] = {}
     try:
@@ -171,7 +174,7 @@ def _set_old(path: Path) -> None:
 
 def newest_change(tree: Path) -> float:
     """Return the latest modification time of the files and folders of a tree, in seconds since 1970."""
-    stamps = dict(tree_files(tree))
+    stamps = {path: stamp for path, stamp in tree_files(tree) if stamp != LINK}
     folders = {tree, *(tree / Path(path).parent for path in stamps)}
     return max([*(stamp[1] for stamp in stamps.values()), *(one.stat().st_mtime_ns for one in folders)]) / 1e9
 
@@ -179,28 +182,39 @@ def newest_change(tree: Path) -> float:
 def tree_files(tree: Path, *, without: Path | None = None) -> Iterator[tuple[str, Stamp]]:
     """Yield path and stamp of every file that counts below a folder, as DVC counts them: links are followed.
 
-    Each real folder is visited once. without: a folder that is left out, such as the one of the results when it lies
-    inside a linked tree.
+    Each real folder is visited once, below its own path where it lies in the tree. A further link to it gives one line,
+    `current -> release1` with the stamp LINK, because files are read through it. without: a folder that is left out,
+    such as the one of the results when it lies inside a linked tree.
     """
-    left_out = [] if without is None else [without.stat()]
-    seen, waiting = {(one.st_dev, one.st_ino) for one in left_out}, [""]
-    while waiting:
-        folder = waiting.pop()
+    left_out = None if without is None else _identity(without)
+    seen: dict[tuple[int, int], str] = {}
+    folders: list[str] = [""]
+    links: list[str] = []
+    while folders or links:
+        folder = folders.pop() if folders else links.pop(0)
         place = tree / folder
-        real = place.stat()
-        if (real.st_dev, real.st_ino) in seen:
+        real = _identity(place)
+        first = seen.setdefault(real, folder)
+        if real == left_out:
             continue
-        seen.add((real.st_dev, real.st_ino))
+        if first != folder:
+            yield f"{folder} -> {first or '.'}", LINK
+            continue
         with os.scandir(place) as entries:
             listed = sorted(entries, key=lambda entry: entry.name)
         for entry in listed:
             path = f"{folder}/{entry.name}" if folder else entry.name
             if entry.is_dir():
                 if not _FOLDERS_NOT_COUNTED.fullmatch(entry.name):
-                    waiting.append(path)
+                    (links if entry.is_symlink() else folders).append(path)
             elif entry.is_file() and not _NOT_COUNTED.fullmatch(entry.name):
                 found = entry.stat()
                 yield path, (found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+
+
+def _identity(folder: Path) -> tuple[int, int]:
+    found = folder.stat()
+    return found.st_dev, found.st_ino
 
 
 def _hash(path: Path, stamp: Stamp) -> tuple[str, bool]:

@@ -17,7 +17,7 @@ from oncorobust.base.files import file_md5
 from oncorobust.pipeline.code_digest import content_digest
 from oncorobust.pipeline.made_files import way_to_make
 from oncorobust.pipeline.project_record import installed_version
-from oncorobust.pipeline.raw_tree import tree_files
+from oncorobust.pipeline.raw_tree import LINK, tree_files
 from oncorobust.pipeline.shipped import in_project, installed_code
 
 _CREDENTIALS = re.compile(r"//[^/\s]*@")
@@ -140,7 +140,7 @@ class State:
         """
         if not (self.root / path).is_dir():
             return None
-        sizes = {Path(name): stamp[0] for name, stamp in tree_files(self.root / path)}
+        sizes = {Path(name): stamp[0] for name, stamp in tree_files(self.root / path) if stamp != LINK}
         chosen = [place for one in wanted if (place := Path(one)) in sizes]
         return Directory(
             n_files=len(sizes),
