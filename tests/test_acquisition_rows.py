@@ -10,6 +10,7 @@ import pytest
 from models import SHAPE, images_in_memory, linear_model
 
 from oncorobust.attacks.equal_noise import gaussian_noise, sign_noise
+from oncorobust.base.errors import InputError
 from oncorobust.base.progress import Stopped
 from oncorobust.base.run_state import RunState
 from oncorobust.base.seeds import child_rng
@@ -57,10 +58,15 @@ def rescan_of(data: LabelledImages) -> Rescan:
 
 
 def rows_of(
-    data: LabelledImages, *, rescan: Rescan | None = None, resumable: ResumableRows | None = None, size: int = 4
+    data: LabelledImages,
+    *,
+    rescan: Rescan | None = None,
+    resumable: ResumableRows | None = None,
+    size: int = 4,
+    model: keras.Model | None = None,
 ) -> AcquisitionRows:
     return acquisition_rows(
-        mean_model(),
+        mean_model() if model is None else model,
         data,
         blocks_of(len(data), size),
         rescan=rescan_of(data) if rescan is None else rescan,
@@ -205,3 +211,20 @@ def test_images_without_any_change_have_reasons_alone() -> None:
     assert found.rows.empty
     assert list(found.rows.columns) == ACQUISITION_COLUMNS
     assert len(found.not_possible) == N
+
+
+def test_logits_that_are_not_finite_are_named_and_no_answer() -> None:
+    """The model divides by the mean of the image, and the change makes it black."""
+    images = keras.Input(SHAPE)
+    mean = keras.ops.mean(images, axis=(1, 2, 3), keepdims=True)
+    flat = keras.layers.Flatten()(images / mean)
+    model = keras.Model(images, keras.layers.Dense(2)(flat))
+    data = grey_images()
+
+    def black(position: int) -> Rescanned:
+        return Rescanned({SHIFT[1]: np.zeros_like(data.pixels[position])}, {})
+
+    with pytest.raises(
+        InputError, match=r"rescan: expected finite logits, got \[nan, nan\] for image image-0 under shift"
+    ):
+        rows_of(data, rescan=black, model=model)

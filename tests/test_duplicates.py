@@ -154,19 +154,27 @@ def test_digests_are_of_values_and_shape() -> None:
     assert digest(changed) != digest(values)
 
 
-@pytest.mark.parametrize(("one", "other"), [("1", "001"), ("p1", "P1"), ("p 1", "p1"), ("P07", "p7")])
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        *(("1", "001"), ("p1", "P1"), ("p 1", "p1"), ("P07", "p7")),
+        *(("12", "12.0"), ("p-1", "p_1"), ("p\u200b1", "p1")),
+    ],
+)
 def test_patient_ids_that_look_alike_are_noted(one: str, other: str) -> None:
     rows = make_raw(noise).index
     rows.loc[[0, 1], "patient_id"] = one
     rows.loc[[2, 3], "patient_id"] = other
     (note,) = notes_on_patients(rows)
-    assert note.startswith("2 patient ids differ from another only in leading zeros, case or white space, for example ")
+    assert note.startswith(
+        "2 patient ids differ from another only in leading zeros, case, blanks, hyphens or a decimal point, "
+    )
     assert "those of '000.png' and '002.png'; they count as different patients" in note
 
 
 def test_patient_ids_that_differ_are_not_noted() -> None:
     rows = make_raw(noise).index.assign(
-        patient_id=[f"p{row}" for row in range(30)] + ["10", "100", "0", "00a", "0b", "a0"]
+        patient_id=[f"p{row}" for row in range(30)] + ["10", "1-0", "0", "00a", "0b", "a0"]
     )
     assert notes_on_patients(rows) == []
 

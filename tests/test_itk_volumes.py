@@ -106,7 +106,15 @@ def test_a_volume_without_a_slice(tmp_path: Path) -> None:
         (
             "v.nrrd",
             NRRD.format(encoding="raw", space="RAS", more="").replace("space: RAS", "space dimension: 3") + "x" * 768,
-            r"expected a NRRD header with `space`, to know where the patient's left is, got none in .*v\.nrrd",
+            r"expected a NRRD header with a `space` of the patient, .*, got none in .*v\.nrrd",
+        ),
+        *(
+            (
+                "v.nrrd",
+                NRRD.format(encoding="raw", space=space, more="") + "x" * 768,
+                f"expected a NRRD header with a .*, got {space} in",
+            )
+            for space in ("scanner-xyz", "3D-right-handed", "3D-left-handed")
         ),
         (
             "v.nrrd",

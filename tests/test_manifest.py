@@ -1,5 +1,6 @@
 """A manifest beside image files: what its columns mean, and the line that is named when one is wrong."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -299,3 +300,32 @@ def test_a_link_inside_the_linked_folder_stays_there(tmp_path: Path) -> None:
         InputError, match=r"line 2: .*a\.png links to .*secret\.png \(expected a file inside the raw tree\)"
     ):
         open_manifest(tmp_path / "tree")
+
+
+@pytest.mark.parametrize(
+    ("labels", "says"),
+    [
+        (("Benign", "benign"), "expected one spelling of each label, got 'Benign' and 'benign'"),
+        (("b\u00e9nin", "be\u0301nin"), "expected one spelling of each label"),
+        (("grade 1", "grade  1"), "expected one spelling of each label"),
+        (("True", "TRUE"), "expected one spelling of each label, got 'TRUE' and 'True'"),
+        (("nan", "benign"), "expected a label, got 'nan', which programs write for a missing one"),
+    ],
+)
+def test_labels_in_two_spellings_are_no_two_classes(tmp_path: Path, labels: tuple[str, str], says: str) -> None:
+    rows = [f"{n},a.png,{label},p{n}" for n, label in enumerate((*labels, "malignant"))]
+    tree = write_tree(tmp_path, rows=tuple(rows))
+    with pytest.raises(InputError, match=re.escape(says)):
+        open_manifest(tree)
+    (tree / "classes.txt").write_text("\n".join((*labels, "malignant")), encoding="utf-8")
+    assert open_manifest(tree).class_names == (*labels, "malignant"), "they are two where that is stated"
+
+
+@pytest.mark.parametrize("name", ["Split", "SPLIT", "Crop_top", "crop top"])
+def test_a_known_column_in_another_spelling_is_not_ignored(tmp_path: Path, name: str) -> None:
+    tree = write_tree(tmp_path)
+    lines = (tree / "manifest.csv").read_text().splitlines()
+    (tree / "manifest.csv").write_text("\n".join([f"{lines[0]},{name}", *(f"{line},train" for line in lines[1:])]))
+    wanted = name.lower().replace(" ", "_")
+    with pytest.raises(InputError, match=f"expected the column `{wanted}` in this spelling, got '{name}'"):
+        open_manifest(tree)

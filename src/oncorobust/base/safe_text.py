@@ -27,3 +27,12 @@ def same_but_for_spelling(names: Iterable[str]) -> tuple[str, str] | None:
         if other != name:
             return other, name
     return None
+
+
+def plain_spelling(name: str) -> str:
+    """Return a name without differences that a reader does not see as such: case, white space, Unicode forms.
+
+    Characters that take no place, such as a zero-width space, are left out.
+    """
+    seen = "".join(one for one in unicodedata.normalize("NFKC", name) if unicodedata.category(one) != "Cf")
+    return " ".join(seen.split()).casefold()

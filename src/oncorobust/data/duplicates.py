@@ -21,6 +21,7 @@ import PIL.Image
 
 from oncorobust.base.arrays import Image
 from oncorobust.base.errors import InputError
+from oncorobust.base.safe_text import plain_spelling
 from oncorobust.data.channels import without_equal_channels
 from oncorobust.formats.records import NO_LABEL, SPLITS
 
@@ -111,7 +112,10 @@ def notes_on_images(rows: pd.DataFrame, prints: Fingerprints) -> list[str]:
 
 
 def notes_on_patients(rows: pd.DataFrame) -> list[str]:
-    """Return a note on patient ids that differ only in leading zeros, case or white space; it names files, not ids."""
+    """Return a note on patient ids that are alike but for leading zeros, case, blanks, hyphens or a decimal point.
+
+    It names files, not ids.
+    """
     names = rows.drop_duplicates("patient_id").set_index("patient_id")["source"]
     plain = pd.Series([_plain_id(name) for name in names.index], index=names.index)
     alike = plain[plain.duplicated(keep=False)]
@@ -119,13 +123,15 @@ def notes_on_patients(rows: pd.DataFrame) -> list[str]:
         return []
     one, other = names[alike.index[alike == alike.iloc[0]]][:2]
     return [
-        f"{len(alike)} patient ids differ from another only in leading zeros, case or white space, for example those "
-        f"of {one!r} and {other!r}; they count as different patients"
+        f"{len(alike)} patient ids differ from another only in leading zeros, case, blanks, hyphens or a decimal "
+        f"point, for example those of {one!r} and {other!r}; they count as different patients"
     ]
 
 
 def _plain_id(name: str) -> str:
-    return re.sub(r"(?<!\d)0+(?=\d)", "", "".join(name.split()).casefold())
+    whole = re.sub(r"(?<=\d)\.0+$", "", plain_spelling(name))  # 12.0: a number that pandas wrote
+    joined = re.sub(r"\s+|(?<=[^\W\d])[_-]+|[_-]+(?=[^\W\d])", "", whole)  # 1-2 and 12 are two ids
+    return re.sub(r"(?<!\d)0+(?=\d)", "", joined)
 
 
 def _repeated(keys: pd.Series, splits: pd.Series) -> dict[str, pd.Index]:

@@ -26,6 +26,7 @@ import pandas as pd
 from oncorobust.attacks.box_l2 import l2_distance
 from oncorobust.attacks.coarse_target import target_of
 from oncorobust.attacks.equal_noise import gaussian_noise, sign_noise
+from oncorobust.attacks.finite import check_finite_logits
 from oncorobust.attacks.fmn_l2 import fmn_l2
 from oncorobust.attacks.goals import leave
 from oncorobust.attacks.input_layers import grey_channel, tied_channels
@@ -99,7 +100,9 @@ def _block_rows(
 ) -> pd.DataFrame:
     part = data.take(at)
     x = grey_channel(part.images(), part.image_ids) if grey else part.images()
-    predicted, records = target.logits(x).argmax(axis=1), []
+    clean = target.logits(x)
+    check_finite_logits(clean, stage="rescan", names=part.image_ids)
+    predicted, records = clean.argmax(axis=1), []
     for place, position in enumerate(at):
         check()
         changed = rescanned(rescan, data, int(position))
@@ -124,7 +127,8 @@ def _image_records(
     for change, group in groupby(changed.images, key=lambda one: one.change):
         levels = list(group)
         rngs = [child_rng(seed, "noise of equal size", *names, change, one.level) for one in levels]
-        yield from _change_records(target, image, predicted, [(one, changed.images[one]) for one in levels], rngs)
+        pictures = [(one, changed.images[one]) for one in levels]
+        yield from _change_records(target, image, predicted, pictures, rngs, name=names[1])
     for change, reason in changed.not_possible.items():
         yield _EMPTY | {"change": change, _REASON: reason}
 
@@ -135,8 +139,13 @@ def _change_records(
     predicted: int,
     changed: Sequence[tuple[ChangeLevel, Image]],
     rngs: Sequence[np.random.Generator],
+    *,
+    name: str,
 ) -> list[dict[str, Any]]:
-    """Evaluate one image under the levels of one change, and under noise of their sizes."""
+    """Evaluate one image under the levels of one change, and under noise of their sizes.
+
+    Raises InputError naming the image and the change whose logits are not finite: they are no answer.
+    """
     pictures = np.stack([one for _, one in changed])
     l_inf, l2 = (
         np.abs(pictures - image).max(axis=(1, 2, 3)),
@@ -144,7 +153,10 @@ def _change_records(
     )
     sign = np.stack([sign_noise(image, float(size), rng) for size, rng in zip(l_inf, rngs, strict=True)])
     gaussian = np.stack([gaussian_noise(image, float(size), rng) for size, rng in zip(l2, rngs, strict=True)])
-    answers = target.logits(np.concatenate([pictures, sign, gaussian])).argmax(axis=1).reshape(3, -1)
+    logits = target.logits(np.concatenate([pictures, sign, gaussian]))
+    levels = [f"{name} under {one.change}, severity {one.severity}" for one, _ in changed]
+    check_finite_logits(logits, stage="rescan", names=[*levels, *(f"{one}, noise of its size" for one in 2 * levels)])
+    answers = logits.argmax(axis=1).reshape(3, -1)
     answers[:, l_inf == 0] = predicted
     return [
         {

@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 
 from oncorobust.attacks.art_classifier import KerasClassifier
+from oncorobust.attacks.finite import check_finite_logits
 from oncorobust.attacks.regions import has_lesion_box, lesion_reach
 from oncorobust.attacks.target import Target
 from oncorobust.backend.functions import LogitsFunction, compile_function
@@ -157,6 +158,8 @@ def _block_rows(
     smoothing: Smoothing, logits: LogitsFunction, data: LabelledImages, plan: SamplingPlan, sigma: float
 ) -> pd.DataFrame:
     x = data.images()
+    base = smoothing.classifier.predict(x)
+    check_finite_logits(base, stage="certify", names=data.image_ids)
     found = certify(
         logits,
         x,
@@ -168,7 +171,7 @@ def _block_rows(
         listener=Interruptible(),
     )
     rows = data.rows[["image_id", "patient_id", "label"]].assign(
-        base_predicted=smoothing.classifier.predict(x).argmax(axis=1),
+        base_predicted=base.argmax(axis=1),
         **{name: [getattr(one, name) for one in found] for name in ("predicted", "abstained", *_COUNTS, *_BOUNDS)},
         **{"sigma": sigma, "noise": smoothing.settings.noise, "n_free": [one.n_free for one in found]},
         certified_epsilon=[one.epsilon for one in found],

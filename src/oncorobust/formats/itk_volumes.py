@@ -2,7 +2,8 @@
 
 Both keep a text header, alone or before the values; the values may be in another file, which must be in the same folder
 because a manifest reads only its own tree. ITK gives positions in DICOM's LPS, and converts NRRD's RAS. A NRRD header
-without `space` does not say where the patient's left is, so it is refused, as NIfTI without sform and qform is.
+whose `space` is none of the patient does not say where the patient's left is, so it is refused, as NIfTI without sform
+and qform is.
 
 Sources: NRRD file format (teem.sourceforge.net/nrrd/format.html); MetaIO (itk.org, "MetaImage Documentation").
 """
@@ -32,6 +33,10 @@ _RAW = {
 _PLAIN = re.compile(r"[^%/\\]+")
 _END = {"NRRD": "\n\n", "MetaImage": "\n"}
 """What stands between the last line of a header and the values."""
+_SPACES_OF_PATIENTS = {
+    *("left-posterior-superior", "lps", "right-anterior-superior", "ras", "left-anterior-superior", "las"),
+}
+"""Names of NRRD's `space` that say where the patient's sides are; those of scanners and of handedness do not."""
 _FIRST_BYTES = {b"NRRD000": "NRRD", b"ObjectType": "MetaImage", b"NDims": "MetaImage"}
 
 
@@ -46,10 +51,8 @@ def describe_itk(path: Path) -> VolumeHeader:
     size = tuple(int(length) for length in reader.GetSize())
     if len(size) != 3 or reader.GetNumberOfComponents() != 1:
         raise InputError(f"expected a 3-D volume of single values, got {_shape(reader)} in {path}")
-    if _kind(path) == "NRRD" and not reader.HasMetaDataKey("NRRD_space"):
-        raise InputError(
-            f"expected a NRRD header with `space`, to know where the patient's left is, got none in {path}"
-        )
+    if _kind(path) == "NRRD":
+        _check_space(reader, path)
     affine = np.eye(4)
     affine[:3, :3] = np.reshape(reader.GetDirection(), (3, 3)) * reader.GetSpacing()
     affine[:3, 3] = reader.GetOrigin()
@@ -57,6 +60,15 @@ def describe_itk(path: Path) -> VolumeHeader:
     grid = Grid(affine=affine, shape=shape)
     check_grid(grid, str(path))
     return VolumeHeader(shape, {"header": grid})
+
+
+def _check_space(reader: Any, path: Path) -> None:
+    space = str(reader.GetMetaData("NRRD_space")) if reader.HasMetaDataKey("NRRD_space") else "none"
+    if space.lower() not in _SPACES_OF_PATIENTS:
+        raise InputError(
+            "expected a NRRD header with a `space` of the patient, such as left-posterior-superior, to know where the "
+            f"patient's left is, got {space} in {path}"
+        )
 
 
 def read_itk(path: Path) -> np.ndarray:

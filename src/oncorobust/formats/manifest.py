@@ -4,13 +4,13 @@ Columns: `image_id`, `path` (relative to the tree, with forward slashes), `label
 `split` (train, validation, test) and a crop in pixels of the upright image: either `crop_top, crop_left, crop_height,
 crop_width`, or `center_row, center_col, crop_size`. Every cell of these columns must be filled, except `label`: a
 training image may have none. A row may name a part of its file (`parts`): a frame, an entry of an array, a slice of a
-volume. Other columns are ignored.
+volume. Other columns are ignored, but a known one in another spelling, such as `Split`, is an error.
 
 Classes are the labels in alphabetical order, with numbers as numbers (`class_order`), so that benign is 0 and malignant
 1. A `classes.txt` beside the manifest may list them in another order, one class per line; a label that it does not list
-is an error. Paths must stay inside
-the tree, and so must links, except those that DVC makes; the tree itself may be a link. A file `SYNTHETIC.txt` beside
-the manifest, or the SyntheticData tag of DICOM files, marks synthetic images; real and synthetic ones are never mixed.
+is an error. Paths must stay inside the tree, and so must links, except those that DVC makes; the tree itself may be a
+link. A file `SYNTHETIC.txt` beside the manifest, or the SyntheticData tag of DICOM files, marks synthetic images; real
+and synthetic ones are never mixed.
 """
 
 from collections.abc import Iterable, Sequence
@@ -20,6 +20,7 @@ from pathlib import Path
 import pandas as pd
 
 from oncorobust.base.errors import InputError
+from oncorobust.base.safe_text import plain_spelling
 from oncorobust.formats.class_order import ClassOrder, order_of, sort_labels
 from oncorobust.formats.csv_text import check_columns, check_filled, read_table, read_text
 from oncorobust.formats.dicom.values import RESCALED, STORED
@@ -114,6 +115,7 @@ def open_manifest(folder: Path, *, file: str = NAME, classes: Sequence[str] | No
 def _read_table(path: Path) -> pd.DataFrame:
     """Read the manifest's cells as stripped text; the frame's index is the line in the file."""
     table = read_table(path)
+    _check_spelling(table.columns, path)
     names = [name for name in table.columns if name and name not in REQUIRED]
     check_columns(table, [*REQUIRED, *names], path)
     filled = [name for name in REQUIRED if name != "label"]
@@ -121,6 +123,19 @@ def _read_table(path: Path) -> pd.DataFrame:
     for line in table.index[table["image_id"].duplicated()]:
         raise InputError(f"expected each image_id once, got {table['image_id'][line]!r} again in {path}, line {line}")
     return table
+
+
+def _check_spelling(columns: Iterable[str], path: Path) -> None:
+    """Refuse a column that would be a known one in another spelling, and would be ignored. Raises InputError."""
+    found = list(columns)
+    known = {_plain(name): name for name in (*REQUIRED, "split", *BOX, *CENTER, *PART_COLUMNS) if name not in found}
+    for name in found:
+        if wanted := known.get(_plain(name)):
+            raise InputError(f"expected the column `{wanted}` in this spelling, got {name!r} in {path}")
+
+
+def _plain(name: str) -> str:
+    return plain_spelling(name).replace(" ", "_").replace("-", "_")
 
 
 def _together(table: pd.DataFrame) -> pd.DataFrame:

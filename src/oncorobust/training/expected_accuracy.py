@@ -2,6 +2,7 @@
 
 import keras
 
+from oncorobust.attacks.finite import check_finite_logits
 from oncorobust.base.errors import InputError
 from oncorobust.data.dataset import LabelledImages
 from oncorobust.settings.own_models import Brought
@@ -23,6 +24,7 @@ def accuracy_as_brought(
             "null, or mark validation images"
         )
     logits = Validation(model, validation, batch_size=batch_size).logits()
+    check_finite_logits(logits, stage="validation", names=validation.image_ids)
     found = float((logits.argmax(axis=1) == validation.labels).mean())
     if abs(found - expected.value) <= expected.tolerance:
         return found

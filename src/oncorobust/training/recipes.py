@@ -19,6 +19,7 @@ import msgspec
 import numpy as np
 import pandas as pd
 
+from oncorobust.attacks.finite import check_finite_logits
 from oncorobust.base.arrays import Images, Labels
 from oncorobust.base.errors import InputError
 from oncorobust.base.progress import Listener
@@ -173,14 +174,15 @@ def measure(model: keras.Model, validation: LabelledImages | None, *, settings: 
     """Evaluate a model on validation patients without training it; return a history of one row, epoch 0.
 
     validation: None where a data set has only test images, which play no part here; the row then has no accuracy.
-    Raises InputError for a class without images, and for a model that does no better than chance where `settings` does
-    not allow that.
+    Raises InputError for a class without images, for logits that are not finite, and for a model that does no better
+    than chance where `settings` does not allow that.
     """
     if validation is None:
         return Trained(pd.DataFrame([{"epoch": 0, "collapsed": False}]), best_epoch=0, ended="not trained")
     check_images_of_all_classes(validation, split="validation")
     judge = Validation(model, validation, batch_size=batch_size)
     logits = judge.logits()
+    check_finite_logits(logits, stage="validation", names=validation.image_ids)
     if not settings.allow_chance:
         check_above_chance(logits.argmax(axis=1), validation, settings)
     return Trained(pd.DataFrame([{"epoch": 0} | judge.score(logits)]), best_epoch=0, ended="not trained")
