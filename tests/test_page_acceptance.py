@@ -37,7 +37,8 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("run")
     write_results(root, {"phantom": DATASETS["phantom"]})
     index = root / "data/processed/phantom/index.csv"
-    pd.read_csv(index).assign(sex=["F", "M"] * 15).to_csv(index, index=False)
+    rows = pd.read_csv(index)
+    rows.assign(sex=["F", "M"] * (len(rows) // 2)).to_csv(index, index=False)
     write_empty_figures(root)
     run_stage(root, "tabulate")
     return root

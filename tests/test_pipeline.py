@@ -22,7 +22,7 @@ from schema_check import problems_below
 from toy_pipeline import COPIED, REPOSITORY, run, write_params
 
 from oncorobust.base.files import read_json
-from oncorobust.base.layout import hashes_file
+from oncorobust.base.layout import CODE_STAMPS, hashes_file
 from oncorobust.base.schema.acceptance import ACCEPTANCE, DECLARATION
 from oncorobust.base.schema.attack import REPEATED_INTERVALS, REPEATED_PREDICTIONS
 from oncorobust.base.schema.files import DOCUMENTS, TABLES
@@ -169,7 +169,9 @@ def test_a_stage_reads_only_what_it_declares(runs):
     stages = yaml.safe_load((runs["dvc"] / "dvc.lock").read_text())["stages"]
     watched = [json.loads(path.read_text()) for path in runs["audit"].glob("*.json")]
     assert len(watched) == len(stages)
-    kept = {hashes_file(path.name) for path in (runs["dvc"] / "data" / "processed").iterdir()}  # read to save time only
+    # Read to save time only:
+    kept = {hashes_file(path.name) for path in (runs["dvc"] / "data" / "processed").iterdir()}
+    kept |= {path.relative_to(runs["dvc"]).as_posix() for path in (runs["dvc"] / CODE_STAMPS).iterdir()}
     for one in watched:
         command = f"python {' '.join(one['argv'])}"
         stage = next(stage for stage in stages.values() if stage["cmd"] == command)

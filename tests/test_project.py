@@ -62,7 +62,9 @@ def command(project: Path, text: str, *, status: int = 0) -> str:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    """Every file but those that only save time."""
+    kept = (path for path in folder.rglob("*") if ".cache" not in path.relative_to(folder).parts)
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in kept if path.is_file()}
 
 
 def refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:

@@ -68,19 +68,23 @@ def parse_digests(content: bytes) -> dict[str, str]:
 def digests_out_of_step(root: Path, stage: str) -> list[str]:
     """Return how a stage's recorded digests differ from those of its code, one sentence for each file."""
     path = root / code_path(stage)
-    state = code_state(root, stage, path)
-    if is_stamped(root, stage, state):
+    content = path.read_bytes() if path.is_file() else b""
+    state = _state(root, content)
+    if content and is_stamped(root, stage, state):
         return []
     present = stage_digests(root, stage)
     if not path.is_file():
         return [f"{stage}: {code_path(stage)} is missing"]
-    content = path.read_bytes()
     if content == _content(stage, present):
-        if code_state(root, stage, path) == state:  # nothing was edited meanwhile
+        if _state(root, content) == state:  # nothing was edited meanwhile
             stamp(root, stage, state)
         return []
     differences = _differences(parse_digests(content), present)
     return [f"{stage}: {one}" for one in differences or [f"{code_path(stage)} is not as `oncorobust graph` writes it"]]
+
+
+def _state(root: Path, content: bytes) -> str:
+    return code_state(root, content, [find_file(root, path) for path in parse_digests(content)])
 
 
 def _differences(recorded: Mapping[str, str], present: Mapping[str, str]) -> list[str]:

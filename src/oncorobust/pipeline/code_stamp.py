@@ -1,31 +1,36 @@
 """The state of the code in which a stage's digests were last found right, so that not every job computes them again.
 
-    .cache/code/<stage>      digest of the bytes of the whole package, the stage's script and its recorded digests
+    .cache/code/<stage>      digest of the recorded digests, of the bytes of the files that they list, and of all names
+                             in the package
 
-The bytes decide alone: after any edit, also of a comment or of another stage's module, the digests are computed again.
-Remove the folder to compute them at once.
+The bytes decide alone: after any edit of these files, also of a comment, the digests are computed again. An edit that
+adds a file to a stage's code is one of a listed file, or a new name. Remove the folder to compute them at once.
 """
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from oncorobust.base.layout import CODE_STAMPS, PACKAGE, SCRIPTS
-from oncorobust.pipeline.shipped import code_folder, find_file
+from oncorobust.base.layout import CODE_STAMPS, PACKAGE
+from oncorobust.pipeline.shipped import code_folder
 
 
-def code_state(root: Path, stage: str, recorded: Path) -> str:
-    """Return the digest of the bytes that a comparison of the digests in `recorded` reads; "" where one is missing.
+def code_state(root: Path, recorded: bytes, files: Iterable[Path]) -> str:
+    """Return the digest of all that a comparison of recorded digests depends on; "" where a file is missing.
 
-    Raises InputError where a project needs a file of the package, which has no workflow.
+    recorded: content of the file of digests. files: those that it lists. Which files the package has counts, too,
+    because a new one may be what an import or a name means. Raises InputError where a project has no package.
     """
-    digest = hashlib.blake2b(digest_size=16)
+    digest = hashlib.blake2b(recorded, digest_size=16)
+    package = code_folder(root) / PACKAGE
+    names = sorted(Path(place, name) for place, _, names in os.walk(package) for name in names)
+    digest.update("\n".join(os.fspath(one) for one in names if one.suffix != ".pyc").encode(errors="surrogateescape"))
     try:
-        for path in (recorded, find_file(root, f"{SCRIPTS}/{stage}.py"), *_package(code_folder(root) / PACKAGE)):
+        for path in files:
             content = path.read_bytes()
-            digest.update(f"{path} {len(content)}\n".encode(errors="surrogateescape") + content)
+            digest.update(f"\n{path} {len(content)}\n".encode(errors="surrogateescape") + content)
     except OSError:  # the comparison says which one is missing
         return ""
     return digest.hexdigest()
@@ -51,10 +56,3 @@ def stamp(root: Path, stage: str, state: str) -> None:
 
 def _file(root: Path, stage: str) -> Path:
     return root / CODE_STAMPS / stage
-
-
-def _package(folder: Path) -> Iterator[Path]:
-    """Yield the files of the package, in one order, without those that Python compiles."""
-    for place, folders, names in os.walk(folder):
-        folders[:] = sorted(set(folders) - {"__pycache__"})
-        yield from (Path(place, name) for name in sorted(names))
