@@ -209,3 +209,55 @@ def test_deflate_with_a_predictor(tmp_path: Path) -> None:
     tags = {"t259": (3, [8]), "t317": (3, [2])}
     path = write_tiff(tmp_path / "a.tif", (2, 3), [zlib.compress(packed(steps, 12))], bits=12, order=">", **tags)
     np.testing.assert_array_equal(read_image(path).values, values)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("compression", [None, "zlib", "lzw", "packbits"])
+@pytest.mark.parametrize("kind", ["uint8", "int8", "uint16", "int16", "uint32", "int32", "float32"])
+def test_samples_of_both_byte_orders_are_those_of_tifffile_or_refused(
+    tmp_path: Path, kind: str, compression: str | None, order: str
+) -> None:
+    """Pillow 13 exchanges bytes of compressed big-endian samples, if signed or floating-point, once too often."""
+    tifffile = pytest.importorskip("tifffile")
+    values = (np.arange(48).reshape(6, 8) * 10 - (0 if kind.startswith("u") else 200)).astype(kind)
+    path = tmp_path / "a.tif"
+    try:
+        tifffile.imwrite(path, values, byteorder=order, compression=compression, photometric="minisblack")
+    except (KeyError, ValueError):
+        pytest.skip("tifffile needs imagecodecs to write this compression")
+    try:
+        found = read_image(path).values
+    except InputError as error:
+        assert "without compression or with Deflate" in str(error)
+        assert compression in ("lzw", "packbits")
+        return
+    np.testing.assert_array_equal(found, tifffile.imread(path))
+
+
+def grey_png(path: Path, values: np.ndarray, *, transparent: int | None) -> Path:
+    """Write 16-bit grey by hand, with the chunk that names a transparent value."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    height, width = values.shape
+    mark = b"" if transparent is None else chunk(b"tRNS", struct.pack(">H", transparent))
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, 0, 0, 0, 0))
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + head + mark + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
+    return path
+
+
+@pytest.mark.parametrize("transparent", [None, 7, 255, 65535])
+def test_a_transparent_value_that_no_pixel_has_changes_nothing(tmp_path: Path, transparent: int | None) -> None:
+    """GDAL writes a raster's value of no data so; Pillow alone would give three channels of 8 bits."""
+    values = np.arange(48 * 64).reshape(48, 64) * 20
+    image = read_image(grey_png(tmp_path / "a.png", values, transparent=transparent))
+    np.testing.assert_array_equal(image.values, values)
+    assert image.limits == (0.0, 65535.0)
+
+
+def test_pixels_of_the_transparent_value_are_counted(tmp_path: Path) -> None:
+    values = np.repeat(np.arange(8) * 1000, 8).reshape(8, 8)
+    with pytest.raises(InputError, match="got 8 transparent pixels, of value 3000, in"):
+        read_image(grey_png(tmp_path / "a.png", values, transparent=3000))

@@ -16,7 +16,15 @@ from PIL import Image, UnidentifiedImageError
 from oncorobust.base.errors import InputError
 from oncorobust.formats.records import StoredImage
 from oncorobust.formats.tiff_pages import STARTS, Page, read_pages, the_image
-from oncorobust.formats.tiff_samples import FLOAT, SIGNED, Samples, compression_of, read_samples, samples_of
+from oncorobust.formats.tiff_samples import (
+    FLOAT,
+    SIGNED,
+    UNCOMPRESSED,
+    Samples,
+    compression_of,
+    read_samples,
+    samples_of,
+)
 
 _LIMITS = {"uint8": (0.0, 255.0), "uint16": (0.0, 65535.0)}
 _PHONE_JPEG = "MPO"
@@ -72,7 +80,7 @@ def _read_tiff(path: Path) -> StoredImage:
         raise InputError(f"expected 8-bit colour, got {samples.bits}-bit colour in {path}")
     if samples.form == FLOAT and samples.white_is_zero:
         raise InputError(f"expected floating-point values with BlackIsZero, got WhiteIsZero in {path}")
-    values = _decoded_by_pillow(path, position, page, samples)
+    values = None if _swapped_by_pillow(page, samples) else _decoded_by_pillow(path, position, page, samples)
     limits = (0.0, 255.0) if values is not None and values.dtype == np.uint8 else samples.limits
     if values is None:
         values = turn_upright(read_samples(path, page), orientation)
@@ -90,6 +98,12 @@ def _whole_bytes(
         return values, limits
     scaled = np.rint(values.astype(np.float64) * 255 / (2**samples.bits - 1)).astype(np.uint8)
     return scaled, (0.0, 255.0)
+
+
+def _swapped_by_pillow(page: Page, samples: Samples) -> bool:
+    """Return whether Pillow 13 exchanges the bytes of samples once more, after libtiff has put them into order."""
+    compressed = page.first(259, UNCOMPRESSED) != UNCOMPRESSED
+    return page.order == ">" and compressed and samples.bits > 8 and samples.form in (SIGNED, FLOAT)
 
 
 def _decoded_by_pillow(path: Path, position: int, page: Page, samples: Samples) -> np.ndarray | None:
@@ -121,6 +135,8 @@ def _decoded_by_pillow(path: Path, position: int, page: Page, samples: Samples) 
 def _values(picture: Image.Image, path: Path) -> np.ndarray:
     """Return the values of an opened picture, with its palette and without alpha."""
     picture.load()
+    if picture.mode.startswith("I;16") and isinstance(picture.info.get("transparency"), int):
+        _check_no_pixel_is(picture.info.pop("transparency"), picture, path)  # Pillow would reduce it to 8 bits
     if picture.mode in ("P", "PA") or "transparency" in picture.info:
         picture = picture.convert("RGBA")
     if picture.mode in ("La", "RGBa"):
@@ -133,6 +149,12 @@ def _values(picture: Image.Image, path: Path) -> np.ndarray:
         raise InputError(f"expected 8- or 16-bit grey or 8-bit RGB, got mode {picture.mode} in {path}")
     values = np.asarray(picture)
     return values.astype(values.dtype.newbyteorder("="))
+
+
+def _check_no_pixel_is(transparent: int, picture: Image.Image, path: Path) -> None:
+    """Refuse a 16-bit grey picture with pixels of the value that is transparent (chunk tRNS). Raises InputError."""
+    if found := int((np.asarray(picture) == transparent).sum()):
+        raise InputError(f"expected an opaque image, got {found} transparent pixels, of value {transparent}, in {path}")
 
 
 def _drop_alpha(picture: Image.Image, path: Path) -> Image.Image:

@@ -18,7 +18,7 @@ from oncorobust.formats.tiff_pages import Page
 UNSIGNED, SIGNED, FLOAT = 1, 2, 3
 """Values of SampleFormat."""
 
-_NONE, _DEFLATE = 1, (8, 32946)
+UNCOMPRESSED, _DEFLATE = 1, (8, 32946)
 _COMPRESSION = {
     5: "LZW", 6: "JPEG", 7: "JPEG", 32773: "PackBits", 33003: "JPEG 2000", 33005: "JPEG 2000", 34712: "JPEG 2000",
     34887: "LERC", 34925: "LZMA", 50000: "Zstandard", 50001: "WebP", 50002: "JPEG XL", 52546: "JPEG XL",
@@ -53,7 +53,7 @@ def samples_of(page: Page) -> Samples:
 
 def compression_of(page: Page) -> str:
     """Return the name of a page's compression."""
-    number = page.first(259, _NONE)
+    number = page.first(259, UNCOMPRESSED)
     return _COMPRESSION.get(number, f"compression {number}")
 
 
@@ -65,7 +65,11 @@ def read_samples(path: Path, page: Page) -> np.ndarray:
         raise InputError(
             f"expected grey samples or 8-bit colour, got {samples.count} samples of {samples.bits} bits in {path}"
         )
-    if page.first(259, _NONE) not in (_NONE, *_DEFLATE) or predictor > 2 or (predictor == 2 and samples.form == FLOAT):
+    if (
+        page.first(259, UNCOMPRESSED) not in (UNCOMPRESSED, *_DEFLATE)
+        or predictor > 2
+        or (predictor == 2 and samples.form == FLOAT)
+    ):
         raise InputError(
             f"expected {_kind(samples)} without compression or with Deflate, got {compression_of(page)}"
             f"{' with a predictor' if predictor > 1 else ''} in {path} (save the file without compression)"
@@ -112,7 +116,7 @@ def _parts(content: bytes, page: Page, samples: Samples, path: Path) -> Iterator
         high = rows if tiled else min(rows, height - top)
         expected = high * -(-columns * samples.bits // 8)
         raw = content[offset : offset + length]
-        if page.first(259, _NONE) != _NONE:
+        if page.first(259, UNCOMPRESSED) != UNCOMPRESSED:
             raw = zlib.decompressobj().decompress(raw, expected)
         if len(raw) < expected:
             raise InputError(f"expected {expected} bytes in a strip or tile, got {len(raw)} in {path}")
